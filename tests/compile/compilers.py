@@ -1,0 +1,95 @@
+# The compilers and targets that the headers promise to work with, the flags of each, and what is there of them.
+import functools
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from tap import Skip
+
+WARNINGS = "-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wundef -Werror".split()
+FREESTANDING = "-ffreestanding -nostdlib".split()
+KERNEL = "-mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-pic".split()
+
+C = ("c11", "c17", "c2x")
+CXX = ("c++17",)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A compiler for one machine. cpu says whether include/hvctl/cpu, which is x86-64 only, belongs there."""
+
+    name: str
+    gcc: str  # "" where Debian has none
+    clang: tuple
+    standards: tuple
+    flags: tuple = ()
+    cpu: bool = False
+
+
+TARGETS = (
+    Target("x86-64", "", (), C + CXX, cpu=True),
+    Target("x86-64 kernel", "", (), ("c11", "c++17"), tuple(KERNEL), cpu=True),
+    Target("i386", "", (), ("c11", "c++17"), ("-m32",)),
+    Target("aarch64", "aarch64-linux-gnu-", ("--target=aarch64-none-elf",), ("c11", "c++17")),
+    Target("riscv64", "riscv64-linux-gnu-", ("--target=riscv64-none-elf",), ("c11", "c++17")),
+    Target("windows", None, ("--target=x86_64-pc-windows-msvc",), ("c11", "c++17"), cpu=False),
+)
+
+
+@functools.lru_cache(None)
+def newest_clang():
+    """Name of the newest clang on PATH, or None."""
+    for name in [f"clang-{version}" for version in range(30, 13, -1)] + ["clang"]:
+        if shutil.which(name):
+            return name
+    return None
+
+
+@functools.lru_cache(None)
+def major(program):
+    text = subprocess.run([program, "-dumpversion"], capture_output=True, text=True).stdout
+    return int(re.match(r"\d+", text).group())
+
+
+def command(family, target, standard):
+    """The compiler's argv for one standard, or Skip. family is "gcc" or "clang"."""
+    cxx = standard.startswith("c++")
+    if family == "clang":
+        program = newest_clang()
+        if program is None:
+            return Skip("no clang (Debian: clang-19)")
+        argv = [program, *target.clang]
+    else:
+        program = target.gcc + ("g++" if cxx else "gcc")
+        if not shutil.which(program):
+            package = program if not target.gcc else f"{'g++' if cxx else 'gcc'}-{target.gcc.rstrip('-')}"
+            return Skip(f"no {program} (Debian: {package})")
+        argv = [program]
+    return argv + [f"-std={standard}", "-x", "c++" if cxx else "c", *target.flags, *FREESTANDING, *WARNINGS]
+
+
+def combinations():
+    """All (family, target, standard) that are promised."""
+    for target in TARGETS:
+        for family in ("gcc", "clang"):
+            if family == "gcc" and target.gcc is None:
+                continue
+            for standard in target.standards:
+                # Debian's cross packages named in the README bring no C++; clang covers it for these targets.
+                if family == "gcc" and target.gcc and standard.startswith("c++"):
+                    continue
+                yield family, target, standard
+
+
+def headers(include, target=None):
+    """Public headers as written in an #include, those that belong to target."""
+    names = sorted(path.relative_to(include).as_posix() for path in Path(include).rglob("*.h"))
+    return [name for name in names if target is None or target.cpu or not name.startswith("hvctl/cpu/")]
+
+
+def compile_text(argv, include, text, *more):
+    """Compile text from stdin; None, or what the compiler said."""
+    done = subprocess.run([*argv, "-I", str(include), *more, "-"], input=text, capture_output=True, text=True)
+    return None if done.returncode == 0 else (done.stderr or f"exit code {done.returncode}")

@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+# The house rules that no compiler checks: who includes whom, no libc, no instruction in the wrong place, no bit-fields,
+# no name without its prefix, and files that say what they are for.
+# usage: rules.py SOURCE_ROOT
+import re
+import sys
+from pathlib import Path
+
+import compilers
+import tap
+
+STANDARD = {"stdint.h", "stdbool.h", "stddef.h"}
+FORMATS = {"ept", "npt", "stage2", "gstage"}
+# Lower numbers never include higher ones.
+LAYER = {"hvpt/core/compiler.h": 0, "hvpt/types.h": 0, "hvpt/hooks.h": 1, "hvpt/flush.h": 1}
+CORE_LAYER, FORMAT_LAYER, ABOVE_FORMATS = 2, 3, 4
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.M)
+DEFINE = re.compile(r"^\s*#\s*define\s+(\w+)", re.M)
+ASM = re.compile(r"\b(__asm__|__asm|asm)\b")
+BIT_FIELD = re.compile(r"^\s*(?:const\s+|volatile\s+)*(?:unsigned|signed|int|bool|_Bool|char|u?int\d+_t)[\w\s]*\s:\s*\w+\s*;", re.M)
+
+
+def without_comments(text):
+    return re.sub(r"/\*.*?\*/|//[^\n]*", lambda match: "\n" * match.group().count("\n"), text, flags=re.S)
+
+
+def format_of(name):
+    """Which format a header such as hvpt/ept.h or hvpt/ept_list.h belongs to, or None."""
+    stem = name.removeprefix("hvpt/").removesuffix(".h").split("_")[0]
+    return stem if stem in FORMATS else None
+
+
+def layer(name):
+    if name in LAYER:
+        return LAYER[name]
+    if name.startswith("hvpt/core/"):
+        return CORE_LAYER
+    return FORMAT_LAYER if format_of(name) else ABOVE_FORMATS
+
+
+def resolve(name, written, include):
+    """A quoted include may be relative to its own folder."""
+    beside = (include / name).parent / written
+    if beside.is_file():
+        return beside.resolve().relative_to(include.resolve()).as_posix()
+    return written
+
+
+def includes(name, code, include):
+    for written in INCLUDE.findall(code):
+        target = resolve(name, written, include)
+        if target in STANDARD:
+            continue
+        if not (include / target).is_file():
+            yield f"includes {written}: only {', '.join(sorted(STANDARD))} and this project's headers are allowed"
+        elif name.startswith("hvpt/"):
+            if target.startswith("hvctl/"):
+                yield f"includes {target}: hvpt never includes hvctl"
+            elif layer(target) > layer(name):
+                yield f"includes {target}, which stands above it"
+            elif format_of(name) and format_of(target) not in (None, format_of(name)):
+                yield f"includes {target}: formats do not know one another"
+
+
+def words(name, code, include):
+    prefix = "HVCTL_" if name.startswith("hvctl/") else "HVPT_"
+    for macro in DEFINE.findall(code):
+        if not macro.startswith(prefix):
+            yield f"defines {macro} without the prefix {prefix}"
+
+
+def instructions(name, code, include):
+    if name.startswith("hvctl/cpu/") or name == "hvpt/core/compiler.h":
+        return
+    for match in ASM.findall(code):
+        yield f"has {match}: instructions belong in hvctl/cpu"
+
+
+def bit_fields(name, code, include):
+    for match in BIT_FIELD.findall(code):
+        yield f"has a bit-field: {match.strip()}"
+
+
+RULES = (("includes downwards only", includes), ("prefixes its macros", words),
+         ("has no instruction", instructions), ("has no bit-field", bit_fields))
+
+
+def check(rule, name, include):
+    code = without_comments((include / name).read_text())
+    return "\n".join(rule(name, code, include)) or None
+
+
+def opening(name, include):
+    return None if (include / name).read_text().startswith("/*") else "does not open with a comment on what it is for"
+
+
+def main(root):
+    include = Path(root) / "include"
+    cases = []
+    for name in compilers.headers(include):
+        cases.append((f"{name} says what it is for", lambda name=name: opening(name, include)))
+        for says, rule in RULES:
+            cases.append((f"{name} {says}", lambda rule=rule, name=name: check(rule, name, include)))
+    return tap.run(cases)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
