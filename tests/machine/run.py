@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""Runs the bare-metal kernels on emulated machines.
+
+  run.py demo                       the demo on all machines, one after the other, for a person ($HVPT_BUILD: build folder)
+  run.py tap ROM MACHINE...         a kernel of checks on these machines at once, as TAP
+  run.py show ROM MACHINE           what a kernel prints, as it is, and the emulator's log if it goes wrong
+  run.py list                       the machines, and whether they are installed
+"""
+import os
+import re
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import deviations
+from emulator import MACHINES, run
+
+DEMO_MACHINES = ["bochs-tigerlake", "qemu-svm", "bochs-ryzen"]
+DEMO_LIMIT = 60
+TAP_LIMIT = 100
+CHECK = re.compile(r"(ok|not ok|skip) ([^|]*?)(?: \| (.*))?$")
+
+
+def tap(rom, names):
+    """Prints TAP for all the machines and returns the exit code."""
+    machines = [(name, MACHINES[name]) for name in names]
+    present = [(name, machine) for name, machine in machines if machine.binary]
+    missing = sorted({machine.package for _, machine in machines if not machine.binary})
+    if not present:
+        print("1..0 # SKIP not installed: %s" % ", ".join(missing))
+        return 0
+    number, good = 0, True
+
+    def report(ok, name, directive=""):
+        nonlocal number
+        number += 1
+        # A '#' would begin a directive
+        print("%s %d - %s%s" % ("ok" if ok else "not ok", number, name.replace("#", ""), directive))
+
+    with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
+        runs = []
+        for i, (name, machine) in enumerate(present):
+            if i:
+                time.sleep(0.2)  # Bochs has been seen to crash when several start in the same instant
+            runs.append((name, machine, pool.submit(run, machine, rom, TAP_LIMIT)))
+    for name, machine, future in runs:
+        result = future.result()
+        version = machine.version()
+        print("# %s, version %s, %.1f s" % (machine.title, ".".join(map(str, version)), result.seconds))
+        seen = 0
+        announced = None
+        for line in result.lines:
+            match = CHECK.match(line)
+            if not match:
+                print("# " + line)
+                summary = re.match(r"checks: (\d+)", line)
+                announced = int(summary[1]) if summary else announced
+                continue
+            seen += 1
+            kind, check, detail = match.groups()
+            where = "%s: %s" % (name, check)
+            if kind == "skip":
+                report(True, where, " # SKIP " + detail)
+                continue
+            if kind == "ok":
+                report(True, where)
+                continue
+            got = re.search(r"got (.*)$", detail or "")
+            excuse = deviations.find(machine.name, version, check, got[1] if got else "")
+            if excuse:
+                report(False, where, " # TODO known deviation: %s; manual: %s" % (detail, excuse.manual))
+            else:
+                report(False, where)
+                print("# " + (detail or ""))
+                good = False
+        finished = result.complete and announced == seen
+        report(finished, "%s: the kernel comes to its end" % name)
+        if not finished:
+            good = False
+            print("# " + (result.why or "it announced %s checks and printed %d" % (announced, seen)))
+            for line in result.log[-40:]:
+                print("# log: " + line)
+    for name, machine in machines:
+        if not machine.binary:
+            report(True, "%s: runs" % name, " # SKIP %s is not installed" % machine.package)
+    print("1..%d" % number)
+    return 0 if good else 1
+
+
+def demo():
+    """The demo on every machine, as it comes. Returns the exit code."""
+    build = os.environ.get("HVPT_BUILD")
+    if not build:
+        sys.exit("run.py: set HVPT_BUILD to the meson build folder")
+    rom = os.path.join(build, "tests", "machine", "machine-demo.rom")
+    if not os.path.exists(rom):
+        sys.exit("run.py: %s is not there; build it with: ninja -C %s machine-demo" % (rom, build))
+    summary = []
+    for name in DEMO_MACHINES:
+        machine = MACHINES[name]
+        print("=" * 100)
+        print(machine.title)
+        print("=" * 100, flush=True)
+        if not machine.binary:
+            print("not installed (package %s)\n" % machine.package)
+            summary.append((None, machine, "not installed (package %s)" % machine.package, 0))
+            continue
+        result = run(machine, rom, DEMO_LIMIT, echo=lambda text: (sys.stdout.write(text), sys.stdout.flush()))
+        last = next((line for line in reversed(result.lines) if line.startswith("result: ")), "")
+        good = result.complete and last.startswith("result: good")
+        if not good:
+            for line in result.log[-20:]:
+                print("log: " + line)
+        what = last[len("result: "):] if last else "no result: " + (result.why or "the kernel gave none")
+        summary.append((good, machine, what, result.seconds))
+        print()
+    print("=" * 100)
+    for good, machine, what, seconds in summary:
+        mark = "skipped" if good is None else "good" if good else "FAILED"
+        print("%-8s %-42s %5.2f s  %s" % (mark, machine.title, seconds, what.removeprefix("good: ")))
+    return 0 if all(good for good, *_ in summary) else 1
+
+
+def show(rom, name):
+    result = run(MACHINES[name], rom, TAP_LIMIT, echo=sys.stdout.write)
+    if not result.complete:
+        print("\n".join(result.log[-40:]))
+        print("run.py: " + result.why)
+    print("%.2f s" % result.seconds)
+    return 0 if result.complete else 1
+
+
+def main(arguments):
+    if arguments == ["demo"]:
+        return demo()
+    if arguments == ["list"]:
+        for name, machine in MACHINES.items():
+            print("%-16s %-36s %s" % (name, machine.title, machine.binary or "not installed (package %s)" % machine.package))
+        return 0
+    if len(arguments) >= 3 and arguments[0] == "tap":
+        return tap(arguments[1], arguments[2:])
+    if len(arguments) == 3 and arguments[0] == "show":
+        return show(*arguments[1:])
+    print(__doc__, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,15 @@
+/* Text to the emulator's debug port. print() understands %s %c %d %u %x with l, ll and z, width, 0, - and %%. */
+#ifndef RUNTIME_CONSOLE_H
+#define RUNTIME_CONSOLE_H
+
+#include <stdarg.h>
+#include <stddef.h>
+
+void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Like snprintf, but returns the length that is in the buffer. size must not be 0. */
+size_t print_to(char *buffer, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+void print_arguments(const char *format, va_list args);
+
+#endif

@@ -1,0 +1,7 @@
+/* What a kernel provides to the runtime. */
+#ifndef RUNTIME_KERNEL_H
+#define RUNTIME_KERNEL_H
+
+void kernel_main(void);
+
+#endif

@@ -1,0 +1,40 @@
+/* The four functions that a freestanding compiler may call on its own. */
+#include "memory.h"
+
+void *memset(void *at, int value, size_t size)
+{
+    void *to = at;
+
+    __asm__ volatile("rep stosb" : "+D"(to), "+c"(size) : "a"(value) : "memory");
+    return at;
+}
+
+void *memcpy(void *restrict to, const void *restrict from, size_t size)
+{
+    void *result = to;
+
+    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size) : : "memory");
+    return result;
+}
+
+void *memmove(void *to, const void *from, size_t size)
+{
+    char *t = to;
+    const char *f = from;
+
+    if (t <= f || t >= f + size)
+        return memcpy(to, from, size);
+    for (volatile char *v = t; size > 0; size--) /* volatile: or the compiler makes this a call of memmove */
+        v[size - 1] = f[size - 1];
+    return to;
+}
+
+int memcmp(const void *a, const void *b, size_t size)
+{
+    const unsigned char *x = a, *y = b;
+
+    for (; size > 0; size--, x++, y++)
+        if (*x != *y)
+            return *x < *y ? -1 : 1;
+    return 0;
+}
