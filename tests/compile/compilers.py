@@ -1,5 +1,6 @@
 # The compilers and targets that the headers promise to work with, the flags of each, and what is there of them.
 import functools
+import platform
 import re
 import shutil
 import subprocess
@@ -21,7 +22,7 @@ class Target:
     """A compiler for one machine. cpu says whether include/hvctl/cpu, which is x86-64 only, belongs there."""
 
     name: str
-    gcc: str  # "" where Debian has none
+    gcc: str  # prefix of the cross compiler; "": an x86-64 machine's own gcc; None: there is no such gcc
     clang: tuple
     standards: tuple
     flags: tuple = ()
@@ -29,12 +30,12 @@ class Target:
 
 
 TARGETS = (
-    Target("x86-64", "", (), C + CXX, cpu=True),
-    Target("x86-64 kernel", "", (), ("c11", "c++17"), tuple(KERNEL), cpu=True),
-    Target("i386", "", (), ("c11", "c++17"), ("-m32",)),
+    Target("x86-64", "", ("--target=x86_64-linux-gnu",), C + CXX, cpu=True),
+    Target("x86-64 kernel", "", ("--target=x86_64-linux-gnu",), ("c11", "c++17"), tuple(KERNEL), cpu=True),
+    Target("i386", "", ("--target=i686-linux-gnu",), ("c11", "c++17"), ("-m32",)),
     Target("aarch64", "aarch64-linux-gnu-", ("--target=aarch64-none-elf",), ("c11", "c++17")),
     Target("riscv64", "riscv64-linux-gnu-", ("--target=riscv64-none-elf",), ("c11", "c++17")),
-    Target("windows", None, ("--target=x86_64-pc-windows-msvc",), ("c11", "c++17"), cpu=False),
+    Target("windows", None, ("--target=x86_64-pc-windows-msvc",), ("c11", "c++17")),
 )
 
 
@@ -62,6 +63,8 @@ def command(family, target, standard):
             return Skip("no clang (Debian: clang-19)")
         argv = [program, *target.clang]
     else:
+        if not target.gcc and platform.machine() != "x86_64":
+            return Skip("gcc of another machine than x86-64")
         program = target.gcc + ("g++" if cxx else "gcc")
         if not shutil.which(program):
             package = program if not target.gcc else f"{'g++' if cxx else 'gcc'}-{target.gcc.rstrip('-')}"

@@ -1,0 +1,125 @@
+# What the scripts share: where things are, what they need, and how it gets installed. Sourced, not run.
+# shellcheck shell=bash
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+build=${HVPT_BUILD:-$root/build}
+jobs=${HVPT_JOBS:-$(nproc)}
+export HVPT_BUILD=$build
+
+say() { printf '%s\n' "$*"; }
+warn() { printf '%s\n' "$*" >&2; }
+die() { warn "$*"; exit 1; }
+
+# What is needed, one a line: a probe that succeeds where it is there, then the Debian packages that bring it.
+# a|b: the first of them that the release has. A probe is a program's name, or "pc:" and a pkg-config module.
+needs_build='
+gcc                       gcc libc6-dev
+meson                     meson
+ninja                     ninja-build
+pkg-config                pkgconf|pkg-config
+python3                   python3
+'
+needs_x86_machines='
+bochs                     bochs bochs-term
+qemu-system-x86_64        qemu-system-x86
+'
+needs_tests='
+g++                       g++
+pc:criterion              libcriterion-dev
+gcovr                     gcovr
+clang                     clang-19|clang-18|clang-17|clang-16|clang-15|clang-14
+ld.lld                    lld-19|lld-18|lld-17|lld-16|lld-15|lld-14
+aarch64-linux-gnu-gcc     gcc-aarch64-linux-gnu
+riscv64-linux-gnu-gcc     gcc-riscv64-linux-gnu
+'
+
+# Not before there are kernels for them.
+needs_other_machines='
+qemu-system-aarch64       qemu-system-arm
+qemu-system-riscv64       qemu-system-riscv|qemu-system-misc
+'
+
+is_there() {
+    case $1 in
+        pc:*) pkg-config --exists "${1#pc:}" 2>/dev/null ;;
+        clang | ld.lld) compgen -c "$1" | grep -qE "^$1(-[0-9]+)?\$" ;;
+        *) command -v "$1" >/dev/null 2>&1 ;;
+    esac
+}
+
+# First of the alternatives a|b that the package lists know, or the first one at all.
+first_available() {
+    local candidate
+    for candidate in ${1//|/ }; do
+        if apt-cache show "$candidate" >/dev/null 2>&1; then
+            say "$candidate"
+            return
+        fi
+    done
+    say "${1%%|*}"
+}
+
+# What the needs in $1 lack: prints the packages, with their alternatives.
+missing_packages() {
+    local probe packages
+    while read -r probe packages; do
+        [ -z "$probe" ] || is_there "$probe" || say "$packages"
+    done <<<"$1" | tr ' ' '\n'
+}
+
+apt_install() {
+    local as_root=()
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null 2>&1 || { warn "Not root, and no sudo: nothing is installed."; return 1; }
+        as_root=(sudo)
+    fi
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@" >/dev/null
+}
+
+# Install what the given lists of needs lack. Goes on with a message where that is not possible: the build says what it
+# cannot do without, and tests that miss a program are skipped by name.
+install_needs() {
+    local missing package wanted=()
+    missing=$(missing_packages "$1")
+    [ -n "$missing" ] || return 0
+    if ! command -v apt-get >/dev/null 2>&1; then
+        warn "Not a Debian or Ubuntu system. Missing here, by Debian's names: $(tr '\n' ' ' <<<"$missing")"
+        return 0
+    fi
+    apt_install update || true
+    for package in $missing; do
+        wanted+=("$(first_available "$package")")
+    done
+    say "Installing ${wanted[*]} ..."
+    if ! apt_install install -y --no-install-recommends "${wanted[@]}"; then
+        # One package that this release does not have must not keep the others away.
+        for package in "${wanted[@]}"; do
+            apt_install install -y --no-install-recommends "$package" || warn "Could not install $package."
+        done
+    fi
+}
+
+# The programs without which nothing can be built at all.
+require_build() {
+    local missing
+    missing=$(missing_packages "$needs_build")
+    [ -z "$missing" ] || die "Cannot build without (Debian packages): $(tr '\n' ' ' <<<"$missing")"
+}
+
+# configure DIR OPTION...: set up or update a build directory, quietly unless it fails.
+configure() {
+    local dir=$1 log
+    shift
+    log=$dir.log
+    mkdir -p "$(dirname "$dir")"
+    if [ -f "$dir/build.ninja" ]; then
+        meson setup --reconfigure "$dir" "$root" "$@" >"$log" 2>&1 && rm -f "$log" && return 0
+        rm -rf "$dir"
+    fi
+    if meson setup "$dir" "$root" "$@" >"$log" 2>&1; then
+        rm -f "$log"
+    else
+        cat "$log" >&2
+        return 1
+    fi
+}
