@@ -1,0 +1,111 @@
+/* Where hvctl's words go: a callback that takes pieces of text, and a sink that collects them in a buffer. No printf. */
+#ifndef HVCTL_TEXT_H
+#define HVCTL_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A sink. put gets length bytes that are not terminated by a zero, in the order in which they are to be read. */
+struct hvctl_text {
+    void (*put)(void *ctx, const char *bytes, size_t length);
+    void *ctx;
+};
+
+/* A string. */
+static inline void hvctl_text_string(const struct hvctl_text *text, const char *string)
+{
+    size_t length = 0;
+
+    while (string[length])
+        length++;
+    text->put(text->ctx, string, length);
+}
+
+/* An unsigned number in decimal. */
+static inline void hvctl_text_decimal(const struct hvctl_text *text, uint64_t value)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+
+    do {
+        digits[--at] = (char)('0' + (int)(value % 10));
+        value /= 10;
+    } while (value);
+    text->put(text->ctx, digits + at, sizeof(digits) - at);
+}
+
+/* An unsigned number as 0x and lower-case hexadecimal digits without leading zeros. */
+static inline void hvctl_text_hex(const struct hvctl_text *text, uint64_t value)
+{
+    char digits[18];
+    size_t at = sizeof(digits);
+
+    do {
+        digits[--at] = "0123456789abcdef"[value & 15];
+        value >>= 4;
+    } while (value);
+    digits[--at] = 'x';
+    digits[--at] = '0';
+    text->put(text->ctx, digits + at, sizeof(digits) - at);
+}
+
+/* Words between separators: remembers whether a separator is due. Begin with {text, ", ", false}. */
+struct hvctl_text_list {
+    const struct hvctl_text *text;
+    const char *separator;
+    bool begun;
+};
+
+/* One more word of the list. */
+static inline void hvctl_text_item(struct hvctl_text_list *list, const char *word)
+{
+    if (list->begun)
+        hvctl_text_string(list->text, list->separator);
+    list->begun = true;
+    hvctl_text_string(list->text, word);
+}
+
+/* The word, if condition holds. */
+static inline void hvctl_text_item_if(struct hvctl_text_list *list, bool condition, const char *word)
+{
+    if (condition)
+        hvctl_text_item(list, word);
+}
+
+/* A sink that fills bytes, keeps a terminating zero, and drops what does not fit. needed counts everything. */
+struct hvctl_text_buffer {
+    char *bytes;
+    size_t size;   /* of bytes, the zero included; 0 is allowed */
+    size_t needed; /* length of the whole text: the buffer holds all of it if this is less than size */
+};
+
+/* The put function of a buffer: ctx is the struct hvctl_text_buffer. */
+static inline void hvctl_text_buffer_put(void *ctx, const char *bytes, size_t length)
+{
+    struct hvctl_text_buffer *buffer = (struct hvctl_text_buffer *)ctx;
+    size_t i;
+
+    for (i = 0; i < length; i++, buffer->needed++)
+        if (buffer->needed + 1 < buffer->size)
+            buffer->bytes[buffer->needed] = bytes[i];
+    if (buffer->size)
+        buffer->bytes[buffer->needed < buffer->size ? buffer->needed : buffer->size - 1] = 0;
+}
+
+/* Make buffer empty over bytes of this size, and return the sink that fills it. Both must outlive the sink. */
+static inline struct hvctl_text hvctl_text_into(struct hvctl_text_buffer *buffer, char *bytes, size_t size)
+{
+    struct hvctl_text text;
+
+    buffer->bytes = bytes;
+    buffer->size = size;
+    buffer->needed = 0;
+    if (size)
+        bytes[0] = 0;
+    text.put = hvctl_text_buffer_put;
+    text.ctx = buffer;
+    return text;
+}
+
+#endif
