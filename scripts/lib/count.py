@@ -13,9 +13,24 @@ DIRECTIVE = re.compile(r"\s#\s*(skip|todo)\S*\s*(.*)$", re.I)
 SKIPPED_PLAN = re.compile(r"1\.\.0\b(?:\s*#\s*skip\S*\s*(.*))?", re.I)
 
 
+DETAIL_LINES = 12  # of a failed case's block
+
+
+def detail(lines):
+    """What the indented block after a failed case says, each line on a line of its own."""
+    said = []
+    for line in lines:
+        if not line.startswith(" "):
+            break
+        said.append(line.rstrip())
+    said = [line for line in said if line.strip() not in ("---", "...", "failures:") and "assertions:" not in line]
+    return "".join(f"\n  {line}" for line in said[:DETAIL_LINES])
+
+
 def tap_cases(text):
     """Each case of a TAP text as (result, name, why): result is passed, failed or skipped."""
-    for line in text.splitlines():
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
         case = CASE.match(line)
         if not case:
             continue
@@ -27,8 +42,10 @@ def tap_cases(text):
             yield "skipped", name, why
         elif directive and directive.group(1).lower() == "todo":
             yield ("skipped" if case.group(1) else "failed"), name, "todo: " + why
+        elif case.group(1):
+            yield "failed", name, detail(lines[number + 1:])
         else:
-            yield ("failed" if case.group(1) else "passed"), name, why
+            yield "passed", name, ""
 
 
 def meson_cases(record):
@@ -40,7 +57,7 @@ def meson_cases(record):
         yield result, f"{record['name']}: {name}", why
     if bad and not any(result == "failed" for result, _, _ in cases):
         errors = (record.get("stderr") or "").strip().splitlines()
-        yield "failed", record["name"], f"{record['result'].lower()}; {errors[-1] if errors else 'no output'}"
+        yield "failed", record["name"], f": {record['result'].lower()}{'; ' + errors[-1] if errors else ''}"
     elif not bad and not cases:
         plan = SKIPPED_PLAN.search(output)
         why = (plan.group(1) if plan else "") or output.strip().splitlines()[-1:] or ["it says no reason"]
@@ -68,7 +85,7 @@ def main(sources):
         for result, name, why in read(Path(path)):
             count[result] += 1
             if result == "failed":
-                failed.append(f"{label}: {name}{' (' + why + ')' if why else ''}")
+                failed.append(f"{label}: {name}{why}")
             elif result == "skipped":
                 skipped[why or name] += 1
         rows.append((label, count))
