@@ -58,6 +58,15 @@ class Objects:
         state = [line.split()[-1] for line in text.splitlines() if line.split()[-2] in "bBdDC"]
         return f"global state: {' '.join(state)}" if state else None
 
+    def prefixed(self, argv, names, stem, nm):
+        path, wrong = self.compile(argv, names, stem, "-fkeep-inline-functions")
+        if wrong:
+            return wrong
+        text = subprocess.run([nm, str(path)], capture_output=True, text=True, check=True).stdout
+        functions = [line.split()[-1] for line in text.splitlines() if line.split()[-2] in "tT"]
+        foreign = [name for name in functions if not name.startswith(("hvpt_", "hvctl_", "unit"))]
+        return f"without prefix: {' '.join(foreign)}" if foreign else None
+
     def two_units(self, argv, names, stem):
         units = []
         for entry in ("_start", "other"):
@@ -95,6 +104,8 @@ def cases(include, scratch):
 
     native = compilers.TARGETS[0]
     names = compilers.headers(include, native)
+    argv = compilers.command("gcc", native, "c11")
+    yield ("every function has its prefix", lambda argv=argv: objects.prefixed(argv, names, "prefix", "nm"))
     for family, standard in (("gcc", "c11"), ("gcc", "c++17"), ("clang", "c11")):
         argv = compilers.command(family, native, standard)
         if family == "clang" and not isinstance(argv, tap.Skip):

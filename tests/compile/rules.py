@@ -18,7 +18,7 @@ CORE_LAYER, FORMAT_LAYER, ABOVE_FORMATS = 2, 3, 4
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.M)
 DEFINE = re.compile(r"^\s*#\s*define\s+(\w+)", re.M)
 ASM = re.compile(r"\b(__asm__|__asm|asm)\b")
-BIT_FIELD = re.compile(r"^\s*(?:const\s+|volatile\s+)*(?:unsigned|signed|int|bool|_Bool|char|u?int\d+_t)[\w\s]*\s:\s*\w+\s*;", re.M)
+BIT_FIELD = re.compile(r"(?:^|[{;])\s*(?:const\s+|volatile\s+)*(?:unsigned|signed|int|bool|_Bool|char|u?int\d+_t)[\w\s]*:\s*\w+\s*;", re.M)
 
 
 def without_comments(text):
