@@ -1,0 +1,11 @@
+/* A failed check stops the program: what a fuzzer and a plain program want. */
+#include "check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+void check_end_test(const char *text)
+{
+    (void)fprintf(stderr, "check failed: %s\n", text);
+    abort();
+}
