@@ -92,7 +92,7 @@ def main(sources):
         total += count
 
     if skipped:
-        print("Skipped:")
+        print("Skipped, or known to deviate:")
         for why, times in skipped.items():
             print(f"  {times} x {why}")
     if failed:
