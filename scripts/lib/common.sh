@@ -67,13 +67,17 @@ missing_packages() {
     done <<<"$1" | tr ' ' '\n'
 }
 
-apt_install() {
-    local as_root=()
+# apt-get with arguments, as root, quiet unless it fails.
+apt_run() {
+    local as_root=() said
     if [ "$(id -u)" != 0 ]; then
         command -v sudo >/dev/null 2>&1 || { warn "Not root, and no sudo: nothing is installed."; return 1; }
         as_root=(sudo)
     fi
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@" >/dev/null
+    # sudo asks for its password on the terminal, not on stderr, so nothing that a person must see gets lost.
+    said=$("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@" 2>&1) && return 0
+    warn "$said"
+    return 1
 }
 
 # Install what the given lists of needs lack. Goes on with a message where that is not possible: the build says what it
@@ -86,15 +90,15 @@ install_needs() {
         warn "Not a Debian or Ubuntu system. Missing here, by Debian's names: $(tr '\n' ' ' <<<"$missing")"
         return 0
     fi
-    apt_install update || true
+    apt_run update || true
     for package in $missing; do
         wanted+=("$(first_available "$package")")
     done
     say "Installing ${wanted[*]} ..."
-    if ! apt_install install -y --no-install-recommends "${wanted[@]}"; then
+    if ! apt_run install -y --no-install-recommends "${wanted[@]}"; then
         # One package that this release does not have must not keep the others away.
         for package in "${wanted[@]}"; do
-            apt_install install -y --no-install-recommends "$package" || warn "Could not install $package."
+            apt_run install -y --no-install-recommends "$package" || warn "Could not install $package."
         done
     fi
 }
