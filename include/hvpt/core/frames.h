@@ -1,0 +1,133 @@
+/*
+ * Table frames on their way in and out: taken in advance, so that nothing fails half-way, and given back only after
+ * the flush that covers them.
+ */
+#ifndef HVPT_CORE_FRAMES_H
+#define HVPT_CORE_FRAMES_H
+
+#include "state.h"
+
+HVPT_ENGINE void hvpt_free_frame(struct hvpt_space *space, uint64_t frame, unsigned order)
+{
+    const struct hvpt_hooks *hooks = hvpt_hooks_of(space);
+
+    hooks->free_frame(hooks->ctx, hvpt_make_hpa(frame), order);
+    hvpt_count_add(&space->stats.frames, (uint64_t)-1);
+}
+
+/* One frame from the hook, refused if the format could not address it. NULL: none, and nothing is held. */
+HVPT_ENGINE hvpt_entry *hvpt_alloc_frame(struct hvpt_space *space, unsigned order, uint64_t *frame)
+{
+    const struct hvpt_hooks *hooks = hvpt_hooks_of(space);
+    uint64_t size = HVPT_4K << order;
+    hvpt_hpa got = {0};
+    hvpt_entry *table = NULL;
+
+    if (!hooks->alloc_frame(hooks->ctx, order, &got))
+        return NULL;
+    if ((got.value & (size - 1)) == 0 && got.value <= space->hpa_limit - size)
+        table = hvpt_table_at(space, got.value);
+    if (table == NULL)
+        hooks->free_frame(hooks->ctx, got, order);
+    *frame = got.value;
+    return table;
+}
+
+HVPT_ENGINE void hvpt_frames_push(struct hvpt_frames *list, hvpt_entry *table, uint64_t frame)
+{
+    /* Not an entry: nobody walks this frame. */
+    *(uint64_t *)(void *)table = list->head;
+    list->head = frame;
+    list->count++;
+}
+
+/* The list is not empty. */
+HVPT_ENGINE hvpt_entry *hvpt_frames_pop(const struct hvpt_space *space, struct hvpt_frames *list, uint64_t *frame)
+{
+    hvpt_entry *table = hvpt_table_at(space, list->head);
+
+    *frame = list->head;
+    list->head = *(uint64_t *)(void *)table;
+    list->count--;
+    return table;
+}
+
+/* Back to the hook, all of them. They were never linked, so no flush is due. */
+HVPT_ENGINE void hvpt_frames_release(const struct hvpt_format *format, struct hvpt_space *space,
+                                     struct hvpt_frames *list)
+{
+    while (list->count != 0) {
+        uint64_t frame;
+
+        (void)hvpt_frames_pop(space, list, &frame);
+        hvpt_free_frame(space, frame, format->table_order);
+    }
+}
+
+/* count more frames onto list, from the hook. HVPT_E_NOMEM: list is as it was. */
+HVPT_ENGINE enum hvpt_status hvpt_frames_alloc(const struct hvpt_format *format, struct hvpt_space *space,
+                                               struct hvpt_frames *list, uint64_t count)
+{
+    uint64_t held = list->count;
+
+    while (list->count < held + count) {
+        uint64_t frame = 0;
+        hvpt_entry *table = hvpt_alloc_frame(space, format->table_order, &frame);
+
+        if (table == NULL) {
+            while (list->count > held) {
+                (void)hvpt_frames_pop(space, list, &frame);
+                hvpt_free_frame(space, frame, format->table_order);
+            }
+            return HVPT_E_NOMEM;
+        }
+        hvpt_count_add(&space->stats.frames, 1);
+        hvpt_frames_push(list, table, frame);
+    }
+    return HVPT_OK;
+}
+
+/* Everything an operation is going to need, from the space's reserve first. HVPT_E_NOMEM: nothing was taken. */
+HVPT_ENGINE enum hvpt_status hvpt_frames_take(const struct hvpt_format *format, struct hvpt_space *space,
+                                              struct hvpt_frames *list, uint64_t count)
+{
+    uint64_t pooled = count < space->pool.count ? count : space->pool.count;
+
+    list->head = 0;
+    list->count = 0;
+    if (count > pooled) {
+        enum hvpt_status status = hvpt_frames_alloc(format, space, list, count - pooled);
+
+        if (status != HVPT_OK)
+            return status;
+    }
+    for (; pooled != 0; pooled--) {
+        uint64_t frame;
+        hvpt_entry *table = hvpt_frames_pop(space, &space->pool, &frame);
+
+        hvpt_frames_push(list, table, frame);
+    }
+    return HVPT_OK;
+}
+
+/* A frame becomes a table: the guard policy must know where tables lie. */
+HVPT_ENGINE void hvpt_note_table(struct hvpt_space *space, uint64_t frame)
+{
+    if (space->policy & HVPT_POLICY_GUARD_TABLES) {
+        hvpt_bound_lower(&space->lowest_table, frame);
+        hvpt_bound_raise(&space->highest_table, frame);
+    }
+}
+
+/* The next frame of an operation's list, to be the table at this level. Its contents are whatever they were. */
+HVPT_ENGINE hvpt_entry *hvpt_take_table(struct hvpt_space *space, struct hvpt_frames *list, unsigned level,
+                                        uint64_t *frame)
+{
+    hvpt_entry *table = hvpt_frames_pop(space, list, frame);
+
+    hvpt_note_table(space, *frame);
+    hvpt_count_add(&space->stats.tables[level], 1);
+    return table;
+}
+
+#endif

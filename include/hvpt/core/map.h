@@ -1,0 +1,236 @@
+/*
+ * map: a range, with the largest pages that fit, all or nothing.
+ * One look to find conflicts and to count, then all allocations, then stores that cannot fail.
+ */
+#ifndef HVPT_CORE_MAP_H
+#define HVPT_CORE_MAP_H
+
+#include "tree.h"
+
+/*
+ * The tables needed below one empty entry of a table at level to map [at, end) inside it with leaves of up to
+ * leaf_level. Pure arithmetic: at each level, the slots that cannot be leaves. Where large pages fit those are the two
+ * at the edges.
+ */
+HVPT_ENGINE uint64_t hvpt_tables_below(const struct hvpt_format *format, uint64_t at, uint64_t end, unsigned level,
+                                       unsigned leaf_level)
+{
+    uint64_t tables = 0;
+
+    for (; level > 0; level--) {
+        unsigned shift = hvpt_span_shift(format, level);
+        uint64_t inside = (UINT64_C(1) << shift) - 1;
+        uint64_t slots = ((end - 1) >> shift) - (at >> shift) + 1;
+
+        if (level <= leaf_level) {
+            uint64_t edges = (uint64_t)((at & inside) != 0) + (uint64_t)((end & inside) != 0);
+
+            slots = slots < edges ? slots : edges;
+        }
+        if (slots == 0)
+            break;
+        tables += slots;
+    }
+    return tables;
+}
+
+struct hvpt_map_plan {
+    uint64_t start;
+    uint64_t end;
+    uint64_t tables;
+    unsigned leaf_level;
+};
+
+HVPT_ENGINE enum hvpt_status hvpt_plan_slots(const struct hvpt_format *format, const struct hvpt_space *space,
+                                             void *ctx, const struct hvpt_run *run)
+{
+    struct hvpt_map_plan *plan = (struct hvpt_map_plan *)ctx;
+    uint64_t at = run->gpa, end = run->gpa + ((uint64_t)run->count << hvpt_span_shift(format, run->level));
+    unsigned empty = hvpt_count_empty(space, run->slot, run->count);
+
+    if (empty != run->count)
+        return format->is_leaf(space, hvpt_load(&run->slot[empty]), run->level) ? HVPT_E_EXISTS : HVPT_E_CORRUPT;
+    if (run->level > 0)
+        plan->tables += hvpt_tables_below(format, at > plan->start ? at : plan->start,
+                                          end < plan->end ? end : plan->end, run->level, plan->leaf_level);
+    return HVPT_OK;
+}
+
+/* Find conflicts and count the tables that are missing. HVPT_E_EXISTS, HVPT_E_CORRUPT. Changes nothing. */
+HVPT_ENGINE enum hvpt_status hvpt_map_prepare(const struct hvpt_format *format, const struct hvpt_space *space,
+                                              struct hvpt_map_plan *plan)
+{
+    static const struct hvpt_visit visit = {hvpt_plan_slots, hvpt_visit_into, hvpt_visit_leave};
+
+    plan->tables = 0;
+    return hvpt_visit_range(format, space, plan->start, plan->end, &visit, plan);
+}
+
+/*
+ * Link a fresh, empty table into a slot that other CPUs see. Whoever loses against fault_map takes the winner's table
+ * and keeps its own frame in the list.
+ */
+HVPT_ENGINE hvpt_entry *hvpt_link_empty(const struct hvpt_format *format, struct hvpt_space *space,
+                                        struct hvpt_frames *list, hvpt_entry *slot, uint64_t old, unsigned level)
+{
+    uint64_t frame;
+    hvpt_entry *table = hvpt_frames_pop(space, list, &frame);
+
+    hvpt_fill_empty(space, table, hvpt_entries(format));
+    if (!hvpt_compare_exchange(slot, &old, format->make_table(space, frame))) {
+        hvpt_frames_push(list, table, frame);
+        return hvpt_table_at(space, format->table_frame(old));
+    }
+    hvpt_note_table(space, frame);
+    hvpt_count_add(&space->stats.tables[level - 1], 1);
+    return table;
+}
+
+/*
+ * Map [at, end), which prepare found empty, to hpa with frames from list. Cannot fail.
+ *
+ * A slot that the range covers whole gets its subtree in one piece: built where nobody sees it, linked by one release
+ * store. A slot covered in part may be wanted by a fault_map of its other part at this moment: an empty table is linked
+ * there first, by compare-exchange, and filled in place.
+ */
+HVPT_ENGINE void hvpt_map_commit(const struct hvpt_format *format, struct hvpt_space *space, struct hvpt_frames *list,
+                                 uint64_t at, uint64_t end, uint64_t hpa, struct hvpt_attr attr, unsigned leaf_level)
+{
+    hvpt_entry *table[HVPT_MAX_LEVELS];
+    uint64_t fresh[HVPT_MAX_LEVELS]; /* the entry that will link table[level], or 0 if it is visible already */
+    unsigned level = space->root_level;
+
+    table[level] = space->root_table;
+    fresh[level] = 0;
+    for (;;) {
+        unsigned shift = hvpt_span_shift(format, level);
+        uint64_t inside = (UINT64_C(1) << shift) - 1;
+        unsigned index = hvpt_index(format, space, at, level);
+        hvpt_entry *slot = &table[level][index];
+        unsigned whole = 0;
+
+        if (!(at & inside)) {
+            uint64_t left = (end - at) >> shift;
+            unsigned rest = hvpt_table_entries(format, space, level) - index;
+
+            whole = left < rest ? (unsigned)left : rest;
+        }
+        if (level > 0 && fresh[level] == 0 && whole != 0 && level <= leaf_level)
+            whole = hvpt_count_empty(space, slot, whole); /* an empty table in the way is used, not replaced */
+        if (whole != 0 && level <= leaf_level) {
+            hvpt_fill_leaves(format, space, slot, whole, hpa, attr, level);
+            hvpt_count_add(&space->stats.leaves[level], whole);
+            at += (uint64_t)whole << shift;
+            hpa += (uint64_t)whole << shift;
+        } else {
+            uint64_t old = fresh[level] != 0 ? 0 : hvpt_load(slot);
+
+            if (fresh[level] == 0 && hvpt_is_present(space, old)) {
+                table[level - 1] = hvpt_table_at(space, format->table_frame(old));
+                fresh[level - 1] = 0;
+            } else if (fresh[level] == 0 && whole == 0) {
+                table[level - 1] = hvpt_link_empty(format, space, list, slot, old, level);
+                fresh[level - 1] = 0;
+            } else {
+                /* Empty only what this call will not fill. */
+                uint64_t slot_end = (at | inside) + 1;
+                unsigned entries = hvpt_entries(format);
+                unsigned first = hvpt_index(format, space, at, level - 1);
+                unsigned past = end >= slot_end ? entries : hvpt_index(format, space, end - 1, level - 1) + 1;
+                uint64_t frame;
+
+                table[level - 1] = hvpt_take_table(space, list, level - 1, &frame);
+                fresh[level - 1] = format->make_table(space, frame);
+                if (level == 1 && first == 0 && past == entries)
+                    fresh[0] |= format->table_full;
+                hvpt_fill_empty(space, table[level - 1], first);
+                hvpt_fill_empty(space, table[level - 1] + past, entries - past);
+            }
+            level--;
+            continue;
+        }
+        while (level < space->root_level && (at == end || !(at & (hvpt_span(format, level + 1) - 1)))) {
+            if (fresh[level] != 0)
+                hvpt_store_release(&table[level + 1][hvpt_index(format, space, at - 1, level + 1)], fresh[level]);
+            level++;
+        }
+        if (at == end)
+            return;
+    }
+}
+
+/* One smallest page where all tables exist: no plan, no frames. HVPT_E_NOMEM here says only: not that simple. */
+HVPT_ENGINE enum hvpt_status hvpt_map_page(const struct hvpt_format *format, struct hvpt_space *space, uint64_t gpa,
+                                           uint64_t hpa, struct hvpt_attr attr)
+{
+    hvpt_entry *table = space->root_table;
+    unsigned level;
+
+    for (level = space->root_level; level > 0; level--) {
+        uint64_t entry = hvpt_load(&table[hvpt_index(format, space, gpa, level)]);
+
+        if (HVPT_UNLIKELY(!hvpt_is_present(space, entry)))
+            return HVPT_E_NOMEM;
+        if (HVPT_UNLIKELY(!format->is_table(space, entry, level)))
+            return format->is_leaf(space, entry, level) ? HVPT_E_EXISTS : HVPT_E_CORRUPT;
+        table = hvpt_table_at(space, format->table_frame(entry));
+        if (HVPT_UNLIKELY(table == NULL))
+            return HVPT_E_CORRUPT;
+    }
+    table += hvpt_index(format, space, gpa, 0);
+    if (HVPT_UNLIKELY(hvpt_is_present(space, hvpt_load(table))))
+        return format->is_leaf(space, hvpt_load(table), 0) ? HVPT_E_EXISTS : HVPT_E_CORRUPT;
+    hvpt_store_release(table, format->make_leaf(space, hpa, attr, 0));
+    hvpt_count_add(&space->stats.leaves[0], 1);
+    return HVPT_OK;
+}
+
+/*
+ * Map [gpa, gpa + size) to [hpa, hpa + size) with the largest pages that fit.
+ *
+ * HVPT_E_ALIGN, HVPT_E_RANGE, HVPT_E_ATTR, HVPT_E_READONLY: the arguments.  HVPT_E_EXISTS: something in the range is
+ * mapped.
+ * HVPT_E_CORRUPT.  HVPT_E_NOMEM.  After any of them every translation is what it was, and no frame is held that was
+ * not.
+ *
+ * Safe beside readers, hardware and fault_map of other pages; the caller serializes it against everything else.
+ */
+HVPT_ENGINE enum hvpt_status hvpt_map_range(const struct hvpt_format *format, struct hvpt_space *space, hvpt_gpa gpa,
+                                            hvpt_hpa hpa, uint64_t size, struct hvpt_attr attr,
+                                            struct hvpt_flush *flush)
+{
+    struct hvpt_map_plan plan;
+    struct hvpt_frames list;
+    enum hvpt_status status = hvpt_check_range(format, space, gpa.value, size);
+
+    (void)flush; /* an empty entry is never cached by the formats there are, so a new mapping makes nothing stale */
+    if (status == HVPT_OK)
+        status = hvpt_check_frames(format, space, hpa.value, size);
+    if (status == HVPT_OK)
+        status = format->check_attr(space, attr);
+    if (HVPT_UNLIKELY(status != HVPT_OK))
+        return status;
+    if (HVPT_UNLIKELY(space->readonly))
+        return HVPT_E_READONLY;
+    if (HVPT_UNLIKELY(space->policy & HVPT_POLICY_GUARD_TABLES) && format->holds_table(space, hpa.value, size))
+        return HVPT_E_RANGE;
+    if (size == hvpt_span(format, 0)) {
+        status = hvpt_map_page(format, space, gpa.value, hpa.value, attr);
+        if (HVPT_LIKELY(status != HVPT_E_NOMEM))
+            return status;
+    }
+    plan.start = gpa.value;
+    plan.end = gpa.value + size;
+    plan.leaf_level = hvpt_leaf_level(format, space, gpa.value, hpa.value, attr);
+    status = hvpt_map_prepare(format, space, &plan);
+    if (status == HVPT_OK)
+        status = hvpt_frames_take(format, space, &list, plan.tables);
+    if (status != HVPT_OK)
+        return status;
+    hvpt_map_commit(format, space, &list, plan.start, plan.end, hpa.value, attr, plan.leaf_level);
+    /* Left over only where fault_map linked a table first. */
+    hvpt_frames_release(format, space, &list);
+    return HVPT_OK;
+}
+
+#endif

@@ -1,0 +1,110 @@
+/*
+ * Keeping the flush obligation: what became stale, which tables were unlinked, and making it good.
+ * Nothing is written into a frame between its unlinking and its flush: a dead subtree stays as it was, and is freed as
+ * a whole.
+ */
+#ifndef HVPT_CORE_OBLIGATION_H
+#define HVPT_CORE_OBLIGATION_H
+
+#include "frames.h"
+#include "visit.h"
+
+/*
+ * Translations of [gpa, gpa + size) changed that a CPU may have cached; tables: an entry that led to a table is among
+ * them.
+ */
+HVPT_ENGINE void hvpt_owe_flush(const struct hvpt_format *format, const struct hvpt_space *space,
+                                struct hvpt_flush *flush, uint64_t gpa, uint64_t size, bool tables)
+{
+    if (flush->kind == HVPT_FLUSH_NONE) {
+        flush->kind = format->flush_kind;
+        flush->root = space->root_register;
+        flush->gpa = hvpt_make_gpa(gpa);
+        flush->size = size;
+    } else {
+        uint64_t first = gpa < flush->gpa.value ? gpa : flush->gpa.value;
+        uint64_t end = flush->gpa.value + flush->size;
+
+        if (end < gpa + size)
+            end = gpa + size;
+        flush->gpa = hvpt_make_gpa(first);
+        flush->size = end - first;
+    }
+    flush->tables = flush->tables || tables;
+}
+
+HVPT_ENGINE void hvpt_flush_clear(struct hvpt_flush *flush)
+{
+    flush->kind = HVPT_FLUSH_NONE;
+    flush->tables = false;
+    flush->gpa = hvpt_make_gpa(0);
+    flush->size = 0;
+    flush->root = 0;
+    flush->dead_count = 0;
+}
+
+/* A caller who gives no struct hvpt_flush wants the flush done when the call returns: own carries it until then. */
+HVPT_ENGINE struct hvpt_flush *hvpt_flush_or_own(struct hvpt_flush *flush, struct hvpt_flush *own)
+{
+    if (HVPT_LIKELY(flush != NULL))
+        return flush;
+    hvpt_flush_clear(own);
+    return own;
+}
+
+HVPT_ENGINE void hvpt_flush_own(const struct hvpt_format *format, struct hvpt_space *space,
+                                const struct hvpt_flush *flush, struct hvpt_flush *own)
+{
+    if (flush == NULL)
+        format->settle(space, own);
+}
+
+/* Free the table at frame and all tables below it. Depth first, on a path of at most HVPT_MAX_LEVELS. */
+HVPT_ENGINE void hvpt_free_subtree(const struct hvpt_format *format, struct hvpt_space *space, uint64_t frame,
+                                   unsigned level)
+{
+    const hvpt_entry *table[HVPT_MAX_LEVELS];
+    uint64_t frames[HVPT_MAX_LEVELS];
+    unsigned next[HVPT_MAX_LEVELS];
+    unsigned at = level;
+
+    frames[at] = frame;
+    table[at] = level == 0 ? NULL : hvpt_table_at(space, frame);
+    next[at] = 0;
+    for (;;) {
+        if (table[at] == NULL || next[at] == hvpt_table_entries(format, space, at)) {
+            hvpt_free_frame(space, frames[at], at == space->root_level ? space->root_order : format->table_order);
+            if (at == level)
+                return;
+            at++;
+        } else {
+            uint64_t entry = hvpt_load(&table[at][next[at]++]);
+
+            if (!hvpt_is_present(space, entry) || !format->is_table(space, entry, at))
+                continue;
+            if (at == 1) {
+                hvpt_free_frame(space, format->table_frame(entry), format->table_order);
+            } else {
+                at--;
+                frames[at] = format->table_frame(entry);
+                table[at] = hvpt_table_at(space, frames[at]);
+                next[at] = 0;
+            }
+        }
+    }
+}
+
+/* Do what flush asks for, free what waited for it, and leave it empty. */
+HVPT_ENGINE void hvpt_settle(const struct hvpt_format *format, struct hvpt_space *space, struct hvpt_flush *flush)
+{
+    const struct hvpt_hooks *hooks = hvpt_hooks_of(space);
+    unsigned i;
+
+    if (flush->kind != HVPT_FLUSH_NONE && hooks->flush != NULL)
+        hooks->flush(hooks->ctx, flush);
+    for (i = 0; i < flush->dead_count; i++)
+        hvpt_free_subtree(format, space, flush->dead[i] & ~(HVPT_4K - 1), (unsigned)(flush->dead[i] & (HVPT_4K - 1)));
+    hvpt_flush_clear(flush);
+}
+
+#endif

@@ -1,0 +1,178 @@
+/*
+ * protect: change what leaves say, not where they lead. Accessed and dirty bits that hardware sets meanwhile survive.
+ */
+#ifndef HVPT_CORE_PROTECT_H
+#define HVPT_CORE_PROTECT_H
+
+#include "tree.h"
+
+struct hvpt_protect {
+    struct hvpt_space *space;
+    struct hvpt_flush *flush;
+    uint64_t start;
+    uint64_t end;
+    struct hvpt_attr attr;
+    uint32_t mask;
+    bool split_start; /* the leaf at that edge sticks out and would change */
+    bool split_end;
+};
+
+/* What a leaf with attributes old says after the call. */
+HVPT_ENGINE struct hvpt_attr hvpt_protect_attr(const struct hvpt_protect *protect, struct hvpt_attr old)
+{
+    const uint32_t hardware = HVPT_ACCESSED | HVPT_DIRTY;
+    uint32_t perm = protect->mask & HVPT_PERM_ALL;
+
+    old.perm = (old.perm & ~perm) | (protect->attr.perm & perm);
+    if (perm & HVPT_WRITE)
+        old.flags &= ~(uint32_t)HVPT_LOGGED;
+    if (protect->mask & HVPT_CHANGE_MEMTYPE)
+        old.memtype = protect->attr.memtype;
+    if (protect->mask & HVPT_CHANGE_FLAGS)
+        old.flags = (old.flags & (hardware | HVPT_LOGGED)) | (protect->attr.flags & ~(hardware | HVPT_LOGGED));
+    if (protect->mask & HVPT_CHANGE_SOFTWARE)
+        old.software = protect->attr.software;
+    return old;
+}
+
+/* The leaf entry becomes this. Bits that no attribute stands for stay as they are. */
+HVPT_ENGINE uint64_t hvpt_protect_leaf(const struct hvpt_format *format, const struct hvpt_space *space,
+                                       const struct hvpt_protect *protect, uint64_t entry, unsigned level)
+{
+    uint64_t bits = format->attr_bits(space, level);
+    struct hvpt_attr attr = hvpt_protect_attr(protect, format->leaf_attr(space, entry, level));
+
+    return (entry & ~bits) | (format->make_leaf(space, 0, attr, level) & bits);
+}
+
+HVPT_ENGINE enum hvpt_status hvpt_protect_plan_slots(const struct hvpt_format *format, const struct hvpt_space *space,
+                                                     void *ctx, const struct hvpt_run *run)
+{
+    struct hvpt_protect *protect = (struct hvpt_protect *)ctx;
+    uint64_t span = hvpt_span(format, run->level);
+    unsigned i;
+
+    for (i = 0; i < run->count; i++) {
+        uint64_t entry = hvpt_load(&run->slot[i]);
+        struct hvpt_attr old, attr;
+        enum hvpt_status status;
+
+        if (!hvpt_is_present(space, entry))
+            return HVPT_E_ABSENT;
+        if (!format->is_leaf(space, entry, run->level))
+            return HVPT_E_CORRUPT;
+        old = format->leaf_attr(space, entry, run->level);
+        attr = hvpt_protect_attr(protect, old);
+        status = format->check_attr(space, attr);
+        if (status != HVPT_OK)
+            return status;
+        if (run->level > format->attr_level(space, attr))
+            return HVPT_E_ATTR;
+        if ((space->policy & HVPT_POLICY_EXEC_4K_ONLY) && run->level > 0
+            && (attr.perm & ~old.perm & (HVPT_EXEC | HVPT_EXEC_USER)))
+            return HVPT_E_ATTR;
+        if (hvpt_protect_leaf(format, space, protect, entry, run->level) != entry) {
+            protect->split_start = protect->split_start || run->gpa < protect->start;
+            protect->split_end = protect->split_end || run->gpa + run->count * span > protect->end;
+        }
+    }
+    return HVPT_OK;
+}
+
+/* Could a CPU that still uses old allow what entry does not, or use another memory type? */
+HVPT_ENGINE bool hvpt_protect_is_stale(const struct hvpt_format *format, const struct hvpt_space *space, uint64_t old,
+                                       uint64_t entry, unsigned level)
+{
+    struct hvpt_attr before, after;
+
+    if (format->relaxing_needs_flush)
+        return true;
+    before = format->leaf_attr(space, old, level);
+    after = format->leaf_attr(space, entry, level);
+    return (before.perm & ~after.perm) != 0 || before.memtype != after.memtype || before.flags != after.flags;
+}
+
+HVPT_ENGINE enum hvpt_status hvpt_protect_slots(const struct hvpt_format *format, const struct hvpt_space *space,
+                                                void *ctx, const struct hvpt_run *run)
+{
+    struct hvpt_protect *protect = (struct hvpt_protect *)ctx;
+    uint64_t span = hvpt_span(format, run->level);
+    unsigned i;
+
+    for (i = 0; i < run->count; i++) {
+        uint64_t old = hvpt_load(&run->slot[i]);
+        uint64_t entry;
+
+        do {
+            entry = hvpt_protect_leaf(format, space, protect, old, run->level);
+            if (entry == old)
+                break;
+        } while (!hvpt_compare_exchange(&run->slot[i], &old, entry));
+        if (entry != old && hvpt_protect_is_stale(format, space, old, entry, run->level))
+            hvpt_owe_flush(format, space, protect->flush, run->gpa + i * span, span, false);
+    }
+    return HVPT_OK;
+}
+
+HVPT_ENGINE enum hvpt_status hvpt_protect_pieces(const struct hvpt_format *format, struct hvpt_space *space,
+                                                 struct hvpt_protect *protect)
+{
+    static const struct hvpt_visit plan = {hvpt_protect_plan_slots, hvpt_visit_into, hvpt_visit_leave};
+    static const struct hvpt_visit commit = {hvpt_protect_slots, hvpt_visit_into, hvpt_visit_leave};
+    struct hvpt_frames list;
+    uint64_t frames = 0;
+    enum hvpt_status status = hvpt_visit_range(format, space, protect->start, protect->end, &plan, protect);
+
+    if (status == HVPT_OK && (protect->split_start || protect->split_end))
+        status = hvpt_edges_need(format, space, protect->start, protect->end, protect->split_start, protect->split_end,
+                                 &frames);
+    if (status == HVPT_OK)
+        status = hvpt_frames_take(format, space, &list, frames);
+    if (status != HVPT_OK)
+        return status;
+    if (protect->split_start)
+        hvpt_split_at(format, space, &list, protect->flush, protect->start);
+    if (protect->split_end)
+        hvpt_split_at(format, space, &list, protect->flush, protect->end);
+    return hvpt_visit_range(format, space, protect->start, protect->end, &commit, protect);
+}
+
+/*
+ * Change the leaves of [gpa, gpa + size): the permission bits in mask, and the memory type, flags and software bits
+ * where mask has HVPT_CHANGE_MEMTYPE, _FLAGS, _SOFTWARE, to what attr says. The rest is kept; accessed and dirty bits
+ * always are. Naming HVPT_WRITE in mask also ends write logging of the page (HVPT_LOGGED). Large pages that stick out
+ * are split.
+ * flush: see hvpt_flush; NULL: flushed before the call returns.
+ *
+ * HVPT_E_ALIGN, HVPT_E_RANGE, HVPT_E_READONLY: the arguments.  HVPT_E_ABSENT: a hole.  HVPT_E_ATTR: a leaf would say
+ * what cannot be said, or the "execute only on 4K pages" policy forbids it (split first).  HVPT_E_NOMEM,
+ * HVPT_E_CORRUPT. Nothing changed then.
+ *
+ * The caller serializes it against everything but hardware.
+ */
+HVPT_ENGINE enum hvpt_status hvpt_protect_range(const struct hvpt_format *format, struct hvpt_space *space,
+                                                hvpt_gpa gpa, uint64_t size, struct hvpt_attr attr, uint32_t mask,
+                                                struct hvpt_flush *flush)
+{
+    struct hvpt_flush own;
+    struct hvpt_protect protect;
+    enum hvpt_status status = hvpt_check_range(format, space, gpa.value, size);
+
+    if (status != HVPT_OK)
+        return status;
+    if (space->readonly)
+        return HVPT_E_READONLY;
+    protect.space = space;
+    protect.flush = hvpt_flush_or_own(flush, &own);
+    protect.start = gpa.value;
+    protect.end = gpa.value + size;
+    protect.attr = attr;
+    protect.mask = mask;
+    protect.split_start = false;
+    protect.split_end = false;
+    status = hvpt_protect_pieces(format, space, &protect);
+    hvpt_flush_own(format, space, flush, &own);
+    return status;
+}
+
+#endif

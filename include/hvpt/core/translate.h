@@ -1,0 +1,59 @@
+/*
+ * translate: what hardware would do with a guest-physical address, without its side effects.
+ */
+#ifndef HVPT_CORE_TRANSLATE_H
+#define HVPT_CORE_TRANSLATE_H
+
+#include "state.h"
+
+/* What a leaf found at level means for gpa. perm: what the tables on the way allow. */
+HVPT_ENGINE void hvpt_describe(const struct hvpt_format *format, const struct hvpt_space *space, uint64_t gpa,
+                               uint64_t entry, unsigned level, uint32_t perm, struct hvpt_mapping *out)
+{
+    uint64_t inside = gpa & (hvpt_span(format, level) - 1);
+
+    out->hpa = hvpt_make_hpa(format->leaf_address(entry, level) | inside);
+    out->attr = format->leaf_attr(space, entry, level);
+    out->attr.perm &= perm;
+    out->page_size = hvpt_span(format, level);
+    out->level = level;
+    out->entry = entry;
+}
+
+/*
+ * Where does gpa lead, and with which rights? *out is written only with HVPT_OK.
+ *
+ * HVPT_E_RANGE: beyond the space.  HVPT_E_ABSENT: not mapped.  HVPT_E_CORRUPT: hardware would call it a
+ * misconfiguration or a reserved-bit fault, or a table cannot be reached.
+ *
+ * Safe beside map, fault_map and other readers, from any CPU.
+ */
+HVPT_ENGINE enum hvpt_status hvpt_translate_one(const struct hvpt_format *format, const struct hvpt_space *space,
+                                                hvpt_gpa gpa, struct hvpt_mapping *out)
+{
+    const hvpt_entry *table = space->root_table;
+    unsigned level = space->root_level;
+    uint32_t perm = HVPT_PERM_ALL;
+
+    if (HVPT_UNLIKELY(gpa.value >= space->gpa_limit))
+        return HVPT_E_RANGE;
+    for (;; level--) {
+        uint64_t entry = hvpt_load(&table[hvpt_index(format, space, gpa.value, level)]);
+
+        if (level != 0 && HVPT_LIKELY(format->is_table(space, entry, level))) {
+            perm &= format->table_perm(space, entry);
+            table = hvpt_table_at(space, format->table_frame(entry));
+            if (HVPT_UNLIKELY(table == NULL))
+                return HVPT_E_CORRUPT;
+            continue;
+        }
+        if (HVPT_UNLIKELY(!hvpt_is_present(space, entry)))
+            return HVPT_E_ABSENT;
+        if (HVPT_UNLIKELY(!format->is_leaf(space, entry, level)))
+            return HVPT_E_CORRUPT;
+        hvpt_describe(format, space, gpa.value, entry, level, perm, out);
+        return HVPT_OK;
+    }
+}
+
+#endif

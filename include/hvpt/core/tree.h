@@ -1,0 +1,162 @@
+/*
+ * Changing the shape of a tree: splitting a leaf into a table, unlinking a table.
+ * Each change is one store into a visible table; what it makes visible is complete by then.
+ */
+#ifndef HVPT_CORE_TREE_H
+#define HVPT_CORE_TREE_H
+
+#include "census.h"
+#include "obligation.h"
+
+/*
+ * Descend to the entry that covers gpa: the deepest one that is not a reference to a table.
+ * HVPT_E_CORRUPT: a table could not be reached, or the entry is neither empty nor a well-formed leaf.
+ */
+HVPT_ENGINE enum hvpt_status hvpt_descend(const struct hvpt_format *format, const struct hvpt_space *space,
+                                          uint64_t gpa, struct hvpt_run *found)
+{
+    hvpt_entry *table = space->root_table;
+    unsigned level = space->root_level;
+
+    for (;;) {
+        found->slot = &table[hvpt_index(format, space, gpa, level)];
+        found->entry = hvpt_load(found->slot);
+        found->level = level;
+        found->count = 1;
+        found->gpa = gpa & ~(hvpt_span(format, level) - 1);
+        if (!hvpt_is_present(space, found->entry))
+            return HVPT_OK;
+        if (level == 0 || !format->is_table(space, found->entry, level))
+            return format->is_leaf(space, found->entry, level) ? HVPT_OK : HVPT_E_CORRUPT;
+        table = hvpt_table_at(space, format->table_frame(found->entry));
+        if (table == NULL)
+            return HVPT_E_CORRUPT;
+        level--;
+    }
+}
+
+/*
+ * Where a format demands it, a present entry is first made empty and flushed, so that no CPU holds the old and the new
+ * translation at once (Arm: "Using break-before-make when updating translation table entries").
+ */
+HVPT_ENGINE void hvpt_break(const struct hvpt_format *format, struct hvpt_space *space, struct hvpt_flush *flush,
+                            const struct hvpt_run *run)
+{
+    hvpt_store_relaxed(run->slot, space->empty_entry);
+    hvpt_owe_flush(format, space, flush, run->gpa, hvpt_span(format, run->level), run->level > 0);
+    format->settle(space, flush);
+}
+
+/*
+ * Replace the leaf in run, at level 1 or above, by a table of leaves that say the same, with a frame from list.
+ * Hardware may set accessed and dirty bits until the exchange succeeds; none is lost.
+ */
+HVPT_ENGINE void hvpt_split_leaf(const struct hvpt_format *format, struct hvpt_space *space, struct hvpt_frames *list,
+                                 struct hvpt_flush *flush, const struct hvpt_run *run)
+{
+    unsigned child_level = run->level - 1;
+    unsigned entries = hvpt_entries(format);
+    uint64_t old = run->entry;
+    uint64_t frame;
+    hvpt_entry *table = hvpt_take_table(space, list, child_level, &frame);
+    uint64_t link = format->make_table(space, frame) | (child_level == 0 ? format->table_full : 0);
+
+    if (format->break_before_make)
+        hvpt_break(format, space, flush, run);
+    do {
+        uint64_t child = format->child_leaf(old, run->level);
+
+        if (child_level == 0)
+            hvpt_fill(table, entries, child, format->leaf_step(0));
+        else
+            hvpt_fill(table, entries, child, format->leaf_step(child_level));
+        if (format->break_before_make) {
+            hvpt_store_release(run->slot, link);
+            break;
+        }
+    } while (!hvpt_compare_exchange(run->slot, &old, link));
+    hvpt_count_add(&space->stats.leaves[run->level], (uint64_t)-1);
+    hvpt_count_add(&space->stats.leaves[child_level], entries);
+}
+
+/*
+ * The frames that hvpt_split_at needs for one boundary. gpa: a multiple of the smallest page, not the end of the space.
+ */
+HVPT_ENGINE unsigned hvpt_split_at_needs(const struct hvpt_format *format, const struct hvpt_run *leaf, uint64_t gpa)
+{
+    unsigned level = leaf->level;
+    unsigned tables = 0;
+
+    for (; level > 0 && (gpa & (hvpt_span(format, level) - 1)); level--)
+        tables++;
+    return tables;
+}
+
+/* Split until no leaf reaches across gpa. */
+HVPT_ENGINE void hvpt_split_at(const struct hvpt_format *format, struct hvpt_space *space, struct hvpt_frames *list,
+                               struct hvpt_flush *flush, uint64_t gpa)
+{
+    struct hvpt_run run;
+
+    if (gpa == space->gpa_limit)
+        return;
+    while (hvpt_descend(format, space, gpa, &run) == HVPT_OK && hvpt_is_present(space, run.entry)
+           && (gpa & (hvpt_span(format, run.level) - 1)))
+        hvpt_split_leaf(format, space, list, flush, &run);
+}
+
+/*
+ * The frames needed so that no leaf reaches across start, nor across end (each where asked for).
+ * HVPT_E_CORRUPT: a table on the way to either could not be reached.
+ */
+HVPT_ENGINE enum hvpt_status hvpt_edges_need(const struct hvpt_format *format, const struct hvpt_space *space,
+                                             uint64_t start, uint64_t end, bool at_start, bool at_end, uint64_t *frames)
+{
+    struct hvpt_run first, last;
+    unsigned head = 0, tail = 0, level;
+
+    *frames = 0;
+    if (hvpt_descend(format, space, start, &first) != HVPT_OK || hvpt_descend(format, space, end - 1, &last) != HVPT_OK)
+        return HVPT_E_CORRUPT;
+    if (at_start && hvpt_is_present(space, first.entry))
+        head = hvpt_split_at_needs(format, &first, start);
+    if (at_end && hvpt_is_present(space, last.entry))
+        tail = hvpt_split_at_needs(format, &last, end);
+    *frames = head + tail;
+    if (first.slot != last.slot)
+        return HVPT_OK;
+    /* Both edges in one leaf share tables until their ways part. */
+    for (level = first.level; head != 0 && tail != 0; level--, head--, tail--) {
+        if ((start ^ (end - 1)) >> hvpt_span_shift(format, level))
+            break;
+        --*frames;
+    }
+    return HVPT_OK;
+}
+
+/* Empty a slot that holds a table, and let the table and all below it wait for the flush. */
+HVPT_ENGINE void hvpt_unlink_table(const struct hvpt_format *format, struct hvpt_space *space, struct hvpt_flush *flush,
+                                   const struct hvpt_run *run)
+{
+    struct hvpt_census census;
+    unsigned level;
+
+    census.gpa = run->gpa;
+    census.size = hvpt_span(format, run->level);
+    census.top = run->level;
+    (void)format->take_census(space, &census);
+    for (level = 0; level < run->level; level++) {
+        hvpt_count_add(&space->stats.leaves[level], (uint64_t)0 - census.leaves[level]);
+        hvpt_count_add(&space->stats.tables[level], (uint64_t)0 - census.tables[level]);
+    }
+    hvpt_store_relaxed(run->slot, space->empty_entry);
+    hvpt_owe_flush(format, space, flush, run->gpa, census.size, true);
+    if (flush->dead_count == HVPT_FLUSH_DEAD_MAX) {
+        /* The dead of before are flushed with this range already in it; the new one waits for the next flush. */
+        format->settle(space, flush);
+        hvpt_owe_flush(format, space, flush, run->gpa, census.size, true);
+    }
+    flush->dead[flush->dead_count++] = format->table_frame(run->entry) | (run->level - 1);
+}
+
+#endif

@@ -1,0 +1,398 @@
+/*
+ * NPT, AMD's second-level format: the x86-64 page-table format, walked with the host's paging mode.
+ * APM vol. 2, "Nested Paging". Bits, rules and face; the loops are in core/.
+ */
+#ifndef HVPT_NPT_H
+#define HVPT_NPT_H
+
+#include "core/engine.h"
+
+/* ---- bits of an entry: APM vol. 2, "Long-Mode Page Translation", "Nested Paging" ---- */
+
+#define HVPT_NPT_BIT_PRESENT   (UINT64_C(1) << 0)
+#define HVPT_NPT_BIT_WRITE     (UINT64_C(1) << 1)
+#define HVPT_NPT_BIT_USER      (UINT64_C(1) << 2) /* every guest access is a user access at this level */
+#define HVPT_NPT_BIT_PWT       (UINT64_C(1) << 3)
+#define HVPT_NPT_BIT_PCD       (UINT64_C(1) << 4)
+#define HVPT_NPT_BIT_ACCESSED  (UINT64_C(1) << 5)
+#define HVPT_NPT_BIT_DIRTY     (UINT64_C(1) << 6)
+#define HVPT_NPT_BIT_LARGE     (UINT64_C(1) << 7)  /* above level 0 */
+#define HVPT_NPT_BIT_PAT       (UINT64_C(1) << 7)  /* at level 0 */
+#define HVPT_NPT_BIT_PAT_LARGE (UINT64_C(1) << 12) /* above level 0 */
+#define HVPT_NPT_BIT_NX        (UINT64_C(1) << 63)
+#define HVPT_NPT_ADDRESS_BITS  UINT64_C(0x000ffffffffff000)
+
+/* Bits that hardware ignores, and what the engine keeps there. */
+#define HVPT_NPT_BIT_LOGGED     (UINT64_C(1) << 11)
+#define HVPT_NPT_BIT_TABLE_FULL (UINT64_C(1) << 52)
+#define HVPT_NPT_SOFTWARE_SHIFT 52
+#define HVPT_NPT_SOFTWARE_MAX   UINT32_C(15)
+
+/* IA32_PAT after reset: WB, WT, UC-, UC, twice. APM vol. 2, "PAT Register". */
+#define HVPT_PAT_RESET UINT64_C(0x0007040600070406)
+
+/* What the host's state at VMRUN enables, for config.features. */
+enum {
+    HVPT_NPT_NO_NX =
+        1 << 0, /* the host's EFER.NXE is clear: no page can be refused execution, and bit 63 is reserved */
+    HVPT_NPT_FEATURES_ALL = (1 << 1) - 1
+};
+
+/*
+ * levels: 4 or 5, as the host's CR4.LA57 at VMRUN; 0: 4.
+ * max_page_size: HVPT_4K, HVPT_2M or HVPT_1G (CPUID 80000001H EDX[26]); 0: HVPT_1G.
+ * maxphyaddr: CPUID 80000008H EAX[7:0], less what memory encryption takes; 32 to 52; 0: 52.
+ * pat: the host's IA32_PAT at VMRUN, which the tables' memory types index; 0: HVPT_PAT_RESET, which has no WC and no
+ * WP.
+ * features: HVPT_NPT_...; policy: HVPT_POLICY_...
+ */
+struct hvpt_npt_config {
+    unsigned levels;
+    uint64_t max_page_size;
+    unsigned maxphyaddr;
+    uint64_t pat;
+    uint32_t features;
+    uint32_t policy;
+};
+
+/* One guest's nested tables. Move it only while nobody uses it. */
+struct hvpt_npt {
+    struct hvpt_space space;
+};
+
+/* ---- rules ---- */
+
+/* memtype_codes holds a nibble for each memory type: the first PAT index that selects it, or this. */
+#define HVPT_NPT_NO_INDEX UINT64_C(15)
+
+/*
+ * Can this CPU express attr in a leaf?  HVPT_E_ATTR if not.
+ * What is present can be read; execution can be refused only with EFER.NXE; the memory type must be in the host's PAT.
+ */
+static inline enum hvpt_status hvpt_npt_check_attr(const struct hvpt_space *space, struct hvpt_attr attr)
+{
+    const uint32_t flags = HVPT_ACCESSED | HVPT_DIRTY | HVPT_LOGGED;
+
+    if ((attr.perm & ~HVPT_PERM_ALL) || !(attr.perm & HVPT_READ) || (unsigned)attr.memtype > HVPT_MEM_WB
+        || attr.software > HVPT_NPT_SOFTWARE_MAX || (attr.flags & ~flags))
+        return HVPT_E_ATTR;
+    if (!(attr.perm & HVPT_EXEC) && ((attr.perm & HVPT_EXEC_USER) || (space->features & HVPT_NPT_NO_NX)))
+        return HVPT_E_ATTR;
+    if (((space->memtype_codes >> (4 * (unsigned)attr.memtype)) & 15) == HVPT_NPT_NO_INDEX)
+        return HVPT_E_ATTR;
+    return HVPT_OK;
+}
+
+static inline unsigned hvpt_npt_attr_level(const struct hvpt_space *space, struct hvpt_attr attr)
+{
+    (void)attr;
+    return space->max_leaf_level;
+}
+
+/* A PAT index as PWT, PCD and PAT, which lies elsewhere in large pages. */
+static inline uint64_t hvpt_npt_pat_bits(uint64_t index, unsigned level)
+{
+    return (index & 1 ? HVPT_NPT_BIT_PWT : 0) | (index & 2 ? HVPT_NPT_BIT_PCD : 0)
+         | (index & 4 ? (level == 0 ? HVPT_NPT_BIT_PAT : HVPT_NPT_BIT_PAT_LARGE) : 0);
+}
+
+static inline uint64_t hvpt_npt_pat_index(uint64_t entry, unsigned level)
+{
+    return (entry & HVPT_NPT_BIT_PWT ? 1u : 0u) | (entry & HVPT_NPT_BIT_PCD ? 2u : 0u)
+         | (entry & (level == 0 ? HVPT_NPT_BIT_PAT : HVPT_NPT_BIT_PAT_LARGE) ? 4u : 0u);
+}
+
+/* One byte of a PAT. UC- is UC here: the guest's type is combined with it later in both cases. */
+static inline enum hvpt_memtype hvpt_npt_pat_memtype(uint64_t pat, uint64_t index)
+{
+    uint64_t code = (pat >> (8 * index)) & 7;
+
+    return code == 1 ? HVPT_MEM_WC
+         : code == 4 ? HVPT_MEM_WT
+         : code == 5 ? HVPT_MEM_WP
+         : code == 6 ? HVPT_MEM_WB
+                     : HVPT_MEM_UC;
+}
+
+/*
+ * The PAT index that selects memtype; of UC and UC-, which the guest may turn into WC, the stronger where there is a
+ * choice.
+ */
+static inline uint64_t hvpt_npt_find_memtype(uint64_t pat, enum hvpt_memtype memtype)
+{
+    uint64_t index, found = HVPT_NPT_NO_INDEX;
+
+    for (index = 8; index-- > 0;) {
+        bool weak = ((pat >> (8 * index)) & 7) == 7;
+
+        if (hvpt_npt_pat_memtype(pat, index) == memtype && !(weak && found != HVPT_NPT_NO_INDEX))
+            found = index;
+    }
+    return found;
+}
+
+/* The leaf for the page at hpa. attr has passed hvpt_npt_check_attr and hpa is aligned to the page: cannot fail. */
+static inline uint64_t hvpt_npt_make_leaf(const struct hvpt_space *space, uint64_t hpa, struct hvpt_attr attr,
+                                          unsigned level)
+{
+    uint64_t index = (space->memtype_codes >> (4 * (unsigned)attr.memtype)) & 15;
+    uint64_t entry = hpa | HVPT_NPT_BIT_PRESENT | HVPT_NPT_BIT_USER | (attr.perm & HVPT_WRITE ? HVPT_NPT_BIT_WRITE : 0)
+                   | (attr.perm & HVPT_EXEC ? 0 : HVPT_NPT_BIT_NX) | hvpt_npt_pat_bits(index, level)
+                   | (uint64_t)attr.software << HVPT_NPT_SOFTWARE_SHIFT | (level > 0 ? HVPT_NPT_BIT_LARGE : 0);
+
+    return entry | (attr.flags & HVPT_ACCESSED ? HVPT_NPT_BIT_ACCESSED : 0)
+         | (attr.flags & HVPT_DIRTY ? HVPT_NPT_BIT_DIRTY : 0) | (attr.flags & HVPT_LOGGED ? HVPT_NPT_BIT_LOGGED : 0);
+}
+
+static inline uint64_t hvpt_npt_leaf_step(unsigned level)
+{
+    return HVPT_4K << (9 * level);
+}
+
+/* Tables allow everything; what is denied is denied by leaves. */
+static inline uint64_t hvpt_npt_make_table(const struct hvpt_space *space, uint64_t frame)
+{
+    (void)space;
+    return frame | HVPT_NPT_BIT_PRESENT | HVPT_NPT_BIT_WRITE | HVPT_NPT_BIT_USER;
+}
+
+/* Bits 7 and 8 are reserved in the two highest tables; bit 7 makes a leaf of the others, and bit 8 is ignored there. */
+static inline bool hvpt_npt_is_table(const struct hvpt_space *space, uint64_t entry, unsigned level)
+{
+    const uint64_t reserved = space->reserved_bits | HVPT_NPT_BIT_LARGE | (level >= 3 ? UINT64_C(1) << 8 : 0);
+
+    return level != 0 && (entry & (HVPT_NPT_BIT_PRESENT | reserved)) == HVPT_NPT_BIT_PRESENT;
+}
+
+/* In a large page, bit 12 is PAT and the other address bits below the page are reserved. The entry is not empty. */
+static inline bool hvpt_npt_is_leaf(const struct hvpt_space *space, uint64_t entry, unsigned level)
+{
+    const uint64_t below = ((HVPT_4K << (9 * level)) - 1) & HVPT_NPT_ADDRESS_BITS & ~HVPT_NPT_BIT_PAT_LARGE;
+
+    if (entry & space->reserved_bits)
+        return false;
+    return level == 0 || (level <= 2 && (entry & HVPT_NPT_BIT_LARGE) && !(entry & below));
+}
+
+static inline uint64_t hvpt_npt_table_frame(uint64_t entry)
+{
+    return entry & HVPT_NPT_ADDRESS_BITS;
+}
+
+static inline uint64_t hvpt_npt_leaf_address(uint64_t entry, unsigned level)
+{
+    return entry & HVPT_NPT_ADDRESS_BITS & ~((HVPT_4K << (9 * level)) - 1);
+}
+
+/* The rights that one entry gives. A supervisor entry gives a guest none. */
+static inline uint32_t hvpt_npt_perm(const struct hvpt_space *space, uint64_t entry)
+{
+    (void)space;
+    if (HVPT_UNLIKELY(!(entry & HVPT_NPT_BIT_USER)))
+        return 0;
+    return HVPT_READ | (entry & HVPT_NPT_BIT_WRITE ? (uint32_t)HVPT_WRITE : 0)
+         | (entry & HVPT_NPT_BIT_NX ? 0 : (uint32_t)HVPT_EXEC);
+}
+
+static inline struct hvpt_attr hvpt_npt_leaf_attr(const struct hvpt_space *space, uint64_t entry, unsigned level)
+{
+    struct hvpt_attr attr;
+
+    attr.perm = hvpt_npt_perm(space, entry);
+    attr.memtype = hvpt_npt_pat_memtype(space->memtype_names, hvpt_npt_pat_index(entry, level));
+    attr.flags = (entry & HVPT_NPT_BIT_ACCESSED ? (uint32_t)HVPT_ACCESSED : 0)
+               | (entry & HVPT_NPT_BIT_DIRTY ? (uint32_t)HVPT_DIRTY : 0)
+               | (entry & HVPT_NPT_BIT_LOGGED ? (uint32_t)HVPT_LOGGED : 0);
+    attr.software = (uint32_t)(entry >> HVPT_NPT_SOFTWARE_SHIFT) & HVPT_NPT_SOFTWARE_MAX;
+    return attr;
+}
+
+static inline uint64_t hvpt_npt_attr_bits(const struct hvpt_space *space, unsigned level)
+{
+    return HVPT_NPT_BIT_WRITE | HVPT_NPT_BIT_USER | hvpt_npt_pat_bits(7, level) | HVPT_NPT_BIT_LOGGED
+         | (uint64_t)HVPT_NPT_SOFTWARE_MAX << HVPT_NPT_SOFTWARE_SHIFT
+         | (space->features & HVPT_NPT_NO_NX ? 0 : HVPT_NPT_BIT_NX);
+}
+
+/* Bit 7 says "large" above level 0 and is the PAT bit there; in a large page the PAT bit is bit 12. */
+static inline uint64_t hvpt_npt_child_leaf(uint64_t entry, unsigned level)
+{
+    if (level > 1)
+        return entry;
+    return (entry & ~(HVPT_NPT_BIT_LARGE | HVPT_NPT_BIT_PAT_LARGE))
+         | (entry & HVPT_NPT_BIT_PAT_LARGE ? HVPT_NPT_BIT_PAT : 0);
+}
+
+static inline uint64_t hvpt_npt_parent_leaf(uint64_t entry, unsigned level)
+{
+    if (level > 1)
+        return entry;
+    return (entry & ~HVPT_NPT_BIT_PAT) | (entry & HVPT_NPT_BIT_PAT ? HVPT_NPT_BIT_PAT_LARGE : 0) | HVPT_NPT_BIT_LARGE;
+}
+
+static void hvpt_npt_settle(struct hvpt_space *space, struct hvpt_flush *flush);
+static enum hvpt_status hvpt_npt_take_census(const struct hvpt_space *space, struct hvpt_census *census);
+static bool hvpt_npt_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size);
+
+static const struct hvpt_format hvpt_npt_format = {
+    HVPT_KIND_NPT,
+    HVPT_FLUSH_ASID,
+    12,    /* page_shift */
+    0,     /* table_order */
+    false, /* break_before_make */
+    false, /* relaxing_needs_flush: APM vol. 2, "Translation-Lookaside Buffer": the page fault does it */
+    HVPT_NPT_BIT_TABLE_FULL,
+    0, /* linear_block */
+    hvpt_npt_check_attr,
+    hvpt_npt_attr_level,
+    hvpt_npt_make_leaf,
+    hvpt_npt_leaf_step,
+    hvpt_npt_make_table,
+    hvpt_npt_is_table,
+    hvpt_npt_is_leaf,
+    hvpt_npt_table_frame,
+    hvpt_npt_leaf_address,
+    hvpt_npt_leaf_attr,
+    hvpt_npt_perm,
+    hvpt_npt_child_leaf,
+    hvpt_npt_parent_leaf,
+    hvpt_npt_attr_bits,
+    hvpt_npt_settle,
+    hvpt_npt_take_census,
+    hvpt_npt_holds_table,
+};
+
+static HVPT_NOINLINE void hvpt_npt_settle(struct hvpt_space *space, struct hvpt_flush *flush)
+{
+    hvpt_settle(&hvpt_npt_format, space, flush);
+}
+
+static HVPT_NOINLINE enum hvpt_status hvpt_npt_take_census(const struct hvpt_space *space, struct hvpt_census *census)
+{
+    return hvpt_take_census(&hvpt_npt_format, space, census);
+}
+
+static HVPT_NOINLINE bool hvpt_npt_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size)
+{
+    return hvpt_holds_table(&hvpt_npt_format, space, hpa, size);
+}
+
+/* ---- the face ---- */
+
+/* config into numbers; no root yet. HVPT_E_ATTR: no such CPU or no such config. */
+static inline enum hvpt_status hvpt_npt_configure(struct hvpt_space *space, const struct hvpt_hooks *hooks,
+                                                  const struct hvpt_npt_config *config)
+{
+    unsigned levels = config->levels == 0 ? 4 : config->levels;
+    unsigned maxphyaddr = config->maxphyaddr == 0 ? 52 : config->maxphyaddr;
+    uint64_t max_page_size = config->max_page_size == 0 ? HVPT_1G : config->max_page_size;
+    uint64_t pat = config->pat == 0 ? HVPT_PAT_RESET : config->pat;
+    unsigned memtype;
+    enum hvpt_status status;
+
+    hvpt_space_clear(space);
+    status = hvpt_space_hooks(space, hooks);
+    if (status != HVPT_OK)
+        return status;
+    if ((levels != 4 && levels != 5) || maxphyaddr < 32 || maxphyaddr > 52)
+        return HVPT_E_ATTR;
+    if (max_page_size != HVPT_4K && max_page_size != HVPT_2M && max_page_size != HVPT_1G)
+        return HVPT_E_ATTR;
+    if ((config->features & ~(uint32_t)HVPT_NPT_FEATURES_ALL)
+        || (config->policy & ~(uint32_t)(HVPT_POLICY_EXEC_4K_ONLY | HVPT_POLICY_GUARD_TABLES)))
+        return HVPT_E_ATTR;
+
+    space->kind = HVPT_KIND_NPT;
+    space->root_level = (uint8_t)(levels - 1);
+    space->max_leaf_level = max_page_size == HVPT_1G ? 2 : max_page_size == HVPT_2M ? 1 : 0;
+    space->gpa_limit = UINT64_C(1) << (12 + 9 * levels);
+    space->hpa_limit = UINT64_C(1) << maxphyaddr;
+    space->reserved_bits = HVPT_NPT_ADDRESS_BITS & ~(space->hpa_limit - 1);
+    space->reserved_bits |= config->features & HVPT_NPT_NO_NX ? HVPT_NPT_BIT_NX : 0;
+    space->features = config->features;
+    space->policy = config->policy;
+    space->present_mask = HVPT_NPT_BIT_PRESENT;
+    space->memtype_names = pat;
+    for (memtype = 0; memtype <= HVPT_MEM_WB; memtype++)
+        space->memtype_codes |= hvpt_npt_find_memtype(pat, (enum hvpt_memtype)memtype) << (4 * memtype);
+    return HVPT_OK;
+}
+
+/*
+ * Make an empty space. hooks stays in use until destroy; config is read and not kept.
+ * HVPT_E_ATTR: the CPU or this library cannot do what config asks.  HVPT_E_NOMEM: no frame for the root.
+ */
+HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_init(struct hvpt_npt *npt, const struct hvpt_hooks *hooks,
+                                                            const struct hvpt_npt_config *config)
+{
+    enum hvpt_status status = hvpt_npt_configure(&npt->space, hooks, config);
+
+    if (status == HVPT_OK)
+        status = hvpt_space_create_root(&hvpt_npt_format, &npt->space);
+    if (status == HVPT_OK)
+        npt->space.root_register = npt->space.root_frame;
+    return status;
+}
+
+/* Free every frame. No CPU may use the tables any more, and all flushes asked for have been done. */
+static inline void hvpt_npt_destroy(struct hvpt_npt *npt)
+{
+    hvpt_space_destroy(&hvpt_npt_format, &npt->space);
+}
+
+/* The nCR3 for the VMCB: the root is looked up write-back (PWT and PCD clear). */
+static inline uint64_t hvpt_npt_root(const struct hvpt_npt *npt)
+{
+    return npt->space.root_register;
+}
+
+/* As hvpt_map_range. */
+HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_map(struct hvpt_npt *npt, hvpt_gpa gpa, hvpt_hpa hpa,
+                                                           uint64_t size, struct hvpt_attr attr,
+                                                           struct hvpt_flush *flush)
+{
+    return hvpt_map_range(&hvpt_npt_format, &npt->space, gpa, hpa, size, attr, flush);
+}
+
+/* As hvpt_unmap_range. */
+HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_unmap(struct hvpt_npt *npt, hvpt_gpa gpa, uint64_t size,
+                                                             struct hvpt_flush *flush)
+{
+    return hvpt_unmap_range(&hvpt_npt_format, &npt->space, gpa, size, flush);
+}
+
+/* As hvpt_protect_range. */
+HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_protect(struct hvpt_npt *npt, hvpt_gpa gpa, uint64_t size,
+                                                               struct hvpt_attr attr, uint32_t mask,
+                                                               struct hvpt_flush *flush)
+{
+    return hvpt_protect_range(&hvpt_npt_format, &npt->space, gpa, size, attr, mask, flush);
+}
+
+/* As hvpt_translate_one. */
+HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_translate(const struct hvpt_npt *npt, hvpt_gpa gpa,
+                                                                 struct hvpt_mapping *out)
+{
+    return hvpt_translate_one(&hvpt_npt_format, &npt->space, gpa, out);
+}
+
+/* As hvpt_walk_range. */
+HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_walk(const struct hvpt_npt *npt, hvpt_gpa gpa, uint64_t size,
+                                                            const struct hvpt_visitor *visitor)
+{
+    return hvpt_walk_range(&hvpt_npt_format, &npt->space, gpa, size, visitor);
+}
+
+/* Do what flush asks for, by the hook, and free the frames that waited for it; flush is empty afterwards. */
+static inline void hvpt_npt_flush(struct hvpt_npt *npt, struct hvpt_flush *flush)
+{
+    hvpt_npt_settle(&npt->space, flush);
+}
+
+/* As hvpt_space_read_stats. */
+static inline void hvpt_npt_stats(const struct hvpt_npt *npt, struct hvpt_stats *out)
+{
+    hvpt_space_read_stats(&npt->space, out);
+}
+
+#endif

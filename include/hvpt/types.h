@@ -1,0 +1,133 @@
+/*
+ * The words everything else is said in: addresses, permissions, memory types, attributes, mappings, status.
+ * They are common to all formats; what a format or a CPU cannot express is answered with HVPT_E_ATTR.
+ */
+#ifndef HVPT_TYPES_H
+#define HVPT_TYPES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/compiler.h"
+
+/*
+ * A guest-physical address (Arm: IPA), in bytes. Its own type, so that mixing it up with a host address does not
+ * compile.
+ */
+typedef struct {
+    uint64_t value;
+} hvpt_gpa;
+
+/* A host-physical address, in bytes. */
+typedef struct {
+    uint64_t value;
+} hvpt_hpa;
+
+static inline hvpt_gpa hvpt_make_gpa(uint64_t address)
+{
+    hvpt_gpa gpa = {address};
+    return gpa;
+}
+
+static inline hvpt_hpa hvpt_make_hpa(uint64_t address)
+{
+    hvpt_hpa hpa = {address};
+    return hpa;
+}
+
+#define HVPT_4K   (UINT64_C(1) << 12)
+#define HVPT_16K  (UINT64_C(1) << 14)
+#define HVPT_64K  (UINT64_C(1) << 16)
+#define HVPT_2M   (UINT64_C(1) << 21)
+#define HVPT_32M  (UINT64_C(1) << 25)
+#define HVPT_512M (UINT64_C(1) << 29)
+#define HVPT_1G   (UINT64_C(1) << 30)
+#define HVPT_512G (UINT64_C(1) << 39)
+
+/* The deepest tree of any format: 5-level EPT and NPT, Sv57x4, Arm with LPA2. Level 0 holds the smallest pages. */
+#define HVPT_MAX_LEVELS 5
+
+/*
+ * Permissions of a leaf. Where a format has one execute bit, HVPT_EXEC is execution in all modes, and HVPT_EXEC_USER
+ * may be given beside it but not alone. Where it has two (EPT with mode-based execute control, Arm with XNX), HVPT_EXEC
+ * is the guest's supervisor and HVPT_EXEC_USER its user mode.
+ */
+enum { HVPT_READ = 1, HVPT_WRITE = 2, HVPT_EXEC = 4, HVPT_EXEC_USER = 8 };
+
+#define HVPT_PERM_ALL (UINT32_C(15))
+
+/* Memory types, in the names of x86; Arm and RISC-V translate them (see stage2.h, gstage.h). */
+enum hvpt_memtype { HVPT_MEM_UC, HVPT_MEM_WC, HVPT_MEM_WT, HVPT_MEM_WP, HVPT_MEM_WB };
+
+/*
+ * Flags that all formats share. A format adds its own from bit 8 up (HVPT_EPT_IGNORE_PAT, ...).
+ * In an attr given to map they preset the bits; in one that translate returns they tell what hardware has set.
+ * HVPT_LOGGED: the page lost HVPT_WRITE to write_protect and gets it back when the guest writes to it.
+ */
+enum { HVPT_ACCESSED = 1, HVPT_DIRTY = 2, HVPT_LOGGED = 4 };
+
+/*
+ * What a leaf says beside the address.
+ * perm: HVPT_READ | ...; flags: HVPT_ACCESSED | ... and the format's own; software: a number that no hardware reads,
+ * kept with the leaf through split and collapse; each format says how large it may be (HVPT_EPT_SOFTWARE_MAX, ...).
+ */
+struct hvpt_attr {
+    uint32_t perm;
+    enum hvpt_memtype memtype;
+    uint32_t flags;
+    uint32_t software;
+};
+
+/* What protect changes, beside the permission bits HVPT_READ .. HVPT_EXEC_USER named in the same mask. */
+enum { HVPT_CHANGE_MEMTYPE = 1 << 8, HVPT_CHANGE_FLAGS = 1 << 9, HVPT_CHANGE_SOFTWARE = 1 << 10 };
+
+/*
+ * One translation, as translate and walk report it.
+ * hpa: where the address asked for lies (translate), or the first byte of the page (walk).  attr.perm: what the leaf
+ * and all tables above it allow together.  page_size: bytes mapped by the leaf.  level: 0 for the smallest pages.
+ * entry: the leaf, raw.
+ */
+struct hvpt_mapping {
+    hvpt_hpa hpa;
+    struct hvpt_attr attr;
+    uint64_t page_size;
+    unsigned level;
+    uint64_t entry;
+};
+
+/*
+ * How a call ended. One cause a value; after anything but HVPT_OK all translations are what they were before the call.
+ */
+enum hvpt_status {
+    HVPT_OK = 0,
+    HVPT_E_ALIGN,   /* an address or size is not a multiple of the smallest page, or of the page size asked for */
+    HVPT_E_RANGE,   /* an empty range, or one beyond what the space, the format or MAXPHYADDR can hold */
+    HVPT_E_EXISTS,  /* something in the range is mapped already */
+    HVPT_E_ABSENT,  /* something in the range is not mapped */
+    HVPT_E_NOMEM,   /* the alloc_frame hook had no frame, or gave one that the format cannot address */
+    HVPT_E_ATTR,    /* this format or this CPU cannot express the attributes or the configuration */
+    HVPT_E_CORRUPT, /* a table is not what it should be: reserved bits, an address no frame can have */
+    HVPT_E_RACE,    /* another CPU changed the entry first */
+    HVPT_E_READONLY /* the space was adopted for reading only */
+};
+
+/* The status in words, for a log. Never NULL. */
+static inline const char *hvpt_status_text(enum hvpt_status status)
+{
+    switch (status) {
+    case HVPT_OK: return "ok";
+    case HVPT_E_ALIGN: return "address or size not aligned to the page size";
+    case HVPT_E_RANGE: return "range empty or beyond what the space can address";
+    case HVPT_E_EXISTS: return "already mapped";
+    case HVPT_E_ABSENT: return "not mapped";
+    case HVPT_E_NOMEM: return "out of table frames";
+    case HVPT_E_ATTR: return "attributes or configuration not expressible in this format or on this CPU";
+    case HVPT_E_CORRUPT: return "corrupt table";
+    case HVPT_E_RACE: return "another CPU changed the entry first";
+    case HVPT_E_READONLY: return "space is read-only";
+    }
+    return "unknown status";
+}
+
+#endif
