@@ -49,9 +49,15 @@ int main(void)
     struct hvpt_ept ept;
     enum hvpt_status status = make_guest_memory(&ept, cap, hvpt_make_hpa(0x200000), 0x300000);
     uint64_t eptp = hvpt_ept_root(&ept);
-    uint64_t directory = entry(entry(eptp, 0), 0);
-    uint64_t large = entry(directory, 0), last = entry(entry(directory, 1), 255), beyond = entry(entry(directory, 1), 256);
-    int wrong = status != HVPT_OK || (eptp & 0x3f) != 0x1e || large != 0x2000b7 || last != 0x4ff037 || (beyond & 7) != 0;
+    uint64_t top = entry(eptp, 0), middle = entry(top, 0);
+    uint64_t large = entry(middle, 0), table = entry(middle, 1);
+    uint64_t last = entry(table, 255), beyond = entry(table, 256);
+    bool wrong = status != HVPT_OK || (eptp & 0x3f) != 0x1e;
+
+    /* Tables: read, write, execute, and neither a memory type nor the page bit. */
+    wrong |= (top & 0xff) != 7 || (middle & 0xff) != 7 || (table & 0xff) != 7;
+    /* Leaves: read, write, execute, WB; bit 7 in the large one. Nothing beyond the range. */
+    wrong |= large != 0x2000b7 || last != 0x4ff037 || (beyond & 7) != 0;
 
     if (wrong)
         printf("status %d eptp %llx large %llx last %llx beyond %llx\n", (int)status, (unsigned long long)eptp,
