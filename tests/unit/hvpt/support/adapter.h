@@ -1,0 +1,91 @@
+/*
+ * One face over the formats, made of function pointers: the cases are written against it and run for every row of the
+ * table of setups. A format joins by an #include of adapter_template.h and its rows in setups.c.
+ */
+#ifndef HVPT_TEST_ADAPTER_H
+#define HVPT_TEST_ADAPTER_H
+
+#include "hardware.h"
+#include "observed.h"
+
+#include <hvpt/ept.h>
+#if __has_include(<hvpt/npt.h>)
+#include <hvpt/npt.h>
+#endif
+
+/* Room for any format's space. */
+union any_space {
+    struct hvpt_ept ept;
+#if __has_include(<hvpt/npt.h>)
+    struct hvpt_npt npt;
+#endif
+};
+
+/* Every format's config in one; an adapter takes what its format has. */
+struct any_config {
+    unsigned levels;
+    uint64_t max_page_size;
+    unsigned maxphyaddr;
+    uint64_t features;
+    uint32_t policy;
+    uint64_t ept_vpid_cap;
+    uint64_t pat;
+};
+
+struct adapter {
+    const char *name;
+    enum hvpt_flush_kind flush_kind;
+    enum hvpt_status (*init)(union any_space *, const struct hvpt_hooks *, const struct any_config *);
+    enum hvpt_status (*adopt)(union any_space *, const struct hvpt_hooks *, const struct any_config *, uint64_t root, bool readonly);
+    void (*destroy)(union any_space *);
+    uint64_t (*root)(const union any_space *);
+    enum hvpt_status (*map)(union any_space *, uint64_t gpa, uint64_t hpa, uint64_t size, struct hvpt_attr, struct hvpt_flush *);
+    enum hvpt_status (*unmap)(union any_space *, uint64_t gpa, uint64_t size, struct hvpt_flush *);
+    enum hvpt_status (*protect)(union any_space *, uint64_t gpa, uint64_t size, struct hvpt_attr, uint32_t mask, struct hvpt_flush *);
+    enum hvpt_status (*replace)(union any_space *, uint64_t gpa, uint64_t hpa, uint64_t size, struct hvpt_attr, struct hvpt_flush *);
+    enum hvpt_status (*fault_map)(union any_space *, uint64_t gpa, uint64_t hpa, uint64_t page_size, struct hvpt_attr);
+    enum hvpt_status (*translate)(const union any_space *, uint64_t gpa, struct hvpt_mapping *);
+    void (*translate_batch)(const union any_space *, const hvpt_gpa *, size_t n, struct hvpt_mapping *, enum hvpt_status *);
+    enum hvpt_status (*walk)(const union any_space *, uint64_t gpa, uint64_t size, const struct hvpt_visitor *);
+    enum hvpt_status (*split)(union any_space *, uint64_t gpa, uint64_t size, uint64_t page_size, struct hvpt_flush *);
+    enum hvpt_status (*collapse)(union any_space *, uint64_t gpa, uint64_t size, struct hvpt_flush *);
+    enum hvpt_status (*age)(union any_space *, uint64_t gpa, uint64_t size, uint64_t *bitmap, struct hvpt_flush *);
+    enum hvpt_status (*dirty)(union any_space *, uint64_t gpa, uint64_t size, uint64_t *bitmap, struct hvpt_flush *);
+    enum hvpt_status (*write_protect)(union any_space *, uint64_t gpa, uint64_t size, struct hvpt_flush *);
+    enum hvpt_status (*reserve)(union any_space *, uint64_t frames);
+    void (*stats)(const union any_space *, struct hvpt_stats *);
+    void (*flush)(union any_space *, struct hvpt_flush *);
+};
+
+extern const struct adapter ept_adapter;
+extern const struct adapter npt_adapter;
+
+/*
+ * One configuration: what the library is told, what the processor is, and how memory looks.
+ * two_exec: HVPT_EXEC and HVPT_EXEC_USER are separate permissions here.
+ */
+struct setup {
+    const char *name;
+    const struct adapter *adapter;
+    struct any_config config;
+    struct cpu_features cpu;
+    bool linear;
+    bool two_exec;
+};
+
+extern const struct setup setups[];
+extern const size_t setup_count;
+
+/* A setup by name, for cases that want one; fails the test if there is none. */
+const struct setup *setup_named(const char *name);
+
+/* x86's encoding of a memory type, as MTRRs, PAT and EPT use it. */
+unsigned x86_memtype(enum hvpt_memtype type);
+
+/* Can setup's format and processor express attr in a leaf? From the manuals' rules, not from the library. */
+bool setup_expresses(const struct setup *setup, struct hvpt_attr attr);
+uint64_t setup_gpa_limit(const struct setup *setup);
+uint64_t setup_hpa_limit(const struct setup *setup);
+uint64_t setup_max_page(const struct setup *setup);
+
+#endif
