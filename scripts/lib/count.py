@@ -13,7 +13,7 @@ DIRECTIVE = re.compile(r"\s#\s*(skip|todo)\S*\s*(.*)$", re.I)
 SKIPPED_PLAN = re.compile(r"1\.\.0\b(?:\s*#\s*skip\S*\s*(.*))?", re.I)
 
 
-DETAIL_LINES = 12  # of a failed case's block
+DETAIL_LINES = 6  # of a failed case's block
 
 
 def detail(lines):
