@@ -26,12 +26,12 @@ static void each_setup(void (*one)(struct rig *rig))
     }
 }
 
-#define GENERIC(name)                                                                                                  \
-    static void name(struct rig *rig);                                                                                 \
-    Test(generic, name)                                                                                                \
-    {                                                                                                                  \
-        each_setup(name);                                                                                              \
-    }                                                                                                                  \
+#define GENERIC(name)                  \
+    static void name(struct rig *rig); \
+    Test(generic, name)                \
+    {                                  \
+        each_setup(name);              \
+    }                                  \
     static void name(struct rig *rig)
 
 /* Page sizes up to the setup's cap, smallest first. */
@@ -64,7 +64,8 @@ static uint64_t largest_page(const struct rig *rig, uint64_t at, uint64_t gpa, u
         uint64_t page = page_sizes[i];
         uint64_t start = at / page * page;
 
-        if (has_page(rig, page) && start >= gpa && start + (page - 1) <= gpa + (size - 1) && (hpa + (start - gpa)) % page == 0)
+        if (has_page(rig, page) && start >= gpa && start + (page - 1) <= gpa + (size - 1)
+            && (hpa + (start - gpa)) % page == 0)
             best = page;
     }
     return best;
@@ -79,12 +80,6 @@ static void check_largest_pages(struct rig *rig, uint64_t gpa, uint64_t hpa, uin
               (unsigned long long)rig_page_size(rig, at), (unsigned long long)wanted);
         at = at / wanted * wanted + wanted;
     }
-}
-
-/* Read and write only: the policy on executable pages does not speak. */
-static struct hvpt_attr data(void)
-{
-    return attr_of(HVPT_READ | HVPT_WRITE, HVPT_MEM_WB);
 }
 
 static uint64_t tables_held(struct rig *rig)
@@ -112,7 +107,7 @@ GENERIC(one_page_of_each_size_is_mapped_as_such)
     for (unsigned i = 0; i < 3; i++) {
         uint64_t gpa = (i + 1) * 8 * G1G;
 
-        must(rig_map(rig, gpa, HOST, page_sizes[i], data()));
+        must(rig_map(rig, gpa, HOST, page_sizes[i], rig_data(rig)));
         check_largest_pages(rig, gpa, HOST, page_sizes[i]);
     }
 }
@@ -122,7 +117,7 @@ GENERIC(a_range_gets_the_largest_pages_that_fit)
     uint64_t gpa = G1G - G2M - G4K;
     uint64_t size = G1G + 2 * (G2M + G4K);
 
-    must(rig_map(rig, gpa, HOST + gpa, size, data()));
+    must(rig_map(rig, gpa, HOST + gpa, size, rig_data(rig)));
     check_largest_pages(rig, gpa, HOST + gpa, size);
 }
 
@@ -134,7 +129,7 @@ GENERIC(the_host_address_limits_the_page_size_too)
         uint64_t gpa = (i + 1) * 8 * G1G;
         uint64_t size = i == 1 ? G1G : 4 * G2M;
 
-        must(rig_map(rig, gpa, HOST + offsets[i], size, data()));
+        must(rig_map(rig, gpa, HOST + offsets[i], size, rig_data(rig)));
         check_largest_pages(rig, gpa, HOST + offsets[i], size);
     }
 }
@@ -152,7 +147,7 @@ GENERIC(every_edge_at_every_boundary_maps_and_unmaps)
                 uint64_t first = middle + (uint64_t)around[a];
                 uint64_t past = middle + page_sizes[page] + (uint64_t)around[b];
 
-                must(rig_map(rig, first, HOST + first, past - first, data()));
+                must(rig_map(rig, first, HOST + first, past - first, rig_data(rig)));
                 check_largest_pages(rig, first, HOST + first, past - first);
                 rig_check(rig);
                 must(rig_unmap(rig, first, past - first));
@@ -166,11 +161,11 @@ GENERIC(the_first_and_the_last_page_of_the_space_can_be_mapped)
 {
     uint64_t limit = setup_gpa_limit(rig->setup);
 
-    must(rig_map(rig, 0, 0, G4K, data()));
-    must(rig_map(rig, limit - G4K, HOST, G4K, data()));
+    must(rig_map(rig, 0, 0, G4K, rig_data(rig)));
+    must(rig_map(rig, limit - G4K, HOST, G4K, rig_data(rig)));
     rig_check(rig);
     must(rig_unmap(rig, limit - G4K, G4K));
-    must(rig_map(rig, limit - 3 * G4K, HOST, 3 * G4K, data()));
+    must(rig_map(rig, limit - 3 * G4K, HOST, 3 * G4K, rig_data(rig)));
     rig_check(rig);
     must(rig_protect(rig, limit - 2 * G4K, 2 * G4K, attr_of(HVPT_READ, HVPT_MEM_WB), HVPT_WRITE));
     must(rig_unmap(rig, limit - 2 * G4K, 2 * G4K));
@@ -180,7 +175,7 @@ GENERIC(a_large_page_at_the_very_top_can_be_mapped_and_cut)
 {
     uint64_t limit = setup_gpa_limit(rig->setup);
 
-    must(rig_map(rig, limit - G1G, HOST, G1G, data()));
+    must(rig_map(rig, limit - G1G, HOST, G1G, rig_data(rig)));
     check_largest_pages(rig, limit - G1G, HOST, G1G);
     must(rig_unmap(rig, limit - G4K, G4K));
     rig_check(rig);
@@ -195,7 +190,7 @@ GENERIC(the_whole_space_at_once_is_mapped_or_refused_for_a_reason)
 
     if (limit <= setup_hpa_limit(rig->setup) && !has_page(rig, G1G))
         rig->memory.fail_at = 3000, rig->memory.fail_forever = true;
-    status = rig_map(rig, 0, 0, limit, data());
+    status = rig_map(rig, 0, 0, limit, rig_data(rig));
     if (limit > setup_hpa_limit(rig->setup) || (rig->setup->config.policy & HVPT_POLICY_GUARD_TABLES))
         must_be(status, HVPT_E_RANGE);
     else if (!has_page(rig, G1G))
@@ -212,12 +207,12 @@ GENERIC(the_last_host_page_can_be_mapped_and_none_beyond)
 {
     uint64_t limit = setup_hpa_limit(rig->setup);
 
-    must(rig_map(rig, G1G, limit - G4K, G4K, data()));
-    must(rig_map(rig, 2 * G1G, limit - G1G / 2, G1G / 2, data()));
-    must_be(rig_map(rig, 0, limit, G4K, data()), HVPT_E_RANGE);
-    must_be(rig_map(rig, 0, limit - G4K, 2 * G4K, data()), HVPT_E_RANGE);
-    must_be(rig_map(rig, 0, UINT64_MAX - G4K + 1, G4K, data()), HVPT_E_RANGE);
-    must_be(rig_map(rig, 0, UINT64_MAX - G4K + 1, 2 * G4K, data()), HVPT_E_RANGE);
+    must(rig_map(rig, G1G, limit - G4K, G4K, rig_data(rig)));
+    must(rig_map(rig, 2 * G1G, limit - G1G / 2, G1G / 2, rig_data(rig)));
+    must_be(rig_map(rig, 0, limit, G4K, rig_data(rig)), HVPT_E_RANGE);
+    must_be(rig_map(rig, 0, limit - G4K, 2 * G4K, rig_data(rig)), HVPT_E_RANGE);
+    must_be(rig_map(rig, 0, UINT64_MAX - G4K + 1, G4K, rig_data(rig)), HVPT_E_RANGE);
+    must_be(rig_map(rig, 0, UINT64_MAX - G4K + 1, 2 * G4K, rig_data(rig)), HVPT_E_RANGE);
 }
 
 /* Addresses and sizes that no call may take; the rig sees to it that nothing was stored. */
@@ -243,15 +238,15 @@ GENERIC(ranges_beyond_the_space_or_misaligned_are_refused_by_every_call)
     };
     struct hvpt_visitor visitor = {0};
 
-    must(rig_map(rig, 0, HOST, 4 * G2M, data()));
+    must(rig_map(rig, 0, HOST, 4 * G2M, rig_data(rig)));
     for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        must_be(rig_map(rig, bad[i].gpa, 0, bad[i].size, data()), bad[i].wanted);
+        must_be(rig_map(rig, bad[i].gpa, 0, bad[i].size, rig_data(rig)), bad[i].wanted);
         must_be(rig_unmap(rig, bad[i].gpa, bad[i].size), bad[i].wanted);
-        must_be(rig_protect(rig, bad[i].gpa, bad[i].size, data(), HVPT_WRITE), bad[i].wanted);
+        must_be(rig_protect(rig, bad[i].gpa, bad[i].size, rig_data(rig), HVPT_WRITE), bad[i].wanted);
         must_be(rig->adapter->walk(&rig->space, bad[i].gpa, bad[i].size, &visitor), bad[i].wanted);
     }
-    must_be(rig_map(rig, G1G, 1, G4K, data()), HVPT_E_ALIGN);
-    must_be(rig_map(rig, G1G, HOST + G4K / 2, G2M, data()), HVPT_E_ALIGN);
+    must_be(rig_map(rig, G1G, 1, G4K, rig_data(rig)), HVPT_E_ALIGN);
+    must_be(rig_map(rig, G1G, HOST + G4K / 2, G2M, rig_data(rig)), HVPT_E_ALIGN);
 }
 
 GENERIC(map_refuses_a_range_in_which_anything_is_mapped)
@@ -259,9 +254,9 @@ GENERIC(map_refuses_a_range_in_which_anything_is_mapped)
     static const uint64_t inside[] = {0, HVPT_4K, HVPT_2M - HVPT_4K, HVPT_2M, HVPT_1G / 2 + HVPT_4K, HVPT_1G - HVPT_4K};
 
     for (unsigned i = 0; i < sizeof(inside) / sizeof(inside[0]); i++) {
-        must(rig_map(rig, G1G + inside[i], HOST, G4K, data()));
-        must_be(rig_map(rig, G1G, 2 * HOST, G1G, data()), HVPT_E_EXISTS);
-        must_be(rig_map(rig, G1G + inside[i], 2 * HOST, G4K, data()), HVPT_E_EXISTS);
+        must(rig_map(rig, G1G + inside[i], HOST, G4K, rig_data(rig)));
+        must_be(rig_map(rig, G1G, 2 * HOST, G1G, rig_data(rig)), HVPT_E_EXISTS);
+        must_be(rig_map(rig, G1G + inside[i], 2 * HOST, G4K, rig_data(rig)), HVPT_E_EXISTS);
         rig_check(rig);
         must(rig_unmap(rig, G1G + inside[i], G4K));
     }
@@ -269,22 +264,22 @@ GENERIC(map_refuses_a_range_in_which_anything_is_mapped)
 
 GENERIC(map_refuses_a_part_of_what_is_mapped_large)
 {
-    must(rig_map(rig, G1G, HOST, G1G, data()));
-    must_be(rig_map(rig, G1G, HOST, G1G, data()), HVPT_E_EXISTS);
-    must_be(rig_map(rig, G1G + G2M, HOST + G2M, G2M, data()), HVPT_E_EXISTS);
-    must_be(rig_map(rig, G1G + 5 * G4K, HOST, G4K, data()), HVPT_E_EXISTS);
-    must_be(rig_map(rig, 2 * G1G - G4K, HOST, 2 * G4K, data()), HVPT_E_EXISTS);
-    must_be(rig_map(rig, G1G - G4K, HOST, 2 * G4K, data()), HVPT_E_EXISTS);
-    must(rig_map(rig, 2 * G1G, HOST, 2 * G4K, data()));
-    must(rig_map(rig, G1G - 2 * G4K, HOST, 2 * G4K, data()));
+    must(rig_map(rig, G1G, HOST, G1G, rig_data(rig)));
+    must_be(rig_map(rig, G1G, HOST, G1G, rig_data(rig)), HVPT_E_EXISTS);
+    must_be(rig_map(rig, G1G + G2M, HOST + G2M, G2M, rig_data(rig)), HVPT_E_EXISTS);
+    must_be(rig_map(rig, G1G + 5 * G4K, HOST, G4K, rig_data(rig)), HVPT_E_EXISTS);
+    must_be(rig_map(rig, 2 * G1G - G4K, HOST, 2 * G4K, rig_data(rig)), HVPT_E_EXISTS);
+    must_be(rig_map(rig, G1G - G4K, HOST, 2 * G4K, rig_data(rig)), HVPT_E_EXISTS);
+    must(rig_map(rig, 2 * G1G, HOST, 2 * G4K, rig_data(rig)));
+    must(rig_map(rig, G1G - 2 * G4K, HOST, 2 * G4K, rig_data(rig)));
 }
 
 GENERIC(large_pages_grow_around_what_is_there)
 {
     /* The tables for one page exist already: the rest of its 1G and 2M is mapped around it. */
-    must(rig_map(rig, G1G + G2M, HOST, G4K, data()));
-    must(rig_map(rig, G1G, HOST * 2, G2M, data()));
-    must(rig_map(rig, G1G + G2M + G4K, HOST * 2 + G2M + G4K, G1G - G2M - G4K, data()));
+    must(rig_map(rig, G1G + G2M, HOST, G4K, rig_data(rig)));
+    must(rig_map(rig, G1G, HOST * 2, G2M, rig_data(rig)));
+    must(rig_map(rig, G1G + G2M + G4K, HOST * 2 + G2M + G4K, G1G - G2M - G4K, rig_data(rig)));
     check_largest_pages(rig, G1G + 2 * G2M, HOST * 2 + 2 * G2M, G1G - 2 * G2M);
 }
 
@@ -315,17 +310,17 @@ GENERIC(every_combination_of_attributes_comes_back_or_is_refused)
 
 GENERIC(attributes_that_do_not_exist_are_refused)
 {
-    struct hvpt_attr attr = data();
+    struct hvpt_attr attr = rig_data(rig);
 
     attr.perm |= 16;
     must_be(rig_map(rig, 0, HOST, G4K, attr), HVPT_E_ATTR);
-    attr = data();
+    attr = rig_data(rig);
     attr.memtype = (enum hvpt_memtype)(HVPT_MEM_WB + 1);
     must_be(rig_map(rig, 0, HOST, G4K, attr), HVPT_E_ATTR);
-    attr = data();
+    attr = rig_data(rig);
     attr.flags = UINT32_C(1) << 31;
     must_be(rig_map(rig, 0, HOST, G4K, attr), HVPT_E_ATTR);
-    attr = data();
+    attr = rig_data(rig);
     attr.software = UINT32_MAX;
     must_be(rig_map(rig, 0, HOST, G4K, attr), HVPT_E_ATTR);
 }
@@ -336,7 +331,7 @@ GENERIC(executable_pages_are_small_where_the_policy_says_so)
 
     must(rig_map(rig, G1G, HOST, 2 * G2M, attr_rwx()));
     CHECK_EQ(rig_page_size(rig, G1G), small || !has_page(rig, G2M) ? G4K : G2M, "an executable page");
-    must(rig_map(rig, 2 * G1G, HOST, 2 * G2M, data()));
+    must(rig_map(rig, 2 * G1G, HOST, 2 * G2M, rig_data(rig)));
     CHECK_EQ(rig_page_size(rig, 2 * G1G), has_page(rig, G2M) ? G2M : G4K, "a page of data");
     if (small && has_page(rig, G2M))
         must_be(rig_protect(rig, 2 * G1G, G2M, attr_rwx(), HVPT_EXEC), HVPT_E_ATTR);
@@ -347,20 +342,20 @@ GENERIC(guarded_tables_cannot_be_mapped)
     uint64_t root = cpu_root_table(&rig->cpu, rig->memory.flush_root);
     uint64_t table = 0;
 
-    must(rig_map(rig, 0, HOST, G4K, data()));
+    must(rig_map(rig, 0, HOST, G4K, rig_data(rig)));
     for (uint32_t slot = 0; slot < rig->memory.slot_count; slot++)
         if (rig->memory.frames[slot].state == FRAME_LINKED && rig->memory.frames[slot].level == 0)
             table = rig->memory.frames[slot].pa;
     CHECK(table != 0, "no lowest table");
     if (rig->setup->config.policy & HVPT_POLICY_GUARD_TABLES) {
-        must_be(rig_map(rig, G1G, root, G4K, data()), HVPT_E_RANGE);
-        must_be(rig_map(rig, G1G, table, G4K, data()), HVPT_E_RANGE);
-        must_be(rig_map(rig, G1G, table / G2M * G2M, G2M, data()), HVPT_E_RANGE);
-        must_be(rig_map(rig, G1G, table - G4K, 2 * G4K, data()), HVPT_E_RANGE);
-        must(rig_map(rig, G1G, table + G4K, G4K, data()));
+        must_be(rig_map(rig, G1G, root, G4K, rig_data(rig)), HVPT_E_RANGE);
+        must_be(rig_map(rig, G1G, table, G4K, rig_data(rig)), HVPT_E_RANGE);
+        must_be(rig_map(rig, G1G, table / G2M * G2M, G2M, rig_data(rig)), HVPT_E_RANGE);
+        must_be(rig_map(rig, G1G, table - G4K, 2 * G4K, rig_data(rig)), HVPT_E_RANGE);
+        must(rig_map(rig, G1G, table + G4K, G4K, rig_data(rig)));
     } else {
-        must(rig_map(rig, G1G, root, G4K, data()));
-        must(rig_map(rig, G1G + G4K, table, G4K, data()));
+        must(rig_map(rig, G1G, root, G4K, rig_data(rig)));
+        must(rig_map(rig, G1G + G4K, table, G4K, rig_data(rig)));
     }
 }
 
@@ -370,8 +365,8 @@ GENERIC(unmap_of_a_hole_is_fine)
 {
     must(rig_unmap(rig, 0, setup_gpa_limit(rig->setup)));
     must(rig_unmap(rig, G1G + G4K, G4K));
-    must(rig_map(rig, G1G, HOST, G4K, data()));
-    must(rig_map(rig, G1G + 7 * G4K, HOST, G4K, data()));
+    must(rig_map(rig, G1G, HOST, G4K, rig_data(rig)));
+    must(rig_map(rig, G1G + 7 * G4K, HOST, G4K, rig_data(rig)));
     must(rig_unmap(rig, G1G + G4K, 6 * G4K));
     must(rig_unmap(rig, 0, 3 * G1G));
     CHECK_EQ(rig->memory.live, 1, "frames");
@@ -379,13 +374,16 @@ GENERIC(unmap_of_a_hole_is_fine)
 
 GENERIC(a_page_cut_out_of_a_large_one_leaves_the_rest_as_it_was)
 {
-    static const uint64_t cuts[] = {0, HVPT_4K, HVPT_2M - HVPT_4K, HVPT_2M, HVPT_1G / 2 + HVPT_2M / 2, HVPT_1G - HVPT_4K};
+    static const uint64_t cuts[] = {
+        0, HVPT_4K, HVPT_2M - HVPT_4K, HVPT_2M, HVPT_1G / 2 + HVPT_2M / 2, HVPT_1G - HVPT_4K};
     static const uint64_t sizes[] = {HVPT_4K, HVPT_2M};
 
     for (unsigned i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
         for (unsigned j = 0; j < 2; j++) {
-            struct hvpt_attr attr = attr_of(HVPT_READ, HVPT_MEM_UC);
+            struct hvpt_attr attr = rig_data(rig);
 
+            attr.perm &= ~(uint32_t)HVPT_WRITE;
+            attr.memtype = HVPT_MEM_UC;
             if (cuts[i] + sizes[j] > G1G)
                 continue;
             attr.software = 5;
@@ -402,7 +400,7 @@ GENERIC(a_page_cut_out_of_a_large_one_leaves_the_rest_as_it_was)
 
 GENERIC(only_the_edges_of_a_large_page_become_small_when_it_is_cut)
 {
-    must(rig_map(rig, 4 * G1G, HOST, G1G, data()));
+    must(rig_map(rig, 4 * G1G, HOST, G1G, rig_data(rig)));
     must(rig_unmap(rig, 4 * G1G + 16 * G2M + G4K, 32 * G2M));
     CHECK_EQ(rig_page_size(rig, 4 * G1G), has_page(rig, G2M) ? G2M : G4K, "below the cut");
     CHECK_EQ(rig_page_size(rig, 4 * G1G + 16 * G2M), G4K, "at the cut");
@@ -415,7 +413,7 @@ GENERIC(tables_go_when_their_last_page_goes)
     uint64_t step = setup_gpa_limit(rig->setup) / 8;
 
     for (uint64_t i = 0; i < 8; i++)
-        must(rig_map(rig, i * step, HOST, 2 * G4K, data()));
+        must(rig_map(rig, i * step, HOST, 2 * G4K, rig_data(rig)));
     for (uint64_t i = 0; i < 8; i++) {
         uint64_t held = rig->memory.live;
 
@@ -441,7 +439,7 @@ GENERIC(page_after_page_in_any_order_ends_with_the_root_alone)
             order[i] = order[j];
             order[j] = swap;
         }
-        must(rig_map(rig, G1G - 32 * G4K, HOST, 64 * G4K, data()));
+        must(rig_map(rig, G1G - 32 * G4K, HOST, 64 * G4K, rig_data(rig)));
         for (unsigned i = 0; i < 64; i++)
             must(rig_unmap(rig, G1G - 32 * G4K + G4K * (round == 1 ? 63 - order[i] : order[i]), G4K));
         CHECK_EQ(rig->memory.live, 1, "frames");
@@ -452,7 +450,7 @@ GENERIC(page_after_page_in_any_order_ends_with_the_root_alone)
 
 GENERIC(protect_changes_what_the_mask_names_and_nothing_else)
 {
-    struct hvpt_attr before = attr_of(HVPT_READ | HVPT_WRITE, HVPT_MEM_WB);
+    struct hvpt_attr before = rig_data(rig);
     struct hvpt_attr after = attr_of(HVPT_READ, HVPT_MEM_UC);
     static const uint32_t masks[] = {0,
                                      HVPT_WRITE,
@@ -477,8 +475,8 @@ GENERIC(protect_changes_what_the_mask_names_and_nothing_else)
 
 GENERIC(protect_splits_only_where_it_changes_something)
 {
-    must(rig_map(rig, 4 * G1G, HOST, G1G, data()));
-    must(rig_protect(rig, 4 * G1G + G2M + G4K, G4K, data(), HVPT_READ | HVPT_WRITE));
+    must(rig_map(rig, 4 * G1G, HOST, G1G, rig_data(rig)));
+    must(rig_protect(rig, 4 * G1G + G2M + G4K, G4K, rig_data(rig), HVPT_READ | HVPT_WRITE));
     check_largest_pages(rig, 4 * G1G, HOST, G1G);
     must(rig_protect(rig, 4 * G1G + G2M + G4K, G4K, attr_of(HVPT_READ, HVPT_MEM_WB), HVPT_WRITE));
     rig_check(rig);
@@ -490,7 +488,7 @@ GENERIC(protect_of_whole_large_pages_splits_nothing)
 {
     uint64_t frames;
 
-    must(rig_map(rig, 4 * G1G, HOST, 2 * G1G, data()));
+    must(rig_map(rig, 4 * G1G, HOST, 2 * G1G, rig_data(rig)));
     frames = rig->memory.live;
     must(rig_protect(rig, 4 * G1G, G1G, attr_of(HVPT_READ, HVPT_MEM_WB), HVPT_WRITE));
     CHECK_EQ(rig->memory.live, frames, "frames");
@@ -502,20 +500,20 @@ GENERIC(protect_refuses_a_range_with_a_hole)
     static const uint64_t holes[] = {0, HVPT_4K, HVPT_2M - HVPT_4K, HVPT_2M, HVPT_1G - HVPT_4K};
 
     for (unsigned i = 0; i < sizeof(holes) / sizeof(holes[0]); i++) {
-        must(rig_map(rig, 4 * G1G, HOST, G1G, data()));
+        must(rig_map(rig, 4 * G1G, HOST, G1G, rig_data(rig)));
         must(rig_unmap(rig, 4 * G1G + holes[i], G4K));
         must_be(rig_protect(rig, 4 * G1G, G1G, attr_of(HVPT_READ, HVPT_MEM_WB), HVPT_WRITE), HVPT_E_ABSENT);
         rig_check(rig);
         must(rig_unmap(rig, 4 * G1G, G1G));
     }
-    must_be(rig_protect(rig, 0, G4K, data(), HVPT_WRITE), HVPT_E_ABSENT);
+    must_be(rig_protect(rig, 0, G4K, rig_data(rig), HVPT_WRITE), HVPT_E_ABSENT);
 }
 
 GENERIC(protect_refuses_what_cannot_be_said)
 {
     struct hvpt_attr attr = attr_of(0, HVPT_MEM_WB);
 
-    must(rig_map(rig, 4 * G1G, HOST, G2M, data()));
+    must(rig_map(rig, 4 * G1G, HOST, G2M, rig_data(rig)));
     must_be(rig_protect(rig, 4 * G1G, G2M, attr, HVPT_READ), HVPT_E_ATTR);
     must_be(rig_protect(rig, 4 * G1G, G2M, attr, HVPT_READ | HVPT_WRITE), HVPT_E_ATTR);
     attr.software = UINT32_MAX;
@@ -529,7 +527,7 @@ GENERIC(protect_refuses_what_cannot_be_said)
 
 GENERIC(accessed_and_dirty_survive_protect_and_cuts)
 {
-    must(rig_map(rig, 4 * G1G, HOST, G1G, data()));
+    must(rig_map(rig, 4 * G1G, HOST, G1G, rig_data(rig)));
     rig_touch(rig, 4 * G1G + 123 * G4K, CPU_WRITE);
     rig_check(rig);
     must(rig_protect(rig, 4 * G1G + 64 * G4K, 64 * G4K, attr_of(0, HVPT_MEM_UC), HVPT_CHANGE_MEMTYPE));
@@ -544,7 +542,7 @@ GENERIC(translate_is_exact_at_every_offset_of_a_page)
 {
     struct hvpt_mapping mapping;
 
-    must(rig_map(rig, 4 * G1G, HOST, G1G + G2M + G4K, data()));
+    must(rig_map(rig, 4 * G1G, HOST, G1G + G2M + G4K, rig_data(rig)));
     for (unsigned i = 0; i < 200; i++) {
         uint64_t offset = random_below(&rig->random, G1G + G2M + G4K);
 
@@ -607,10 +605,10 @@ GENERIC(a_walk_that_the_visitor_ends_makes_no_further_call)
     struct hvpt_visitor visitor = {&seen, count_leaf, count_hole, count_table, count_table};
     unsigned calls;
 
-    must(rig_map(rig, 4 * G1G - G2M, HOST - G2M, 2 * G2M + 2 * G4K, data()));
-    must(rig_map(rig, 5 * G1G + G4K, HOST, G4K, data()));
-    must(rig_map(rig, 6 * G1G, HOST, G1G / 2, data()));
-    must(rig_map(rig, 8 * G1G, HOST, G4K, data()));
+    must(rig_map(rig, 4 * G1G - G2M, HOST - G2M, 2 * G2M + 2 * G4K, rig_data(rig)));
+    must(rig_map(rig, 5 * G1G + G4K, HOST, G4K, rig_data(rig)));
+    must(rig_map(rig, 6 * G1G, HOST, G1G / 2, rig_data(rig)));
+    must(rig_map(rig, 8 * G1G, HOST, G4K, rig_data(rig)));
     seen.stop_at = UINT32_MAX;
     must(rig->adapter->walk(&rig->space, 0, 16 * G1G, &visitor));
     calls = seen.calls;
@@ -626,7 +624,7 @@ GENERIC(a_walk_without_callbacks_is_fine)
 {
     struct hvpt_visitor visitor = {0};
 
-    must(rig_map(rig, 4 * G1G - G2M, HOST - G2M, 2 * G2M + 2 * G4K, data()));
+    must(rig_map(rig, 4 * G1G - G2M, HOST - G2M, 2 * G2M + 2 * G4K, rig_data(rig)));
     must(rig->adapter->walk(&rig->space, 0, setup_gpa_limit(rig->setup), &visitor));
 }
 
@@ -663,7 +661,7 @@ static bool part_hole(void *ctx, hvpt_gpa gpa, uint64_t size, unsigned level)
 
 GENERIC(a_walk_of_a_part_shows_that_part)
 {
-    must(rig_map(rig, 4 * G1G, HOST, G1G + G2M + G4K, data()));
+    must(rig_map(rig, 4 * G1G, HOST, G1G + G2M + G4K, rig_data(rig)));
     for (unsigned i = 0; i < 200; i++) {
         struct part part = {.rig = rig};
         struct hvpt_visitor visitor = {&part, part_leaf, part_hole, NULL, NULL};
@@ -683,8 +681,8 @@ GENERIC(map_owes_no_flush)
     uint64_t flushes = rig->memory.flushes;
 
     rig->owing = true;
-    must(rig_map(rig, G1G, HOST, G1G, data()));
-    must(rig_map(rig, 3 * G1G + G4K, HOST, G4K, data()));
+    must(rig_map(rig, G1G, HOST, G1G, rig_data(rig)));
+    must(rig_map(rig, 3 * G1G + G4K, HOST, G4K, rig_data(rig)));
     CHECK(!hvpt_flush_needed(&rig->flush), "a flush is owed");
     rig_flush(rig);
     CHECK_EQ(rig->memory.flushes, flushes, "flushes");
@@ -694,7 +692,7 @@ GENERIC(without_an_obligation_to_add_to_a_call_flushes_before_it_returns)
 {
     uint64_t flushes = rig->memory.flushes;
 
-    must(rig_map(rig, G1G, HOST, 2 * G4K, data()));
+    must(rig_map(rig, G1G, HOST, 2 * G4K, rig_data(rig)));
     rig_touch(rig, G1G, CPU_WRITE);
     must(rig_protect(rig, G1G, G4K, attr_of(HVPT_READ, HVPT_MEM_WB), HVPT_WRITE));
     CHECK(rig->memory.flushes > flushes, "protect did not flush");
@@ -709,7 +707,7 @@ GENERIC(several_operations_share_one_flush)
 
     rig->owing = true;
     for (uint64_t i = 0; i < 8; i++) {
-        must(rig_map(rig, i * G1G, HOST, 2 * G4K, data()));
+        must(rig_map(rig, i * G1G, HOST, 2 * G4K, rig_data(rig)));
         rig_touch(rig, i * G1G, CPU_WRITE);
         rig_touch(rig, i * G1G + G4K, CPU_READ);
     }
@@ -728,7 +726,7 @@ GENERIC(more_dead_tables_than_fit_flush_on_the_way)
 
     rig->owing = true;
     for (uint64_t i = 0; i < many; i++) {
-        must(rig_map(rig, i * G2M, HOST, G4K, data()));
+        must(rig_map(rig, i * G2M, HOST, G4K, rig_data(rig)));
         rig_touch(rig, i * G2M, CPU_READ);
     }
     for (uint64_t i = 0; i < many; i++)
@@ -743,7 +741,7 @@ GENERIC(an_empty_obligation_flushes_nothing)
 
     rig->owing = true;
     must(rig_unmap(rig, 0, G1G));
-    must_be(rig_protect(rig, 0, G4K, data(), HVPT_WRITE), HVPT_E_ABSENT);
+    must_be(rig_protect(rig, 0, G4K, rig_data(rig), HVPT_WRITE), HVPT_E_ABSENT);
     rig_flush(rig);
     CHECK_EQ(rig->memory.flushes, flushes, "flushes");
 }
@@ -752,15 +750,16 @@ GENERIC(an_empty_obligation_flushes_nothing)
 
 GENERIC(destroy_gives_back_a_full_tree)
 {
-    must(rig_map(rig, G4K, HOST, G1G + G2M, data()));
-    must(rig_map(rig, setup_gpa_limit(rig->setup) / 2, HOST, G1G, data()));
+    must(rig_map(rig, G4K, HOST, G1G + G2M, rig_data(rig)));
+    must(rig_map(rig, setup_gpa_limit(rig->setup) / 2, HOST, G1G, rig_data(rig)));
     must(rig_unmap(rig, G1G / 2, G4K));
 }
 
 Test(generic, hooks_without_a_flush_callback_free_at_once)
 {
     for (size_t i = 0; i < setup_count; i++) {
-        struct memory_options options = {.slots_log2 = 10, .no_flush = true, .linear = setups[i].linear, .phys_base = 1 << 24};
+        struct memory_options options = {
+            .slots_log2 = 10, .no_flush = true, .linear = setups[i].linear, .phys_base = 1 << 24};
         const struct adapter *adapter = setups[i].adapter;
         struct memory memory;
         union any_space space;
@@ -769,10 +768,10 @@ Test(generic, hooks_without_a_flush_callback_free_at_once)
         check_context("%s", setups[i].name);
         memory_open(&memory, &options);
         must(adapter->init(&space, &memory.hooks, &setups[i].config));
-        must(adapter->map(&space, 0, HOST, 64 * G4K, data(), NULL));
+        must(adapter->map(&space, 0, HOST, 64 * G4K, attr_of(HVPT_READ | HVPT_WRITE | HVPT_EXEC, HVPT_MEM_WB), NULL));
         must(adapter->unmap(&space, 0, 64 * G4K, NULL));
         CHECK_EQ(memory.live, 1, "frames");
-        must(adapter->map(&space, 0, HOST, 64 * G4K, data(), &flush));
+        must(adapter->map(&space, 0, HOST, 64 * G4K, attr_of(HVPT_READ | HVPT_WRITE | HVPT_EXEC, HVPT_MEM_WB), &flush));
         must(adapter->unmap(&space, 0, 64 * G4K, &flush));
         adapter->flush(&space, &flush);
         CHECK_EQ(memory.live, 1, "frames");

@@ -9,16 +9,12 @@
 #include "observed.h"
 
 #include <hvpt/ept.h>
-#if __has_include(<hvpt/npt.h>)
 #include <hvpt/npt.h>
-#endif
 
 /* Room for any format's space. */
 union any_space {
     struct hvpt_ept ept;
-#if __has_include(<hvpt/npt.h>)
     struct hvpt_npt npt;
-#endif
 };
 
 /* Every format's config in one; an adapter takes what its format has. */
@@ -36,16 +32,21 @@ struct adapter {
     const char *name;
     enum hvpt_flush_kind flush_kind;
     enum hvpt_status (*init)(union any_space *, const struct hvpt_hooks *, const struct any_config *);
-    enum hvpt_status (*adopt)(union any_space *, const struct hvpt_hooks *, const struct any_config *, uint64_t root, bool readonly);
+    enum hvpt_status (*adopt)(union any_space *, const struct hvpt_hooks *, const struct any_config *, uint64_t root,
+                              bool readonly);
     void (*destroy)(union any_space *);
     uint64_t (*root)(const union any_space *);
-    enum hvpt_status (*map)(union any_space *, uint64_t gpa, uint64_t hpa, uint64_t size, struct hvpt_attr, struct hvpt_flush *);
+    enum hvpt_status (*map)(union any_space *, uint64_t gpa, uint64_t hpa, uint64_t size, struct hvpt_attr,
+                            struct hvpt_flush *);
     enum hvpt_status (*unmap)(union any_space *, uint64_t gpa, uint64_t size, struct hvpt_flush *);
-    enum hvpt_status (*protect)(union any_space *, uint64_t gpa, uint64_t size, struct hvpt_attr, uint32_t mask, struct hvpt_flush *);
-    enum hvpt_status (*replace)(union any_space *, uint64_t gpa, uint64_t hpa, uint64_t size, struct hvpt_attr, struct hvpt_flush *);
+    enum hvpt_status (*protect)(union any_space *, uint64_t gpa, uint64_t size, struct hvpt_attr, uint32_t mask,
+                                struct hvpt_flush *);
+    enum hvpt_status (*replace)(union any_space *, uint64_t gpa, uint64_t hpa, uint64_t size, struct hvpt_attr,
+                                struct hvpt_flush *);
     enum hvpt_status (*fault_map)(union any_space *, uint64_t gpa, uint64_t hpa, uint64_t page_size, struct hvpt_attr);
     enum hvpt_status (*translate)(const union any_space *, uint64_t gpa, struct hvpt_mapping *);
-    void (*translate_batch)(const union any_space *, const hvpt_gpa *, size_t n, struct hvpt_mapping *, enum hvpt_status *);
+    void (*translate_batch)(const union any_space *, const hvpt_gpa *, size_t n, struct hvpt_mapping *,
+                            enum hvpt_status *);
     enum hvpt_status (*walk)(const union any_space *, uint64_t gpa, uint64_t size, const struct hvpt_visitor *);
     enum hvpt_status (*split)(union any_space *, uint64_t gpa, uint64_t size, uint64_t page_size, struct hvpt_flush *);
     enum hvpt_status (*collapse)(union any_space *, uint64_t gpa, uint64_t size, struct hvpt_flush *);

@@ -2,12 +2,12 @@
  * The adapter of one format. Defined before inclusion: FORMAT (ept, npt, ...), FORMAT_FLUSH, and FORMAT_CONFIG(from, to),
  * which fills in what the format's config has beyond levels, max_page_size, maxphyaddr, features and policy.
  */
-#define PASTE_(a, b, c)   a##b##c
-#define PASTE(a, b, c)    PASTE_(a, b, c)
-#define OP(name)          PASTE(hvpt_, FORMAT, _##name)
-#define LOCAL(name)       PASTE(FORMAT, _, name)
-#define SPACE_T           struct PASTE(hvpt_, FORMAT, )
-#define CONFIG_T          struct PASTE(hvpt_, FORMAT, _config)
+#define PASTE_(a, b, c) a##b##c
+#define PASTE(a, b, c)  PASTE_(a, b, c)
+#define OP(name)        PASTE(hvpt_, FORMAT, _##name)
+#define LOCAL(name)     PASTE(FORMAT, _, name)
+#define SPACE_T         struct PASTE(hvpt_, FORMAT, )
+#define CONFIG_T        struct PASTE(hvpt_, FORMAT, _config)
 
 static void LOCAL(config)(const struct any_config *from, CONFIG_T *to)
 {
@@ -20,7 +20,8 @@ static void LOCAL(config)(const struct any_config *from, CONFIG_T *to)
     FORMAT_CONFIG(from, to);
 }
 
-static enum hvpt_status LOCAL(init)(union any_space *space, const struct hvpt_hooks *hooks, const struct any_config *config)
+static enum hvpt_status LOCAL(init)(union any_space *space, const struct hvpt_hooks *hooks,
+                                    const struct any_config *config)
 {
     CONFIG_T own;
 
@@ -38,8 +39,8 @@ static uint64_t LOCAL(root)(const union any_space *space)
     return OP(root)(&space->FORMAT);
 }
 
-static enum hvpt_status LOCAL(map)(union any_space *space, uint64_t gpa, uint64_t hpa, uint64_t size, struct hvpt_attr attr,
-                                   struct hvpt_flush *flush)
+static enum hvpt_status LOCAL(map)(union any_space *space, uint64_t gpa, uint64_t hpa, uint64_t size,
+                                   struct hvpt_attr attr, struct hvpt_flush *flush)
 {
     return OP(map)(&space->FORMAT, hvpt_make_gpa(gpa), hvpt_make_hpa(hpa), size, attr, flush);
 }
@@ -49,8 +50,8 @@ static enum hvpt_status LOCAL(unmap)(union any_space *space, uint64_t gpa, uint6
     return OP(unmap)(&space->FORMAT, hvpt_make_gpa(gpa), size, flush);
 }
 
-static enum hvpt_status LOCAL(protect)(union any_space *space, uint64_t gpa, uint64_t size, struct hvpt_attr attr, uint32_t mask,
-                                       struct hvpt_flush *flush)
+static enum hvpt_status LOCAL(protect)(union any_space *space, uint64_t gpa, uint64_t size, struct hvpt_attr attr,
+                                       uint32_t mask, struct hvpt_flush *flush)
 {
     return OP(protect)(&space->FORMAT, hvpt_make_gpa(gpa), size, attr, mask, flush);
 }
@@ -60,7 +61,8 @@ static enum hvpt_status LOCAL(translate)(const union any_space *space, uint64_t 
     return OP(translate)(&space->FORMAT, hvpt_make_gpa(gpa), out);
 }
 
-static enum hvpt_status LOCAL(walk)(const union any_space *space, uint64_t gpa, uint64_t size, const struct hvpt_visitor *visitor)
+static enum hvpt_status LOCAL(walk)(const union any_space *space, uint64_t gpa, uint64_t size,
+                                    const struct hvpt_visitor *visitor)
 {
     return OP(walk)(&space->FORMAT, hvpt_make_gpa(gpa), size, visitor);
 }
@@ -76,8 +78,8 @@ static void LOCAL(flush)(union any_space *space, struct hvpt_flush *flush)
 }
 
 #ifdef TEST_ADOPT
-static enum hvpt_status LOCAL(adopt)(union any_space *space, const struct hvpt_hooks *hooks, const struct any_config *config,
-                                     uint64_t root, bool readonly)
+static enum hvpt_status LOCAL(adopt)(union any_space *space, const struct hvpt_hooks *hooks,
+                                     const struct any_config *config, uint64_t root, bool readonly)
 {
     CONFIG_T own;
 
@@ -85,12 +87,12 @@ static enum hvpt_status LOCAL(adopt)(union any_space *space, const struct hvpt_h
     return OP(adopt)(&space->FORMAT, hooks, &own, root, readonly);
 }
 #else
-# define NO_adopt 1
+#define NO_adopt 1
 #endif
 
 #ifdef TEST_REPLACE
-static enum hvpt_status LOCAL(replace)(union any_space *space, uint64_t gpa, uint64_t hpa, uint64_t size, struct hvpt_attr attr,
-                                       struct hvpt_flush *flush)
+static enum hvpt_status LOCAL(replace)(union any_space *space, uint64_t gpa, uint64_t hpa, uint64_t size,
+                                       struct hvpt_attr attr, struct hvpt_flush *flush)
 {
     return OP(replace)(&space->FORMAT, hvpt_make_gpa(gpa), hvpt_make_hpa(hpa), size, attr, flush);
 }
@@ -105,8 +107,8 @@ static enum hvpt_status LOCAL(fault_map)(union any_space *space, uint64_t gpa, u
 #endif
 
 #ifdef TEST_BATCH
-static void LOCAL(translate_batch)(const union any_space *space, const hvpt_gpa *gpa, size_t n, struct hvpt_mapping *out,
-                                   enum hvpt_status *status)
+static void LOCAL(translate_batch)(const union any_space *space, const hvpt_gpa *gpa, size_t n,
+                                   struct hvpt_mapping *out, enum hvpt_status *status)
 {
     (void)OP(translate_batch)(&space->FORMAT, gpa, n, out, status);
 }
@@ -128,7 +130,8 @@ static enum hvpt_status LOCAL(collapse)(union any_space *space, uint64_t gpa, ui
 #endif
 
 #ifdef TEST_AGE
-static enum hvpt_status LOCAL(age)(union any_space *space, uint64_t gpa, uint64_t size, uint64_t *bitmap, struct hvpt_flush *flush)
+static enum hvpt_status LOCAL(age)(union any_space *space, uint64_t gpa, uint64_t size, uint64_t *bitmap,
+                                   struct hvpt_flush *flush)
 {
     return OP(age)(&space->FORMAT, hvpt_make_gpa(gpa), size, bitmap, flush);
 }
@@ -139,7 +142,8 @@ static enum hvpt_status LOCAL(dirty)(union any_space *space, uint64_t gpa, uint6
     return OP(dirty)(&space->FORMAT, hvpt_make_gpa(gpa), size, bitmap, flush);
 }
 
-static enum hvpt_status LOCAL(write_protect)(union any_space *space, uint64_t gpa, uint64_t size, struct hvpt_flush *flush)
+static enum hvpt_status LOCAL(write_protect)(union any_space *space, uint64_t gpa, uint64_t size,
+                                             struct hvpt_flush *flush)
 {
     return OP(write_protect)(&space->FORMAT, hvpt_make_gpa(gpa), size, flush);
 }

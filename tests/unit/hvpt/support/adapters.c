@@ -8,9 +8,7 @@
 #define FORMAT_CONFIG(from, to) ((to)->ept_vpid_cap = (from)->ept_vpid_cap)
 #include "adapter_template.h"
 
-#if __has_include(<hvpt/npt.h>)
 #define FORMAT                  npt
 #define FORMAT_FLUSH            HVPT_FLUSH_ASID
 #define FORMAT_CONFIG(from, to) ((to)->pat = (from)->pat)
 #include "adapter_template.h"
-#endif

@@ -74,8 +74,8 @@ static void judge(struct rig *rig, const char *what, enum hvpt_status got, statu
     CHECK(causes & bit(got), "%s answered \"%s\", allowed are %#x", what, hvpt_status_text(got), causes);
     if (got != HVPT_OK) {
         CHECK(rig->memory.live <= before.live, "%s failed and kept frames", what);
-        CHECK(got == HVPT_E_NOMEM || rig->memory.stores == before.stores, "%s refused its arguments after %llu stores", what,
-              (unsigned long long)(rig->memory.stores - before.stores));
+        CHECK(got == HVPT_E_NOMEM || rig->memory.stores == before.stores, "%s refused its arguments after %llu stores",
+              what, (unsigned long long)(rig->memory.stores - before.stores));
     }
     if (!rig->owing)
         tlb_check(&rig->tlb);
@@ -197,7 +197,8 @@ enum hvpt_status rig_protect(struct rig *rig, uint64_t gpa, uint64_t size, struc
             if (!setup_expresses(rig->setup, after.span[i].attr))
                 causes |= bit(HVPT_E_ATTR);
             after.span[i].attr = as_kept(rig, after.span[i].attr);
-            if ((rig->setup->config.policy & HVPT_POLICY_EXEC_4K_ONLY) && (after.span[i].attr.perm & (HVPT_EXEC | HVPT_EXEC_USER)))
+            if ((rig->setup->config.policy & HVPT_POLICY_EXEC_4K_ONLY)
+                && (after.span[i].attr.perm & (HVPT_EXEC | HVPT_EXEC_USER)))
                 for (uint64_t at = after.span[i].first; at < after.span[i].last; at += rig_page_size(rig, at))
                     if (rig_page_size(rig, at) > PAGE)
                         causes |= bit(HVPT_E_ATTR);
@@ -254,7 +255,8 @@ uint64_t rig_page_size(struct rig *rig, uint64_t gpa)
 
 /* ---- comparing ---- */
 
-static void compare_mapping(const struct rig *rig, uint64_t gpa, const struct span *span, const struct hvpt_mapping *got)
+static void compare_mapping(const struct rig *rig, uint64_t gpa, const struct span *span,
+                            const struct hvpt_mapping *got)
 {
     CHECK_EQ(got->hpa.value, span->hpa + (gpa - span->first), "hpa");
     CHECK_EQ(got->attr.perm & (rig->setup->two_exec ? 15 : 7), span->attr.perm, "perm");
@@ -263,7 +265,8 @@ static void compare_mapping(const struct rig *rig, uint64_t gpa, const struct sp
     CHECK_EQ(got->attr.flags, span->attr.flags, "flags");
     CHECK(got->page_size == PAGE << (9 * got->level), "page size %#llx at level %u", (unsigned long long)got->page_size,
           got->level);
-    CHECK(got->page_size <= setup_max_page(rig->setup), "page size %#llx above the cap", (unsigned long long)got->page_size);
+    CHECK(got->page_size <= setup_max_page(rig->setup), "page size %#llx above the cap",
+          (unsigned long long)got->page_size);
 }
 
 void rig_compare(struct rig *rig, uint64_t gpa)
@@ -274,16 +277,17 @@ void rig_compare(struct rig *rig, uint64_t gpa)
     enum hvpt_status status = rig->adapter->translate(&rig->space, gpa, &mapping);
 
     cpu_walk(&rig->cpu, &rig->memory, rig->tlb.root, gpa, CPU_PROBE, &now);
-    CHECK(now.outcome != CPU_MISCONFIGURED, "%#llx: misconfigured, %s (%#llx at level %u)", (unsigned long long)gpa, now.rule,
-          (unsigned long long)now.entry, now.level);
+    CHECK(now.outcome != CPU_MISCONFIGURED, "%#llx: misconfigured, %s (%#llx at level %u)", (unsigned long long)gpa,
+          now.rule, (unsigned long long)now.entry, now.level);
     CHECK(now.outcome != CPU_LOST, "%#llx: the walk left the tables", (unsigned long long)gpa);
     if (span == NULL) {
-        CHECK(status == HVPT_E_ABSENT || gpa >= setup_gpa_limit(rig->setup), "%#llx: translate says \"%s\", should be absent",
-              (unsigned long long)gpa, hvpt_status_text(status));
+        CHECK(status == HVPT_E_ABSENT || gpa >= setup_gpa_limit(rig->setup),
+              "%#llx: translate says \"%s\", should be absent", (unsigned long long)gpa, hvpt_status_text(status));
         CHECK(now.outcome == CPU_ABSENT, "%#llx: hardware finds a mapping, should be absent", (unsigned long long)gpa);
         return;
     }
-    CHECK(status == HVPT_OK, "%#llx: translate says \"%s\", should be mapped", (unsigned long long)gpa, hvpt_status_text(status));
+    CHECK(status == HVPT_OK, "%#llx: translate says \"%s\", should be mapped", (unsigned long long)gpa,
+          hvpt_status_text(status));
     compare_mapping(rig, gpa, span, &mapping);
     CHECK(now.outcome == CPU_MAPPED, "%#llx: hardware finds no mapping", (unsigned long long)gpa);
     CHECK_EQ(now.hpa, mapping.hpa.value, "hardware's hpa");
@@ -314,7 +318,8 @@ static void recount(struct rig *rig)
                 counted.leaves[frame->level]++;
         }
         CHECK(present != 0 || rig->empty_tables_allowed || frame->level == rig->setup->cpu.levels - 1,
-              "the table for %#llx at level %u is empty and was not reclaimed", (unsigned long long)frame->gpa, frame->level);
+              "the table for %#llx at level %u is empty and was not reclaimed", (unsigned long long)frame->gpa,
+              frame->level);
     }
     for (unsigned level = 0; level < HVPT_MAX_LEVELS; level++) {
         CHECK(told.leaves[level] == counted.leaves[level], "stats say %llu leaves at level %u, there are %llu",
@@ -380,7 +385,8 @@ static bool on_hole(void *ctx, hvpt_gpa gpa, uint64_t size, unsigned level)
 
     CHECK(gpa.value == check->next, "walk: hole at %#llx, expected something at %#llx", (unsigned long long)gpa.value,
           (unsigned long long)check->next);
-    CHECK(size != 0 && size <= PAGE << (9 * level), "walk: a hole of %#llx at level %u", (unsigned long long)size, level);
+    CHECK(size != 0 && size <= PAGE << (9 * level), "walk: a hole of %#llx at level %u", (unsigned long long)size,
+          level);
     CHECK(!model_any(&check->rig->model, gpa.value, gpa.value + (size - 1)), "walk: %#llx is shown as a hole",
           (unsigned long long)gpa.value);
     check->next = gpa.value + size;
@@ -407,7 +413,8 @@ static bool on_leave(void *ctx, hvpt_gpa gpa, hvpt_hpa table, unsigned level)
     struct walk_check *check = ctx;
     const struct frame *frame = memory_frame(&check->rig->memory, table.value);
 
-    CHECK(frame != NULL && frame->level == level && frame->gpa == gpa.value, "walk: leaves %#llx", (unsigned long long)table.value);
+    CHECK(frame != NULL && frame->level == level && frame->gpa == gpa.value, "walk: leaves %#llx",
+          (unsigned long long)table.value);
     check->depth--;
     CHECK(level + 1 + check->depth == check->rig->setup->cpu.levels, "walk: leaves level %u at depth %llu", level,
           (unsigned long long)check->depth);
@@ -436,4 +443,11 @@ struct hvpt_attr attr_of(uint32_t perm, enum hvpt_memtype memtype)
 struct hvpt_attr attr_rwx(void)
 {
     return attr_of(HVPT_READ | HVPT_WRITE | HVPT_EXEC, HVPT_MEM_WB);
+}
+
+struct hvpt_attr rig_data(const struct rig *rig)
+{
+    bool refusable = rig->setup->cpu.kind == CPU_EPT || rig->setup->cpu.no_execute;
+
+    return attr_of(HVPT_READ | HVPT_WRITE | (refusable ? 0 : (uint32_t)HVPT_EXEC), HVPT_MEM_WB);
 }

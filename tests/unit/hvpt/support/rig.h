@@ -53,6 +53,8 @@ void rig_check_walk(struct rig *rig);
 
 /* Usual attributes that every format can express. */
 struct hvpt_attr attr_rwx(void);
+/* Readable, writable, and not executable where that can be said: no policy on executable pages speaks. */
+struct hvpt_attr rig_data(const struct rig *rig);
 struct hvpt_attr attr_of(uint32_t perm, enum hvpt_memtype memtype);
 
 /* The size of the page that the processor finds at gpa; 0: none. */

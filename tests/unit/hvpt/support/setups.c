@@ -3,8 +3,7 @@
 
 #include <string.h>
 
-#define EPT_CPU(levels_, m)                                                                                            \
-    .kind = CPU_EPT, .levels = (levels_), .maxphyaddr = (m), .page_2m = true, .page_1g = true
+#define EPT_CPU(levels_, m) .kind = CPU_EPT, .levels = (levels_), .maxphyaddr = (m), .page_2m = true, .page_1g = true
 
 /* IA32_VMX_EPT_VPID_CAP of processors that lack something (SDM vol. 3, "VPID and EPT Capabilities"). */
 #define CAP_EXECUTE_ONLY (UINT64_C(1) << 0)
@@ -12,6 +11,14 @@
 #define CAP_2M           (UINT64_C(1) << 16)
 #define CAP_1G           (UINT64_C(1) << 17)
 #define CAP_AD           (UINT64_C(1) << 21)
+
+/* IA32_PAT after reset, and one that has every type, two of them at indices that need the PAT bit of the entry. */
+#define PAT_RESET UINT64_C(0x0007040600070406)
+#define PAT_FULL  UINT64_C(0x0006010500070406)
+
+#define NPT_CPU(levels_, m)                                                                                            \
+    .kind = CPU_NPT, .levels = (levels_), .maxphyaddr = (m), .page_2m = true, .page_1g = true, .accessed_dirty = true, \
+    .no_execute = true
 
 const struct setup setups[] = {
     {
@@ -76,6 +83,49 @@ const struct setup setups[] = {
         .config = {.policy = HVPT_POLICY_GUARD_TABLES, .maxphyaddr = 40},
         .cpu = {EPT_CPU(4, 40)},
     },
+    {
+        .name = "NPT, all defaults",
+        .adapter = &npt_adapter,
+        .cpu = {NPT_CPU(4, 52), .pat = PAT_RESET},
+    },
+    {
+        .name = "NPT, 5 levels, every memory type, linear map",
+        .adapter = &npt_adapter,
+        .config = {.levels = 5, .pat = PAT_FULL},
+        .cpu = {NPT_CPU(5, 52), .pat = PAT_FULL},
+        .linear = true,
+    },
+    {
+        .name = "NPT, every memory type, 48-bit addresses",
+        .adapter = &npt_adapter,
+        .config = {.pat = PAT_FULL, .maxphyaddr = 48},
+        .cpu = {NPT_CPU(4, 48), .pat = PAT_FULL},
+    },
+    {
+        .name = "NPT, pages up to 2M, 40-bit addresses",
+        .adapter = &npt_adapter,
+        .config = {.max_page_size = HVPT_2M, .maxphyaddr = 40},
+        .cpu = {.kind = CPU_NPT, .levels = 4, .maxphyaddr = 40, .page_2m = true, .no_execute = true, .pat = PAT_RESET},
+    },
+    {
+        .name = "NPT, 4K pages only, linear map",
+        .adapter = &npt_adapter,
+        .config = {.max_page_size = HVPT_4K, .pat = PAT_FULL},
+        .cpu = {NPT_CPU(4, 52), .pat = PAT_FULL},
+        .linear = true,
+    },
+    {
+        .name = "NPT, no NX, 36-bit addresses",
+        .adapter = &npt_adapter,
+        .config = {.features = HVPT_NPT_NO_NX, .maxphyaddr = 36},
+        .cpu = {.kind = CPU_NPT, .levels = 4, .maxphyaddr = 36, .page_2m = true, .page_1g = true, .pat = PAT_RESET},
+    },
+    {
+        .name = "NPT, guarded tables, execution on 4K pages only",
+        .adapter = &npt_adapter,
+        .config = {.policy = HVPT_POLICY_GUARD_TABLES | HVPT_POLICY_EXEC_4K_ONLY, .maxphyaddr = 40},
+        .cpu = {NPT_CPU(4, 40), .pat = PAT_RESET},
+    },
 };
 
 const size_t setup_count = sizeof(setups) / sizeof(setups[0]);
@@ -133,9 +183,23 @@ static bool ept_expresses(const struct setup *setup, struct hvpt_attr attr)
     return (attr.flags & ~flags) == 0 && attr.software <= HVPT_EPT_SOFTWARE_MAX;
 }
 
+static bool npt_expresses(const struct setup *setup, struct hvpt_attr attr)
+{
+    bool in_pat = false;
+
+    /* What is present can be read; with EFER.NXE clear everything can be executed. */
+    if (!(attr.perm & HVPT_READ)
+        || (!(attr.perm & HVPT_EXEC) && (!setup->cpu.no_execute || (attr.perm & HVPT_EXEC_USER))))
+        return false;
+    for (unsigned i = 0; i < 8; i++)
+        in_pat = in_pat || ((setup->cpu.pat >> (8 * i)) & 7) == x86_memtype(attr.memtype);
+    return in_pat && (attr.flags & ~(uint32_t)(HVPT_ACCESSED | HVPT_DIRTY | HVPT_LOGGED)) == 0
+        && attr.software <= HVPT_NPT_SOFTWARE_MAX;
+}
+
 bool setup_expresses(const struct setup *setup, struct hvpt_attr attr)
 {
     if ((attr.perm & ~HVPT_PERM_ALL) || (unsigned)attr.memtype > HVPT_MEM_WB)
         return false;
-    return ept_expresses(setup, attr);
+    return setup->adapter == &ept_adapter ? ept_expresses(setup, attr) : npt_expresses(setup, attr);
 }
