@@ -67,6 +67,42 @@ HVPT_ENGINE enum hvpt_status hvpt_map_prepare(const struct hvpt_format *format, 
 }
 
 /*
+ * Build what fills one slot of a table at level whole, with leaves of leaf_level below it, where nobody can see it.
+ * Every table is filled from end to end, so none is emptied first. Returns the entry that links it.
+ */
+HVPT_ENGINE uint64_t hvpt_build_full(const struct hvpt_format *format, struct hvpt_space *space,
+                                     struct hvpt_frames *list, uint64_t hpa, struct hvpt_attr attr, unsigned level,
+                                     unsigned leaf_level)
+{
+    const unsigned entries = hvpt_entries(format);
+    hvpt_entry *table[HVPT_MAX_LEVELS];
+    uint64_t link[HVPT_MAX_LEVELS];
+    unsigned filled[HVPT_MAX_LEVELS];
+    unsigned at = level;
+
+    for (;;) {
+        while (at > leaf_level) {
+            uint64_t frame;
+
+            at--;
+            table[at] = hvpt_take_table(space, list, at, &frame);
+            link[at] = format->make_table(space, frame) | (at == 0 ? format->table_full : 0);
+            filled[at] = 0;
+        }
+        hvpt_fill_leaves(format, space, table[at], entries, hpa, attr, at);
+        hvpt_count_add(&space->stats.leaves[at], entries);
+        hpa += (uint64_t)entries << hvpt_span_shift(format, at);
+        filled[at] = entries;
+        while (filled[at] == entries) {
+            if (at + 1 == level)
+                return link[at];
+            hvpt_store_relaxed(&table[at + 1][filled[at + 1]++], link[at]);
+            at++;
+        }
+    }
+}
+
+/*
  * Link a fresh, empty table into a slot that other CPUs see. Whoever loses against fault_map takes the winner's table
  * and keeps its own frame in the list.
  */
@@ -77,11 +113,11 @@ HVPT_ENGINE hvpt_entry *hvpt_link_empty(const struct hvpt_format *format, struct
     hvpt_entry *table = hvpt_frames_pop(space, list, &frame);
 
     hvpt_fill_empty(space, table, hvpt_entries(format));
+    hvpt_note_table(space, frame);
     if (!hvpt_compare_exchange(slot, &old, format->make_table(space, frame))) {
         hvpt_frames_push(list, table, frame);
         return hvpt_table_at(space, format->table_frame(old));
     }
-    hvpt_note_table(space, frame);
     hvpt_count_add(&space->stats.tables[level - 1], 1);
     return table;
 }
@@ -97,11 +133,9 @@ HVPT_ENGINE void hvpt_map_commit(const struct hvpt_format *format, struct hvpt_s
                                  uint64_t at, uint64_t end, uint64_t hpa, struct hvpt_attr attr, unsigned leaf_level)
 {
     hvpt_entry *table[HVPT_MAX_LEVELS];
-    uint64_t fresh[HVPT_MAX_LEVELS]; /* the entry that will link table[level], or 0 if it is visible already */
     unsigned level = space->root_level;
 
     table[level] = space->root_table;
-    fresh[level] = 0;
     for (;;) {
         unsigned shift = hvpt_span_shift(format, level);
         uint64_t inside = (UINT64_C(1) << shift) - 1;
@@ -114,48 +148,31 @@ HVPT_ENGINE void hvpt_map_commit(const struct hvpt_format *format, struct hvpt_s
             unsigned rest = hvpt_table_entries(format, space, level) - index;
 
             whole = left < rest ? (unsigned)left : rest;
+            if (level > 0) /* an empty table in the way is used, not replaced */
+                whole = hvpt_count_empty(space, slot, whole);
         }
-        if (level > 0 && fresh[level] == 0 && whole != 0 && level <= leaf_level)
-            whole = hvpt_count_empty(space, slot, whole); /* an empty table in the way is used, not replaced */
-        if (whole != 0 && level <= leaf_level) {
-            hvpt_fill_leaves(format, space, slot, whole, hpa, attr, level);
-            hvpt_count_add(&space->stats.leaves[level], whole);
+        if (whole != 0) {
+            if (level <= leaf_level) {
+                hvpt_fill_leaves(format, space, slot, whole, hpa, attr, level);
+                hvpt_count_add(&space->stats.leaves[level], whole);
+            } else {
+                whole = 1;
+                hvpt_store_release(slot, hvpt_build_full(format, space, list, hpa, attr, level, leaf_level));
+            }
             at += (uint64_t)whole << shift;
             hpa += (uint64_t)whole << shift;
         } else {
-            uint64_t old = fresh[level] != 0 ? 0 : hvpt_load(slot);
+            uint64_t old = hvpt_load(slot);
 
-            if (fresh[level] == 0 && hvpt_is_present(space, old)) {
-                table[level - 1] = hvpt_table_at(space, format->table_frame(old));
-                fresh[level - 1] = 0;
-            } else if (fresh[level] == 0 && whole == 0) {
-                table[level - 1] = hvpt_link_empty(format, space, list, slot, old, level);
-                fresh[level - 1] = 0;
-            } else {
-                /* Empty only what this call will not fill. */
-                uint64_t slot_end = (at | inside) + 1;
-                unsigned entries = hvpt_entries(format);
-                unsigned first = hvpt_index(format, space, at, level - 1);
-                unsigned past = end >= slot_end ? entries : hvpt_index(format, space, end - 1, level - 1) + 1;
-                uint64_t frame;
-
-                table[level - 1] = hvpt_take_table(space, list, level - 1, &frame);
-                fresh[level - 1] = format->make_table(space, frame);
-                if (level == 1 && first == 0 && past == entries)
-                    fresh[0] |= format->table_full;
-                hvpt_fill_empty(space, table[level - 1], first);
-                hvpt_fill_empty(space, table[level - 1] + past, entries - past);
-            }
             level--;
+            table[level] = hvpt_is_present(space, old) ? hvpt_table_at(space, format->table_frame(old))
+                                                       : hvpt_link_empty(format, space, list, slot, old, level + 1);
             continue;
-        }
-        while (level < space->root_level && (at == end || !(at & (hvpt_span(format, level + 1) - 1)))) {
-            if (fresh[level] != 0)
-                hvpt_store_release(&table[level + 1][hvpt_index(format, space, at - 1, level + 1)], fresh[level]);
-            level++;
         }
         if (at == end)
             return;
+        while (!(at & (hvpt_span(format, level + 1) - 1)) && level < space->root_level)
+            level++;
     }
 }
 
