@@ -67,13 +67,13 @@ missing_packages() {
     done <<<"$1" | tr ' ' '\n'
 }
 
+# A list of packages for a person: the first of each a|b, on one line.
+one_line() { sed 's/|.*//' <<<"$1" | tr '\n' ' '; }
+
 # apt-get with arguments, as root, quiet unless it fails.
 apt_run() {
     local as_root=() said
-    if [ "$(id -u)" != 0 ]; then
-        command -v sudo >/dev/null 2>&1 || { warn "Not root, and no sudo: nothing is installed."; return 1; }
-        as_root=(sudo)
-    fi
+    [ "$(id -u)" = 0 ] || as_root=(sudo)
     # sudo asks for its password on the terminal, not on stderr, so nothing that a person must see gets lost.
     said=$("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@" 2>&1) && return 0
     warn "$said"
@@ -87,7 +87,11 @@ install_needs() {
     missing=$(missing_packages "$1")
     [ -n "$missing" ] || return 0
     if ! command -v apt-get >/dev/null 2>&1; then
-        warn "Not a Debian or Ubuntu system. Missing here, by Debian's names: $(tr '\n' ' ' <<<"$missing")"
+        warn "Not a Debian or Ubuntu system. Missing here, by Debian's names: $(one_line "$missing")"
+        return 0
+    fi
+    if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null 2>&1; then
+        warn "Neither root nor sudo, so nothing is installed. Missing here: $(one_line "$missing")"
         return 0
     fi
     apt_run update || true
@@ -107,7 +111,7 @@ install_needs() {
 require_build() {
     local missing
     missing=$(missing_packages "$needs_build")
-    [ -z "$missing" ] || die "Cannot build without (Debian packages): $(tr '\n' ' ' <<<"$missing")"
+    [ -z "$missing" ] || die "Cannot build without these (Debian packages): $(one_line "$missing")"
 }
 
 # configure DIR OPTION...: set up or update a build directory, quietly unless it fails.
