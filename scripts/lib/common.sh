@@ -120,14 +120,12 @@ configure() {
     shift
     log=$dir.log
     mkdir -p "$(dirname "$dir")"
+    # A directory of another version of meson or of the compilers cannot be updated, only wiped.
     if [ -f "$dir/build.ninja" ]; then
-        meson setup --reconfigure "$dir" "$root" "$@" >"$log" 2>&1 && rm -f "$log" && return 0
-        rm -rf "$dir"
-    fi
-    if meson setup "$dir" "$root" "$@" >"$log" 2>&1; then
-        rm -f "$log"
+        meson setup --reconfigure "$dir" "$root" "$@" >"$log" 2>&1 ||
+            meson setup --wipe "$dir" "$root" "$@" >"$log" 2>&1
     else
-        cat "$log" >&2
-        return 1
-    fi
+        meson setup "$dir" "$root" "$@" >"$log" 2>&1
+    fi || { cat "$log" >&2; return 1; }
+    rm -f "$log"
 }
