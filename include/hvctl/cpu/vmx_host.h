@@ -20,13 +20,13 @@ static inline void hvctl_vmx_host_msr(const struct hvctl_cpu_ops *ops, struct hv
     if (!ops->rdmsr(ops->ctx, msr, &value))
         *status = HVCTL_E_MSR;
     else
-        hvctl_vmcs_put(image, field, value, status);
+        hvctl_vmcs_put(image, field, hvctl_vmcs_decode(field).width == HVCTL_WIDTH_32 ? (uint32_t)value : value, status);
 }
 
 /*
  * Fill the host-state area of an image whose control words are set: CR0, CR3, CR4, selectors, bases, descriptor tables,
  * SYSENTER MSRs, and EFER, PAT, PERF_GLOBAL_CTRL, PKRS and CET state where the VM-exit controls load them. HOST_RSP and
- * HOST_RIP are the world switch's. To be called in 64-bit mode on the CPU that will run the guest, again whenever one of
+ * HOST_RIP are the world switch's; HOST_SSP is the caller's, who knows where its shadow stack will be. To be called in 64-bit mode on the CPU that will run the guest, again whenever one of
  * these changes (a kernel that switches address spaces keeps HOST_CR3 up to date) and on migration.
  *
  * Selectors lose their RPL and table indicator, which VM entry demands to be 0: DS, ES, FS and GS that pointed into an LDT
