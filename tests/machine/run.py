@@ -30,13 +30,16 @@ def tap(rom, names):
     if not present:
         print("1..0 # SKIP not installed: %s" % ", ".join(missing))
         return 0
+    print("TAP version 13")
     number, good = 0, True
 
-    def report(ok, name, directive=""):
+    def report(ok, name, directive="", block=()):
         nonlocal number
         number += 1
         # A '#' would begin a directive
         print("%s %d - %s%s" % ("ok" if ok else "not ok", number, name.replace("#", ""), directive))
+        if block:
+            print("\n".join(["  ---"] + ["  " + line for line in block] + ["  ..."]))
 
     with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
         runs = []
@@ -71,16 +74,14 @@ def tap(rom, names):
             if excuse:
                 report(False, where, " # TODO known deviation: %s; manual: %s" % (detail, excuse.manual))
             else:
-                report(False, where)
-                print("# " + (detail or ""))
+                report(False, where, block=[detail or "no detail"])
                 good = False
         finished = result.complete and announced == seen
-        report(finished, "%s: the kernel comes to its end" % name)
-        if not finished:
-            good = False
-            print("# " + (result.why or "it announced %s checks and printed %d" % (announced, seen)))
-            for line in result.log[-40:]:
-                print("# log: " + line)
+        why = result.why or "it announced %s checks and printed %d" % (announced, seen)
+        last = result.lines[-1:] or ["nothing"]
+        report(finished, "%s: the kernel comes to its end" % name,
+               block=[] if finished else [why, "last line: " + last[0]] + ["log: " + line for line in result.log[-30:]])
+        good = good and finished
     for name, machine in machines:
         if not machine.binary:
             report(True, "%s: runs" % name, " # SKIP %s is not installed" % machine.package)
@@ -93,7 +94,7 @@ def demo():
     build = os.environ.get("HVPT_BUILD")
     if not build:
         sys.exit("run.py: set HVPT_BUILD to the meson build folder")
-    rom = os.path.join(build, "tests", "machine", "machine-demo.rom")
+    rom = os.path.join(build, "tests", "machine", "x86", "machine-demo.rom")
     if not os.path.exists(rom):
         sys.exit("run.py: %s is not there; build it with: ninja -C %s machine-demo" % (rom, build))
     summary = []

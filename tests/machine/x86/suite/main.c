@@ -1,0 +1,41 @@
+/* The kernel of checks: what both vendors share, then what is this one's own. */
+#include "console.h"
+#include "cpu.h"
+#include "kernel.h"
+#include "suite.h"
+
+static struct frames frames;
+
+void kernel_main(void)
+{
+    const char *missing;
+
+    frames_init(&frames);
+    check_group("enable");
+    missing = vm_enable();
+    if (!check_true(missing == NULL, "the extension can be turned on")) {
+        print("%s\n", missing);
+        check_summary();
+        return;
+    }
+    suite_switch(&frames);
+    suite_exits(&frames);
+    suite_leaves(&frames);
+    suite_permissions(&frames);
+    suite_changes(&frames);
+    suite_memory_types(&frames);
+    suite_accessed_dirty(&frames);
+    if (cpu_vendor() == CPU_INTEL) {
+        suite_vmx(&frames);
+        suite_vmx_entry(&frames);
+    } else {
+        suite_svm(&frames);
+        suite_svm_entry(&frames);
+    }
+    check_group("frames");
+    check_equal(frames.held, 0, "none is held");
+    check_equal(frames.allocated, frames.given_back, "as many came back as were handed out");
+    check_equal(frames.double_free, 0, "none came back twice");
+    check_equal(frames.foreign_free, 0, "none came back that was not handed out");
+    check_summary();
+}
