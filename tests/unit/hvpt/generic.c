@@ -564,6 +564,64 @@ GENERIC(translate_leaves_its_result_alone_when_there_is_none)
     CHECK(memcmp(&mapping, &copy, sizeof(copy)) == 0, "the result was written");
 }
 
+/* What is in a table decides, not who put it there: entries changed at random are read as the processor reads them. */
+GENERIC(translate_judges_any_entry_as_the_processor_does)
+{
+    const uint64_t gpa[] = {0, HVPT_1G + 5 * HVPT_4K, 4 * HVPT_1G + HVPT_2M, 8 * HVPT_1G};
+    unsigned outcomes[CPU_LOST + 1] = {0};
+
+    /* With a linear map every address is as good as a table. */
+    if (rig->setup->linear)
+        return;
+    must(rig_map(rig, 0, HOST, 3 * G4K, rig_data(rig)));
+    must(rig_map(rig, G1G, HOST, G2M - G4K, attr_rwx()));
+    must(rig_map(rig, 4 * G1G, HOST, 4 * G2M, rig_data(rig)));
+    must(rig_map(rig, 8 * G1G, HOST, G1G, rig_data(rig)));
+    rig->memory.lenient = true;
+    for (unsigned i = 0; i < 20000; i++) {
+        uint64_t at = gpa[i % 4] + (random_next(&rig->random) & 0xfff);
+        struct cpu_translation way, now;
+        struct hvpt_mapping mapping;
+        enum hvpt_status status;
+        uint64_t old, entry;
+        unsigned level;
+
+        cpu_walk(&rig->cpu, &rig->memory, rig->memory.flush_root, at, CPU_PROBE, &way);
+        level = way.level + (unsigned)random_below(&rig->random, rig->setup->cpu.levels - way.level);
+        entry = old = way.table[level]->virt[way.index[level]];
+        for (uint64_t bits = random_below(&rig->random, 4); bits-- > 0;)
+            entry ^= UINT64_C(1) << random_below(&rig->random, 64);
+        if (i % 16 == 0)
+            entry = (old & ~UINT64_C(0xfff)) | random_below(&rig->random, 0x1000);
+        memory_poke(way.table[level], way.index[level], entry);
+        cpu_walk(&rig->cpu, &rig->memory, rig->memory.flush_root, at, CPU_PROBE, &now);
+        status = rig->adapter->translate(&rig->space, at, &mapping);
+        outcomes[now.outcome]++;
+        CHECK(status
+                  == (now.outcome == CPU_MAPPED   ? HVPT_OK
+                      : now.outcome == CPU_ABSENT ? HVPT_E_ABSENT
+                                                  : HVPT_E_CORRUPT),
+              "entry %#llx at level %u: \"%s\", but the processor finds %d (%s)", (unsigned long long)entry, level,
+              hvpt_status_text(status), (int)now.outcome, now.rule ? now.rule : "-");
+        if (status == HVPT_OK) {
+            CHECK_EQ(mapping.hpa.value, now.hpa, "hpa");
+            CHECK_EQ(mapping.attr.perm & (rig->setup->two_exec ? 15 : 7), now.perm, "perm");
+            CHECK_EQ(mapping.page_size, now.page_size, "page size");
+            CHECK_EQ(x86_memtype(mapping.attr.memtype), now.memtype == 7 ? 0 : now.memtype, "memory type");
+            CHECK_EQ((mapping.attr.flags & HVPT_ACCESSED) != 0,
+                     (now.entry & rig->cpu.leaf[now.level].accessed) != 0 && rig->setup->cpu.accessed_dirty,
+                     "accessed");
+            CHECK_EQ((mapping.attr.flags & HVPT_DIRTY) != 0,
+                     (now.entry & rig->cpu.leaf[now.level].dirty) != 0 && rig->setup->cpu.accessed_dirty, "dirty");
+        }
+        memory_poke(way.table[level], way.index[level], old);
+    }
+    rig->memory.lenient = false;
+    CHECK(outcomes[CPU_MAPPED] && outcomes[CPU_ABSENT] && outcomes[CPU_MISCONFIGURED] && outcomes[CPU_LOST],
+          "the entries were too tame: %u mapped, %u absent, %u misconfigured, %u lost", outcomes[CPU_MAPPED],
+          outcomes[CPU_ABSENT], outcomes[CPU_MISCONFIGURED], outcomes[CPU_LOST]);
+}
+
 /* ---- walk ---- */
 
 struct seen {

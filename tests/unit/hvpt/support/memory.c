@@ -117,6 +117,8 @@ static void *hook_phys_to_virt(void *ctx, hvpt_hpa pa)
     struct memory *memory = ctx;
     struct frame *frame = memory_frame(memory, pa.value);
 
+    if (memory->lenient && (frame == NULL || frame->state == FRAME_FREE))
+        return NULL;
     CHECK(frame != NULL, "%#llx is no frame, yet the library looked there", (unsigned long long)pa.value);
     CHECK(frame->state != FRAME_FREE, "%#llx is free, yet the library looked there", (unsigned long long)pa.value);
     return frame->virt;
@@ -230,6 +232,12 @@ void memory_hardware_set(struct frame *frame, unsigned index, uint64_t bits)
 {
     frame->virt[index] |= bits;
     frame->shadow[index] |= bits;
+}
+
+void memory_poke(struct frame *frame, unsigned index, uint64_t value)
+{
+    frame->virt[index] = value;
+    frame->shadow[index] = value;
 }
 
 /* ---- life ---- */

@@ -70,6 +70,7 @@ struct memory {
     unsigned page_shift;
     unsigned index_bits;
     bool destroying;
+    bool lenient; /* phys_to_virt answers NULL for what is no frame, instead of ending the test */
 
     /* Seen after each store into a linked table, and at each flush. May be NULL. */
     void (*after_store)(void *ctx, struct frame *frame, unsigned index, uint64_t old, uint64_t value);
@@ -93,6 +94,9 @@ struct frame *memory_frame(const struct memory *memory, uint64_t pa);
 
 /* A hardware walker's write: it sets bits in an entry and no software hears of it. */
 void memory_hardware_set(struct frame *frame, unsigned index, uint64_t bits);
+
+/* Puts anything into a table, behind the library's back and the tracker's. Put it back before anything else is done. */
+void memory_poke(struct frame *frame, unsigned index, uint64_t value);
 
 /* Frames that hang in the tree, and those that were cut off and not yet given back. */
 uint64_t memory_count(const struct memory *memory, enum frame_state state);

@@ -105,7 +105,7 @@ const struct setup setups[] = {
         .name = "NPT, pages up to 2M, 40-bit addresses",
         .adapter = &npt_adapter,
         .config = {.max_page_size = HVPT_2M, .maxphyaddr = 40},
-        .cpu = {.kind = CPU_NPT, .levels = 4, .maxphyaddr = 40, .page_2m = true, .no_execute = true, .pat = PAT_RESET},
+        .cpu = {NPT_CPU(4, 40), .pat = PAT_RESET},
     },
     {
         .name = "NPT, 4K pages only, linear map",
@@ -118,7 +118,13 @@ const struct setup setups[] = {
         .name = "NPT, no NX, 36-bit addresses",
         .adapter = &npt_adapter,
         .config = {.features = HVPT_NPT_NO_NX, .maxphyaddr = 36},
-        .cpu = {.kind = CPU_NPT, .levels = 4, .maxphyaddr = 36, .page_2m = true, .page_1g = true, .pat = PAT_RESET},
+        .cpu = {.kind = CPU_NPT,
+                .levels = 4,
+                .maxphyaddr = 36,
+                .page_2m = true,
+                .page_1g = true,
+                .accessed_dirty = true,
+                .pat = PAT_RESET},
     },
     {
         .name = "NPT, guarded tables, execution on 4K pages only",
