@@ -32,6 +32,19 @@
 #define HVPT_EPT_SOFTWARE_SHIFT 52
 #define HVPT_EPT_SOFTWARE_MAX   UINT32_C(15)
 
+/*
+ * A page whose rights "age" took, on CPUs without accessed bits: bits 2:0 and 10 are clear, so hardware sees an empty
+ * entry, in which it reads bit 63 alone. The rights wait in other bits until touch.
+ */
+#define HVPT_EPT_BIT_AGED       (UINT64_C(1) << 62)
+#define HVPT_EPT_BIT_AGED_READ  (UINT64_C(1) << 8)
+#define HVPT_EPT_BIT_AGED_WRITE (UINT64_C(1) << 9)
+#define HVPT_EPT_BIT_AGED_EXEC  (UINT64_C(1) << 59)
+#define HVPT_EPT_BIT_AGED_USER  (UINT64_C(1) << 56)
+#define HVPT_EPT_BITS_AGED                                                                         \
+    (HVPT_EPT_BIT_AGED | HVPT_EPT_BIT_AGED_READ | HVPT_EPT_BIT_AGED_WRITE | HVPT_EPT_BIT_AGED_EXEC \
+     | HVPT_EPT_BIT_AGED_USER)
+
 /* In a table entry: bits 7:3 are reserved. */
 #define HVPT_EPT_TABLE_RESERVED UINT64_C(0xf8)
 
@@ -201,6 +214,23 @@ static inline uint64_t hvpt_ept_make_table(const struct hvpt_space *space, uint6
          | (space->features & HVPT_EPT_USE_MODE_BASED_EXECUTE ? HVPT_EPT_BIT_USER_EXEC : 0);
 }
 
+/* Does this space age pages by taking their rights? Only where the CPU keeps no accessed bits. */
+static inline bool hvpt_ept_ages(const struct hvpt_space *space)
+{
+    return !(space->features & HVPT_EPT_USE_ACCESSED_DIRTY) && !space->readonly;
+}
+
+/* The leaf with the rights that "age" took back in place. */
+static inline uint64_t hvpt_ept_unaged(const struct hvpt_space *space, uint64_t entry)
+{
+    if (HVPT_LIKELY(!(entry & HVPT_EPT_BIT_AGED)) || !hvpt_ept_ages(space))
+        return entry;
+    return (entry & ~HVPT_EPT_BITS_AGED) | (entry & HVPT_EPT_BIT_AGED_READ ? HVPT_EPT_BIT_READ : 0)
+         | (entry & HVPT_EPT_BIT_AGED_WRITE ? HVPT_EPT_BIT_WRITE : 0)
+         | (entry & HVPT_EPT_BIT_AGED_EXEC ? HVPT_EPT_BIT_EXEC : 0)
+         | (entry & HVPT_EPT_BIT_AGED_USER ? HVPT_EPT_BIT_USER_EXEC : 0);
+}
+
 /*
  * Rules on permissions that leaves and table entries share (SDM vol. 3, "EPT Misconfigurations"). The entry is not
  * empty.
@@ -228,6 +258,7 @@ static inline bool hvpt_ept_is_leaf(const struct hvpt_space *space, uint64_t ent
     const uint64_t code = (entry & HVPT_EPT_MEMTYPE_BITS) >> HVPT_EPT_MEMTYPE_SHIFT;
     const uint64_t below = ((HVPT_4K << (9 * level)) - 1) & HVPT_EPT_ADDRESS_BITS;
 
+    entry = hvpt_ept_unaged(space, entry);
     if ((entry & space->reserved_bits) || !hvpt_ept_perm_is_valid(space, entry) || code == 2 || code == 3 || code == 7)
         return false;
     if (!(entry & HVPT_EPT_BIT_READ) && (entry & HVPT_EPT_BIT_PAGING_WRITE)
@@ -272,6 +303,7 @@ static inline struct hvpt_attr hvpt_ept_leaf_attr(const struct hvpt_space *space
     struct hvpt_attr attr;
     uint64_t features = space->features;
 
+    entry = hvpt_ept_unaged(space, entry);
     attr.perm = hvpt_ept_perm(space, entry);
     attr.memtype = hvpt_ept_memtype_name((entry & HVPT_EPT_MEMTYPE_BITS) >> HVPT_EPT_MEMTYPE_SHIFT);
     attr.software = (uint32_t)(entry >> HVPT_EPT_SOFTWARE_SHIFT) & HVPT_EPT_SOFTWARE_MAX;
@@ -302,6 +334,7 @@ static inline uint64_t hvpt_ept_attr_bits(const struct hvpt_space *space, unsign
                   | HVPT_EPT_BIT_IGNORE_PAT | HVPT_EPT_BIT_LOGGED
                   | (uint64_t)HVPT_EPT_SOFTWARE_MAX << HVPT_EPT_SOFTWARE_SHIFT;
 
+    bits |= hvpt_ept_ages(space) ? HVPT_EPT_BITS_AGED : 0;
     bits |= features & HVPT_EPT_USE_MODE_BASED_EXECUTE ? HVPT_EPT_BIT_USER_EXEC : 0;
     bits |= features & HVPT_EPT_USE_VIOLATION_VE ? HVPT_EPT_BIT_SUPPRESS_VE : 0;
     bits |= features & HVPT_EPT_USE_VERIFY_GUEST_PAGING ? HVPT_EPT_BIT_VERIFY_GUEST_PAGING : 0;
@@ -321,6 +354,47 @@ static inline uint64_t hvpt_ept_parent_leaf(uint64_t entry, unsigned level)
 {
     (void)level;
     return entry | HVPT_EPT_BIT_LARGE;
+}
+
+static inline uint64_t hvpt_ept_hardware_bits(const struct hvpt_space *space)
+{
+    return space->features & HVPT_EPT_USE_ACCESSED_DIRTY ? HVPT_EPT_BIT_ACCESSED | HVPT_EPT_BIT_DIRTY : 0;
+}
+
+/* Without dirty bits a page that may be written counts as written, and loses that right until it is again. */
+static inline uint64_t hvpt_ept_leaf_clean(const struct hvpt_space *space, uint64_t entry)
+{
+    if (space->features & HVPT_EPT_USE_ACCESSED_DIRTY)
+        return entry & ~HVPT_EPT_BIT_DIRTY;
+    if (entry & HVPT_EPT_BIT_WRITE)
+        return (entry & ~HVPT_EPT_BIT_WRITE) | HVPT_EPT_BIT_LOGGED;
+    if ((entry & HVPT_EPT_BIT_AGED) && (entry & HVPT_EPT_BIT_AGED_WRITE))
+        return (entry & ~HVPT_EPT_BIT_AGED_WRITE) | HVPT_EPT_BIT_LOGGED;
+    return entry;
+}
+
+/* Without accessed bits a page with rights counts as used, and loses them until it is again. */
+static inline uint64_t hvpt_ept_leaf_forget(const struct hvpt_space *space, uint64_t entry)
+{
+    const uint64_t rights = HVPT_EPT_BIT_READ | HVPT_EPT_BIT_WRITE | HVPT_EPT_BIT_EXEC | HVPT_EPT_BIT_USER_EXEC;
+
+    if (space->features & HVPT_EPT_USE_ACCESSED_DIRTY)
+        return entry & ~HVPT_EPT_BIT_ACCESSED;
+    if (entry & HVPT_EPT_BIT_AGED)
+        return entry;
+    return (entry & ~(rights | HVPT_EPT_BITS_AGED)) | HVPT_EPT_BIT_AGED
+         | (entry & HVPT_EPT_BIT_READ ? HVPT_EPT_BIT_AGED_READ : 0)
+         | (entry & HVPT_EPT_BIT_WRITE ? HVPT_EPT_BIT_AGED_WRITE : 0)
+         | (entry & HVPT_EPT_BIT_EXEC ? HVPT_EPT_BIT_AGED_EXEC : 0)
+         | (entry & HVPT_EPT_BIT_USER_EXEC ? HVPT_EPT_BIT_AGED_USER : 0);
+}
+
+static inline uint64_t hvpt_ept_leaf_touch(const struct hvpt_space *space, uint64_t entry, uint32_t access)
+{
+    entry = hvpt_ept_unaged(space, entry);
+    if ((access & HVPT_WRITE) && (entry & HVPT_EPT_BIT_LOGGED))
+        entry = (entry & ~HVPT_EPT_BIT_LOGGED) | HVPT_EPT_BIT_WRITE;
+    return entry;
 }
 
 static void hvpt_ept_settle(struct hvpt_space *space, struct hvpt_flush *flush);
@@ -351,6 +425,10 @@ static const struct hvpt_format hvpt_ept_format = {
     hvpt_ept_child_leaf,
     hvpt_ept_parent_leaf,
     hvpt_ept_attr_bits,
+    hvpt_ept_hardware_bits,
+    hvpt_ept_leaf_clean,
+    hvpt_ept_leaf_forget,
+    hvpt_ept_leaf_touch,
     hvpt_ept_settle,
     hvpt_ept_take_census,
     hvpt_ept_holds_table,
@@ -412,7 +490,8 @@ static inline enum hvpt_status hvpt_ept_configure(struct hvpt_space *space, cons
     space->features |= cap & HVPT_EPT_CAP_1G ? HVPT_EPT_CAN_1G : 0;
     space->policy = config->policy;
     space->present_mask = HVPT_EPT_BIT_READ | HVPT_EPT_BIT_WRITE | HVPT_EPT_BIT_EXEC
-                        | (config->features & HVPT_EPT_USE_MODE_BASED_EXECUTE ? HVPT_EPT_BIT_USER_EXEC : 0);
+                        | (config->features & HVPT_EPT_USE_MODE_BASED_EXECUTE ? HVPT_EPT_BIT_USER_EXEC : 0)
+                        | (config->features & HVPT_EPT_USE_ACCESSED_DIRTY ? 0 : HVPT_EPT_BIT_AGED);
     space->empty_entry = config->features & HVPT_EPT_USE_VIOLATION_VE ? HVPT_EPT_BIT_SUPPRESS_VE : 0;
     if (max_page_size >= HVPT_1G && (cap & HVPT_EPT_CAP_1G))
         space->max_leaf_level = 2;
@@ -439,6 +518,40 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_init(struct hvpt_ept *ept
     if (status == HVPT_OK)
         ept->space.root_register |= ept->space.root_frame;
     return status;
+}
+
+/*
+ * Take over the tables of an EPTP: the walk length and the accessed-and-dirty flag are its own, the rest is as config
+ * says.
+ * readonly: nothing is ever written, every changing call answers HVPT_E_READONLY, destroy frees nothing. Else the
+ * tables are this space's from now on, as if its hooks had allocated them.
+ * HVPT_E_ATTR: as init, or the EPTP has bits that this config does not know.  HVPT_E_RANGE: the root is beyond
+ * MAXPHYADDR.
+ * HVPT_E_CORRUPT: a table cannot be reached or, unless readonly, an entry is not well-formed.
+ */
+HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_adopt(struct hvpt_ept *ept, const struct hvpt_hooks *hooks,
+                                                             const struct hvpt_ept_config *config, uint64_t eptp,
+                                                             bool readonly)
+{
+    struct hvpt_ept_config own = *config;
+    uint64_t frame = eptp & HVPT_EPT_ADDRESS_BITS;
+    enum hvpt_status status;
+
+    own.levels = (unsigned)((eptp >> HVPT_EPTP_LEVELS_SHIFT) & 7) + 1;
+    own.features = (own.features & ~(uint32_t)(HVPT_EPT_USE_ACCESSED_DIRTY | HVPT_EPT_USE_SHADOW_STACK))
+                 | (eptp & HVPT_EPTP_ACCESSED_DIRTY ? (uint32_t)HVPT_EPT_USE_ACCESSED_DIRTY : 0)
+                 | (eptp & HVPT_EPTP_SHADOW_STACK ? (uint32_t)HVPT_EPT_USE_SHADOW_STACK : 0);
+    status = hvpt_ept_configure(&ept->space, hooks, &own);
+    if (status != HVPT_OK)
+        return status;
+    if ((eptp ^ ept->space.root_register) & ~(HVPT_EPT_ADDRESS_BITS | HVPT_EPTP_MEMTYPE_WB))
+        return HVPT_E_ATTR;
+    if (frame >= ept->space.hpa_limit)
+        return HVPT_E_RANGE;
+    ept->space.root_register = eptp;
+    if (readonly) /* what others left in ignored bits of empty entries is not an aged page */
+        ept->space.present_mask &= ~HVPT_EPT_BIT_AGED;
+    return hvpt_space_adopt(&hvpt_ept_format, &ept->space, frame, readonly);
 }
 
 /* Free every frame. No CPU may use the tables any more, and all flushes asked for have been done. */
@@ -476,6 +589,27 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_protect(struct hvpt_ept *
     return hvpt_protect_range(&hvpt_ept_format, &ept->space, gpa, size, attr, mask, flush);
 }
 
+/* As hvpt_replace_range. */
+HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_replace(struct hvpt_ept *ept, hvpt_gpa gpa, hvpt_hpa hpa,
+                                                               uint64_t size, struct hvpt_attr attr,
+                                                               struct hvpt_flush *flush)
+{
+    return hvpt_replace_range(&hvpt_ept_format, &ept->space, gpa, hpa, size, attr, flush);
+}
+
+/* As hvpt_fault_map_page. */
+HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_fault_map(struct hvpt_ept *ept, hvpt_gpa gpa, hvpt_hpa hpa,
+                                                                 uint64_t page_size, struct hvpt_attr attr)
+{
+    return hvpt_fault_map_page(&hvpt_ept_format, &ept->space, gpa, hpa, page_size, attr);
+}
+
+/* As hvpt_touch_page. */
+HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_touch(struct hvpt_ept *ept, hvpt_gpa gpa, uint32_t access)
+{
+    return hvpt_touch_page(&hvpt_ept_format, &ept->space, gpa, access);
+}
+
 /* As hvpt_translate_one. */
 HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_translate(const struct hvpt_ept *ept, hvpt_gpa gpa,
                                                                  struct hvpt_mapping *out)
@@ -483,11 +617,90 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_translate(const struct hv
     return hvpt_translate_one(&hvpt_ept_format, &ept->space, gpa, out);
 }
 
+/* As hvpt_translate_many. */
+static inline void hvpt_ept_translate_batch(const struct hvpt_ept *ept, const hvpt_gpa *gpa, size_t count,
+                                            struct hvpt_mapping *out, enum hvpt_status *status)
+{
+    hvpt_translate_many(&hvpt_ept_format, &ept->space, gpa, count, out, status);
+}
+
 /* As hvpt_walk_range. */
 HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_walk(const struct hvpt_ept *ept, hvpt_gpa gpa, uint64_t size,
                                                             const struct hvpt_visitor *visitor)
 {
     return hvpt_walk_range(&hvpt_ept_format, &ept->space, gpa, size, visitor);
+}
+
+/* As hvpt_next_leaf. */
+static inline bool hvpt_ept_next_leaf(const struct hvpt_ept *ept, struct hvpt_leaf_iterator *iterator, hvpt_gpa *gpa,
+                                      struct hvpt_mapping *mapping)
+{
+    return hvpt_next_leaf(&hvpt_ept_format, &ept->space, iterator, gpa, mapping);
+}
+
+/* As hvpt_split_range. */
+HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_split(struct hvpt_ept *ept, hvpt_gpa gpa, uint64_t size,
+                                                             uint64_t page_size, struct hvpt_flush *flush)
+{
+    return hvpt_split_range(&hvpt_ept_format, &ept->space, gpa, size, page_size, flush);
+}
+
+/* As hvpt_collapse_range. */
+HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_collapse(struct hvpt_ept *ept, hvpt_gpa gpa, uint64_t size,
+                                                                struct hvpt_flush *flush,
+                                                                struct hvpt_collapse_report *report)
+{
+    return hvpt_collapse_range(&hvpt_ept_format, &ept->space, gpa, size, flush, report);
+}
+
+/* As hvpt_harvest_range, for accessed pages. */
+HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_age(struct hvpt_ept *ept, hvpt_gpa gpa, uint64_t size,
+                                                           uint64_t *bitmap, struct hvpt_flush *flush)
+{
+    return hvpt_harvest_range(&hvpt_ept_format, &ept->space, gpa, size, false, bitmap, flush);
+}
+
+/* As hvpt_harvest_range, for dirty pages. */
+HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_dirty(struct hvpt_ept *ept, hvpt_gpa gpa, uint64_t size,
+                                                             uint64_t *bitmap, struct hvpt_flush *flush)
+{
+    return hvpt_harvest_range(&hvpt_ept_format, &ept->space, gpa, size, true, bitmap, flush);
+}
+
+/* As hvpt_write_protect_range. */
+HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_write_protect(struct hvpt_ept *ept, hvpt_gpa gpa, uint64_t size,
+                                                                     struct hvpt_flush *flush)
+{
+    return hvpt_write_protect_range(&hvpt_ept_format, &ept->space, gpa, size, flush);
+}
+
+/* As hvpt_map_needs. */
+HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_frames_needed(const struct hvpt_ept *ept, hvpt_gpa gpa,
+                                                                     hvpt_hpa hpa, uint64_t size, struct hvpt_attr attr,
+                                                                     uint64_t *frames)
+{
+    return hvpt_map_needs(&hvpt_ept_format, &ept->space, gpa, hpa, size, attr, frames);
+}
+
+/* As hvpt_unmap_needs. */
+HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_frames_needed_to_unmap(const struct hvpt_ept *ept, hvpt_gpa gpa,
+                                                                              uint64_t size, uint64_t *frames)
+{
+    return hvpt_unmap_needs(&hvpt_ept_format, &ept->space, gpa, size, frames);
+}
+
+/* As hvpt_split_needs. */
+HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_frames_needed_to_split(const struct hvpt_ept *ept, hvpt_gpa gpa,
+                                                                              uint64_t size, uint64_t page_size,
+                                                                              uint64_t *frames)
+{
+    return hvpt_split_needs(&hvpt_ept_format, &ept->space, gpa, size, page_size, frames);
+}
+
+/* As hvpt_reserve_frames. */
+HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_reserve(struct hvpt_ept *ept, uint64_t frames)
+{
+    return hvpt_reserve_frames(&hvpt_ept_format, &ept->space, frames);
 }
 
 /* Do what flush asks for, by the hook, and free the frames that waited for it; flush is empty afterwards. */

@@ -22,7 +22,7 @@ enum hvpt_flush_kind {
 };
 
 /* Subtrees that wait in one obligation at most; one more flushes on the way. */
-#define HVPT_FLUSH_DEAD_MAX 24
+#define HVPT_FLUSH_DEAD_MAX 16
 
 /*
  * kind: NONE as long as no change could leave anything stale.

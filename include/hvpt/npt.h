@@ -230,6 +230,33 @@ static inline uint64_t hvpt_npt_parent_leaf(uint64_t entry, unsigned level)
     return (entry & ~HVPT_NPT_BIT_PAT) | (entry & HVPT_NPT_BIT_PAT ? HVPT_NPT_BIT_PAT_LARGE : 0) | HVPT_NPT_BIT_LARGE;
 }
 
+/* Nested tables always have accessed and dirty bits. */
+static inline uint64_t hvpt_npt_hardware_bits(const struct hvpt_space *space)
+{
+    (void)space;
+    return HVPT_NPT_BIT_ACCESSED | HVPT_NPT_BIT_DIRTY;
+}
+
+static inline uint64_t hvpt_npt_leaf_clean(const struct hvpt_space *space, uint64_t entry)
+{
+    (void)space;
+    return entry & ~HVPT_NPT_BIT_DIRTY;
+}
+
+static inline uint64_t hvpt_npt_leaf_forget(const struct hvpt_space *space, uint64_t entry)
+{
+    (void)space;
+    return entry & ~HVPT_NPT_BIT_ACCESSED;
+}
+
+static inline uint64_t hvpt_npt_leaf_touch(const struct hvpt_space *space, uint64_t entry, uint32_t access)
+{
+    (void)space;
+    if ((access & HVPT_WRITE) && (entry & HVPT_NPT_BIT_LOGGED))
+        entry = (entry & ~HVPT_NPT_BIT_LOGGED) | HVPT_NPT_BIT_WRITE;
+    return entry;
+}
+
 static void hvpt_npt_settle(struct hvpt_space *space, struct hvpt_flush *flush);
 static enum hvpt_status hvpt_npt_take_census(const struct hvpt_space *space, struct hvpt_census *census);
 static bool hvpt_npt_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size);
@@ -257,6 +284,10 @@ static const struct hvpt_format hvpt_npt_format = {
     hvpt_npt_child_leaf,
     hvpt_npt_parent_leaf,
     hvpt_npt_attr_bits,
+    hvpt_npt_hardware_bits,
+    hvpt_npt_leaf_clean,
+    hvpt_npt_leaf_forget,
+    hvpt_npt_leaf_touch,
     hvpt_npt_settle,
     hvpt_npt_take_census,
     hvpt_npt_holds_table,
@@ -334,6 +365,28 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_init(struct hvpt_npt *npt
     return status;
 }
 
+/*
+ * Take over the tables of an nCR3; their depth is config's.
+ * readonly: nothing is ever written, every changing call answers HVPT_E_READONLY, destroy frees nothing. Else the
+ * tables are this space's from now on, as if its hooks had allocated them.
+ * HVPT_E_ATTR: as init.  HVPT_E_RANGE: the root is beyond MAXPHYADDR.
+ * HVPT_E_CORRUPT: a table cannot be reached or, unless readonly, an entry is not well-formed.
+ */
+HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_adopt(struct hvpt_npt *npt, const struct hvpt_hooks *hooks,
+                                                             const struct hvpt_npt_config *config, uint64_t ncr3,
+                                                             bool readonly)
+{
+    uint64_t frame = ncr3 & HVPT_NPT_ADDRESS_BITS;
+    enum hvpt_status status = hvpt_npt_configure(&npt->space, hooks, config);
+
+    if (status != HVPT_OK)
+        return status;
+    if (frame >= npt->space.hpa_limit || (ncr3 & ~HVPT_NPT_ADDRESS_BITS & ~(HVPT_4K - 1)))
+        return HVPT_E_RANGE;
+    npt->space.root_register = ncr3;
+    return hvpt_space_adopt(&hvpt_npt_format, &npt->space, frame, readonly);
+}
+
 /* Free every frame. No CPU may use the tables any more, and all flushes asked for have been done. */
 static inline void hvpt_npt_destroy(struct hvpt_npt *npt)
 {
@@ -369,6 +422,27 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_protect(struct hvpt_npt *
     return hvpt_protect_range(&hvpt_npt_format, &npt->space, gpa, size, attr, mask, flush);
 }
 
+/* As hvpt_replace_range. */
+HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_replace(struct hvpt_npt *npt, hvpt_gpa gpa, hvpt_hpa hpa,
+                                                               uint64_t size, struct hvpt_attr attr,
+                                                               struct hvpt_flush *flush)
+{
+    return hvpt_replace_range(&hvpt_npt_format, &npt->space, gpa, hpa, size, attr, flush);
+}
+
+/* As hvpt_fault_map_page. */
+HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_fault_map(struct hvpt_npt *npt, hvpt_gpa gpa, hvpt_hpa hpa,
+                                                                 uint64_t page_size, struct hvpt_attr attr)
+{
+    return hvpt_fault_map_page(&hvpt_npt_format, &npt->space, gpa, hpa, page_size, attr);
+}
+
+/* As hvpt_touch_page. */
+HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_touch(struct hvpt_npt *npt, hvpt_gpa gpa, uint32_t access)
+{
+    return hvpt_touch_page(&hvpt_npt_format, &npt->space, gpa, access);
+}
+
 /* As hvpt_translate_one. */
 HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_translate(const struct hvpt_npt *npt, hvpt_gpa gpa,
                                                                  struct hvpt_mapping *out)
@@ -376,11 +450,90 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_translate(const struct hv
     return hvpt_translate_one(&hvpt_npt_format, &npt->space, gpa, out);
 }
 
+/* As hvpt_translate_many. */
+static inline void hvpt_npt_translate_batch(const struct hvpt_npt *npt, const hvpt_gpa *gpa, size_t count,
+                                            struct hvpt_mapping *out, enum hvpt_status *status)
+{
+    hvpt_translate_many(&hvpt_npt_format, &npt->space, gpa, count, out, status);
+}
+
 /* As hvpt_walk_range. */
 HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_walk(const struct hvpt_npt *npt, hvpt_gpa gpa, uint64_t size,
                                                             const struct hvpt_visitor *visitor)
 {
     return hvpt_walk_range(&hvpt_npt_format, &npt->space, gpa, size, visitor);
+}
+
+/* As hvpt_next_leaf. */
+static inline bool hvpt_npt_next_leaf(const struct hvpt_npt *npt, struct hvpt_leaf_iterator *iterator, hvpt_gpa *gpa,
+                                      struct hvpt_mapping *mapping)
+{
+    return hvpt_next_leaf(&hvpt_npt_format, &npt->space, iterator, gpa, mapping);
+}
+
+/* As hvpt_split_range. */
+HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_split(struct hvpt_npt *npt, hvpt_gpa gpa, uint64_t size,
+                                                             uint64_t page_size, struct hvpt_flush *flush)
+{
+    return hvpt_split_range(&hvpt_npt_format, &npt->space, gpa, size, page_size, flush);
+}
+
+/* As hvpt_collapse_range. */
+HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_collapse(struct hvpt_npt *npt, hvpt_gpa gpa, uint64_t size,
+                                                                struct hvpt_flush *flush,
+                                                                struct hvpt_collapse_report *report)
+{
+    return hvpt_collapse_range(&hvpt_npt_format, &npt->space, gpa, size, flush, report);
+}
+
+/* As hvpt_harvest_range, for accessed pages. */
+HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_age(struct hvpt_npt *npt, hvpt_gpa gpa, uint64_t size,
+                                                           uint64_t *bitmap, struct hvpt_flush *flush)
+{
+    return hvpt_harvest_range(&hvpt_npt_format, &npt->space, gpa, size, false, bitmap, flush);
+}
+
+/* As hvpt_harvest_range, for dirty pages. */
+HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_dirty(struct hvpt_npt *npt, hvpt_gpa gpa, uint64_t size,
+                                                             uint64_t *bitmap, struct hvpt_flush *flush)
+{
+    return hvpt_harvest_range(&hvpt_npt_format, &npt->space, gpa, size, true, bitmap, flush);
+}
+
+/* As hvpt_write_protect_range. */
+HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_write_protect(struct hvpt_npt *npt, hvpt_gpa gpa, uint64_t size,
+                                                                     struct hvpt_flush *flush)
+{
+    return hvpt_write_protect_range(&hvpt_npt_format, &npt->space, gpa, size, flush);
+}
+
+/* As hvpt_map_needs. */
+HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_frames_needed(const struct hvpt_npt *npt, hvpt_gpa gpa,
+                                                                     hvpt_hpa hpa, uint64_t size, struct hvpt_attr attr,
+                                                                     uint64_t *frames)
+{
+    return hvpt_map_needs(&hvpt_npt_format, &npt->space, gpa, hpa, size, attr, frames);
+}
+
+/* As hvpt_unmap_needs. */
+HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_frames_needed_to_unmap(const struct hvpt_npt *npt, hvpt_gpa gpa,
+                                                                              uint64_t size, uint64_t *frames)
+{
+    return hvpt_unmap_needs(&hvpt_npt_format, &npt->space, gpa, size, frames);
+}
+
+/* As hvpt_split_needs. */
+HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_frames_needed_to_split(const struct hvpt_npt *npt, hvpt_gpa gpa,
+                                                                              uint64_t size, uint64_t page_size,
+                                                                              uint64_t *frames)
+{
+    return hvpt_split_needs(&hvpt_npt_format, &npt->space, gpa, size, page_size, frames);
+}
+
+/* As hvpt_reserve_frames. */
+HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_reserve(struct hvpt_npt *npt, uint64_t frames)
+{
+    return hvpt_reserve_frames(&hvpt_npt_format, &npt->space, frames);
 }
 
 /* Do what flush asks for, by the hook, and free the frames that waited for it; flush is empty afterwards. */

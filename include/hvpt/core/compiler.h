@@ -67,12 +67,26 @@ HVPT_ENGINE bool hvpt_compare_exchange(hvpt_entry *slot, uint64_t *expected, uin
     return done;
 }
 
-/* Replace whatever is there. Returns it, with the bits that hardware set until this very moment. */
-HVPT_ENGINE uint64_t hvpt_exchange(hvpt_entry *slot, uint64_t value)
+/* Clear bits where hardware may set others meanwhile. Returns what was there. */
+HVPT_ENGINE uint64_t hvpt_fetch_and(hvpt_entry *slot, uint64_t mask)
 {
-    uint64_t old = __atomic_exchange_n(slot, value, __ATOMIC_ACQ_REL);
-    HVPT_ON_STORE(slot, value);
+    uint64_t old = __atomic_fetch_and(slot, mask, __ATOMIC_ACQ_REL);
+    HVPT_ON_STORE(slot, old & mask);
     return old;
+}
+
+/* Set bits where hardware may set others meanwhile. */
+HVPT_ENGINE void hvpt_fetch_or(hvpt_entry *slot, uint64_t bits)
+{
+    uint64_t old = __atomic_fetch_or(slot, bits, __ATOMIC_ACQ_REL);
+    HVPT_ON_STORE(slot, old | bits);
+    (void)old;
+}
+
+/* An entry will be read soon. */
+HVPT_ENGINE void hvpt_prefetch(const hvpt_entry *slot)
+{
+    __builtin_prefetch(slot);
 }
 
 /* A counter that one writer keeps and others read. */

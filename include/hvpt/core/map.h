@@ -176,6 +176,25 @@ HVPT_ENGINE void hvpt_map_commit(const struct hvpt_format *format, struct hvpt_s
     }
 }
 
+/* Everything that can be wrong with the arguments of map and replace, before a table is looked at. */
+HVPT_ENGINE enum hvpt_status hvpt_check_mapping(const struct hvpt_format *format, const struct hvpt_space *space,
+                                                uint64_t gpa, uint64_t hpa, uint64_t size, struct hvpt_attr attr)
+{
+    enum hvpt_status status = hvpt_check_range(format, space, gpa, size);
+
+    if (HVPT_LIKELY(status == HVPT_OK))
+        status = hvpt_check_frames(format, space, hpa, size);
+    if (HVPT_LIKELY(status == HVPT_OK))
+        status = format->check_attr(space, attr);
+    if (HVPT_UNLIKELY(status != HVPT_OK))
+        return status;
+    if (HVPT_UNLIKELY(space->readonly))
+        return HVPT_E_READONLY;
+    if (HVPT_UNLIKELY(space->policy & HVPT_POLICY_GUARD_TABLES) && format->holds_table(space, hpa, size))
+        return HVPT_E_RANGE;
+    return HVPT_OK;
+}
+
 /* One smallest page where all tables exist: no plan, no frames. HVPT_E_NOMEM here says only: not that simple. */
 HVPT_ENGINE enum hvpt_status hvpt_map_page(const struct hvpt_format *format, struct hvpt_space *space, uint64_t gpa,
                                            uint64_t hpa, struct hvpt_attr attr)
@@ -218,19 +237,11 @@ HVPT_ENGINE enum hvpt_status hvpt_map_range(const struct hvpt_format *format, st
 {
     struct hvpt_map_plan plan;
     struct hvpt_frames list;
-    enum hvpt_status status = hvpt_check_range(format, space, gpa.value, size);
+    enum hvpt_status status = hvpt_check_mapping(format, space, gpa.value, hpa.value, size, attr);
 
     (void)flush; /* an empty entry is never cached by the formats there are, so a new mapping makes nothing stale */
-    if (status == HVPT_OK)
-        status = hvpt_check_frames(format, space, hpa.value, size);
-    if (status == HVPT_OK)
-        status = format->check_attr(space, attr);
     if (HVPT_UNLIKELY(status != HVPT_OK))
         return status;
-    if (HVPT_UNLIKELY(space->readonly))
-        return HVPT_E_READONLY;
-    if (HVPT_UNLIKELY(space->policy & HVPT_POLICY_GUARD_TABLES) && format->holds_table(space, hpa.value, size))
-        return HVPT_E_RANGE;
     if (size == hvpt_span(format, 0)) {
         status = hvpt_map_page(format, space, gpa.value, hpa.value, attr);
         if (HVPT_LIKELY(status != HVPT_E_NOMEM))

@@ -13,6 +13,7 @@ struct hvpt_protect {
     uint64_t end;
     struct hvpt_attr attr;
     uint32_t mask;
+    bool log;         /* write_protect: take HVPT_WRITE where it is, and remember; holes are fine */
     bool split_start; /* the leaf at that edge sticks out and would change */
     bool split_end;
 };
@@ -23,6 +24,12 @@ HVPT_ENGINE struct hvpt_attr hvpt_protect_attr(const struct hvpt_protect *protec
     const uint32_t hardware = HVPT_ACCESSED | HVPT_DIRTY;
     uint32_t perm = protect->mask & HVPT_PERM_ALL;
 
+    if (protect->log) {
+        if (old.perm & HVPT_WRITE)
+            old.flags |= HVPT_LOGGED;
+        old.perm &= ~(uint32_t)HVPT_WRITE;
+        return old;
+    }
     old.perm = (old.perm & ~perm) | (protect->attr.perm & perm);
     if (perm & HVPT_WRITE)
         old.flags &= ~(uint32_t)HVPT_LOGGED;
@@ -57,8 +64,11 @@ HVPT_ENGINE enum hvpt_status hvpt_protect_plan_slots(const struct hvpt_format *f
         struct hvpt_attr old, attr;
         enum hvpt_status status;
 
-        if (!hvpt_is_present(space, entry))
+        if (!hvpt_is_present(space, entry)) {
+            if (protect->log)
+                continue;
             return HVPT_E_ABSENT;
+        }
         if (!format->is_leaf(space, entry, run->level))
             return HVPT_E_CORRUPT;
         old = format->leaf_attr(space, entry, run->level);
@@ -103,6 +113,8 @@ HVPT_ENGINE enum hvpt_status hvpt_protect_slots(const struct hvpt_format *format
         uint64_t old = hvpt_load(&run->slot[i]);
         uint64_t entry;
 
+        if (!hvpt_is_present(space, old))
+            continue;
         do {
             entry = hvpt_protect_leaf(format, space, protect, old, run->level);
             if (entry == old)
@@ -168,6 +180,7 @@ HVPT_ENGINE enum hvpt_status hvpt_protect_range(const struct hvpt_format *format
     protect.end = gpa.value + size;
     protect.attr = attr;
     protect.mask = mask;
+    protect.log = false;
     protect.split_start = false;
     protect.split_end = false;
     status = hvpt_protect_pieces(format, space, &protect);

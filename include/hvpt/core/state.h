@@ -125,6 +125,14 @@ struct hvpt_format {
 
     /* The bits of a leaf that attr decides; protect leaves the others alone. */
     uint64_t (*attr_bits)(const struct hvpt_space *space, unsigned level);
+    /* The bits of a leaf that hardware sets when it is used and written. 0: it sets none here. */
+    uint64_t (*hardware_bits)(const struct hvpt_space *space);
+    /* The leaf as if not written (clean), not used (forget) since; unchanged: it was not. See core/log.h. */
+    uint64_t (*clean)(const struct hvpt_space *space, uint64_t entry);
+    uint64_t (*forget)(const struct hvpt_space *space, uint64_t entry);
+    /* The leaf with the rights back that clean and forget took, as far as access wants them. */
+    uint64_t (*touch)(const struct hvpt_space *space, uint64_t entry, uint32_t access);
+
     /*
      * The engine's slow paths, one copy a format instead of one a call: hvpt_settle, hvpt_take_census,
      * hvpt_holds_table.

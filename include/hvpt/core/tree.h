@@ -9,11 +9,12 @@
 #include "obligation.h"
 
 /*
- * Descend to the entry that covers gpa: the deepest one that is not a reference to a table.
- * HVPT_E_CORRUPT: a table could not be reached, or the entry is neither empty nor a well-formed leaf.
+ * Descend to the entry that covers gpa: the deepest one, down to the table at level lowest, that is not a reference to
+ * a table; or the entry at lowest, whatever it is but corrupt.
+ * HVPT_E_CORRUPT: a table could not be reached, or the entry is not well-formed.
  */
 HVPT_ENGINE enum hvpt_status hvpt_descend(const struct hvpt_format *format, const struct hvpt_space *space,
-                                          uint64_t gpa, struct hvpt_run *found)
+                                          uint64_t gpa, unsigned lowest, struct hvpt_run *found)
 {
     hvpt_entry *table = space->root_table;
     unsigned level = space->root_level;
@@ -22,17 +23,23 @@ HVPT_ENGINE enum hvpt_status hvpt_descend(const struct hvpt_format *format, cons
         found->slot = &table[hvpt_index(format, space, gpa, level)];
         found->entry = hvpt_load(found->slot);
         found->level = level;
-        found->count = 1;
-        found->gpa = gpa & ~(hvpt_span(format, level) - 1);
         if (!hvpt_is_present(space, found->entry))
-            return HVPT_OK;
-        if (level == 0 || !format->is_table(space, found->entry, level))
-            return format->is_leaf(space, found->entry, level) ? HVPT_OK : HVPT_E_CORRUPT;
+            break;
+        if (level == 0 || !format->is_table(space, found->entry, level)) {
+            if (!format->is_leaf(space, found->entry, level))
+                return HVPT_E_CORRUPT;
+            break;
+        }
+        if (level == lowest)
+            break;
         table = hvpt_table_at(space, format->table_frame(found->entry));
         if (table == NULL)
             return HVPT_E_CORRUPT;
         level--;
     }
+    found->count = 1;
+    found->gpa = gpa & ~(hvpt_span(format, level) - 1);
+    return HVPT_OK;
 }
 
 /*
@@ -100,7 +107,7 @@ HVPT_ENGINE void hvpt_split_at(const struct hvpt_format *format, struct hvpt_spa
 
     if (gpa == space->gpa_limit)
         return;
-    while (hvpt_descend(format, space, gpa, &run) == HVPT_OK && hvpt_is_present(space, run.entry)
+    while (hvpt_descend(format, space, gpa, 0, &run) == HVPT_OK && hvpt_is_present(space, run.entry)
            && (gpa & (hvpt_span(format, run.level) - 1)))
         hvpt_split_leaf(format, space, list, flush, &run);
 }
@@ -116,7 +123,8 @@ HVPT_ENGINE enum hvpt_status hvpt_edges_need(const struct hvpt_format *format, c
     unsigned head = 0, tail = 0, level;
 
     *frames = 0;
-    if (hvpt_descend(format, space, start, &first) != HVPT_OK || hvpt_descend(format, space, end - 1, &last) != HVPT_OK)
+    if (hvpt_descend(format, space, start, 0, &first) != HVPT_OK
+        || hvpt_descend(format, space, end - 1, 0, &last) != HVPT_OK)
         return HVPT_E_CORRUPT;
     if (at_start && hvpt_is_present(space, first.entry))
         head = hvpt_split_at_needs(format, &first, start);
@@ -132,6 +140,18 @@ HVPT_ENGINE enum hvpt_status hvpt_edges_need(const struct hvpt_format *format, c
         --*frames;
     }
     return HVPT_OK;
+}
+
+/* Let an unlinked table and all below it wait for the flush that its range is owed. run is where it was. */
+HVPT_ENGINE void hvpt_bury(const struct hvpt_format *format, struct hvpt_space *space, struct hvpt_flush *flush,
+                           const struct hvpt_run *run)
+{
+    uint64_t size = hvpt_span(format, run->level);
+
+    if (flush->dead_count == HVPT_FLUSH_DEAD_MAX)
+        format->settle(space, flush);
+    hvpt_owe_flush(format, space, flush, run->gpa, size, true);
+    flush->dead[flush->dead_count++] = format->table_frame(run->entry) | (run->level - 1);
 }
 
 /* Empty a slot that holds a table, and let the table and all below it wait for the flush. */
@@ -150,13 +170,7 @@ HVPT_ENGINE void hvpt_unlink_table(const struct hvpt_format *format, struct hvpt
         hvpt_count_add(&space->stats.tables[level], (uint64_t)0 - census.tables[level]);
     }
     hvpt_store_relaxed(run->slot, space->empty_entry);
-    hvpt_owe_flush(format, space, flush, run->gpa, census.size, true);
-    if (flush->dead_count == HVPT_FLUSH_DEAD_MAX) {
-        /* The dead of before are flushed with this range already in it; the new one waits for the next flush. */
-        format->settle(space, flush);
-        hvpt_owe_flush(format, space, flush, run->gpa, census.size, true);
-    }
-    flush->dead[flush->dead_count++] = format->table_frame(run->entry) | (run->level - 1);
+    hvpt_bury(format, space, flush, run);
 }
 
 #endif
