@@ -14,7 +14,7 @@ BOCHSRC = """\
 config_interface: textconfig
 display_library: rfb, options="timeout=0"
 cpu: model={model}, count=1, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=0
-memory: guest=256, host=256
+memory: guest=2048, host=256
 romimage: file={rom}
 port_e9_hack: enabled=1
 clock: sync=none, time0=1
@@ -67,7 +67,7 @@ class Qemu:
         return parse_version(subprocess.run([self.binary, "--version"], capture_output=True, text=True).stdout) or (0,)
 
     def command(self, rom, folder):
-        return [self.binary, "-accel", "tcg", "-M", "pc", "-m", "256", "-cpu", self.cpu, "-bios", rom, "-display", "none",
+        return [self.binary, "-accel", "tcg", "-M", "pc", "-m", "2048", "-cpu", self.cpu, "-bios", rom, "-display", "none",
                 "-nodefaults", "-debugcon", "stdio", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-no-reboot",
                 "-D", os.path.join(folder, "log")]
 

@@ -42,13 +42,14 @@ static struct vm_exit run(struct vm *vm)
     char words[256];
 
     vm_exit_text(vm, words, sizeof(words));
-    print("  exit %lu, rip %lx: %s\n", ++exits, vm->regs.rip, words);
+    print("  %2lu  ", ++exits);
+    print_wrapped(words, 6, 100);
     return exit;
 }
 
 static void answer(const char *text)
 {
-    print("      -> %s\n", text);
+    print("      => %s\n", text);
 }
 
 /* The host's answer to CPUID: a vendor of its own, so that the guest can show that it was the host who answered. */
@@ -73,9 +74,9 @@ static void demand_page(struct vm *vm, const struct vm_exit *exit, uint64_t gpa,
 static void long_mode_guest(struct vm *vm)
 {
     const uint64_t *note = vm_host_word(VM_HOME + GUEST_NOTE);
-    uint64_t archive = ARCHIVE + VM_MEMORY + 0x1000000;
+    uint64_t archive = ARCHIVE + 0x12345678;
     uint64_t lazy_word = vm_tag(VM_MEMORY), heap_word = vm_tag(VM_MEMORY + HVPT_2M + 0x345678);
-    uint64_t archive_word = vm_tag(VM_MEMORY + 0x1000000);
+    uint64_t archive_word = vm_tag(VM_GIANT + 0x12345678);
     struct vm_exit exit;
     enum hvpt_status status;
 
@@ -169,7 +170,7 @@ void kernel_main(void)
     map(&vm, CONSTANTS, VM_MEMORY + HVPT_4K, HVPT_4K, HVPT_READ);
     map(&vm, PLUGIN, VM_MEMORY + 2 * HVPT_4K, HVPT_4K, HVPT_READ | HVPT_WRITE);
     map(&vm, HEAP, VM_MEMORY + HVPT_2M, 4 * HVPT_2M, HVPT_READ | HVPT_WRITE);
-    map(&vm, ARCHIVE, 0, HVPT_1G, HVPT_READ);
+    map(&vm, ARCHIVE, VM_GIANT, HVPT_1G, HVPT_READ);
     vm_print_controls(&vm);
 
     print("\n%s, %u levels: guest-physical -> host-physical\n", vm.paging.npt ? "Nested page tables" : "Extended page tables",

@@ -9,6 +9,7 @@ struct picture {
     unsigned tables, pages;
     /* the run that is being collected; count 0: none */
     uint64_t gpa, hpa, page_size, count;
+    unsigned accessed, dirty; /* of its pages */
     struct hvpt_attr attr;
     unsigned level;
 };
@@ -27,16 +28,18 @@ static void print_run(struct picture *picture)
     uint64_t size = picture->count * picture->page_size;
     unsigned shift = picture->page_size >> 30 ? 30 : picture->page_size >> 20 ? 20 : 10;
     uint32_t perm = picture->attr.perm;
-    char range[64];
+    char range[64], touched[64] = "";
 
     if (picture->count == 0)
         return;
     print_to(range, sizeof(range), "%010lx-%010lx -> %010lx", picture->gpa, picture->gpa + size - 1, picture->hpa);
-    print("%*s%-*s %4lu x %lu%c  %c%c%c  %s%s%s\n", (int)indent(picture, picture->level) + 2, "",
+    if (picture->accessed != 0)
+        print_to(touched, sizeof(touched), "  %u accessed, %u dirty", picture->accessed, picture->dirty);
+    print("%*s%-*s %4lu x %lu%c  %c%c%c  %s%s\n", (int)indent(picture, picture->level) + 2, "",
           50 - (int)indent(picture, picture->level), range, picture->count, picture->page_size >> shift,
           shift == 30 ? 'G' : shift == 20 ? 'M' : 'K', perm & HVPT_READ ? 'r' : '-', perm & HVPT_WRITE ? 'w' : '-',
           perm & HVPT_EXEC ? 'x' : '-', memtype_names[picture->attr.memtype],
-          picture->attr.flags & HVPT_ACCESSED ? "  accessed" : "", picture->attr.flags & HVPT_DIRTY ? ", dirty" : "");
+          touched);
     picture->count = 0;
 }
 
@@ -44,21 +47,24 @@ static bool on_leaf(void *ctx, hvpt_gpa gpa, const struct hvpt_mapping *mapping)
 {
     struct picture *picture = ctx;
     uint64_t size = picture->count * picture->page_size;
+    bool more;
 
-    picture->pages++;
-    if (picture->count != 0 && picture->level == mapping->level && gpa.value == picture->gpa + size &&
-        mapping->hpa.value == picture->hpa + size && mapping->attr.perm == picture->attr.perm &&
-        mapping->attr.memtype == picture->attr.memtype && mapping->attr.flags == picture->attr.flags) {
-        picture->count++;
-        return true;
+    more = picture->count != 0 && picture->level == mapping->level && gpa.value == picture->gpa + size &&
+           mapping->hpa.value == picture->hpa + size && mapping->attr.perm == picture->attr.perm &&
+           mapping->attr.memtype == picture->attr.memtype;
+    if (!more) {
+        print_run(picture);
+        picture->gpa = gpa.value;
+        picture->hpa = mapping->hpa.value;
+        picture->page_size = mapping->page_size;
+        picture->level = mapping->level;
+        picture->attr = mapping->attr;
+        picture->accessed = picture->dirty = 0;
     }
-    print_run(picture);
-    picture->gpa = gpa.value;
-    picture->hpa = mapping->hpa.value;
-    picture->page_size = mapping->page_size;
-    picture->level = mapping->level;
-    picture->attr = mapping->attr;
-    picture->count = 1;
+    picture->pages++;
+    picture->count++;
+    picture->accessed += (mapping->attr.flags & HVPT_ACCESSED) != 0;
+    picture->dirty += (mapping->attr.flags & HVPT_DIRTY) != 0;
     return true;
 }
 
@@ -66,10 +72,10 @@ static bool on_enter(void *ctx, hvpt_gpa gpa, hvpt_hpa table, unsigned level)
 {
     struct picture *picture = ctx;
 
+    (void)gpa;
     print_run(picture);
     picture->tables++;
-    print("%*s%s at %lx, for guest-physical %lx and up\n", (int)indent(picture, level), "", table_names[level], table.value,
-          gpa.value);
+    print("%*s%s at %lx\n", (int)indent(picture, level), "", table_names[level], table.value);
     return true;
 }
 

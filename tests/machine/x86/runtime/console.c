@@ -129,3 +129,28 @@ size_t print_to(char *buffer, size_t size, const char *format, ...)
     buffer[sink.length] = '\0';
     return sink.length;
 }
+
+void print_wrapped(const char *words, unsigned indent, unsigned width)
+{
+    unsigned column = indent;
+
+    while (*words != '\0') {
+        unsigned length = 0;
+
+        while (words[length] != '\0' && words[length] != ' ')
+            length++;
+        if (column > indent && column + 1 + length > width) {
+            print("\n%*s", (int)indent, "");
+            column = indent;
+        } else if (column > indent) {
+            print(" ");
+            column++;
+        }
+        column += length;
+        for (; length > 0; length--)
+            print("%c", *words++);
+        while (*words == ' ')
+            words++;
+    }
+    print("\n");
+}

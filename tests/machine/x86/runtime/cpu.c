@@ -17,7 +17,7 @@ enum cpu_vendor cpu_vendor(void)
 const char *cpu_brand(void)
 {
     static char text[49];
-    const char *start = text;
+    char *start = text, *end = text + 48;
 
     if (cpu_cpuid(0x80000000u, 0).eax >= 0x80000004u) {
         for (uint32_t i = 0; i < 3; i++) {
@@ -34,6 +34,8 @@ const char *cpu_brand(void)
     }
     while (*start == ' ')
         start++;
+    while (end > start && (end[-1] == ' ' || end[-1] == '\0'))
+        *--end = '\0';
     return start;
 }
 

@@ -90,7 +90,7 @@ enum cpu_vendor { CPU_INTEL, CPU_AMD, CPU_OTHER };
 
 enum cpu_vendor cpu_vendor(void);
 
-/* The processor's brand string without leading blanks, or its vendor string where it has none. Never freed. */
+/* The processor's brand string without the blanks around it, or its vendor string where it has none. Never freed. */
 const char *cpu_brand(void);
 
 /* MAXPHYADDR. */

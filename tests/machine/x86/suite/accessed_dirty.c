@@ -37,11 +37,11 @@ void suite_accessed_dirty(struct frames *frames)
     check_group("accessed and dirty");
     vm_create(&vm, frames, &options);
     for (unsigned level = 0; level < 3; level++) {
-        uint64_t size = HVPT_4K << (9 * level), gpa = 64 * HVPT_1G, at = gpa + (size == HVPT_1G ? VM_MEMORY : 0);
+        uint64_t size = HVPT_4K << (9 * level), gpa = 64 * HVPT_1G, at = gpa + size / 2;
 
         if (size > paging_largest_page(&vm.paging))
             continue;
-        paging_map(&vm.paging, gpa, size == HVPT_1G ? 0 : VM_MEMORY, size, paging_attr(RWX));
+        paging_map(&vm.paging, gpa, vm_backing(size), size, paging_attr(RWX));
         print_to(name, sizeof(name), "%s page, untouched", size_name(size));
         check_flags(&vm, gpa, level, false, false, name);
         vm_read(&vm, at, NULL);

@@ -45,14 +45,11 @@ static void check_protect(struct frames *frames)
 /* A large page that is split keeps the rest of itself. size is the large page's, part the piece that is taken out of it. */
 static void check_split(struct frames *frames, uint64_t size, uint64_t part, const char *name)
 {
-    uint64_t hpa = size == HVPT_1G ? 0 : VM_MEMORY, hole = VM_MEMORY - hpa + (size == HVPT_1G ? 3 : 200) * part;
-    uint64_t end = size == HVPT_1G ? VM_MEMORY + VM_MEMORY_SIZE : size, gpa = 2 * HVPT_1G;
+    uint64_t hpa = vm_backing(size), hole = 200 * part, gpa = 2 * HVPT_1G;
     struct vm vm;
     struct vm_exit exit;
     struct hvpt_mapping mapping;
 
-    if (size == HVPT_2M)
-        hole = 200 * part;
     vm_create(&vm, frames, NULL);
     if (size > paging_largest_page(&vm.paging)) {
         vm_destroy(&vm);
@@ -74,7 +71,7 @@ static void check_split(struct frames *frames, uint64_t size, uint64_t part, con
     check_fault(&vm, &exit, ACCESS_READ, 0, gpa + hole + part - 8, "read in the hole");
     check_reads(&vm, gpa + hole - 8, hpa + hole - 8, "just before the hole");
     check_reads(&vm, gpa + hole + part, hpa + hole + part, "just after the hole");
-    check_reads(&vm, gpa + end - 8, hpa + end - 8, "at the end of what was the large page");
+    check_reads(&vm, gpa + size - 8, hpa + size - 8, "at the end of what was the large page");
     check_equal(vm_fetch(&vm, gpa + hole + part).kind, VM_EXIT_CALL, "%s: fetch beside the hole", name);
     vm_destroy(&vm);
     check_equal(frames->held, 0, "%s: every frame came back", name);

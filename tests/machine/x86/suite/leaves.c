@@ -32,10 +32,7 @@ static void check_leaf(struct frames *frames, uint64_t gpa, uint64_t size, unsig
     struct vm vm;
     struct hvpt_mapping mapping;
     char name[64];
-    uint64_t hpa = size == HVPT_1G ? 0 : VM_MEMORY + size;
-    /* A 1 GiB page begins at address 0, where the kernel is: keep to the part that is free */
-    uint64_t first = size == HVPT_1G ? VM_MEMORY : 0, last = size == HVPT_1G ? VM_MEMORY + VM_MEMORY_SIZE : size;
-    uint64_t *entry;
+    uint64_t hpa = vm_backing(size), *entry;
 
     vm_create(&vm, frames, NULL);
     print_to(name, sizeof(name), "%s page %s", size_name(size), place);
@@ -46,16 +43,14 @@ static void check_leaf(struct frames *frames, uint64_t gpa, uint64_t size, unsig
     entry = paging_entry(&vm.paging, gpa, level);
     if (check_true(entry != NULL, "%s: a walk finds the leaf", name))
         check_equal(*entry, leaf_figure(&vm, hpa, level), "%s: the leaf is as in the manual's figure", name);
-    check_page(&vm, gpa, hpa, first, name);
-    check_page(&vm, gpa, hpa, (first + last) / 2 + 0x238, name);
-    check_page(&vm, gpa, hpa, last - 8, name);
-    if (size != HVPT_1G) {
+    check_page(&vm, gpa, hpa, 0, name);
+    check_page(&vm, gpa, hpa, size / 2 + 0x238, name);
+    check_page(&vm, gpa, hpa, size - 8, name);
+    if (gpa + size < UINT64_C(1) << cpu_physical_address_bits()) {
         struct vm_exit exit = vm_read(&vm, gpa + size, NULL);
 
-        if (gpa + size < UINT64_C(1) << cpu_physical_address_bits()) {
-            print_to(name, sizeof(name), "%s page %s: just beyond", size_name(size), place);
-            check_fault(&vm, &exit, ACCESS_READ, 0, gpa + size, name);
-        }
+        print_to(name, sizeof(name), "%s page %s: just beyond", size_name(size), place);
+        check_fault(&vm, &exit, ACCESS_READ, 0, gpa + size, name);
     }
     vm_destroy(&vm);
     check_equal(frames->held, 0, "%s page %s: every frame came back", size_name(size), place);

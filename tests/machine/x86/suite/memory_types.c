@@ -28,7 +28,7 @@ static unsigned leaf_type(const struct vm *vm, uint64_t entry, unsigned level)
 
 static void check_type(struct vm *vm, unsigned level, enum hvpt_memtype type)
 {
-    uint64_t size = HVPT_4K << (9 * level), gpa = HVPT_512G, hpa = size == HVPT_1G ? 0 : VM_MEMORY;
+    uint64_t size = HVPT_4K << (9 * level), gpa = HVPT_512G, hpa = vm_backing(size);
     struct hvpt_attr attr = paging_attr(RWX);
     struct hvpt_mapping mapping;
     char name[48];
@@ -43,7 +43,7 @@ static void check_type(struct vm *vm, unsigned level, enum hvpt_memtype type)
                 type_names[type]);
     check_equal(mapping.attr.memtype, type, "%s page, %s: translate says so", size_name(size), type_names[type]);
     print_to(name, sizeof(name), "%s page, %s: the guest reads through it", size_name(size), type_names[type]);
-    check_reads(vm, gpa + VM_MEMORY - hpa, VM_MEMORY, name);
+    check_reads(vm, gpa + size - 8, hpa + size - 8, name);
     paging_unmap(&vm->paging, gpa, size);
 }
 

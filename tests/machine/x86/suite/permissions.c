@@ -81,7 +81,7 @@ void suite_permissions(struct frames *frames)
             continue;
         }
         for (uint32_t perm = 0; perm <= RWX; perm++) {
-            uint64_t hpa = size == HVPT_1G ? 0 : VM_MEMORY, offset = size == HVPT_1G ? VM_MEMORY + 0x2228 : size - 0x238;
+            uint64_t hpa = vm_backing(size), offset = size - 0x238;
             enum hvpt_status status = perm == 0 ? HVPT_E_ATTR : paging_map(&vm.paging, gpa, hpa, size, paging_attr(perm));
             /* Both manuals: no writing without reading. EPT: execute-only needs a capability, which all machines here have. */
             bool possible = (perm & HVPT_READ) != 0 || (perm == HVPT_EXEC && !vm.svm);

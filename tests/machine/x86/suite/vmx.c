@@ -171,10 +171,10 @@ void suite_vmx(struct frames *frames)
     paging_unmap(&vm.paging, gpa, HVPT_2M);
 
     if (paging_largest_page(&vm.paging) == HVPT_1G) {
-        paging_map(&vm.paging, gpa, 0, HVPT_1G, paging_attr(RWX));
+        paging_map(&vm.paging, gpa, VM_GIANT, HVPT_1G, paging_attr(RWX));
         for (unsigned i = 0; i < sizeof(giant_page) / sizeof(giant_page[0]); i++)
-            check_breakage(&vm, gpa, gpa + VM_MEMORY, &giant_page[i], "1G page");
-        check_address_bits(&vm, gpa, gpa + VM_MEMORY, 2, "1G page");
+            check_breakage(&vm, gpa, gpa + HVPT_2M, &giant_page[i], "1G page");
+        check_address_bits(&vm, gpa, gpa + HVPT_2M, 2, "1G page");
     }
     vm_destroy(&vm);
     check_equal(frames->held, 0, "every frame came back");

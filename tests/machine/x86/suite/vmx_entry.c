@@ -256,10 +256,34 @@ static void check_field_table(struct vm *vm)
     check_equal(missing, 0, "the CPU has every field that the field table says it has");
 }
 
+/* Turning it on: a second time, with bad pages. The fixed bits come and go with it. */
+static void check_enable(void)
+{
+    struct hvctl_cpu_ops ops = *vmx_ops();
+    struct hvctl_vmx_region region = {(void *)(uintptr_t)vmx_vmxon_region(), vmx_vmxon_region()};
+    struct hvctl_vmx_caps caps;
+    struct hvctl_vmx_cpu cpu;
+    uint64_t control;
+
+    check_equal(hvctl_vmx_enable(&ops, &cpu, &region, &caps), HVCTL_VMX_ALREADY_ON, "a second time: named");
+    check_true(ops.rdmsr(ops.ctx, HVCTL_MSR_FEATURE_CONTROL, &control), "IA32_FEATURE_CONTROL can be read");
+    check_equal(control & 5, 5, "IA32_FEATURE_CONTROL: locked, VMX outside SMX on");
+    vm_disable();
+    check_equal(ops.read_cr4(ops.ctx) & HVCTL_CR4_VMXE, 0, "off: CR4.VMXE is 0");
+    region.physical += 8;
+    check_equal(hvctl_vmx_enable(&ops, &cpu, &region, &caps), HVCTL_VMX_REGION_ALIGN, "VMXON region not aligned: named");
+    region.physical = UINT64_C(1) << hvctl_vmx_physaddr_bits(vmx_caps());
+    check_equal(hvctl_vmx_enable(&ops, &cpu, &region, &caps), HVCTL_VMX_REGION_RANGE, "VMXON region beyond MAXPHYADDR: named");
+    check_equal(ops.read_cr4(ops.ctx) & HVCTL_CR4_VMXE, 0, "after failures CR4.VMXE is still 0");
+    check_true(vm_enable() == NULL, "on again");
+}
+
 void suite_vmx_entry(struct frames *frames)
 {
     struct vm vm;
 
+    check_group("enable");
+    check_enable();
     check_group("VM entry");
     vm_create(&vm, frames, NULL);
     check_instruction_errors(&vm);

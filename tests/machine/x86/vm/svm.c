@@ -15,10 +15,11 @@ static uint8_t msr_map[8192] __attribute__((aligned(4096)));
 static uint8_t io_map[12288] __attribute__((aligned(4096)));
 static struct svm_control control; /* one guest at a time */
 
+/* Bochs has SVM, but not VM_CR: it reads as 0 here, nothing disabled and nothing locked. A check of its own records that. */
 static bool safe_rdmsr(void *ctx, uint32_t msr, uint64_t *value)
 {
     (void)ctx;
-    return cpu_rdmsr(msr, value);
+    return cpu_rdmsr(msr, value) || msr == HVCTL_MSR_VM_CR;
 }
 
 static bool safe_wrmsr(void *ctx, uint32_t msr, uint64_t value)
@@ -113,7 +114,7 @@ static enum vm_exit_kind kind_of(const struct hvctl_vmcb *vmcb)
 {
     uint64_t code = vmcb->control.exitcode;
 
-    if ((uint32_t)code == 0xffffffff) /* QEMU writes 32 bits of it */
+    if (hvctl_svm_exit_invalid(code))
         return VM_EXIT_INVALID;
     switch (code) {
     case HVCTL_SVM_EXIT_VMMCALL: return VM_EXIT_CALL;
@@ -148,7 +149,7 @@ struct vm_exit svm_enter(struct vm *vm)
         exit.write = npf.write;
         exit.fetch = npf.fetch;
         exit.read = !npf.write && !npf.fetch;
-        exit.walk = npf.guest_page_table;
+        exit.walk = npf.guest_table;
     }
     if (exit.kind != VM_EXIT_INVALID)
         hvctl_vmcb_mark_clean(vmcb);
@@ -185,29 +186,22 @@ void svm_exit_text(const struct vm *vm, char *buffer, size_t size)
     struct hvctl_text text = hvctl_text_into(&bytes, buffer, size);
 
     (void)vm;
-    hvctl_svm_exit_text(control.vmcb, &text);
+    hvctl_svm_exit_text(control.vmcb, hvctl_svm_can(&caps, HVCTL_SVM_DECODE_ASSISTS), &text);
 }
 
 void svm_print_controls(const struct vm *vm)
 {
-    unsigned column = 100;
+    static char words[1024];
+    size_t length = 0;
 
     (void)vm;
-    print("\nThe VMCB intercepts");
     for (uint64_t code = 0; code < HVCTL_SVM_INTERCEPT_END; code++) {
-        const char *name = hvctl_svm_exit_name(code);
-        size_t length = 0;
+        bool exception = code >= HVCTL_SVM_EXIT_EXCP_DE && code < HVCTL_SVM_EXIT_EXCP_DE + 32;
 
-        if (!hvctl_vmcb_intercepts(control.vmcb, code) || (code >= HVCTL_SVM_EXIT_EXCP_DE && code < HVCTL_SVM_EXIT_EXCP_DE + 32))
-            continue;
-        while (name != NULL && name[length] != '\0')
-            length++;
-        if (column + length + 2 > 98) {
-            print("\n  ");
-            column = 2;
-        }
-        print("%s  ", name);
-        column += (unsigned)length + 2;
+        if (!exception && hvctl_vmcb_intercepts(control.vmcb, code))
+            length += print_to(words + length, sizeof(words) - length, "%s, ", hvctl_svm_exit_name(code));
     }
-    print("and every exception\n");
+    print_to(words + length, sizeof(words) - length, "all exceptions; nested paging, ASID %u", control.vmcb->control.guest_asid);
+    print("VMCB, intercepts: ");
+    print_wrapped(words, 2, 100);
 }

@@ -4,6 +4,7 @@
 
 #include <hvctl/cpu/svm.h>
 #include <hvctl/cpu/svm_switch.h>
+#include <hvctl/svm_exit.h>
 #include <hvctl/svm_guest.h>
 #include <hvctl/vmcb.h>
 

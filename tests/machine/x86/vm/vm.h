@@ -88,10 +88,17 @@ struct vm_exit vm_fetch(struct vm *vm, uint64_t gpa);
  * Memory of the machine that neither the kernel nor the frame pool uses, to map into guests, and a word to recognize each
  * page by: its first byte is a RET, so that the page may also be called.
  */
-#define VM_MEMORY      UINT64_C(0x04000000)
-#define VM_MEMORY_SIZE UINT64_C(0x08000000)
-#define VM_HOME        UINT64_C(0x03000000)
+#define VM_HOME   UINT64_C(0x03000000) /* the guest's home */
+#define VM_MEMORY UINT64_C(0x04000000) /* for small and large pages: 128 MiB */
+#define VM_GIANT  UINT64_C(0x40000000) /* for one page of 1 GiB */
 uint64_t vm_tag(uint64_t hpa);
+
+/* Memory that a page of this size can map. */
+static inline uint64_t vm_backing(uint64_t size)
+{
+    return size == HVPT_1G ? VM_GIANT : VM_MEMORY;
+}
+
 static inline uint64_t *vm_host_word(uint64_t hpa)
 {
     return (uint64_t *)(uintptr_t)hpa;

@@ -254,24 +254,18 @@ void vmx_exit_text(const struct vm *vm, char *buffer, size_t size)
 
 void vmx_print_controls(const struct vm *vm)
 {
-    (void)vm;
-    print("\nThe VMCS (revision %x) asks for", hvctl_vmx_revision(&caps));
-    for (unsigned group = 0, column = 100; group < HVCTL_GROUP_COUNT; group++) {
-        for (unsigned bit = 0; bit < 64; bit++) {
-            const char *name = solution.controls.word[group] >> bit & 1 ? hvctl_vmx_control_name(hvctl_vmx_control_of(group, bit)) : NULL;
-            size_t length = 0;
+    static char words[1024];
+    size_t length = 0;
 
-            while (name != NULL && name[length] != '\0')
-                length++;
-            if (name == NULL)
-                continue;
-            if (column + length + 2 > 98) {
-                print("\n  ");
-                column = 2;
-            }
-            print("%s  ", name);
-            column += (unsigned)length + 2;
+    (void)vm;
+    for (unsigned group = 0; group < HVCTL_GROUP_COUNT; group++) {
+        for (unsigned bit = 0; bit < 64; bit++) {
+            const char *name = hvctl_vmx_control_name(hvctl_vmx_control_of(group, bit));
+
+            if ((solution.controls.word[group] >> bit & 1) != 0 && name != NULL)
+                length += print_to(words + length, sizeof(words) - length, "%s%s", length > 0 ? ", " : "", name);
         }
     }
-    print("\n");
+    print("VMCS, revision %x: ", hvctl_vmx_revision(&caps));
+    print_wrapped(words, 2, 100);
 }
