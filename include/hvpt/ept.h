@@ -397,8 +397,15 @@ static inline uint64_t hvpt_ept_leaf_touch(const struct hvpt_space *space, uint6
     return entry;
 }
 
+static enum hvpt_status hvpt_ept_visit(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                       enum hvpt_visit visit, void *ctx);
+static enum hvpt_status hvpt_ept_descend(const struct hvpt_space *space, uint64_t gpa, unsigned lowest,
+                                         struct hvpt_run *found);
+static void hvpt_ept_split_leaf(struct hvpt_space *space, struct hvpt_frames *list, struct hvpt_flush *flush,
+                                const struct hvpt_run *run);
+static enum hvpt_status hvpt_ept_take_frames(struct hvpt_space *space, struct hvpt_frames *list, uint64_t count);
+static void hvpt_ept_release_frames(struct hvpt_space *space, struct hvpt_frames *list);
 static void hvpt_ept_settle(struct hvpt_space *space, struct hvpt_flush *flush);
-static enum hvpt_status hvpt_ept_take_census(const struct hvpt_space *space, struct hvpt_census *census);
 static bool hvpt_ept_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size);
 
 static const struct hvpt_format hvpt_ept_format = {
@@ -429,19 +436,47 @@ static const struct hvpt_format hvpt_ept_format = {
     hvpt_ept_leaf_clean,
     hvpt_ept_leaf_forget,
     hvpt_ept_leaf_touch,
+    hvpt_ept_visit,
+    hvpt_ept_descend,
+    hvpt_ept_split_leaf,
+    hvpt_ept_take_frames,
+    hvpt_ept_release_frames,
     hvpt_ept_settle,
-    hvpt_ept_take_census,
     hvpt_ept_holds_table,
 };
+
+static HVPT_NOINLINE enum hvpt_status hvpt_ept_visit(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                                     enum hvpt_visit visit, void *ctx)
+{
+    return hvpt_traverse(&hvpt_ept_format, space, start, end, visit, ctx);
+}
+
+static HVPT_NOINLINE enum hvpt_status hvpt_ept_descend(const struct hvpt_space *space, uint64_t gpa, unsigned lowest,
+                                                       struct hvpt_run *found)
+{
+    return hvpt_descend(&hvpt_ept_format, space, gpa, lowest, found);
+}
+
+static HVPT_NOINLINE void hvpt_ept_split_leaf(struct hvpt_space *space, struct hvpt_frames *list,
+                                              struct hvpt_flush *flush, const struct hvpt_run *run)
+{
+    hvpt_split_leaf(&hvpt_ept_format, space, list, flush, run);
+}
+
+static HVPT_NOINLINE enum hvpt_status hvpt_ept_take_frames(struct hvpt_space *space, struct hvpt_frames *list,
+                                                           uint64_t count)
+{
+    return hvpt_frames_take(&hvpt_ept_format, space, list, count);
+}
+
+static HVPT_NOINLINE void hvpt_ept_release_frames(struct hvpt_space *space, struct hvpt_frames *list)
+{
+    hvpt_frames_release(&hvpt_ept_format, space, list);
+}
 
 static HVPT_NOINLINE void hvpt_ept_settle(struct hvpt_space *space, struct hvpt_flush *flush)
 {
     hvpt_settle(&hvpt_ept_format, space, flush);
-}
-
-static HVPT_NOINLINE enum hvpt_status hvpt_ept_take_census(const struct hvpt_space *space, struct hvpt_census *census)
-{
-    return hvpt_take_census(&hvpt_ept_format, space, census);
 }
 
 static HVPT_NOINLINE bool hvpt_ept_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size)

@@ -51,7 +51,6 @@ HVPT_ENGINE enum hvpt_status hvpt_adopt_slots(const struct hvpt_format *format, 
 HVPT_ENGINE enum hvpt_status hvpt_space_adopt(const struct hvpt_format *format, struct hvpt_space *space, uint64_t root,
                                               bool readonly)
 {
-    static const struct hvpt_visit visit = {hvpt_adopt_slots, hvpt_adopt_enter, hvpt_visit_leave};
     struct hvpt_census census;
     unsigned level;
     enum hvpt_status status;
@@ -70,7 +69,7 @@ HVPT_ENGINE enum hvpt_status hvpt_space_adopt(const struct hvpt_format *format, 
     census.gpa = UINT64_MAX; /* here: the lowest and highest table */
     census.size = 0;
     census.tables[space->root_level] = 1;
-    status = hvpt_visit_range(format, space, 0, space->gpa_limit, &visit, &census);
+    status = format->visit(space, 0, space->gpa_limit, HVPT_VISIT_ADOPT, &census);
     if (status != HVPT_OK) {
         hvpt_space_clear(space);
         return status;

@@ -4,7 +4,7 @@
 #ifndef HVPT_CORE_CENSUS_H
 #define HVPT_CORE_CENSUS_H
 
-#include "visit.h"
+#include "fill.h"
 
 HVPT_ENGINE enum hvpt_status hvpt_census_slots(const struct hvpt_format *format, const struct hvpt_space *space,
                                                void *ctx, const struct hvpt_run *run)
@@ -40,14 +40,13 @@ HVPT_ENGINE enum hvpt_step hvpt_census_enter(const struct hvpt_format *format, c
 HVPT_ENGINE enum hvpt_status hvpt_take_census(const struct hvpt_format *format, const struct hvpt_space *space,
                                               struct hvpt_census *census)
 {
-    static const struct hvpt_visit visit = {hvpt_census_slots, hvpt_census_enter, hvpt_visit_leave};
     unsigned level;
 
     for (level = 0; level < HVPT_MAX_LEVELS; level++) {
         census->leaves[level] = 0;
         census->tables[level] = 0;
     }
-    return hvpt_visit_range(format, space, census->gpa, census->gpa + census->size, &visit, census);
+    return format->visit(space, census->gpa, census->gpa + census->size, HVPT_VISIT_CENSUS, census);
 }
 
 struct hvpt_frame_search {
@@ -55,13 +54,6 @@ struct hvpt_frame_search {
     uint64_t last;
     bool found;
 };
-
-HVPT_ENGINE enum hvpt_status hvpt_search_slots(const struct hvpt_format *format, const struct hvpt_space *space,
-                                               void *ctx, const struct hvpt_run *run)
-{
-    (void)format, (void)space, (void)ctx, (void)run;
-    return HVPT_OK;
-}
 
 HVPT_ENGINE enum hvpt_step hvpt_search_enter(const struct hvpt_format *format, const struct hvpt_space *space,
                                              void *ctx, const struct hvpt_run *run)
@@ -82,7 +74,6 @@ HVPT_ENGINE enum hvpt_step hvpt_search_enter(const struct hvpt_format *format, c
 HVPT_ENGINE bool hvpt_holds_table(const struct hvpt_format *format, const struct hvpt_space *space, uint64_t hpa,
                                   uint64_t size)
 {
-    static const struct hvpt_visit visit = {hvpt_search_slots, hvpt_search_enter, hvpt_visit_leave};
     uint64_t table_size = HVPT_4K << format->table_order;
     uint64_t root_size = HVPT_4K << space->root_order;
     struct hvpt_frame_search search;
@@ -98,7 +89,7 @@ HVPT_ENGINE bool hvpt_holds_table(const struct hvpt_format *format, const struct
     search.first = hpa & ~(table_size - 1);
     search.last = hpa + size - 1;
     search.found = false;
-    (void)hvpt_visit_range(format, space, 0, space->gpa_limit, &visit, &search);
+    (void)format->visit(space, 0, space->gpa_limit, HVPT_VISIT_SEARCH, &search);
     return search.found;
 }
 

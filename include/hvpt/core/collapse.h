@@ -140,13 +140,6 @@ HVPT_ENGINE enum hvpt_obstacle hvpt_collapse_check(const struct hvpt_format *for
     return HVPT_OBSTACLE_NONE;
 }
 
-HVPT_ENGINE enum hvpt_status hvpt_collapse_slots(const struct hvpt_format *format, const struct hvpt_space *space,
-                                                 void *ctx, const struct hvpt_run *run)
-{
-    (void)format, (void)space, (void)ctx, (void)run;
-    return HVPT_OK;
-}
-
 /* On the way up: what is below has already been collapsed as far as it can. */
 HVPT_ENGINE enum hvpt_status hvpt_collapse_leave(const struct hvpt_format *format, const struct hvpt_space *space,
                                                  void *ctx, const struct hvpt_run *run)
@@ -205,7 +198,6 @@ HVPT_ENGINE enum hvpt_status hvpt_collapse_range(const struct hvpt_format *forma
                                                  hvpt_gpa gpa, uint64_t size, struct hvpt_flush *flush,
                                                  struct hvpt_collapse_report *report)
 {
-    static const struct hvpt_visit visit = {hvpt_collapse_slots, hvpt_visit_into, hvpt_collapse_leave};
     struct hvpt_collapse_report unread;
     struct hvpt_flush own;
     struct hvpt_collapse collapse;
@@ -227,7 +219,7 @@ HVPT_ENGINE enum hvpt_status hvpt_collapse_range(const struct hvpt_format *forma
     collapse.start = gpa.value;
     collapse.end = gpa.value + size;
     collapse.pending = 0;
-    status = hvpt_visit_range(format, space, collapse.start, collapse.end, &visit, &collapse);
+    status = format->visit(space, collapse.start, collapse.end, HVPT_VISIT_COLLAPSE, &collapse);
     hvpt_collapse_settle(format, &collapse);
     hvpt_flush_own(format, space, flush, &own);
     return status;

@@ -16,6 +16,7 @@
 #include "replace.h"
 #include "reserve.h"
 #include "split.h"
+#include "traverse.h"
 #include "translate.h"
 #include "unmap.h"
 #include "walk.h"

@@ -81,7 +81,7 @@ HVPT_ENGINE enum hvpt_status hvpt_fault_map_insert(const struct hvpt_format *for
     for (;;) {
         struct hvpt_run run;
         uint64_t entry;
-        enum hvpt_status status = hvpt_descend(format, space, gpa, leaf_level, &run);
+        enum hvpt_status status = format->descend(space, gpa, leaf_level, &run);
 
         if (status != HVPT_OK)
             return status;

@@ -44,7 +44,7 @@ HVPT_ENGINE bool hvpt_next_leaf(const struct hvpt_format *format, const struct h
         uint64_t at = iterator->next.value;
         struct hvpt_run run;
 
-        iterator->status = hvpt_descend(format, space, at, 0, &run);
+        iterator->status = format->descend(space, at, 0, &run);
         if (iterator->status != HVPT_OK)
             break;
         iterator->next = hvpt_make_gpa(run.gpa + hvpt_span(format, run.level));

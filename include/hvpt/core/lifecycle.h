@@ -53,7 +53,7 @@ HVPT_ENGINE enum hvpt_status hvpt_space_create_root(const struct hvpt_format *fo
 HVPT_ENGINE void hvpt_space_destroy(const struct hvpt_format *format, struct hvpt_space *space)
 {
     if (space->root_table != NULL && !space->readonly) {
-        hvpt_frames_release(format, space, &space->pool);
+        format->release_frames(space, &space->pool);
         hvpt_free_subtree(format, space, space->root_frame, space->root_level);
     }
     hvpt_space_clear(space);

@@ -81,7 +81,6 @@ HVPT_ENGINE enum hvpt_status hvpt_harvest_range(const struct hvpt_format *format
                                                 hvpt_gpa gpa, uint64_t size, bool dirty, uint64_t *bitmap,
                                                 struct hvpt_flush *flush)
 {
-    static const struct hvpt_visit visit = {hvpt_harvest_slots, hvpt_visit_into, hvpt_visit_leave};
     struct hvpt_flush own;
     struct hvpt_harvest harvest;
     enum hvpt_status status = hvpt_check_range(format, space, gpa.value, size);
@@ -96,7 +95,7 @@ HVPT_ENGINE enum hvpt_status hvpt_harvest_range(const struct hvpt_format *format
     harvest.start = gpa.value;
     harvest.end = gpa.value + size;
     harvest.dirty = dirty;
-    status = hvpt_visit_range(format, space, harvest.start, harvest.end, &visit, &harvest);
+    status = format->visit(space, harvest.start, harvest.end, HVPT_VISIT_HARVEST, &harvest);
     hvpt_flush_own(format, space, flush, &own);
     return status;
 }
@@ -160,7 +159,7 @@ HVPT_ENGINE enum hvpt_status hvpt_touch_page(const struct hvpt_format *format, s
         return HVPT_E_RANGE;
     if (space->readonly)
         return HVPT_E_READONLY;
-    status = hvpt_descend(format, space, gpa.value, 0, &run);
+    status = format->descend(space, gpa.value, 0, &run);
     if (status != HVPT_OK)
         return status;
     do {

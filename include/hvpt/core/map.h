@@ -60,10 +60,8 @@ HVPT_ENGINE enum hvpt_status hvpt_plan_slots(const struct hvpt_format *format, c
 HVPT_ENGINE enum hvpt_status hvpt_map_prepare(const struct hvpt_format *format, const struct hvpt_space *space,
                                               struct hvpt_map_plan *plan)
 {
-    static const struct hvpt_visit visit = {hvpt_plan_slots, hvpt_visit_into, hvpt_visit_leave};
-
     plan->tables = 0;
-    return hvpt_visit_range(format, space, plan->start, plan->end, &visit, plan);
+    return format->visit(space, plan->start, plan->end, HVPT_VISIT_MAP_PLAN, plan);
 }
 
 /*
@@ -252,12 +250,12 @@ HVPT_ENGINE enum hvpt_status hvpt_map_range(const struct hvpt_format *format, st
     plan.leaf_level = hvpt_leaf_level(format, space, gpa.value, hpa.value, attr);
     status = hvpt_map_prepare(format, space, &plan);
     if (status == HVPT_OK)
-        status = hvpt_frames_take(format, space, &list, plan.tables);
+        status = format->take_frames(space, &list, plan.tables);
     if (status != HVPT_OK)
         return status;
     hvpt_map_commit(format, space, &list, plan.start, plan.end, hpa.value, attr, plan.leaf_level);
     /* Left over only where fault_map linked a table first. */
-    hvpt_frames_release(format, space, &list);
+    format->release_frames(space, &list);
     return HVPT_OK;
 }
 

@@ -7,7 +7,7 @@
 #define HVPT_CORE_OBLIGATION_H
 
 #include "frames.h"
-#include "visit.h"
+#include "fill.h"
 
 /*
  * Translations of [gpa, gpa + size) changed that a CPU may have cached; tables: an entry that led to a table is among

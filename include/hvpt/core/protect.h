@@ -129,24 +129,22 @@ HVPT_ENGINE enum hvpt_status hvpt_protect_slots(const struct hvpt_format *format
 HVPT_ENGINE enum hvpt_status hvpt_protect_pieces(const struct hvpt_format *format, struct hvpt_space *space,
                                                  struct hvpt_protect *protect)
 {
-    static const struct hvpt_visit plan = {hvpt_protect_plan_slots, hvpt_visit_into, hvpt_visit_leave};
-    static const struct hvpt_visit commit = {hvpt_protect_slots, hvpt_visit_into, hvpt_visit_leave};
     struct hvpt_frames list;
     uint64_t frames = 0;
-    enum hvpt_status status = hvpt_visit_range(format, space, protect->start, protect->end, &plan, protect);
+    enum hvpt_status status = format->visit(space, protect->start, protect->end, HVPT_VISIT_PROTECT_PLAN, protect);
 
     if (status == HVPT_OK && (protect->split_start || protect->split_end))
         status = hvpt_edges_need(format, space, protect->start, protect->end, protect->split_start, protect->split_end,
                                  &frames);
     if (status == HVPT_OK)
-        status = hvpt_frames_take(format, space, &list, frames);
+        status = format->take_frames(space, &list, frames);
     if (status != HVPT_OK)
         return status;
     if (protect->split_start)
         hvpt_split_at(format, space, &list, protect->flush, protect->start);
     if (protect->split_end)
         hvpt_split_at(format, space, &list, protect->flush, protect->end);
-    return hvpt_visit_range(format, space, protect->start, protect->end, &commit, protect);
+    return format->visit(space, protect->start, protect->end, HVPT_VISIT_PROTECT, protect);
 }
 
 /*

@@ -73,19 +73,17 @@ HVPT_ENGINE enum hvpt_status hvpt_replace_slots(const struct hvpt_format *format
 HVPT_ENGINE enum hvpt_status hvpt_replace_pieces(const struct hvpt_format *format, struct hvpt_space *space,
                                                  struct hvpt_replace *replace)
 {
-    static const struct hvpt_visit plan = {hvpt_replace_plan_slots, hvpt_visit_into, hvpt_visit_leave};
-    static const struct hvpt_visit commit = {hvpt_replace_slots, hvpt_visit_into, hvpt_visit_leave};
     struct hvpt_frames list;
-    enum hvpt_status status = hvpt_visit_range(format, space, replace->start, replace->end, &plan, replace);
+    enum hvpt_status status = format->visit(space, replace->start, replace->end, HVPT_VISIT_REPLACE_PLAN, replace);
 
     if (status == HVPT_OK)
-        status = hvpt_frames_take(format, space, &list, replace->tables);
+        status = format->take_frames(space, &list, replace->tables);
     if (status != HVPT_OK)
         return status;
     replace->list = &list;
     hvpt_split_at(format, space, &list, replace->flush, replace->start);
     hvpt_split_at(format, space, &list, replace->flush, replace->end);
-    return hvpt_visit_range(format, space, replace->start, replace->end, &commit, replace);
+    return format->visit(space, replace->start, replace->end, HVPT_VISIT_REPLACE, replace);
 }
 
 /*

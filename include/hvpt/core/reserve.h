@@ -77,7 +77,7 @@ HVPT_ENGINE enum hvpt_status hvpt_reserve_frames(const struct hvpt_format *forma
     if (space->readonly)
         return HVPT_E_READONLY;
     if (count == 0) {
-        hvpt_frames_release(format, space, &space->pool);
+        format->release_frames(space, &space->pool);
         return HVPT_OK;
     }
     if (count <= space->pool.count)

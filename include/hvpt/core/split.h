@@ -44,10 +44,8 @@ HVPT_ENGINE enum hvpt_step hvpt_split_enter(const struct hvpt_format *format, co
 HVPT_ENGINE enum hvpt_status hvpt_split_prepare(const struct hvpt_format *format, const struct hvpt_space *space,
                                                 struct hvpt_split *split)
 {
-    static const struct hvpt_visit visit = {hvpt_split_plan_slots, hvpt_split_enter, hvpt_visit_leave};
-
     split->tables = 0;
-    return hvpt_visit_range(format, space, split->start, split->end, &visit, split);
+    return format->visit(space, split->start, split->end, HVPT_VISIT_SPLIT_PLAN, split);
 }
 
 /* A page size of this format, as a level. HVPT_MAX_LEVELS: it is none. */
@@ -91,15 +89,15 @@ HVPT_ENGINE enum hvpt_status hvpt_split_range(const struct hvpt_format *format, 
         return HVPT_E_READONLY;
     status = hvpt_split_prepare(format, space, &split);
     if (status == HVPT_OK)
-        status = hvpt_frames_take(format, space, &list, split.tables);
+        status = format->take_frames(space, &list, split.tables);
     if (status != HVPT_OK)
         return status;
     while (list.count != 0) {
         struct hvpt_run run;
 
-        (void)hvpt_descend(format, space, at, split.level, &run);
+        (void)format->descend(space, at, split.level, &run);
         if (run.level > split.level && hvpt_is_present(space, run.entry))
-            hvpt_split_leaf(format, space, &list, owed, &run);
+            format->split_leaf(space, &list, owed, &run);
         else
             at = (at | (hvpt_span(format, run.level > split.level ? run.level : split.level + 1) - 1)) + 1;
     }

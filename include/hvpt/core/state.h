@@ -8,6 +8,7 @@
 #include "../flush.h"
 #include "../hooks.h"
 #include "../types.h"
+#include "visit.h"
 
 enum hvpt_kind { HVPT_KIND_EPT, HVPT_KIND_NPT, HVPT_KIND_S2, HVPT_KIND_GSTAGE };
 
@@ -134,11 +135,17 @@ struct hvpt_format {
     uint64_t (*touch)(const struct hvpt_space *space, uint64_t entry, uint32_t access);
 
     /*
-     * The engine's slow paths, one copy a format instead of one a call: hvpt_settle, hvpt_take_census,
-     * hvpt_holds_table.
+     * Parts of the engine that are compiled once a format, out of line: what runs once an operation or once a table,
+     * and would only make the rest larger. Each is the engine's function of that name over this format.
      */
+    enum hvpt_status (*visit)(const struct hvpt_space *space, uint64_t start, uint64_t end, enum hvpt_visit visit,
+                              void *ctx);
+    enum hvpt_status (*descend)(const struct hvpt_space *space, uint64_t gpa, unsigned lowest, struct hvpt_run *found);
+    void (*split_leaf)(struct hvpt_space *space, struct hvpt_frames *list, struct hvpt_flush *flush,
+                       const struct hvpt_run *run);
+    enum hvpt_status (*take_frames)(struct hvpt_space *space, struct hvpt_frames *list, uint64_t count);
+    void (*release_frames)(struct hvpt_space *space, struct hvpt_frames *list);
     void (*settle)(struct hvpt_space *space, struct hvpt_flush *flush);
-    enum hvpt_status (*take_census)(const struct hvpt_space *space, struct hvpt_census *census);
     bool (*holds_table)(const struct hvpt_space *space, uint64_t hpa, uint64_t size);
 };
 

@@ -107,9 +107,9 @@ HVPT_ENGINE void hvpt_split_at(const struct hvpt_format *format, struct hvpt_spa
 
     if (gpa == space->gpa_limit)
         return;
-    while (hvpt_descend(format, space, gpa, 0, &run) == HVPT_OK && hvpt_is_present(space, run.entry)
+    while (format->descend(space, gpa, 0, &run) == HVPT_OK && hvpt_is_present(space, run.entry)
            && (gpa & (hvpt_span(format, run.level) - 1)))
-        hvpt_split_leaf(format, space, list, flush, &run);
+        format->split_leaf(space, list, flush, &run);
 }
 
 /*
@@ -123,8 +123,7 @@ HVPT_ENGINE enum hvpt_status hvpt_edges_need(const struct hvpt_format *format, c
     unsigned head = 0, tail = 0, level;
 
     *frames = 0;
-    if (hvpt_descend(format, space, start, 0, &first) != HVPT_OK
-        || hvpt_descend(format, space, end - 1, 0, &last) != HVPT_OK)
+    if (format->descend(space, start, 0, &first) != HVPT_OK || format->descend(space, end - 1, 0, &last) != HVPT_OK)
         return HVPT_E_CORRUPT;
     if (at_start && hvpt_is_present(space, first.entry))
         head = hvpt_split_at_needs(format, &first, start);
@@ -164,7 +163,7 @@ HVPT_ENGINE void hvpt_unlink_table(const struct hvpt_format *format, struct hvpt
     census.gpa = run->gpa;
     census.size = hvpt_span(format, run->level);
     census.top = run->level;
-    (void)format->take_census(space, &census);
+    (void)hvpt_take_census(format, space, &census);
     for (level = 0; level < run->level; level++) {
         hvpt_count_add(&space->stats.leaves[level], (uint64_t)0 - census.leaves[level]);
         hvpt_count_add(&space->stats.tables[level], (uint64_t)0 - census.tables[level]);

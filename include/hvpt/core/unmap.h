@@ -105,21 +105,20 @@ HVPT_ENGINE enum hvpt_status hvpt_unmap_page(const struct hvpt_format *format, s
 HVPT_ENGINE enum hvpt_status hvpt_unmap_pieces(const struct hvpt_format *format, struct hvpt_space *space,
                                                uint64_t start, uint64_t end, struct hvpt_flush *flush)
 {
-    static const struct hvpt_visit visit = {hvpt_unmap_slots, hvpt_unmap_enter, hvpt_unmap_leave};
     struct hvpt_unmap unmap = {space, flush, start, end};
     struct hvpt_frames list;
     uint64_t frames;
     enum hvpt_status status = hvpt_edges_need(format, space, start, end, true, true, &frames);
 
     if (status == HVPT_OK)
-        status = hvpt_frames_take(format, space, &list, frames);
+        status = format->take_frames(space, &list, frames);
     if (status != HVPT_OK)
         return status;
     if (frames != 0) {
         hvpt_split_at(format, space, &list, flush, start);
         hvpt_split_at(format, space, &list, flush, end);
     }
-    return hvpt_visit_range(format, space, start, end, &visit, &unmap);
+    return format->visit(space, start, end, HVPT_VISIT_UNMAP, &unmap);
 }
 
 /*

@@ -5,7 +5,7 @@
 #define HVPT_CORE_WALK_H
 
 #include "translate.h"
-#include "visit.h"
+#include "fill.h"
 
 /*
  * The caller's callbacks; NULL: not interested. Each returns true to go on and false to end the walk.
@@ -112,7 +112,6 @@ HVPT_ENGINE enum hvpt_status hvpt_walk_leave(const struct hvpt_format *format, c
 HVPT_ENGINE enum hvpt_status hvpt_walk_range(const struct hvpt_format *format, const struct hvpt_space *space,
                                              hvpt_gpa gpa, uint64_t size, const struct hvpt_visitor *visitor)
 {
-    static const struct hvpt_visit visit = {hvpt_walk_slots, hvpt_walk_enter, hvpt_walk_leave};
     struct hvpt_walk walk;
     unsigned level;
     enum hvpt_status status = hvpt_check_range(format, space, gpa.value, size);
@@ -128,7 +127,7 @@ HVPT_ENGINE enum hvpt_status hvpt_walk_range(const struct hvpt_format *format, c
     if (visitor->enter != NULL
         && !visitor->enter(visitor->ctx, hvpt_make_gpa(0), hvpt_make_hpa(space->root_frame), space->root_level))
         return HVPT_OK;
-    status = hvpt_visit_range(format, space, walk.start, walk.end, &visit, &walk);
+    status = format->visit(space, walk.start, walk.end, HVPT_VISIT_WALK, &walk);
     if (walk.ended)
         return HVPT_OK;
     if (status == HVPT_OK && visitor->leave != NULL)
