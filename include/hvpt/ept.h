@@ -496,8 +496,8 @@ static inline enum hvpt_status hvpt_ept_configure(struct hvpt_space *space, cons
     uint64_t cap = config->ept_vpid_cap;
     enum hvpt_status status;
 
-    hvpt_space_clear(space);
-    status = hvpt_space_hooks(space, hooks);
+    hvpt_clear_space(space);
+    status = hvpt_set_hooks(space, hooks);
     if (status != HVPT_OK)
         return status;
     if (cap == 0)
@@ -549,7 +549,7 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_init(struct hvpt_ept *ept
     enum hvpt_status status = hvpt_ept_configure(&ept->space, hooks, config);
 
     if (status == HVPT_OK)
-        status = hvpt_space_create_root(&hvpt_ept_format, &ept->space);
+        status = hvpt_create_root(&hvpt_ept_format, &ept->space);
     if (status == HVPT_OK)
         ept->space.root_register |= ept->space.root_frame;
     return status;
@@ -586,13 +586,13 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_adopt(struct hvpt_ept *ep
     ept->space.root_register = eptp;
     if (readonly) /* what others left in ignored bits of empty entries is not an aged page */
         ept->space.present_mask &= ~HVPT_EPT_BIT_AGED;
-    return hvpt_space_adopt(&hvpt_ept_format, &ept->space, frame, readonly);
+    return hvpt_adopt_root(&hvpt_ept_format, &ept->space, frame, readonly);
 }
 
 /* Free every frame. No CPU may use the tables any more, and all flushes asked for have been done. */
 static inline void hvpt_ept_destroy(struct hvpt_ept *ept)
 {
-    hvpt_space_destroy(&hvpt_ept_format, &ept->space);
+    hvpt_close_space(&hvpt_ept_format, &ept->space);
 }
 
 /* The EPTP for the VMCS. */
@@ -744,10 +744,10 @@ static inline void hvpt_ept_flush(struct hvpt_ept *ept, struct hvpt_flush *flush
     hvpt_ept_settle(&ept->space, flush);
 }
 
-/* As hvpt_space_read_stats. */
+/* As hvpt_read_stats. */
 static inline void hvpt_ept_stats(const struct hvpt_ept *ept, struct hvpt_stats *out)
 {
-    hvpt_space_read_stats(&ept->space, out);
+    hvpt_read_stats(&ept->space, out);
 }
 
 #endif

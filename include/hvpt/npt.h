@@ -356,8 +356,8 @@ static inline enum hvpt_status hvpt_npt_configure(struct hvpt_space *space, cons
     unsigned memtype;
     enum hvpt_status status;
 
-    hvpt_space_clear(space);
-    status = hvpt_space_hooks(space, hooks);
+    hvpt_clear_space(space);
+    status = hvpt_set_hooks(space, hooks);
     if (status != HVPT_OK)
         return status;
     if ((levels != 4 && levels != 5) || maxphyaddr < 32 || maxphyaddr > 52)
@@ -394,7 +394,7 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_init(struct hvpt_npt *npt
     enum hvpt_status status = hvpt_npt_configure(&npt->space, hooks, config);
 
     if (status == HVPT_OK)
-        status = hvpt_space_create_root(&hvpt_npt_format, &npt->space);
+        status = hvpt_create_root(&hvpt_npt_format, &npt->space);
     if (status == HVPT_OK)
         npt->space.root_register = npt->space.root_frame;
     return status;
@@ -419,13 +419,13 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_adopt(struct hvpt_npt *np
     if (frame >= npt->space.hpa_limit || (ncr3 & ~HVPT_NPT_ADDRESS_BITS & ~(HVPT_4K - 1)))
         return HVPT_E_RANGE;
     npt->space.root_register = ncr3;
-    return hvpt_space_adopt(&hvpt_npt_format, &npt->space, frame, readonly);
+    return hvpt_adopt_root(&hvpt_npt_format, &npt->space, frame, readonly);
 }
 
 /* Free every frame. No CPU may use the tables any more, and all flushes asked for have been done. */
 static inline void hvpt_npt_destroy(struct hvpt_npt *npt)
 {
-    hvpt_space_destroy(&hvpt_npt_format, &npt->space);
+    hvpt_close_space(&hvpt_npt_format, &npt->space);
 }
 
 /* The nCR3 for the VMCB: the root is looked up write-back (PWT and PCD clear). */
@@ -577,10 +577,10 @@ static inline void hvpt_npt_flush(struct hvpt_npt *npt, struct hvpt_flush *flush
     hvpt_npt_settle(&npt->space, flush);
 }
 
-/* As hvpt_space_read_stats. */
+/* As hvpt_read_stats. */
 static inline void hvpt_npt_stats(const struct hvpt_npt *npt, struct hvpt_stats *out)
 {
-    hvpt_space_read_stats(&npt->space, out);
+    hvpt_read_stats(&npt->space, out);
 }
 
 #endif

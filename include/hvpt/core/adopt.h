@@ -48,8 +48,8 @@ HVPT_ENGINE enum hvpt_status hvpt_adopt_slots(const struct hvpt_format *format, 
  * freed by free_frame as if alloc_frame had given them; HVPT_E_CORRUPT then says that one of them is not well-formed.
  * For reading only, nothing is read now and nothing written ever: each entry is judged when a walk meets it.
  */
-HVPT_ENGINE enum hvpt_status hvpt_space_adopt(const struct hvpt_format *format, struct hvpt_space *space, uint64_t root,
-                                              bool readonly)
+HVPT_ENGINE enum hvpt_status hvpt_adopt_root(const struct hvpt_format *format, struct hvpt_space *space, uint64_t root,
+                                             bool readonly)
 {
     struct hvpt_census census;
     unsigned level;
@@ -71,7 +71,7 @@ HVPT_ENGINE enum hvpt_status hvpt_space_adopt(const struct hvpt_format *format, 
     census.tables[space->root_level] = 1;
     status = format->visit(space, 0, space->gpa_limit, HVPT_VISIT_ADOPT, &census);
     if (status != HVPT_OK) {
-        hvpt_space_clear(space);
+        hvpt_clear_space(space);
         return status;
     }
     for (level = 0; level < HVPT_MAX_LEVELS; level++) {

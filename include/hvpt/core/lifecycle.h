@@ -7,7 +7,7 @@
 #include "obligation.h"
 
 /* Zero but for what the format sets afterwards: nothing here may depend on the memory's former contents. */
-HVPT_ENGINE void hvpt_space_clear(struct hvpt_space *space)
+HVPT_ENGINE void hvpt_clear_space(struct hvpt_space *space)
 {
     unsigned char *byte = (unsigned char *)space;
     size_t i;
@@ -21,7 +21,7 @@ HVPT_ENGINE void hvpt_space_clear(struct hvpt_space *space)
  * The hooks that this space uses: any with the three that cannot be done without (phys_to_virt and flush may be NULL),
  * and, where HVPT_STATIC_HOOKS fixes them, no others.
  */
-HVPT_ENGINE enum hvpt_status hvpt_space_hooks(struct hvpt_space *space, const struct hvpt_hooks *hooks)
+HVPT_ENGINE enum hvpt_status hvpt_set_hooks(struct hvpt_space *space, const struct hvpt_hooks *hooks)
 {
     if (hooks == NULL || hooks->alloc_frame == NULL || hooks->free_frame == NULL)
         return HVPT_E_ATTR;
@@ -34,7 +34,7 @@ HVPT_ENGINE enum hvpt_status hvpt_space_hooks(struct hvpt_space *space, const st
 }
 
 /* An empty root. The geometry is set. HVPT_E_NOMEM. */
-HVPT_ENGINE enum hvpt_status hvpt_space_create_root(const struct hvpt_format *format, struct hvpt_space *space)
+HVPT_ENGINE enum hvpt_status hvpt_create_root(const struct hvpt_format *format, struct hvpt_space *space)
 {
     space->root_table = hvpt_alloc_frame(space, space->root_order, &space->root_frame);
     if (space->root_table == NULL)
@@ -50,19 +50,19 @@ HVPT_ENGINE enum hvpt_status hvpt_space_create_root(const struct hvpt_format *fo
  * on this space asked for has been done: frames that wait in a struct hvpt_flush are not found here. A space adopted
  * for reading gives nothing back. Afterwards the space is as good as never initialized.
  */
-HVPT_ENGINE void hvpt_space_destroy(const struct hvpt_format *format, struct hvpt_space *space)
+HVPT_ENGINE void hvpt_close_space(const struct hvpt_format *format, struct hvpt_space *space)
 {
     if (space->root_table != NULL && !space->readonly) {
         format->release_frames(space, &space->pool);
         hvpt_free_subtree(format, space, space->root_frame, space->root_level);
     }
-    hvpt_space_clear(space);
+    hvpt_clear_space(space);
 }
 
 /*
  * The numbers kept as the work goes. Consistent when no writer is at work; beside one, each number is one it has had.
  */
-HVPT_ENGINE void hvpt_space_read_stats(const struct hvpt_space *space, struct hvpt_stats *out)
+HVPT_ENGINE void hvpt_read_stats(const struct hvpt_space *space, struct hvpt_stats *out)
 {
     unsigned level, stripe;
 
