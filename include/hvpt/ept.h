@@ -223,7 +223,9 @@ static inline bool hvpt_ept_ages(const struct hvpt_space *space)
 /* The leaf with the rights that "age" took back in place. */
 static inline uint64_t hvpt_ept_unaged(const struct hvpt_space *space, uint64_t entry)
 {
-    if (HVPT_LIKELY(!(entry & HVPT_EPT_BIT_AGED)) || !hvpt_ept_ages(space))
+    /* In an entry that gives rights bit 62 is ignored, and may be anything if others made the tables. */
+    if (HVPT_LIKELY(!(entry & HVPT_EPT_BIT_AGED)) || !hvpt_ept_ages(space)
+        || (entry & space->present_mask & ~HVPT_EPT_BIT_AGED))
         return entry;
     return (entry & ~HVPT_EPT_BITS_AGED) | (entry & HVPT_EPT_BIT_AGED_READ ? HVPT_EPT_BIT_READ : 0)
          | (entry & HVPT_EPT_BIT_AGED_WRITE ? HVPT_EPT_BIT_WRITE : 0)
@@ -368,7 +370,7 @@ static inline uint64_t hvpt_ept_leaf_clean(const struct hvpt_space *space, uint6
         return entry & ~HVPT_EPT_BIT_DIRTY;
     if (entry & HVPT_EPT_BIT_WRITE)
         return (entry & ~HVPT_EPT_BIT_WRITE) | HVPT_EPT_BIT_LOGGED;
-    if ((entry & HVPT_EPT_BIT_AGED) && (entry & HVPT_EPT_BIT_AGED_WRITE))
+    if (hvpt_ept_unaged(space, entry) != entry && (entry & HVPT_EPT_BIT_AGED_WRITE))
         return (entry & ~HVPT_EPT_BIT_AGED_WRITE) | HVPT_EPT_BIT_LOGGED;
     return entry;
 }
@@ -380,7 +382,7 @@ static inline uint64_t hvpt_ept_leaf_forget(const struct hvpt_space *space, uint
 
     if (space->features & HVPT_EPT_USE_ACCESSED_DIRTY)
         return entry & ~HVPT_EPT_BIT_ACCESSED;
-    if (entry & HVPT_EPT_BIT_AGED)
+    if (hvpt_ept_unaged(space, entry) != entry)
         return entry;
     return (entry & ~(rights | HVPT_EPT_BITS_AGED)) | HVPT_EPT_BIT_AGED
          | (entry & HVPT_EPT_BIT_READ ? HVPT_EPT_BIT_AGED_READ : 0)

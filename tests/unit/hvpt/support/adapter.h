@@ -49,10 +49,18 @@ struct adapter {
                             enum hvpt_status *);
     enum hvpt_status (*walk)(const union any_space *, uint64_t gpa, uint64_t size, const struct hvpt_visitor *);
     enum hvpt_status (*split)(union any_space *, uint64_t gpa, uint64_t size, uint64_t page_size, struct hvpt_flush *);
-    enum hvpt_status (*collapse)(union any_space *, uint64_t gpa, uint64_t size, struct hvpt_flush *);
+    enum hvpt_status (*collapse)(union any_space *, uint64_t gpa, uint64_t size, struct hvpt_flush *,
+                                 struct hvpt_collapse_report *);
     enum hvpt_status (*age)(union any_space *, uint64_t gpa, uint64_t size, uint64_t *bitmap, struct hvpt_flush *);
     enum hvpt_status (*dirty)(union any_space *, uint64_t gpa, uint64_t size, uint64_t *bitmap, struct hvpt_flush *);
     enum hvpt_status (*write_protect)(union any_space *, uint64_t gpa, uint64_t size, struct hvpt_flush *);
+    enum hvpt_status (*touch)(union any_space *, uint64_t gpa, uint32_t access);
+    bool (*next_leaf)(const union any_space *, struct hvpt_leaf_iterator *, hvpt_gpa *, struct hvpt_mapping *);
+    enum hvpt_status (*map_needs)(const union any_space *, uint64_t gpa, uint64_t hpa, uint64_t size, struct hvpt_attr,
+                                  uint64_t *frames);
+    enum hvpt_status (*unmap_needs)(const union any_space *, uint64_t gpa, uint64_t size, uint64_t *frames);
+    enum hvpt_status (*split_needs)(const union any_space *, uint64_t gpa, uint64_t size, uint64_t page_size,
+                                    uint64_t *frames);
     enum hvpt_status (*reserve)(union any_space *, uint64_t frames);
     void (*stats)(const union any_space *, struct hvpt_stats *);
     void (*flush)(union any_space *, struct hvpt_flush *);

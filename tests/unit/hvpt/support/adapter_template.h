@@ -77,7 +77,6 @@ static void LOCAL(flush)(union any_space *space, struct hvpt_flush *flush)
     OP(flush)(&space->FORMAT, flush);
 }
 
-#ifdef TEST_ADOPT
 static enum hvpt_status LOCAL(adopt)(union any_space *space, const struct hvpt_hooks *hooks,
                                      const struct any_config *config, uint64_t root, bool readonly)
 {
@@ -86,50 +85,37 @@ static enum hvpt_status LOCAL(adopt)(union any_space *space, const struct hvpt_h
     LOCAL(config)(config, &own);
     return OP(adopt)(&space->FORMAT, hooks, &own, root, readonly);
 }
-#else
-#define NO_adopt 1
-#endif
 
-#ifdef TEST_REPLACE
 static enum hvpt_status LOCAL(replace)(union any_space *space, uint64_t gpa, uint64_t hpa, uint64_t size,
                                        struct hvpt_attr attr, struct hvpt_flush *flush)
 {
     return OP(replace)(&space->FORMAT, hvpt_make_gpa(gpa), hvpt_make_hpa(hpa), size, attr, flush);
 }
-#endif
 
-#ifdef TEST_FAULT_MAP
 static enum hvpt_status LOCAL(fault_map)(union any_space *space, uint64_t gpa, uint64_t hpa, uint64_t page_size,
                                          struct hvpt_attr attr)
 {
     return OP(fault_map)(&space->FORMAT, hvpt_make_gpa(gpa), hvpt_make_hpa(hpa), page_size, attr);
 }
-#endif
 
-#ifdef TEST_BATCH
 static void LOCAL(translate_batch)(const union any_space *space, const hvpt_gpa *gpa, size_t n,
                                    struct hvpt_mapping *out, enum hvpt_status *status)
 {
-    (void)OP(translate_batch)(&space->FORMAT, gpa, n, out, status);
+    OP(translate_batch)(&space->FORMAT, gpa, n, out, status);
 }
-#endif
 
-#ifdef TEST_SPLIT
 static enum hvpt_status LOCAL(split)(union any_space *space, uint64_t gpa, uint64_t size, uint64_t page_size,
                                      struct hvpt_flush *flush)
 {
     return OP(split)(&space->FORMAT, hvpt_make_gpa(gpa), size, page_size, flush);
 }
-#endif
 
-#ifdef TEST_COLLAPSE
-static enum hvpt_status LOCAL(collapse)(union any_space *space, uint64_t gpa, uint64_t size, struct hvpt_flush *flush)
+static enum hvpt_status LOCAL(collapse)(union any_space *space, uint64_t gpa, uint64_t size, struct hvpt_flush *flush,
+                                        struct hvpt_collapse_report *report)
 {
-    return OP(collapse)(&space->FORMAT, hvpt_make_gpa(gpa), size, flush, NULL);
+    return OP(collapse)(&space->FORMAT, hvpt_make_gpa(gpa), size, flush, report);
 }
-#endif
 
-#ifdef TEST_AGE
 static enum hvpt_status LOCAL(age)(union any_space *space, uint64_t gpa, uint64_t size, uint64_t *bitmap,
                                    struct hvpt_flush *flush)
 {
@@ -147,14 +133,39 @@ static enum hvpt_status LOCAL(write_protect)(union any_space *space, uint64_t gp
 {
     return OP(write_protect)(&space->FORMAT, hvpt_make_gpa(gpa), size, flush);
 }
-#endif
 
-#ifdef TEST_RESERVE
+static enum hvpt_status LOCAL(touch)(union any_space *space, uint64_t gpa, uint32_t access)
+{
+    return OP(touch)(&space->FORMAT, hvpt_make_gpa(gpa), access);
+}
+
+static bool LOCAL(next_leaf)(const union any_space *space, struct hvpt_leaf_iterator *iterator, hvpt_gpa *gpa,
+                             struct hvpt_mapping *mapping)
+{
+    return OP(next_leaf)(&space->FORMAT, iterator, gpa, mapping);
+}
+
+static enum hvpt_status LOCAL(map_needs)(const union any_space *space, uint64_t gpa, uint64_t hpa, uint64_t size,
+                                         struct hvpt_attr attr, uint64_t *frames)
+{
+    return OP(frames_needed)(&space->FORMAT, hvpt_make_gpa(gpa), hvpt_make_hpa(hpa), size, attr, frames);
+}
+
+static enum hvpt_status LOCAL(unmap_needs)(const union any_space *space, uint64_t gpa, uint64_t size, uint64_t *frames)
+{
+    return OP(frames_needed_to_unmap)(&space->FORMAT, hvpt_make_gpa(gpa), size, frames);
+}
+
+static enum hvpt_status LOCAL(split_needs)(const union any_space *space, uint64_t gpa, uint64_t size,
+                                           uint64_t page_size, uint64_t *frames)
+{
+    return OP(frames_needed_to_split)(&space->FORMAT, hvpt_make_gpa(gpa), size, page_size, frames);
+}
+
 static enum hvpt_status LOCAL(reserve)(union any_space *space, uint64_t frames)
 {
     return OP(reserve)(&space->FORMAT, frames);
 }
-#endif
 
 const struct adapter LOCAL(adapter) = {
     .flush_kind = FORMAT_FLUSH,
@@ -168,32 +179,21 @@ const struct adapter LOCAL(adapter) = {
     .walk = LOCAL(walk),
     .stats = LOCAL(stats),
     .flush = LOCAL(flush),
-#ifdef TEST_ADOPT
     .adopt = LOCAL(adopt),
-#endif
-#ifdef TEST_REPLACE
     .replace = LOCAL(replace),
-#endif
-#ifdef TEST_FAULT_MAP
     .fault_map = LOCAL(fault_map),
-#endif
-#ifdef TEST_BATCH
     .translate_batch = LOCAL(translate_batch),
-#endif
-#ifdef TEST_SPLIT
     .split = LOCAL(split),
-#endif
-#ifdef TEST_COLLAPSE
     .collapse = LOCAL(collapse),
-#endif
-#ifdef TEST_AGE
     .age = LOCAL(age),
     .dirty = LOCAL(dirty),
     .write_protect = LOCAL(write_protect),
-#endif
-#ifdef TEST_RESERVE
     .reserve = LOCAL(reserve),
-#endif
+    .touch = LOCAL(touch),
+    .next_leaf = LOCAL(next_leaf),
+    .map_needs = LOCAL(map_needs),
+    .unmap_needs = LOCAL(unmap_needs),
+    .split_needs = LOCAL(split_needs),
 };
 
 #undef FORMAT

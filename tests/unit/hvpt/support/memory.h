@@ -101,7 +101,9 @@ void memory_poke(struct frame *frame, unsigned index, uint64_t value);
 /* Frames that hang in the tree, and those that were cut off and not yet given back. */
 uint64_t memory_count(const struct memory *memory, enum frame_state state);
 
-/* No linked table was written but through the reported stores, and no free frame was written at all. */
+/* No linked table was written but through the reported stores. */
 void memory_check_contents(const struct memory *memory);
+/* No free frame was written at all. */
+void memory_check_free(const struct memory *memory);
 
 #endif

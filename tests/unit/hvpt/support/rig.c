@@ -52,11 +52,22 @@ struct before {
     uint64_t live;
     uint64_t failures;
     uint64_t stores;
+    uint64_t allocations;
+    uint64_t reserved;
 };
+
+static uint64_t reserved(const struct rig *rig)
+{
+    struct hvpt_stats stats;
+
+    rig->adapter->stats(&rig->space, &stats);
+    return stats.reserved;
+}
 
 static struct before look(const struct rig *rig)
 {
-    struct before before = {rig->memory.live, rig->memory.failures, rig->memory.stores};
+    struct before before = {rig->memory.live, rig->memory.failures, rig->memory.stores, rig->memory.allocations,
+                            reserved(rig)};
 
     return before;
 }
@@ -81,6 +92,15 @@ static void judge(struct rig *rig, const char *what, enum hvpt_status got, statu
         tlb_check(&rig->tlb);
 }
 
+/* What frames_needed promised is what was taken, from the reserve and from the hook. */
+static void check_taken(const struct rig *rig, enum hvpt_status status, uint64_t needed, struct before before)
+{
+    uint64_t taken = rig->memory.allocations - before.allocations + before.reserved - reserved(rig);
+
+    CHECK(status != HVPT_OK || taken == needed, "%llu frames were taken, %llu said to be needed",
+          (unsigned long long)taken, (unsigned long long)needed);
+}
+
 static struct hvpt_flush *flush_of(struct rig *rig)
 {
     return rig->owing ? &rig->flush : NULL;
@@ -90,7 +110,12 @@ static struct hvpt_flush *flush_of(struct rig *rig)
 
 void rig_open(struct rig *rig, const struct setup *setup)
 {
-    struct memory_options options = {.slots_log2 = 12, .slot_order = 0, .linear = setup->linear};
+    rig_open_with(rig, setup, 12);
+}
+
+void rig_open_with(struct rig *rig, const struct setup *setup, unsigned slots_log2)
+{
+    struct memory_options options = {.slots_log2 = slots_log2, .slot_order = 0, .linear = setup->linear};
 
     memset(rig, 0, sizeof(*rig));
     check_context("%s", setup->name);
@@ -135,14 +160,19 @@ enum hvpt_status rig_map(struct rig *rig, uint64_t gpa, uint64_t hpa, uint64_t s
 {
     status_set causes = range_causes(rig, gpa, size) | host_causes(rig, hpa, size);
     struct before before = look(rig);
-    enum hvpt_status status;
+    enum hvpt_status status, told;
+    uint64_t needed = 0;
 
     if (!setup_expresses(rig->setup, attr))
         causes |= bit(HVPT_E_ATTR);
     if (size != 0 && model_any(&rig->model, gpa, gpa + (size - 1)))
         causes |= bit(HVPT_E_EXISTS);
+    told = rig->adapter->map_needs(&rig->space, gpa, hpa, size, attr, &needed);
+    CHECK(told == HVPT_OK ? causes == 0 : (causes & bit(told)) != 0, "frames_needed says \"%s\"",
+          hvpt_status_text(told));
     status = rig->adapter->map(&rig->space, gpa, hpa, size, attr, flush_of(rig));
     judge(rig, "map", status, causes, before);
+    check_taken(rig, status, needed, before);
     if (status == HVPT_OK)
         model_insert(&rig->model, gpa, gpa + (size - 1), hpa, as_kept(rig, attr));
     return status;
@@ -152,9 +182,14 @@ enum hvpt_status rig_unmap(struct rig *rig, uint64_t gpa, uint64_t size)
 {
     status_set causes = range_causes(rig, gpa, size);
     struct before before = look(rig);
-    enum hvpt_status status = rig->adapter->unmap(&rig->space, gpa, size, flush_of(rig));
+    uint64_t needed = 0;
+    enum hvpt_status status = rig->adapter->unmap_needs(&rig->space, gpa, size, &needed);
 
+    CHECK(status == HVPT_OK ? causes == 0 : (causes & bit(status)) != 0, "frames_needed says \"%s\"",
+          hvpt_status_text(status));
+    status = rig->adapter->unmap(&rig->space, gpa, size, flush_of(rig));
     judge(rig, "unmap", status, causes, before);
+    check_taken(rig, status, needed, before);
     if (status == HVPT_OK)
         model_remove(&rig->model, gpa, gpa + (size - 1));
     return status;
@@ -166,6 +201,7 @@ static struct hvpt_attr protected(struct hvpt_attr now, struct hvpt_attr attr, u
     const uint32_t kept = HVPT_ACCESSED | HVPT_DIRTY | HVPT_LOGGED;
     uint32_t perm = mask & HVPT_PERM_ALL;
 
+    now.flags &= ~MODEL_AGED;
     now.perm = (now.perm & ~perm) | (attr.perm & perm);
     if (perm & HVPT_WRITE)
         now.flags &= ~(uint32_t)HVPT_LOGGED;
@@ -212,6 +248,321 @@ enum hvpt_status rig_protect(struct rig *rig, uint64_t gpa, uint64_t size, struc
     }
     model_free(&after);
     return status;
+}
+
+enum hvpt_status rig_replace(struct rig *rig, uint64_t gpa, uint64_t hpa, uint64_t size, struct hvpt_attr attr)
+{
+    status_set causes = range_causes(rig, gpa, size) | host_causes(rig, hpa, size);
+    struct before before = look(rig);
+    enum hvpt_status status;
+
+    if (!setup_expresses(rig->setup, attr))
+        causes |= bit(HVPT_E_ATTR);
+    if (causes == 0 && !model_all(&rig->model, gpa, gpa + (size - 1)))
+        causes |= bit(HVPT_E_ABSENT);
+    status = rig->adapter->replace(&rig->space, gpa, hpa, size, attr, flush_of(rig));
+    judge(rig, "replace", status, causes, before);
+    if (status == HVPT_OK) {
+        model_remove(&rig->model, gpa, gpa + (size - 1));
+        model_insert(&rig->model, gpa, gpa + (size - 1), hpa, as_kept(rig, attr));
+    }
+    return status;
+}
+
+enum hvpt_status rig_fault_map(struct rig *rig, uint64_t gpa, uint64_t hpa, uint64_t page_size, struct hvpt_attr attr)
+{
+    bool is_size = page_size == PAGE || page_size == HVPT_2M || page_size == HVPT_1G;
+    status_set causes = host_causes(rig, hpa, page_size) & bit(HVPT_E_RANGE);
+    struct before before = look(rig);
+    enum hvpt_status status;
+
+    if (!is_size || page_size > setup_max_page(rig->setup) || !setup_expresses(rig->setup, attr)
+        || ((rig->setup->config.policy & HVPT_POLICY_EXEC_4K_ONLY) && (attr.perm & (HVPT_EXEC | HVPT_EXEC_USER))
+            && page_size > PAGE))
+        causes |= bit(HVPT_E_ATTR);
+    if (is_size) {
+        causes |= range_causes(rig, gpa, page_size);
+        if ((gpa | hpa) % page_size != 0)
+            causes |= bit(HVPT_E_ALIGN);
+        if (causes == 0 && model_any(&rig->model, gpa, gpa + (page_size - 1)))
+            causes |= bit(HVPT_E_EXISTS);
+    }
+    status = rig->adapter->fault_map(&rig->space, gpa, hpa, page_size, attr);
+    judge(rig, "fault_map", status, causes, before);
+    if (status == HVPT_OK) {
+        model_insert(&rig->model, gpa, gpa + (page_size - 1), hpa, as_kept(rig, attr));
+        CHECK_EQ(rig_page_size(rig, gpa), page_size, "the page that fault_map made");
+    }
+    return status;
+}
+
+/* The entry that decides about gpa: what it covers, and whether a page is mapped there (aged ones included). */
+static bool leaf_at(const struct rig *rig, uint64_t gpa, uint64_t *first, uint64_t *last)
+{
+    struct cpu_translation now;
+    uint64_t size;
+
+    cpu_walk(&rig->cpu, &rig->memory, rig->tlb.root, gpa, CPU_PROBE, &now);
+    size = PAGE << (9 * now.level);
+    *first = gpa & ~(size - 1);
+    *last = *first + (size - 1);
+    return model_find(&rig->model, gpa) != NULL;
+}
+
+enum hvpt_status rig_split(struct rig *rig, uint64_t gpa, uint64_t size, uint64_t page_size)
+{
+    status_set causes = range_causes(rig, gpa, size);
+    struct before before = look(rig);
+    uint64_t needed = 0;
+    enum hvpt_status status;
+
+    /* What page sizes a format has is more than leaves can be: a size of its geometry that no leaf has changes nothing. */
+    if (page_size != PAGE && page_size != HVPT_2M && page_size != HVPT_1G)
+        causes |= bit(HVPT_E_ALIGN);
+    status = rig->adapter->split_needs(&rig->space, gpa, size, page_size, &needed);
+    CHECK(status == HVPT_OK ? causes == 0 : (causes & bit(status)) != 0, "frames_needed says \"%s\"",
+          hvpt_status_text(status));
+    status = rig->adapter->split(&rig->space, gpa, size, page_size, flush_of(rig));
+    judge(rig, "split", status, causes, before);
+    check_taken(rig, status, needed, before);
+    for (uint64_t at = gpa, first, last; status == HVPT_OK && at - gpa < size; at = last + 1)
+        if (leaf_at(rig, at, &first, &last))
+            CHECK(last - first < page_size, "%#llx still lies in a page of %#llx", (unsigned long long)at,
+                  (unsigned long long)(last - first + 1));
+    return status;
+}
+
+/* Could [first, first + size) be one page? */
+static bool uniform(const struct rig *rig, uint64_t first, uint64_t size)
+{
+    const struct span *span = model_find(&rig->model, first);
+    const uint32_t hardware = HVPT_ACCESSED | HVPT_DIRTY;
+
+    if (span == NULL || size > setup_max_page(rig->setup) || (span->hpa + (first - span->first)) % size != 0
+        || ((rig->setup->config.policy & HVPT_POLICY_EXEC_4K_ONLY) && (span->attr.perm & (HVPT_EXEC | HVPT_EXEC_USER))))
+        return false;
+    for (uint64_t at = span->last + 1; at - first < size; at = span->last + 1) {
+        const struct span *next = model_find(&rig->model, at);
+
+        if (next == NULL || next->hpa != span->hpa + (at - span->first) || next->attr.perm != span->attr.perm
+            || next->attr.memtype != span->attr.memtype || next->attr.software != span->attr.software
+            || ((next->attr.flags ^ span->attr.flags) & ~hardware))
+            return false;
+        span = next;
+    }
+    return true;
+}
+
+/* After a collapse no table is left in the range that could be a leaf; a leaf has the accessed and dirty state of all its parts. */
+static void check_collapsed(struct rig *rig, uint64_t gpa, uint64_t size)
+{
+    uint64_t first, last;
+
+    for (uint64_t at = gpa; at - gpa < size; at = last + 1) {
+        size_t index, n;
+        uint32_t hardware = 0;
+
+        if (!leaf_at(rig, at, &first, &last))
+            continue;
+        n = model_cut(&rig->model, first, last, &index);
+        for (size_t i = index; i < index + n; i++)
+            hardware |= rig->model.span[i].attr.flags & (HVPT_ACCESSED | HVPT_DIRTY);
+        model_set_flags(&rig->model, first, last, hardware);
+        for (uint64_t larger = (last - first + 1) * 512; larger <= setup_max_page(rig->setup); larger *= 512) {
+            uint64_t start = first & ~(larger - 1);
+
+            if (start >= gpa && start + (larger - 1) <= gpa + (size - 1))
+                CHECK(!uniform(rig, start, larger), "%#llx could be a page of %#llx", (unsigned long long)start,
+                      (unsigned long long)larger);
+        }
+    }
+}
+
+enum hvpt_status rig_collapse(struct rig *rig, uint64_t gpa, uint64_t size)
+{
+    struct hvpt_collapse_report report;
+    status_set causes = range_causes(rig, gpa, size);
+    struct before before = look(rig);
+    enum hvpt_status status = rig->adapter->collapse(&rig->space, gpa, size, flush_of(rig), &report);
+
+    if (status == HVPT_OK && causes == 0)
+        check_collapsed(rig, gpa, size);
+    judge(rig, "collapse", status, causes, before);
+    if (status == HVPT_OK)
+        CHECK((report.kept == 0) == (report.obstacle == HVPT_OBSTACLE_NONE), "%llu tables stayed because of \"%s\"",
+              (unsigned long long)report.kept, hvpt_obstacle_text(report.obstacle));
+    return status;
+}
+
+/* What age and dirty do to a page, by the contract: is it reported, and what does it become? */
+static bool harvested(const struct rig *rig, bool dirty, struct hvpt_attr *attr)
+{
+    bool by_hardware = rig->cpu.features.kind == CPU_NPT || rig->cpu.features.accessed_dirty;
+    uint32_t flag = dirty ? HVPT_DIRTY : HVPT_ACCESSED;
+
+    if (by_hardware) {
+        if (!(attr->flags & flag))
+            return false;
+        attr->flags &= ~flag;
+        return true;
+    }
+    if (dirty) {
+        if (!(attr->perm & HVPT_WRITE))
+            return false;
+        attr->perm &= ~(uint32_t)HVPT_WRITE;
+        attr->flags |= HVPT_LOGGED;
+        return true;
+    }
+    if (attr->flags & MODEL_AGED)
+        return false;
+    attr->flags |= MODEL_AGED;
+    return true;
+}
+
+static enum hvpt_status harvest(struct rig *rig, uint64_t gpa, uint64_t size, bool dirty)
+{
+    status_set causes = range_causes(rig, gpa, size);
+    struct before before = look(rig);
+    uint64_t words = causes == 0 ? (size / PAGE + 63) / 64 + 1 : 1;
+    uint64_t *wanted = calloc(words, 8);
+    uint64_t *got = calloc(words, 8);
+    enum hvpt_status status;
+    struct model after = {0};
+    uint64_t first, last;
+
+    CHECK(wanted != NULL && got != NULL, "out of memory");
+    /* Bits that are set stay set, and the word behind the range is none of the call's. */
+    got[0] = wanted[0] = causes == 0 && size > 3 * PAGE ? 4 : 0;
+    got[words - 1] |= UINT64_C(1) << 63;
+    wanted[words - 1] |= UINT64_C(1) << 63;
+    model_copy(&after, &rig->model);
+    for (uint64_t at = gpa; causes == 0 && at - gpa < size; at = last + 1) {
+        struct hvpt_attr attr;
+        size_t index, n;
+
+        if (!leaf_at(rig, at, &first, &last))
+            continue;
+        attr = model_find(&rig->model, at)->attr;
+        if (!harvested(rig, dirty, &attr))
+            continue;
+        for (uint64_t page = first > gpa ? first : gpa; page < last && page - gpa < size; page += PAGE)
+            wanted[(page - gpa) / PAGE / 64] |= UINT64_C(1) << ((page - gpa) / PAGE % 64);
+        if (first < gpa || last > gpa + (size - 1))
+            continue;
+        n = model_cut(&after, first, last, &index);
+        for (size_t i = index; i < index + n; i++)
+            (void)harvested(rig, dirty, &after.span[i].attr);
+    }
+    status = dirty ? rig->adapter->dirty(&rig->space, gpa, size, got, flush_of(rig))
+                   : rig->adapter->age(&rig->space, gpa, size, got, flush_of(rig));
+    if (status == HVPT_OK) {
+        model_tidy(&after);
+        model_copy(&rig->model, &after);
+    }
+    judge(rig, dirty ? "dirty" : "age", status, causes, before);
+    for (uint64_t i = 0; i < words; i++)
+        CHECK(got[i] == wanted[i], "%s: word %llu is %#llx, should be %#llx", dirty ? "dirty" : "age",
+              (unsigned long long)i, (unsigned long long)got[i], (unsigned long long)wanted[i]);
+    model_free(&after);
+    free(wanted);
+    free(got);
+    return status;
+}
+
+enum hvpt_status rig_age(struct rig *rig, uint64_t gpa, uint64_t size)
+{
+    return harvest(rig, gpa, size, false);
+}
+
+enum hvpt_status rig_dirty(struct rig *rig, uint64_t gpa, uint64_t size)
+{
+    return harvest(rig, gpa, size, true);
+}
+
+enum hvpt_status rig_write_protect(struct rig *rig, uint64_t gpa, uint64_t size)
+{
+    status_set causes = range_causes(rig, gpa, size);
+    struct before before = look(rig);
+    enum hvpt_status status = rig->adapter->write_protect(&rig->space, gpa, size, flush_of(rig));
+    size_t index, n;
+
+    judge(rig, "write_protect", status, causes, before);
+    if (status != HVPT_OK)
+        return status;
+    n = model_cut(&rig->model, gpa, gpa + (size - 1), &index);
+    for (size_t i = index; i < index + n; i++) {
+        struct hvpt_attr *attr = &rig->model.span[i].attr;
+
+        if (attr->perm & HVPT_WRITE)
+            attr->flags |= HVPT_LOGGED;
+        attr->perm &= ~(uint32_t)HVPT_WRITE;
+        attr->flags &= ~MODEL_AGED;
+    }
+    model_tidy(&rig->model);
+    return status;
+}
+
+enum hvpt_status rig_reserve(struct rig *rig, uint64_t frames)
+{
+    struct before before = look(rig);
+    enum hvpt_status status = rig->adapter->reserve(&rig->space, frames);
+
+    judge(rig, "reserve", status, 0, before);
+    if (status == HVPT_OK)
+        CHECK(frames == 0 ? reserved(rig) == 0 : reserved(rig) >= frames, "%llu frames in reserve, %llu asked for",
+              (unsigned long long)reserved(rig), (unsigned long long)frames);
+    return status;
+}
+
+enum hvpt_status rig_fault(struct rig *rig, uint64_t gpa, uint32_t access)
+{
+    struct before before = look(rig);
+    const struct span *span = model_find(&rig->model, gpa);
+    struct hvpt_attr attr = {0};
+    status_set causes = 0;
+    enum hvpt_status status;
+    uint64_t first, last;
+    size_t index, n;
+
+    if (gpa >= setup_gpa_limit(rig->setup))
+        causes |= bit(HVPT_E_RANGE);
+    else if (span == NULL)
+        causes |= bit(HVPT_E_ABSENT);
+    else {
+        attr = span->attr;
+        attr.flags &= ~MODEL_AGED;
+        if (access == HVPT_WRITE && (attr.flags & HVPT_LOGGED)) {
+            attr.flags &= ~(uint32_t)HVPT_LOGGED;
+            attr.perm |= HVPT_WRITE;
+        }
+        if (!(attr.perm & access))
+            causes |= bit(HVPT_E_ATTR);
+    }
+    (void)leaf_at(rig, gpa, &first, &last);
+    status = rig->adapter->touch(&rig->space, gpa, access);
+    if (status == HVPT_OK && causes == 0) {
+        n = model_cut(&rig->model, first, last, &index);
+        for (size_t i = index; i < index + n; i++) {
+            rig->model.span[i].attr.perm = attr.perm;
+            rig->model.span[i].attr.flags = (rig->model.span[i].attr.flags & (HVPT_ACCESSED | HVPT_DIRTY))
+                                          | (attr.flags & ~(uint32_t)(HVPT_ACCESSED | HVPT_DIRTY));
+        }
+        model_tidy(&rig->model);
+    }
+    judge(rig, "touch", status, causes, before);
+    return status;
+}
+
+void rig_adopt(struct rig *rig)
+{
+    uint64_t root = rig->adapter->root(&rig->space);
+
+    rig_flush(rig);
+    CHECK_STATUS(rig_reserve(rig, 0), HVPT_OK, "reserve");
+    memset(&rig->space, 0x5a, sizeof(rig->space));
+    CHECK_STATUS(rig->adapter->adopt(&rig->space, &rig->memory.hooks, &rig->setup->config, root, false), HVPT_OK,
+                 "adopt");
+    CHECK_EQ(rig->adapter->root(&rig->space), root, "the root after adoption");
 }
 
 void rig_flush(struct rig *rig)
@@ -262,7 +613,7 @@ static void compare_mapping(const struct rig *rig, uint64_t gpa, const struct sp
     CHECK_EQ(got->attr.perm & (rig->setup->two_exec ? 15 : 7), span->attr.perm, "perm");
     CHECK_EQ(got->attr.memtype, span->attr.memtype, "memtype");
     CHECK_EQ(got->attr.software, span->attr.software, "software");
-    CHECK_EQ(got->attr.flags, span->attr.flags, "flags");
+    CHECK_EQ(got->attr.flags, span->attr.flags & ~MODEL_AGED, "flags");
     CHECK(got->page_size == PAGE << (9 * got->level), "page size %#llx at level %u", (unsigned long long)got->page_size,
           got->level);
     CHECK(got->page_size <= setup_max_page(rig->setup), "page size %#llx above the cap",
@@ -289,6 +640,10 @@ void rig_compare(struct rig *rig, uint64_t gpa)
     CHECK(status == HVPT_OK, "%#llx: translate says \"%s\", should be mapped", (unsigned long long)gpa,
           hvpt_status_text(status));
     compare_mapping(rig, gpa, span, &mapping);
+    if (span->attr.flags & MODEL_AGED) {
+        CHECK(now.outcome == CPU_ABSENT, "%#llx: hardware still uses an aged page", (unsigned long long)gpa);
+        return;
+    }
     CHECK(now.outcome == CPU_MAPPED, "%#llx: hardware finds no mapping", (unsigned long long)gpa);
     CHECK_EQ(now.hpa, mapping.hpa.value, "hardware's hpa");
     CHECK_EQ(now.perm, span->attr.perm, "hardware's permissions");
@@ -311,7 +666,10 @@ static void recount(struct rig *rig)
             continue;
         counted.tables[frame->level]++;
         for (unsigned i = 0; i < 512; i++) {
-            if (!cpu_present(&rig->cpu, frame->virt[i]))
+            /* What hardware takes for empty is empty, or a page whose rights age took. */
+            bool aged = (frame->virt[i] & ~(UINT64_C(1) << 63)) != 0;
+
+            if (!cpu_present(&rig->cpu, frame->virt[i]) && !aged)
                 continue;
             present++;
             if (cpu_is_leaf(&rig->cpu, frame->level, frame->virt[i]))
@@ -421,6 +779,52 @@ static bool on_leave(void *ctx, hvpt_gpa gpa, hvpt_hpa table, unsigned level)
     return true;
 }
 
+static void check_iterator(struct rig *rig)
+{
+    struct hvpt_leaf_iterator iterator = hvpt_leaves(hvpt_make_gpa(0), setup_gpa_limit(rig->setup));
+    struct hvpt_mapping mapping;
+    uint64_t next = 0;
+    hvpt_gpa gpa;
+
+    while (rig->adapter->next_leaf(&rig->space, &iterator, &gpa, &mapping)) {
+        const struct span *span = model_find(&rig->model, gpa.value);
+
+        CHECK(gpa.value >= next && span != NULL, "the iterator shows a leaf at %#llx", (unsigned long long)gpa.value);
+        if (next < gpa.value)
+            CHECK(!model_any(&rig->model, next, gpa.value - 1), "the iterator left out a leaf before %#llx",
+                  (unsigned long long)gpa.value);
+        compare_mapping(rig, gpa.value, span, &mapping);
+        next = gpa.value + mapping.page_size;
+    }
+    CHECK_STATUS(iterator.status, HVPT_OK, "the iterator's end");
+    CHECK(!model_any(&rig->model, next, UINT64_MAX), "the iterator ended at %#llx", (unsigned long long)next);
+}
+
+static void check_batch(struct rig *rig)
+{
+    hvpt_gpa gpa[61];
+    struct hvpt_mapping many[61], one;
+    enum hvpt_status status[61];
+
+    for (unsigned i = 0; i < 61; i++) {
+        const struct span *span = &rig->model.span[i % (rig->model.count + 1)];
+
+        gpa[i].value = i % 7 == 0                                     ? random_next(&rig->random) >> (i % 20)
+                     : i % (rig->model.count + 1) == rig->model.count ? 0
+                     : i % 3 == 0                                     ? span->last + 1
+                                  : span->first + random_below(&rig->random, span->last - span->first);
+    }
+    rig->adapter->translate_batch(&rig->space, gpa, 61, many, status);
+    for (unsigned i = 0; i < 61; i++) {
+        CHECK_STATUS(status[i], rig->adapter->translate(&rig->space, gpa[i].value, &one), "a batch against one");
+        if (status[i] == HVPT_OK)
+            CHECK(many[i].hpa.value == one.hpa.value && many[i].entry == one.entry && many[i].attr.perm == one.attr.perm
+                      && many[i].page_size == one.page_size,
+                  "a batch translates %#llx to %#llx", (unsigned long long)gpa[i].value,
+                  (unsigned long long)many[i].hpa.value);
+    }
+}
+
 void rig_check_walk(struct rig *rig)
 {
     struct walk_check check = {.rig = rig};
@@ -431,6 +835,9 @@ void rig_check_walk(struct rig *rig)
     CHECK_EQ(check.next, limit, "walk ends at");
     CHECK_EQ(check.depth, 0, "tables entered and not left");
     CHECK_EQ(check.tables, memory_count(&rig->memory, FRAME_LINKED), "tables shown");
+    check_iterator(rig);
+    check_batch(rig);
+    memory_check_free(&rig->memory);
 }
 
 struct hvpt_attr attr_of(uint32_t perm, enum hvpt_memtype memtype)

@@ -8,6 +8,9 @@
 #include "adapter.h"
 #include "model.h"
 
+/* The model's own flag for a page whose rights age took: the library reports it as it was, hardware finds nothing. */
+#define MODEL_AGED (UINT32_C(1) << 30)
+
 struct rig {
     const struct setup *setup;
     const struct adapter *adapter;
@@ -23,6 +26,8 @@ struct rig {
 };
 
 void rig_open(struct rig *rig, const struct setup *setup);
+/* The same with 1 << slots_log2 frames; rig_open gives 4096. */
+void rig_open_with(struct rig *rig, const struct setup *setup, unsigned slots_log2);
 /* Destroys the space; every frame must be back. */
 void rig_close(struct rig *rig);
 
@@ -38,6 +43,10 @@ enum hvpt_status rig_age(struct rig *rig, uint64_t gpa, uint64_t size);
 enum hvpt_status rig_dirty(struct rig *rig, uint64_t gpa, uint64_t size);
 enum hvpt_status rig_write_protect(struct rig *rig, uint64_t gpa, uint64_t size);
 enum hvpt_status rig_reserve(struct rig *rig, uint64_t frames);
+/* The guest faulted; access is one of HVPT_READ ... */
+enum hvpt_status rig_fault(struct rig *rig, uint64_t gpa, uint32_t access);
+/* Forgets the space and adopts its tables anew, to go on with them. */
+void rig_adopt(struct rig *rig);
 /* Makes good what is owed. */
 void rig_flush(struct rig *rig);
 
