@@ -94,8 +94,7 @@ void picture_print(const struct paging *paging)
     enum hvpt_status status;
 
     picture.root_level = paging->levels - 1;
-    status = paging->npt ? hvpt_npt_walk(&paging->space.npt, hvpt_make_gpa(0), all, &visitor)
-                         : hvpt_ept_walk(&paging->space.ept, hvpt_make_gpa(0), all, &visitor);
+    status = hvpt_space_walk(&paging->space, hvpt_make_gpa(0), all, &visitor);
     if (status != HVPT_OK)
         panic("walk: %s", hvpt_status_text(status));
     print("  = %u pages in %u tables\n", picture.pages, picture.tables);

@@ -25,6 +25,8 @@ void kernel_main(void)
     suite_changes(&frames);
     suite_memory_types(&frames);
     suite_accessed_dirty(&frames);
+    suite_operations(&frames);
+    suite_tracking(&frames);
     if (cpu_vendor() == CPU_INTEL) {
         suite_vmx(&frames);
         suite_vmx_entry(&frames);

@@ -36,6 +36,8 @@ void suite_permissions(struct frames *frames);
 void suite_changes(struct frames *frames);
 void suite_memory_types(struct frames *frames);
 void suite_accessed_dirty(struct frames *frames);
+void suite_operations(struct frames *frames);
+void suite_tracking(struct frames *frames);
 void suite_exits(struct frames *frames);
 void suite_switch(struct frames *frames);
 void suite_vmx(struct frames *frames);

@@ -1,4 +1,4 @@
-/* The two formats behind one face. Every function branches once and calls the headers. */
+/* Second-level tables of this machine's format. */
 #include "paging.h"
 
 #include "cpu.h"
@@ -14,6 +14,7 @@ static void flush_hook(void *ctx, const struct hvpt_flush *flush)
     struct paging *paging = ctx;
 
     paging->flushes++;
+    paging->unmapping = false;
     paging->stale = true;
     if (flush->kind == HVPT_FLUSH_INVEPT)
         vmx_invept(flush->root);
@@ -31,12 +32,16 @@ static void free_hook(void *ctx, hvpt_hpa frame, unsigned order)
 {
     struct paging *paging = ctx;
 
+    paging->early += paging->unmapping;
     frames_free(paging->frames, frame, order);
 }
 
 enum hvpt_status paging_init(struct paging *paging, struct frames *frames, const struct paging_options *options)
 {
+    struct hvpt_space_config config;
+
     memset(paging, 0, sizeof(*paging));
+    memset(&config, 0, sizeof(config));
     paging->frames = frames;
     paging->npt = cpu_vendor() == CPU_AMD;
     paging->hooks.ctx = paging;
@@ -44,45 +49,33 @@ enum hvpt_status paging_init(struct paging *paging, struct frames *frames, const
     paging->hooks.free_frame = free_hook;
     paging->hooks.flush = flush_hook;
     if (paging->npt) {
-        struct hvpt_npt_config config = {0};
-
         /* NPT has as many levels as the host's own paging: APM vol. 2, "Nested Paging", "Enabling Nested Paging" */
         paging->levels = cpu_read_cr4() >> 12 & 1 ? 5 : 4;
-        config.levels = paging->levels;
-        config.max_page_size = options->max_page_size != 0 ? options->max_page_size : paging_largest_page(paging);
-        config.maxphyaddr = cpu_physical_address_bits();
-        cpu_rdmsr(0x277, &config.pat); /* IA32_PAT: nested tables index the host's */
-        return hvpt_npt_init(&paging->space.npt, &paging->hooks, &config);
+        config.kind = HVPT_KIND_NPT;
+        config.npt.levels = paging->levels;
+        config.npt.max_page_size = options->max_page_size != 0 ? options->max_page_size : paging_largest_page(paging);
+        config.npt.maxphyaddr = cpu_physical_address_bits();
+        cpu_rdmsr(0x277, &config.npt.pat); /* IA32_PAT: nested tables index the host's */
+    } else {
+        paging->levels = 4;
+        config.kind = HVPT_KIND_EPT;
+        config.ept.levels = paging->levels;
+        config.ept.max_page_size = options->max_page_size;
+        config.ept.ept_vpid_cap = vmx_ept_capabilities();
+        config.ept.maxphyaddr = cpu_physical_address_bits();
+        config.ept.features = options->accessed_dirty ? HVPT_EPT_USE_ACCESSED_DIRTY : 0;
     }
-    struct hvpt_ept_config config = {0};
-
-    paging->levels = 4;
-    config.levels = paging->levels;
-    config.max_page_size = options->max_page_size;
-    config.ept_vpid_cap = vmx_ept_capabilities();
-    config.maxphyaddr = cpu_physical_address_bits();
-    config.features = options->accessed_dirty ? HVPT_EPT_USE_ACCESSED_DIRTY : 0;
-    return hvpt_ept_init(&paging->space.ept, &paging->hooks, &config);
+    return hvpt_space_init(&paging->space, &paging->hooks, &config);
 }
 
 uint64_t paging_root(const struct paging *paging)
 {
-    return paging->npt ? hvpt_npt_root(&paging->space.npt) : hvpt_ept_root(&paging->space.ept);
+    return hvpt_space_root(&paging->space);
 }
 
 enum hvpt_status paging_map(struct paging *paging, uint64_t gpa, uint64_t hpa, uint64_t size, struct hvpt_attr attr)
 {
-    struct hvpt_flush flush = {0};
-    enum hvpt_status status;
-
-    if (paging->npt) {
-        status = hvpt_npt_map(&paging->space.npt, hvpt_make_gpa(gpa), hvpt_make_hpa(hpa), size, attr, &flush);
-        hvpt_npt_flush(&paging->space.npt, &flush);
-    } else {
-        status = hvpt_ept_map(&paging->space.ept, hvpt_make_gpa(gpa), hvpt_make_hpa(hpa), size, attr, &flush);
-        hvpt_ept_flush(&paging->space.ept, &flush);
-    }
-    return status;
+    return hvpt_space_map(&paging->space, hvpt_make_gpa(gpa), hvpt_make_hpa(hpa), size, attr, NULL);
 }
 
 enum hvpt_status paging_unmap(struct paging *paging, uint64_t gpa, uint64_t size)
@@ -90,45 +83,34 @@ enum hvpt_status paging_unmap(struct paging *paging, uint64_t gpa, uint64_t size
     struct hvpt_flush flush = {0};
     enum hvpt_status status;
 
-    if (paging->npt) {
-        status = hvpt_npt_unmap(&paging->space.npt, hvpt_make_gpa(gpa), size, &flush);
-        hvpt_npt_flush(&paging->space.npt, &flush);
-    } else {
-        status = hvpt_ept_unmap(&paging->space.ept, hvpt_make_gpa(gpa), size, &flush);
-        hvpt_ept_flush(&paging->space.ept, &flush);
-    }
+    paging->unmapping = true;
+    status = hvpt_space_unmap(&paging->space, hvpt_make_gpa(gpa), size, &flush);
+    hvpt_space_flush(&paging->space, &flush);
+    paging->unmapping = false;
     return status;
 }
 
 enum hvpt_status paging_protect(struct paging *paging, uint64_t gpa, uint64_t size, uint32_t perm)
 {
-    const uint32_t mask = HVPT_READ | HVPT_WRITE | HVPT_EXEC;
     struct hvpt_flush flush = {0};
-    enum hvpt_status status;
+    enum hvpt_status status = hvpt_space_protect(&paging->space, hvpt_make_gpa(gpa), size, paging_attr(perm),
+                                                 HVPT_READ | HVPT_WRITE | HVPT_EXEC, &flush);
 
-    if (paging->npt) {
-        status = hvpt_npt_protect(&paging->space.npt, hvpt_make_gpa(gpa), size, paging_attr(perm), mask, &flush);
-        hvpt_npt_flush(&paging->space.npt, &flush);
-    } else {
-        status = hvpt_ept_protect(&paging->space.ept, hvpt_make_gpa(gpa), size, paging_attr(perm), mask, &flush);
-        hvpt_ept_flush(&paging->space.ept, &flush);
-    }
+    hvpt_space_flush(&paging->space, &flush);
     return status;
 }
 
 enum hvpt_status paging_translate(const struct paging *paging, uint64_t gpa, struct hvpt_mapping *out)
 {
     memset(out, 0, sizeof(*out));
-    return paging->npt ? hvpt_npt_translate(&paging->space.npt, hvpt_make_gpa(gpa), out)
-                       : hvpt_ept_translate(&paging->space.ept, hvpt_make_gpa(gpa), out);
+    return hvpt_space_translate(&paging->space, hvpt_make_gpa(gpa), out);
 }
 
 void paging_destroy(struct paging *paging)
 {
-    if (paging->npt)
-        hvpt_npt_destroy(&paging->space.npt);
-    else
-        hvpt_ept_destroy(&paging->space.ept);
+    if (paging->early != 0)
+        panic("%u table frames came back before the flush that covers them", paging->early);
+    hvpt_space_destroy(&paging->space);
 }
 
 struct hvpt_attr paging_attr(uint32_t perm)

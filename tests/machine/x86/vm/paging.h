@@ -1,25 +1,23 @@
 /*
- * The two formats that x86 machines have, behind one face, so that a check can be written once and run on both.
- * Every change is flushed before the call returns.
+ * Second-level tables of whatever format this machine has, in the headers' struct hvpt_space, so that a check can be written
+ * once and run on both. The calls here flush before they return; for others, hvpt_space_* takes &paging->space.
  */
 #ifndef VM_PAGING_H
 #define VM_PAGING_H
 
-#include <hvpt/ept.h>
-#include <hvpt/npt.h>
+#include <hvpt/space.h>
 
 #include "frames.h"
 
 struct paging {
     bool npt;
-    union {
-        struct hvpt_ept ept;
-        struct hvpt_npt npt;
-    } space;
+    struct hvpt_space space;
     struct hvpt_hooks hooks;
     struct frames *frames;
     unsigned levels;
     unsigned flushes;   /* calls of the flush hook */
+    unsigned early;     /* table frames that came back inside an unmap before its flush: must stay 0 */
+    bool unmapping;
     bool stale;         /* set by the flush hook: drop the guest's translations before the next entry (NPT) */
 };
 
