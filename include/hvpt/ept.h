@@ -401,6 +401,10 @@ static inline uint64_t hvpt_ept_leaf_touch(const struct hvpt_space *space, uint6
 
 static enum hvpt_status hvpt_ept_visit(const struct hvpt_space *space, uint64_t start, uint64_t end,
                                        enum hvpt_visit visit, void *ctx);
+static enum hvpt_status hvpt_ept_map_pieces(struct hvpt_space *space, uint64_t gpa, uint64_t hpa, uint64_t size,
+                                            struct hvpt_attr attr);
+static enum hvpt_status hvpt_ept_unmap_pieces(struct hvpt_space *space, uint64_t start, uint64_t end,
+                                              struct hvpt_flush *flush);
 static enum hvpt_status hvpt_ept_descend(const struct hvpt_space *space, uint64_t gpa, unsigned lowest,
                                          struct hvpt_run *found);
 static void hvpt_ept_split_leaf(struct hvpt_space *space, struct hvpt_frames *list, struct hvpt_flush *flush,
@@ -439,6 +443,8 @@ static const struct hvpt_format hvpt_ept_format = {
     hvpt_ept_leaf_forget,
     hvpt_ept_leaf_touch,
     hvpt_ept_visit,
+    hvpt_ept_map_pieces,
+    hvpt_ept_unmap_pieces,
     hvpt_ept_descend,
     hvpt_ept_split_leaf,
     hvpt_ept_take_frames,
@@ -451,6 +457,18 @@ static HVPT_NOINLINE enum hvpt_status hvpt_ept_visit(const struct hvpt_space *sp
                                                      enum hvpt_visit visit, void *ctx)
 {
     return hvpt_traverse(&hvpt_ept_format, space, start, end, visit, ctx);
+}
+
+static HVPT_NOINLINE enum hvpt_status hvpt_ept_map_pieces(struct hvpt_space *space, uint64_t gpa, uint64_t hpa,
+                                                          uint64_t size, struct hvpt_attr attr)
+{
+    return hvpt_map_pieces(&hvpt_ept_format, space, gpa, hpa, size, attr);
+}
+
+static HVPT_NOINLINE enum hvpt_status hvpt_ept_unmap_pieces(struct hvpt_space *space, uint64_t start, uint64_t end,
+                                                            struct hvpt_flush *flush)
+{
+    return hvpt_unmap_pieces(&hvpt_ept_format, space, start, end, flush);
 }
 
 static HVPT_NOINLINE enum hvpt_status hvpt_ept_descend(const struct hvpt_space *space, uint64_t gpa, unsigned lowest,

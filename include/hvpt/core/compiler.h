@@ -51,6 +51,14 @@ HVPT_ENGINE void hvpt_store_relaxed(hvpt_entry *slot, uint64_t value)
     HVPT_ON_STORE(slot, value);
 }
 
+/*
+ * What was stored before is visible before what is stored after: once for a run of relaxed stores into a visible table.
+ */
+HVPT_ENGINE void hvpt_fence_release(void)
+{
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
 /* An entry that makes what was stored before it visible to other CPUs and to hardware walkers. */
 HVPT_ENGINE void hvpt_store_release(hvpt_entry *slot, uint64_t value)
 {

@@ -134,6 +134,7 @@ HVPT_ENGINE void hvpt_map_commit(const struct hvpt_format *format, struct hvpt_s
     unsigned level = space->root_level;
 
     table[level] = space->root_table;
+    hvpt_fence_release(); /* what the caller put into the pages comes before the leaves that show it */
     for (;;) {
         unsigned shift = hvpt_span_shift(format, level);
         uint64_t inside = (UINT64_C(1) << shift) - 1;
@@ -219,13 +220,35 @@ HVPT_ENGINE enum hvpt_status hvpt_map_page(const struct hvpt_format *format, str
     return HVPT_OK;
 }
 
+/* The general way; arguments checked. Compiled once a format, out of line, as format->map_pieces. */
+HVPT_ENGINE enum hvpt_status hvpt_map_pieces(const struct hvpt_format *format, struct hvpt_space *space, uint64_t gpa,
+                                             uint64_t hpa, uint64_t size, struct hvpt_attr attr)
+{
+    struct hvpt_map_plan plan;
+    struct hvpt_frames list;
+    enum hvpt_status status;
+
+    plan.start = gpa;
+    plan.end = gpa + size;
+    plan.leaf_level = hvpt_leaf_level(format, space, gpa, hpa, attr);
+    status = hvpt_map_prepare(format, space, &plan);
+    if (status == HVPT_OK)
+        status = format->take_frames(space, &list, plan.tables);
+    if (status != HVPT_OK)
+        return status;
+    hvpt_map_commit(format, space, &list, plan.start, plan.end, hpa, attr, plan.leaf_level);
+    /* Left over only where fault_map linked a table first. */
+    format->release_frames(space, &list);
+    return HVPT_OK;
+}
+
 /*
  * Map [gpa, gpa + size) to [hpa, hpa + size) with the largest pages that fit.
  *
- * HVPT_E_ALIGN, HVPT_E_RANGE, HVPT_E_ATTR, HVPT_E_READONLY: the arguments.  HVPT_E_EXISTS: something in the range is
- * mapped.
- * HVPT_E_CORRUPT.  HVPT_E_NOMEM.  After any of them every translation is what it was, and no frame is held that was
- * not.
+ * HVPT_E_ALIGN, HVPT_E_RANGE, HVPT_E_ATTR, HVPT_E_READONLY: the arguments.
+ * HVPT_E_EXISTS: something in the range is mapped.
+ * HVPT_E_CORRUPT.  HVPT_E_NOMEM.
+ * After any of them every translation is what it was, and no frame is held that was not.
  *
  * Safe beside readers, hardware and fault_map of other pages; the caller serializes it against everything else.
  */
@@ -233,8 +256,6 @@ HVPT_ENGINE enum hvpt_status hvpt_map_range(const struct hvpt_format *format, st
                                             hvpt_hpa hpa, uint64_t size, struct hvpt_attr attr,
                                             struct hvpt_flush *flush)
 {
-    struct hvpt_map_plan plan;
-    struct hvpt_frames list;
     enum hvpt_status status = hvpt_check_mapping(format, space, gpa.value, hpa.value, size, attr);
 
     (void)flush; /* an empty entry is never cached by the formats there are, so a new mapping makes nothing stale */
@@ -245,18 +266,7 @@ HVPT_ENGINE enum hvpt_status hvpt_map_range(const struct hvpt_format *format, st
         if (HVPT_LIKELY(status != HVPT_E_NOMEM))
             return status;
     }
-    plan.start = gpa.value;
-    plan.end = gpa.value + size;
-    plan.leaf_level = hvpt_leaf_level(format, space, gpa.value, hpa.value, attr);
-    status = hvpt_map_prepare(format, space, &plan);
-    if (status == HVPT_OK)
-        status = format->take_frames(space, &list, plan.tables);
-    if (status != HVPT_OK)
-        return status;
-    hvpt_map_commit(format, space, &list, plan.start, plan.end, hpa.value, attr, plan.leaf_level);
-    /* Left over only where fault_map linked a table first. */
-    format->release_frames(space, &list);
-    return HVPT_OK;
+    return format->map_pieces(space, gpa.value, hpa.value, size, attr);
 }
 
 #endif

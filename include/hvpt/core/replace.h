@@ -60,6 +60,7 @@ HVPT_ENGINE enum hvpt_status hvpt_replace_slots(const struct hvpt_format *format
     } else {
         hvpt_owe_flush(format, space, replace->flush, run->gpa, size, false);
     }
+    hvpt_fence_release();
     if (run->level <= replace->leaf_level) {
         hvpt_fill_leaves(format, replace->space, run->slot, run->count, hpa, replace->attr, run->level);
     } else {

@@ -140,6 +140,9 @@ struct hvpt_format {
      */
     enum hvpt_status (*visit)(const struct hvpt_space *space, uint64_t start, uint64_t end, enum hvpt_visit visit,
                               void *ctx);
+    enum hvpt_status (*map_pieces)(struct hvpt_space *space, uint64_t gpa, uint64_t hpa, uint64_t size,
+                                   struct hvpt_attr attr);
+    enum hvpt_status (*unmap_pieces)(struct hvpt_space *space, uint64_t start, uint64_t end, struct hvpt_flush *flush);
     enum hvpt_status (*descend)(const struct hvpt_space *space, uint64_t gpa, unsigned lowest, struct hvpt_run *found);
     void (*split_leaf)(struct hvpt_space *space, struct hvpt_frames *list, struct hvpt_flush *flush,
                        const struct hvpt_run *run);

@@ -101,11 +101,12 @@ HVPT_ENGINE enum hvpt_status hvpt_unmap_page(const struct hvpt_format *format, s
     return HVPT_OK;
 }
 
-/* The general way; arguments checked. */
+/* The general way; arguments checked. Compiled once a format, out of line, as format->unmap_pieces. */
 HVPT_ENGINE enum hvpt_status hvpt_unmap_pieces(const struct hvpt_format *format, struct hvpt_space *space,
                                                uint64_t start, uint64_t end, struct hvpt_flush *flush)
 {
-    struct hvpt_unmap unmap = {space, flush, start, end};
+    struct hvpt_flush own;
+    struct hvpt_unmap unmap = {space, hvpt_flush_or_own(flush, &own), start, end};
     struct hvpt_frames list;
     uint64_t frames;
     enum hvpt_status status = hvpt_edges_need(format, space, start, end, true, true, &frames);
@@ -115,10 +116,12 @@ HVPT_ENGINE enum hvpt_status hvpt_unmap_pieces(const struct hvpt_format *format,
     if (status != HVPT_OK)
         return status;
     if (frames != 0) {
-        hvpt_split_at(format, space, &list, flush, start);
-        hvpt_split_at(format, space, &list, flush, end);
+        hvpt_split_at(format, space, &list, unmap.flush, start);
+        hvpt_split_at(format, space, &list, unmap.flush, end);
     }
-    return format->visit(space, start, end, HVPT_VISIT_UNMAP, &unmap);
+    status = format->visit(space, start, end, HVPT_VISIT_UNMAP, &unmap);
+    hvpt_flush_own(format, space, flush, &own);
+    return status;
 }
 
 /*
@@ -133,21 +136,18 @@ HVPT_ENGINE enum hvpt_status hvpt_unmap_pieces(const struct hvpt_format *format,
 HVPT_ENGINE enum hvpt_status hvpt_unmap_range(const struct hvpt_format *format, struct hvpt_space *space, hvpt_gpa gpa,
                                               uint64_t size, struct hvpt_flush *flush)
 {
-    struct hvpt_flush own;
-    struct hvpt_flush *owed = hvpt_flush_or_own(flush, &own);
     enum hvpt_status status = hvpt_check_range(format, space, gpa.value, size);
 
     if (HVPT_UNLIKELY(status != HVPT_OK))
         return status;
     if (HVPT_UNLIKELY(space->readonly))
         return HVPT_E_READONLY;
-    status = HVPT_E_RACE;
-    if (size == hvpt_span(format, 0))
-        status = hvpt_unmap_page(format, space, gpa.value, owed);
-    if (status == HVPT_E_RACE)
-        status = hvpt_unmap_pieces(format, space, gpa.value, gpa.value + size, owed);
-    hvpt_flush_own(format, space, flush, &own);
-    return status;
+    if (size == hvpt_span(format, 0) && HVPT_LIKELY(flush != NULL)) {
+        status = hvpt_unmap_page(format, space, gpa.value, flush);
+        if (HVPT_LIKELY(status != HVPT_E_RACE))
+            return status;
+    }
+    return format->unmap_pieces(space, gpa.value, gpa.value + size, flush);
 }
 
 #endif
