@@ -29,6 +29,8 @@ DEVIATIONS = [
               "SDM vol. 3, EPT Misconfigurations: bits 29:12 of an entry that maps a 1-GByte page are reserved"),
     Deviation("Bochs", BOCHS_2_7, "enable: VM_CR can be read", "",
               "APM vol. 2, SVM Related MSRs: VM_CR is there with SVM"),
+    Deviation("Bochs", BOCHS_2_7, "world switch: the guest saw its CR2", "0",
+              "APM vol. 2, VMRUN Instruction: CR2 is loaded from the VMCB with the rest of the guest's state"),
     Deviation("Bochs", BOCHS_2_7, "VMRUN: CR3: bit 60: EXITCODE, low half", "81",
               "APM vol. 2, VMRUN, Canonicalization and Consistency Checks: any MBZ bit of CR3 set"),
     Deviation("QEMU", ALL, "NPT: a reserved bit in a present entry: P is set", "0",

@@ -82,6 +82,7 @@ MACHINES = {
     "bochs-skylake_x": Bochs("corei7_skylake_x", "VMX + EPT"),
     "bochs-ryzen": Bochs("ryzen", "SVM + NPT"),
     "qemu-svm": Qemu("max,la57=off", "SVM + NPT"),
+    "qemu-milan": Qemu("EPYC-Milan,+svm,+npt", "SVM + NPT"),
     "qemu-npt5": Qemu("max", "SVM + 5-level NPT"),
 }
 

@@ -21,6 +21,7 @@ enum guest_piece {
     PIECE_OUT,
     PIECE_UD,
     PIECE_MIX,
+    PIECE_CR2,
     PIECE_SWEEP,
     PIECE_STORY,
     PIECE_REAL,

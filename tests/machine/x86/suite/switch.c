@@ -1,8 +1,7 @@
 /* The world switch: every general register goes in and comes out as it was, and the host's are what they were. */
 #include "suite.h"
 
-#include "console.h"
-#include "memory.h"
+#include "cpu.h"
 
 static const char *const register_names[15] = {"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "r8",
                                                "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
@@ -17,11 +16,82 @@ static uint64_t *registers_of(struct vm *vm)
     return &vm->regs.rax;
 }
 
+/* What of the host a guest could disturb, and a switch must put back. */
+enum { MSR_COUNT = 11 };
+struct host_state {
+    uint64_t cr0, cr3, cr4, flags, msr[MSR_COUNT];
+    uint64_t gdt_base, idt_base;
+    uint16_t selector[6];
+};
+
+static const struct {
+    uint32_t number;
+    const char *name;
+    uint64_t value; /* for the time of the check; 0: as it is */
+} msrs[MSR_COUNT] = {
+    {0xc0000100, "FS base", 0x1111000},         {0xc0000101, "GS base", 0x2222000},   {0xc0000102, "KERNEL_GS_BASE", 0x3333000},
+    {0x174, "SYSENTER_CS", 0x10},               {0x175, "SYSENTER_ESP", 0x4444000},   {0x176, "SYSENTER_EIP", 0x5555000},
+    {0xc0000081, "STAR", 0x0010000800000000},   {0xc0000082, "LSTAR", 0x6666000},     {0xc0000084, "SFMASK", 0x700},
+    {0xc0000080, "EFER", 0},                    {0x277, "PAT", 0},
+};
+
+static void look(struct host_state *state)
+{
+    struct __attribute__((packed)) {
+        uint16_t limit;
+        uint64_t base;
+    } gdt, idt;
+
+    __asm__ volatile("mov %%cr0, %0" : "=r"(state->cr0));
+    __asm__ volatile("mov %%cr3, %0" : "=r"(state->cr3));
+    __asm__ volatile("mov %%cr4, %0" : "=r"(state->cr4));
+    __asm__ volatile("pushfq; popq %0" : "=r"(state->flags));
+    __asm__ volatile("sgdt %0" : "=m"(gdt));
+    __asm__ volatile("sidt %0" : "=m"(idt));
+    __asm__ volatile("mov %%cs, %0" : "=r"(state->selector[0]));
+    __asm__ volatile("mov %%ss, %0" : "=r"(state->selector[1]));
+    __asm__ volatile("mov %%ds, %0" : "=r"(state->selector[2]));
+    __asm__ volatile("mov %%es, %0" : "=r"(state->selector[3]));
+    __asm__ volatile("str %0" : "=r"(state->selector[4]));
+    __asm__ volatile("sldt %0" : "=r"(state->selector[5]));
+    state->gdt_base = gdt.base;
+    state->idt_base = idt.base;
+    for (unsigned i = 0; i < MSR_COUNT; i++)
+        cpu_rdmsr(msrs[i].number, &state->msr[i]);
+}
+
+static void check_host(struct vm *vm)
+{
+    static const char *const selectors[6] = {"CS", "SS", "DS", "ES", "TR", "LDTR"};
+    struct host_state saved, before, after;
+
+    look(&saved);
+    for (unsigned i = 0; i < MSR_COUNT; i++)
+        if (msrs[i].value != 0)
+            check_true(cpu_wrmsr(msrs[i].number, msrs[i].value), "the host's %s can be set", msrs[i].name);
+    vm_host_changed(vm); /* VMX loads what the VMCS says, not what was */
+    look(&before);
+    check_equal(vm_do(vm, PIECE_CALL).kind, VM_EXIT_CALL, "the guest runs");
+    look(&after);
+    check_equal(after.cr0, before.cr0, "the host's CR0 is back");
+    check_equal(after.cr3, before.cr3, "the host's CR3 is back");
+    check_equal(after.cr4, before.cr4, "the host's CR4 is back");
+    check_equal(after.flags & 0x3ff200, before.flags & 0x3ff200, "the host's interrupt and system flags are back");
+    check_equal(after.gdt_base, before.gdt_base, "the host's GDTR base is back");
+    check_equal(after.idt_base, before.idt_base, "the host's IDTR base is back");
+    for (unsigned i = 0; i < 6; i++)
+        check_equal(after.selector[i], before.selector[i], "the host's %s is back", selectors[i]);
+    for (unsigned i = 0; i < MSR_COUNT; i++)
+        check_equal(after.msr[i], before.msr[i], "the host's %s is back", msrs[i].name);
+    for (unsigned i = 0; i < MSR_COUNT; i++)
+        cpu_wrmsr(msrs[i].number, saved.msr[i]);
+    vm_host_changed(vm);
+}
+
 void suite_switch(struct frames *frames)
 {
     struct vm vm;
     struct vm_exit exit;
-    uint64_t cr3_before, cr3_after, flags;
 
     check_group("world switch");
     vm_create(&vm, frames, NULL);
@@ -42,14 +112,14 @@ void suite_switch(struct frames *frames)
     for (unsigned i = 0; i < 15; i++)
         check_equal(registers_of(&vm)[i], pattern(i) + 0x11 + i, "%s comes back as the guest left it", register_names[i]);
 
-    /* What the compiler keeps in callee-saved registers across the entry is checked by every loop in these suites; CR3 here */
-    __asm__ volatile("mov %%cr3, %0" : "=r"(cr3_before));
-    vm_do(&vm, PIECE_CALL);
-    __asm__ volatile("mov %%cr3, %0" : "=r"(cr3_after));
-    __asm__ volatile("pushfq; popq %0" : "=r"(flags));
-    check_equal(cr3_after, cr3_before, "the host's CR3 is back");
-    check_equal(flags & 0x200, 0, "the host's interrupts are still off");
+    vm.regs.cr2 = 0x123456789000;
+    vm.regs.rdi = 0x2468ace00000;
+    exit = vm_do(&vm, PIECE_CR2);
+    check_equal(exit.kind, VM_EXIT_CALL, "the guest looks at CR2 and changes it");
+    check_equal(vm.regs.rax, 0x123456789000, "the guest saw its CR2");
+    check_equal(vm.regs.cr2, 0x2468ace00000, "CR2 comes back as the guest left it");
 
+    check_host(&vm);
     vm_destroy(&vm);
     check_equal(frames->held, 0, "every frame came back");
 }

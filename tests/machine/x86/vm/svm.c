@@ -171,8 +171,10 @@ struct vm_exit svm_run(struct vm *vm)
     hvctl_vmcb_set_rip(vmcb, r->rip);
     hvctl_vmcb_set_rsp(vmcb, r->rsp);
     hvctl_vmcb_set_rflags(vmcb, r->rflags);
+    hvctl_vmcb_set_cr2(vmcb, r->cr2);
     exit = svm_enter(vm);
     r->rax = vmcb->save.rax, r->rip = vmcb->save.rip, r->rsp = vmcb->save.rsp, r->rflags = vmcb->save.rflags;
+    r->cr2 = vmcb->save.cr2;
     r->rbx = gpr[HVCTL_RBX], r->rcx = gpr[HVCTL_RCX], r->rdx = gpr[HVCTL_RDX], r->rsi = gpr[HVCTL_RSI];
     r->rdi = gpr[HVCTL_RDI], r->rbp = gpr[HVCTL_RBP], r->r8 = gpr[HVCTL_R8], r->r9 = gpr[HVCTL_R9];
     r->r10 = gpr[HVCTL_R10], r->r11 = gpr[HVCTL_R11], r->r12 = gpr[HVCTL_R12], r->r13 = gpr[HVCTL_R13];

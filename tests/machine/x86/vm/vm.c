@@ -80,6 +80,12 @@ void vm_start_real(struct vm *vm, enum guest_piece piece)
         vmx_start_real(vm);
 }
 
+void vm_host_changed(struct vm *vm)
+{
+    if (!vm->svm) /* SVM saves the host's state at each VMRUN */
+        vmx_host_changed(vm);
+}
+
 struct vm_exit vm_run(struct vm *vm)
 {
     vm->exits++;

@@ -37,7 +37,7 @@ struct vm_exit {
 
 struct vm_registers {
     uint64_t rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15;
-    uint64_t rip, rsp, rflags;
+    uint64_t rip, rsp, rflags, cr2;
 };
 
 struct vm {
@@ -63,6 +63,9 @@ void vm_destroy(struct vm *vm);
 /* The state to enter with next: all registers 0, then 64-bit mode on the guest's tables, or real mode at GUEST_CODE's piece. */
 void vm_start_long(struct vm *vm);
 void vm_start_real(struct vm *vm, enum guest_piece piece);
+
+/* To be called after the host's own state has changed, before the next entry. */
+void vm_host_changed(struct vm *vm);
 
 /* Enters until the next exit. vm->regs are the guest's before and after. */
 struct vm_exit vm_run(struct vm *vm);
@@ -114,6 +117,7 @@ void vmx_destroy(struct vm *vm);
 void vmx_start_long(struct vm *vm);
 void vmx_start_real(struct vm *vm);
 struct vm_exit vmx_run(struct vm *vm);
+void vmx_host_changed(struct vm *vm);
 void vmx_exit_text(const struct vm *vm, char *buffer, size_t size);
 void vmx_print_controls(const struct vm *vm);
 const char *svm_enable(void);

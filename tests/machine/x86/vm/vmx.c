@@ -126,6 +126,12 @@ void vmx_start_real(struct vm *vm)
     start(&state);
 }
 
+void vmx_host_changed(struct vm *vm)
+{
+    (void)vm;
+    expect_ok(hvctl_vmx_host_capture(&ops, &control.image), "host state");
+}
+
 void vmx_create(struct vm *vm)
 {
     struct hvctl_vmx_region region;
@@ -225,6 +231,7 @@ struct vm_exit vmx_run(struct vm *vm)
     gpr[HVCTL_RSI] = r->rsi, gpr[HVCTL_RDI] = r->rdi, gpr[HVCTL_RBP] = r->rbp, gpr[HVCTL_R8] = r->r8;
     gpr[HVCTL_R9] = r->r9, gpr[HVCTL_R10] = r->r10, gpr[HVCTL_R11] = r->r11, gpr[HVCTL_R12] = r->r12;
     gpr[HVCTL_R13] = r->r13, gpr[HVCTL_R14] = r->r14, gpr[HVCTL_R15] = r->r15;
+    control.regs.cr2 = r->cr2;
     hvctl_vmcs_put(&control.image, HVCTL_VMCS_GUEST_RIP, r->rip, &status);
     hvctl_vmcs_put(&control.image, HVCTL_VMCS_GUEST_RSP, r->rsp, &status);
     hvctl_vmcs_put(&control.image, HVCTL_VMCS_GUEST_RFLAGS, r->rflags, &status);
@@ -240,6 +247,7 @@ struct vm_exit vmx_run(struct vm *vm)
     r->rsi = gpr[HVCTL_RSI], r->rdi = gpr[HVCTL_RDI], r->rbp = gpr[HVCTL_RBP], r->r8 = gpr[HVCTL_R8];
     r->r9 = gpr[HVCTL_R9], r->r10 = gpr[HVCTL_R10], r->r11 = gpr[HVCTL_R11], r->r12 = gpr[HVCTL_R12];
     r->r13 = gpr[HVCTL_R13], r->r14 = gpr[HVCTL_R14], r->r15 = gpr[HVCTL_R15];
+    r->cr2 = control.regs.cr2;
     return exit;
 }
 
