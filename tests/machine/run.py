@@ -6,6 +6,7 @@
   run.py show ROM MACHINE           what a kernel prints, as it is, and the emulator's log if it goes wrong
   run.py list                       the machines, and whether they are installed
 """
+import importlib
 import os
 import re
 import sys
@@ -13,11 +14,21 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 sys.dont_write_bytecode = True  # nothing is left in the source tree
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
 import deviations
 from emulator import MACHINES, run
 
-DEMO_MACHINES = ["bochs-tigerlake", "qemu-svm", "bochs-ryzen"]
+# What the demo runs: machine, and the kernel's path below tests/machine in the build folder.
+DEMO = [(name, "x86/machine-demo.rom") for name in ("bochs-tigerlake", "qemu-svm", "bochs-ryzen")]
+# Every other architecture brings its own machines, deviations and demo in FOLDER/machines.py.
+for folder in ("aarch64", "riscv64"):
+    if os.path.exists(os.path.join(HERE, folder, "machines.py")):
+        other = importlib.import_module(folder + ".machines")
+        MACHINES.update(other.MACHINES)
+        deviations.DEVIATIONS.extend(other.DEVIATIONS)
+        DEMO.extend(other.DEMO)
+
 DEMO_LIMIT = 60
 TAP_LIMIT = 100
 CHECK = re.compile(r"(ok|not ok|skip) ([^|]*?)(?: \| (.*))?$")
@@ -95,11 +106,11 @@ def demo():
     build = os.environ.get("HVPT_BUILD")
     if not build:
         sys.exit("run.py: set HVPT_BUILD to the meson build folder")
-    rom = os.path.join(build, "tests", "machine", "x86", "machine-demo.rom")
-    if not os.path.exists(rom):
-        sys.exit("run.py: %s is not there; build it with: ninja -C %s machine-demo" % (rom, build))
+    roms = [os.path.join(build, "tests", "machine", path) for _, path in DEMO]
+    if not any(map(os.path.exists, roms)):
+        sys.exit("run.py: %s is not there; build it with: ninja -C %s machine-demo" % (roms[0], build))
     summary = []
-    for name in DEMO_MACHINES:
+    for (name, _), rom in zip(DEMO, roms):
         machine = MACHINES[name]
         print("=" * 100)
         print(machine.title)
@@ -107,6 +118,10 @@ def demo():
         if not machine.binary:
             print("not installed (package %s)\n" % machine.package)
             summary.append((None, machine, "not installed (package %s)" % machine.package, 0))
+            continue
+        if not os.path.exists(rom):
+            print("its kernel was not built: no compiler for it\n")
+            summary.append((None, machine, "not built: no compiler for it", 0))
             continue
         result = run(machine, rom, DEMO_LIMIT, echo=lambda text: (sys.stdout.write(text), sys.stdout.flush()))
         last = next((line for line in reversed(result.lines) if line.startswith("result: ")), "")
