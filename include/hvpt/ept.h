@@ -274,13 +274,16 @@ static inline bool hvpt_ept_is_leaf(const struct hvpt_space *space, uint64_t ent
                          : false);
 }
 
-static inline uint64_t hvpt_ept_table_frame(uint64_t entry)
+static inline uint64_t hvpt_ept_table_frame(const struct hvpt_space *space, uint64_t entry)
 {
+    (void)space;
     return entry & HVPT_EPT_ADDRESS_BITS;
 }
 
-static inline uint64_t hvpt_ept_leaf_address(uint64_t entry, unsigned level)
+static inline uint64_t hvpt_ept_leaf_address(const struct hvpt_space *space, uint64_t entry, unsigned level,
+                                             uint64_t gpa)
 {
+    (void)space, (void)gpa;
     return entry & HVPT_EPT_ADDRESS_BITS & ~((HVPT_4K << (9 * level)) - 1);
 }
 
@@ -417,11 +420,11 @@ static bool hvpt_ept_holds_table(const struct hvpt_space *space, uint64_t hpa, u
 static const struct hvpt_format hvpt_ept_format = {
     HVPT_KIND_EPT,
     HVPT_FLUSH_INVEPT,
-    12,    /* page_shift */
-    0,     /* table_order */
-    false, /* break_before_make */
+    12, /* page_shift */
+    0,  /* table_order */
     /* relaxing_needs_flush: SDM vol. 3, "Operations that Invalidate Cached Mappings": an EPT violation does it */
     false,
+    0, /* break_bits */
     HVPT_EPT_BIT_TABLE_FULL,
     0, /* linear_block */
     hvpt_ept_check_attr,
@@ -438,6 +441,11 @@ static const struct hvpt_format hvpt_ept_format = {
     hvpt_ept_child_leaf,
     hvpt_ept_parent_leaf,
     hvpt_ept_attr_bits,
+    hvpt_no_join_count,
+    hvpt_no_join,
+    hvpt_no_join_step,
+    hvpt_no_is_joined,
+    hvpt_no_unjoin,
     hvpt_ept_hardware_bits,
     hvpt_ept_leaf_clean,
     hvpt_ept_leaf_forget,

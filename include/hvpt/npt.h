@@ -174,13 +174,16 @@ static inline bool hvpt_npt_is_leaf(const struct hvpt_space *space, uint64_t ent
     return level == 0 || (level <= 2 && (entry & HVPT_NPT_BIT_LARGE) && !(entry & below));
 }
 
-static inline uint64_t hvpt_npt_table_frame(uint64_t entry)
+static inline uint64_t hvpt_npt_table_frame(const struct hvpt_space *space, uint64_t entry)
 {
+    (void)space;
     return entry & HVPT_NPT_ADDRESS_BITS;
 }
 
-static inline uint64_t hvpt_npt_leaf_address(uint64_t entry, unsigned level)
+static inline uint64_t hvpt_npt_leaf_address(const struct hvpt_space *space, uint64_t entry, unsigned level,
+                                             uint64_t gpa)
 {
+    (void)space, (void)gpa;
     return entry & HVPT_NPT_ADDRESS_BITS & ~((HVPT_4K << (9 * level)) - 1);
 }
 
@@ -277,8 +280,8 @@ static const struct hvpt_format hvpt_npt_format = {
     HVPT_FLUSH_ASID,
     12,    /* page_shift */
     0,     /* table_order */
-    false, /* break_before_make */
     false, /* relaxing_needs_flush: APM vol. 2, "Translation-Lookaside Buffer": the page fault does it */
+    0,     /* break_bits */
     HVPT_NPT_BIT_TABLE_FULL,
     0, /* linear_block */
     hvpt_npt_check_attr,
@@ -295,6 +298,11 @@ static const struct hvpt_format hvpt_npt_format = {
     hvpt_npt_child_leaf,
     hvpt_npt_parent_leaf,
     hvpt_npt_attr_bits,
+    hvpt_no_join_count,
+    hvpt_no_join,
+    hvpt_no_join_step,
+    hvpt_no_is_joined,
+    hvpt_no_unjoin,
     hvpt_npt_hardware_bits,
     hvpt_npt_leaf_clean,
     hvpt_npt_leaf_forget,

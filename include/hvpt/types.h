@@ -63,9 +63,10 @@ enum hvpt_memtype { HVPT_MEM_UC, HVPT_MEM_WC, HVPT_MEM_WT, HVPT_MEM_WP, HVPT_MEM
 /*
  * Flags that all formats share. A format adds its own from bit 8 up (HVPT_EPT_IGNORE_PAT, ...).
  * In an attr given to map they preset the bits; in one that translate returns they tell what hardware has set.
+ * HVPT_JOINED: reported only; the page is one of several that hardware may hold as one (contiguous bit, Svnapot).
  * HVPT_LOGGED: the page lost HVPT_WRITE to write_protect and gets it back when the guest writes to it.
  */
-enum { HVPT_ACCESSED = 1, HVPT_DIRTY = 2, HVPT_LOGGED = 4 };
+enum { HVPT_ACCESSED = 1, HVPT_DIRTY = 2, HVPT_LOGGED = 4, HVPT_JOINED = 8 };
 
 /*
  * What a leaf says beside the address.

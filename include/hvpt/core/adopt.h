@@ -11,7 +11,7 @@ HVPT_ENGINE enum hvpt_step hvpt_adopt_enter(const struct hvpt_format *format, co
                                             const struct hvpt_run *run)
 {
     struct hvpt_census *census = (struct hvpt_census *)ctx;
-    uint64_t frame = format->table_frame(run->entry);
+    uint64_t frame = format->table_frame(space, run->entry);
 
     (void)space;
     /* The mark that a table is full may be anything else in tables that others made. */

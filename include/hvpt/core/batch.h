@@ -37,7 +37,7 @@ HVPT_ENGINE void hvpt_translate_some(const struct hvpt_format *format, const str
             entry = hvpt_load(here);
             slot[i] = NULL;
             if (level != 0 && HVPT_LIKELY(format->is_table(space, entry, level))) {
-                const hvpt_entry *table = hvpt_table_at(space, format->table_frame(entry));
+                const hvpt_entry *table = hvpt_table_at(space, format->table_frame(space, entry));
 
                 perm[i] &= (uint8_t)format->table_perm(space, entry);
                 status[i] = HVPT_E_CORRUPT;

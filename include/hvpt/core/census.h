@@ -59,7 +59,7 @@ HVPT_ENGINE enum hvpt_step hvpt_search_enter(const struct hvpt_format *format, c
                                              void *ctx, const struct hvpt_run *run)
 {
     struct hvpt_frame_search *search = (struct hvpt_frame_search *)ctx;
-    uint64_t frame = format->table_frame(run->entry);
+    uint64_t frame = format->table_frame(space, run->entry);
 
     (void)space;
     if (frame >= search->first && frame <= search->last)

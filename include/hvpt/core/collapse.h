@@ -102,10 +102,10 @@ HVPT_ENGINE enum hvpt_obstacle hvpt_collapse_check(const struct hvpt_format *for
                                                    uint64_t *leaf, uint64_t *page)
 {
     const struct hvpt_space *space = collapse->space;
-    const hvpt_entry *table = hvpt_table_at(space, format->table_frame(run->entry));
+    const hvpt_entry *table = hvpt_table_at(space, format->table_frame(space, run->entry));
     const uint64_t hardware = format->hardware_bits(space);
     const unsigned below = run->level - 1;
-    uint64_t first = 0;
+    uint64_t first = 0, base = 0;
     unsigned i;
 
     *page = run->gpa;
@@ -123,12 +123,15 @@ HVPT_ENGINE enum hvpt_obstacle hvpt_collapse_check(const struct hvpt_format *for
             return HVPT_OBSTACLE_TABLE;
         if (!format->is_leaf(space, entry, below))
             return HVPT_OBSTACLE_CORRUPT;
+        if (format->is_joined(space, entry, below))
+            entry = format->unjoin(entry, below, *page);
         if (i == 0) {
             first = entry;
-            if (format->leaf_address(first, below) & (hvpt_span(format, run->level) - 1))
+            base = format->leaf_address(space, first, below, run->gpa);
+            if (base & (hvpt_span(format, run->level) - 1))
                 return HVPT_OBSTACLE_ADDRESS;
         }
-        if (format->leaf_address(entry, below) != format->leaf_address(first, below) + i * hvpt_span(format, below))
+        if (format->leaf_address(space, entry, below, *page) != base + i * hvpt_span(format, below))
             return HVPT_OBSTACLE_ADDRESS;
         if (((entry - i * format->leaf_step(below)) ^ first) & ~hardware)
             return HVPT_OBSTACLE_ATTR;
@@ -138,6 +141,17 @@ HVPT_ENGINE enum hvpt_obstacle hvpt_collapse_check(const struct hvpt_format *for
         return HVPT_OBSTACLE_SIZE;
     *leaf = format->parent_leaf(first, run->level) | hvpt_gather(format, space, table);
     return HVPT_OBSTACLE_NONE;
+}
+
+/* What stays small may still be joined. */
+HVPT_ENGINE enum hvpt_status hvpt_collapse_slots(const struct hvpt_format *format, const struct hvpt_space *space,
+                                                 void *ctx, const struct hvpt_run *run)
+{
+    struct hvpt_collapse *collapse = (struct hvpt_collapse *)ctx;
+
+    (void)space;
+    hvpt_join_run(format, collapse->space, collapse->flush, run);
+    return HVPT_OK;
 }
 
 /* On the way up: what is below has already been collapsed as far as it can. */
@@ -167,8 +181,8 @@ HVPT_ENGINE enum hvpt_status hvpt_collapse_leave(const struct hvpt_format *forma
     hvpt_count_add(&collapse->space->stats.leaves[run->level], 1);
     hvpt_count_add(&collapse->space->stats.leaves[run->level - 1], (uint64_t)0 - hvpt_entries(format));
     hvpt_count_add(&collapse->space->stats.tables[run->level - 1], (uint64_t)-1);
-    if (format->break_before_make)
-        hvpt_break(format, collapse->space, collapse->flush, run);
+    if (format->break_bits != 0)
+        (void)hvpt_break(format, collapse->space, collapse->flush, run->slot, run->gpa, run->level);
     hvpt_store_release(run->slot, leaf);
     if (format->hardware_bits(space) == 0) {
         hvpt_bury(format, collapse->space, collapse->flush, run);
@@ -176,7 +190,7 @@ HVPT_ENGINE enum hvpt_status hvpt_collapse_leave(const struct hvpt_format *forma
     }
     hvpt_owe_flush(format, space, collapse->flush, run->gpa, hvpt_span(format, run->level), true);
     collapse->replaced[collapse->pending] = run->slot;
-    collapse->frame[collapse->pending++] = format->table_frame(run->entry);
+    collapse->frame[collapse->pending++] = format->table_frame(space, run->entry);
     if (collapse->pending == HVPT_COLLAPSE_PENDING)
         hvpt_collapse_settle(format, collapse);
     return HVPT_OK;

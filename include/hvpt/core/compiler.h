@@ -75,6 +75,14 @@ HVPT_ENGINE bool hvpt_compare_exchange(hvpt_entry *slot, uint64_t *expected, uin
     return done;
 }
 
+/* Replace whatever is there. Returns it, with the bits that hardware set until this very moment. */
+HVPT_ENGINE uint64_t hvpt_exchange(hvpt_entry *slot, uint64_t value)
+{
+    uint64_t old = __atomic_exchange_n(slot, value, __ATOMIC_ACQ_REL);
+    HVPT_ON_STORE(slot, value);
+    return old;
+}
+
 /* Clear bits where hardware may set others meanwhile. Returns what was there. */
 HVPT_ENGINE uint64_t hvpt_fetch_and(hvpt_entry *slot, uint64_t mask)
 {

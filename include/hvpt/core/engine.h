@@ -12,6 +12,7 @@
 #include "lifecycle.h"
 #include "log.h"
 #include "map.h"
+#include "no_join.h"
 #include "protect.h"
 #include "replace.h"
 #include "reserve.h"

@@ -28,34 +28,61 @@ HVPT_ENGINE void hvpt_fill(hvpt_entry *slot, unsigned count, uint64_t value, uin
         hvpt_store_relaxed(slot, value);
 }
 
-/* Leaves for count neighbouring pages from hpa upwards. */
+/*
+ * count leaves from gpa to hpa upwards, whose encodings are all one step apart: as many joined as their places allow.
+ */
+HVPT_ENGINE void hvpt_fill_linear(const struct hvpt_format *format, const struct hvpt_space *space, hvpt_entry *slot,
+                                  unsigned count, uint64_t gpa, uint64_t hpa, struct hvpt_attr attr, unsigned level)
+{
+    const unsigned shift = hvpt_span_shift(format, level);
+    const uint64_t step = format->leaf_step(level);
+    const unsigned joined = format->join_count(space, level);
+    const uint64_t inside = ((uint64_t)joined << shift) - 1;
+    uint64_t value = format->make_leaf(space, hpa, attr, level);
+
+    if (joined > 1 && !((gpa ^ hpa) & inside)) {
+        unsigned head = (unsigned)(((0 - gpa) & inside) >> shift);
+
+        head = head < count ? head : count;
+        hvpt_fill(slot, head, value, step);
+        slot += head;
+        value += head * step;
+        for (count -= head; count >= joined; count -= joined, slot += joined, value += joined * step)
+            hvpt_fill(slot, joined, format->join(value, level), format->join_step(level));
+    }
+    hvpt_fill(slot, count, value, step);
+}
+
+/* Leaves for count neighbouring pages from gpa to hpa upwards. */
 HVPT_ENGINE void hvpt_fill_leaves_at(const struct hvpt_format *format, const struct hvpt_space *space, hvpt_entry *slot,
-                                     unsigned count, uint64_t hpa, struct hvpt_attr attr, unsigned level)
+                                     unsigned count, uint64_t gpa, uint64_t hpa, struct hvpt_attr attr, unsigned level)
 {
     while (format->linear_block != 0 && count != 0) {
         uint64_t left = format->linear_block - (hpa & (format->linear_block - 1));
         uint64_t pages = left >> hvpt_span_shift(format, level);
         unsigned run = pages < count ? (unsigned)pages : count;
+        uint64_t bytes = (uint64_t)run << hvpt_span_shift(format, level);
 
-        hvpt_fill(slot, run, format->make_leaf(space, hpa, attr, level), format->leaf_step(level));
+        hvpt_fill_linear(format, space, slot, run, gpa, hpa, attr, level);
         slot += run;
         count -= run;
-        hpa += (uint64_t)run << hvpt_span_shift(format, level);
+        gpa += bytes;
+        hpa += bytes;
     }
     if (format->linear_block == 0)
-        hvpt_fill(slot, count, format->make_leaf(space, hpa, attr, level), format->leaf_step(level));
+        hvpt_fill_linear(format, space, slot, count, gpa, hpa, attr, level);
 }
 
 /* The same with the level as a constant, for the two levels that matter: a run-time step costs half as much again. */
 HVPT_ENGINE void hvpt_fill_leaves(const struct hvpt_format *format, const struct hvpt_space *space, hvpt_entry *slot,
-                                  unsigned count, uint64_t hpa, struct hvpt_attr attr, unsigned level)
+                                  unsigned count, uint64_t gpa, uint64_t hpa, struct hvpt_attr attr, unsigned level)
 {
     if (level == 0)
-        hvpt_fill_leaves_at(format, space, slot, count, hpa, attr, 0);
+        hvpt_fill_leaves_at(format, space, slot, count, gpa, hpa, attr, 0);
     else if (level == 1)
-        hvpt_fill_leaves_at(format, space, slot, count, hpa, attr, 1);
+        hvpt_fill_leaves_at(format, space, slot, count, gpa, hpa, attr, 1);
     else
-        hvpt_fill_leaves_at(format, space, slot, count, hpa, attr, level);
+        hvpt_fill_leaves_at(format, space, slot, count, gpa, hpa, attr, level);
 }
 
 /* Make count entries empty that nobody can see. */

@@ -37,6 +37,7 @@ HVPT_ENGINE enum hvpt_status hvpt_harvest_slots(const struct hvpt_format *format
     uint64_t span = hvpt_span(format, run->level);
     unsigned i;
 
+    hvpt_unjoin_run(format, harvest->space, harvest->flush, run);
     for (i = 0; i < run->count; i++) {
         uint64_t old = hvpt_load(&run->slot[i]);
         uint64_t gpa = run->gpa + i * span;

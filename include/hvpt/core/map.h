@@ -87,7 +87,7 @@ HVPT_ENGINE uint64_t hvpt_build_full(const struct hvpt_format *format, struct hv
             link[at] = format->make_table(space, frame) | (at == 0 ? format->table_full : 0);
             filled[at] = 0;
         }
-        hvpt_fill_leaves(format, space, table[at], entries, hpa, attr, at);
+        hvpt_fill_leaves(format, space, table[at], entries, 0, hpa, attr, at);
         hvpt_count_add(&space->stats.leaves[at], entries);
         hpa += (uint64_t)entries << hvpt_span_shift(format, at);
         filled[at] = entries;
@@ -114,7 +114,7 @@ HVPT_ENGINE hvpt_entry *hvpt_link_empty(const struct hvpt_format *format, struct
     hvpt_note_table(space, frame);
     if (!hvpt_compare_exchange(slot, &old, format->make_table(space, frame))) {
         hvpt_frames_push(list, table, frame);
-        return hvpt_table_at(space, format->table_frame(old));
+        return hvpt_table_at(space, format->table_frame(space, old));
     }
     hvpt_count_add(&space->stats.tables[level - 1], 1);
     return table;
@@ -152,7 +152,7 @@ HVPT_ENGINE void hvpt_map_commit(const struct hvpt_format *format, struct hvpt_s
         }
         if (whole != 0) {
             if (level <= leaf_level) {
-                hvpt_fill_leaves(format, space, slot, whole, hpa, attr, level);
+                hvpt_fill_leaves(format, space, slot, whole, at, hpa, attr, level);
                 hvpt_count_add(&space->stats.leaves[level], whole);
             } else {
                 whole = 1;
@@ -164,7 +164,7 @@ HVPT_ENGINE void hvpt_map_commit(const struct hvpt_format *format, struct hvpt_s
             uint64_t old = hvpt_load(slot);
 
             level--;
-            table[level] = hvpt_is_present(space, old) ? hvpt_table_at(space, format->table_frame(old))
+            table[level] = hvpt_is_present(space, old) ? hvpt_table_at(space, format->table_frame(space, old))
                                                        : hvpt_link_empty(format, space, list, slot, old, level + 1);
             continue;
         }
@@ -208,7 +208,7 @@ HVPT_ENGINE enum hvpt_status hvpt_map_page(const struct hvpt_format *format, str
             return HVPT_E_NOMEM;
         if (HVPT_UNLIKELY(!format->is_table(space, entry, level)))
             return format->is_leaf(space, entry, level) ? HVPT_E_EXISTS : HVPT_E_CORRUPT;
-        table = hvpt_table_at(space, format->table_frame(entry));
+        table = hvpt_table_at(space, format->table_frame(space, entry));
         if (HVPT_UNLIKELY(table == NULL))
             return HVPT_E_CORRUPT;
     }

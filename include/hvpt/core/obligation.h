@@ -83,10 +83,10 @@ HVPT_ENGINE void hvpt_free_subtree(const struct hvpt_format *format, struct hvpt
             if (!hvpt_is_present(space, entry) || !format->is_table(space, entry, at))
                 continue;
             if (at == 1) {
-                hvpt_free_frame(space, format->table_frame(entry), format->table_order);
+                hvpt_free_frame(space, format->table_frame(space, entry), format->table_order);
             } else {
                 at--;
-                frames[at] = format->table_frame(entry);
+                frames[at] = format->table_frame(space, entry);
                 table[at] = hvpt_table_at(space, frames[at]);
                 next[at] = 0;
             }

@@ -24,6 +24,7 @@ HVPT_ENGINE struct hvpt_attr hvpt_protect_attr(const struct hvpt_protect *protec
     const uint32_t hardware = HVPT_ACCESSED | HVPT_DIRTY;
     uint32_t perm = protect->mask & HVPT_PERM_ALL;
 
+    old.flags &= ~(uint32_t)HVPT_JOINED;
     if (protect->log) {
         if (old.perm & HVPT_WRITE)
             old.flags |= HVPT_LOGGED;
@@ -109,12 +110,18 @@ HVPT_ENGINE enum hvpt_status hvpt_protect_slots(const struct hvpt_format *format
     uint64_t span = hvpt_span(format, run->level);
     unsigned i;
 
+    hvpt_unjoin_run(format, protect->space, protect->flush, run);
     for (i = 0; i < run->count; i++) {
         uint64_t old = hvpt_load(&run->slot[i]);
         uint64_t entry;
 
         if (!hvpt_is_present(space, old))
             continue;
+        if ((hvpt_protect_leaf(format, space, protect, old, run->level) ^ old) & format->break_bits) {
+            old = hvpt_break(format, protect->space, protect->flush, &run->slot[i], run->gpa + i * span, run->level);
+            hvpt_store_release(&run->slot[i], hvpt_protect_leaf(format, space, protect, old, run->level));
+            continue;
+        }
         do {
             entry = hvpt_protect_leaf(format, space, protect, old, run->level);
             if (entry == old)

@@ -51,8 +51,8 @@ HVPT_ENGINE enum hvpt_status hvpt_replace_slots(const struct hvpt_format *format
     uint64_t hpa = replace->hpa + (run->gpa - replace->start);
     unsigned i;
 
-    (void)space;
-    if (format->break_before_make) {
+    hvpt_unjoin_edges(format, replace->space, replace->flush, run, replace->start, replace->end);
+    if (format->break_bits != 0) {
         for (i = 0; i < run->count; i++)
             hvpt_store_relaxed(&run->slot[i], space->empty_entry);
         hvpt_owe_flush(format, space, replace->flush, run->gpa, size, run->level > 0);
@@ -62,7 +62,7 @@ HVPT_ENGINE enum hvpt_status hvpt_replace_slots(const struct hvpt_format *format
     }
     hvpt_fence_release();
     if (run->level <= replace->leaf_level) {
-        hvpt_fill_leaves(format, replace->space, run->slot, run->count, hpa, replace->attr, run->level);
+        hvpt_fill_leaves(format, replace->space, run->slot, run->count, run->gpa, hpa, replace->attr, run->level);
     } else {
         hvpt_store_release(run->slot, hvpt_build_full(format, replace->space, replace->list, hpa, replace->attr,
                                                       run->level, replace->leaf_level));

@@ -94,10 +94,11 @@ struct hvpt_format {
     enum hvpt_flush_kind flush_kind;
     unsigned page_shift;       /* log2 of the smallest page, which is also the size of a table */
     unsigned table_order;      /* order of a table's frame */
-    bool break_before_make;    /* a present entry may change its address, size or type only by way of an empty one */
     bool relaxing_needs_flush; /* permissions that grow are seen only after a flush (x86: the fault flushes) */
-    uint64_t table_full;       /* a bit of table entries that hardware ignores: set = all entries below are leaves */
-    uint64_t linear_block;     /* leaf encodings advance by leaf_step within an aligned block of this size; 0: always */
+    /* of a leaf: they change only by way of an empty entry and a flush, and so does its size */
+    uint64_t break_bits;
+    uint64_t table_full;   /* a bit of table entries that hardware ignores: set = all entries below are leaves */
+    uint64_t linear_block; /* leaf encodings advance by leaf_step within an aligned block of this size; 0: always */
 
     /* Can the space's CPU express attr in a leaf?  HVPT_E_ATTR if not. */
     enum hvpt_status (*check_attr)(const struct hvpt_space *space, struct hvpt_attr attr);
@@ -113,8 +114,9 @@ struct hvpt_format {
     /* Of an entry that is not empty: is it a well-formed reference to a table, a well-formed leaf? Neither: corrupt. */
     bool (*is_table)(const struct hvpt_space *space, uint64_t entry, unsigned level);
     bool (*is_leaf)(const struct hvpt_space *space, uint64_t entry, unsigned level);
-    uint64_t (*table_frame)(uint64_t entry);
-    uint64_t (*leaf_address)(uint64_t entry, unsigned level);
+    uint64_t (*table_frame)(const struct hvpt_space *space, uint64_t entry);
+    /* Where the page begins that the leaf maps gpa to. */
+    uint64_t (*leaf_address)(const struct hvpt_space *space, uint64_t entry, unsigned level, uint64_t gpa);
     struct hvpt_attr (*leaf_attr)(const struct hvpt_space *space, uint64_t entry, unsigned level);
     /* The permissions that a table entry leaves to what is below it. */
     uint32_t (*table_perm)(const struct hvpt_space *space, uint64_t entry);
@@ -126,6 +128,16 @@ struct hvpt_format {
 
     /* The bits of a leaf that attr decides; protect leaves the others alone. */
     uint64_t (*attr_bits)(const struct hvpt_space *space, unsigned level);
+    /*
+     * Neighbouring leaves that hardware may hold as one (Arm's contiguous bit, Svnapot): how many at this level, 1 for
+     * none; one of them as part of the whole and back, position and all; what follows in the next entry.
+     */
+    unsigned (*join_count)(const struct hvpt_space *space, unsigned level);
+    uint64_t (*join)(uint64_t entry, unsigned level);
+    uint64_t (*join_step)(unsigned level);
+    bool (*is_joined)(const struct hvpt_space *space, uint64_t entry, unsigned level);
+    uint64_t (*unjoin)(uint64_t entry, unsigned level, uint64_t gpa);
+
     /* The bits of a leaf that hardware sets when it is used and written. 0: it sets none here. */
     uint64_t (*hardware_bits)(const struct hvpt_space *space);
     /* The leaf as if not written (clean), not used (forget) since; unchanged: it was not. See core/log.h. */

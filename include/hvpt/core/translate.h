@@ -12,7 +12,7 @@ HVPT_ENGINE void hvpt_describe(const struct hvpt_format *format, const struct hv
 {
     uint64_t inside = gpa & (hvpt_span(format, level) - 1);
 
-    out->hpa = hvpt_make_hpa(format->leaf_address(entry, level) | inside);
+    out->hpa = hvpt_make_hpa(format->leaf_address(space, entry, level, gpa) | inside);
     out->attr = format->leaf_attr(space, entry, level);
     out->attr.perm &= perm;
     out->page_size = hvpt_span(format, level);
@@ -42,7 +42,7 @@ HVPT_ENGINE enum hvpt_status hvpt_translate_one(const struct hvpt_format *format
 
         if (level != 0 && HVPT_LIKELY(format->is_table(space, entry, level))) {
             perm &= format->table_perm(space, entry);
-            table = hvpt_table_at(space, format->table_frame(entry));
+            table = hvpt_table_at(space, format->table_frame(space, entry));
             if (HVPT_UNLIKELY(table == NULL))
                 return HVPT_E_CORRUPT;
             continue;

@@ -29,10 +29,10 @@ HVPT_ENGINE enum hvpt_status hvpt_visit_slots(const struct hvpt_format *format, 
     case HVPT_VISIT_REPLACE: return hvpt_replace_slots(format, space, ctx, run);
     case HVPT_VISIT_SPLIT_PLAN: return hvpt_split_plan_slots(format, space, ctx, run);
     case HVPT_VISIT_HARVEST: return hvpt_harvest_slots(format, space, ctx, run);
+    case HVPT_VISIT_COLLAPSE: return hvpt_collapse_slots(format, space, ctx, run);
     case HVPT_VISIT_WALK: return hvpt_walk_slots(format, space, ctx, run);
     case HVPT_VISIT_CENSUS: return hvpt_census_slots(format, space, ctx, run);
     case HVPT_VISIT_ADOPT: return hvpt_adopt_slots(format, space, ctx, run);
-    case HVPT_VISIT_COLLAPSE:
     case HVPT_VISIT_SEARCH: break;
     }
     return HVPT_OK;
@@ -110,7 +110,7 @@ HVPT_ENGINE enum hvpt_status hvpt_traverse(const struct hvpt_format *format, con
             run.count = left < rest ? (unsigned)left : rest;
         } else if (hvpt_is_present(space, run.entry) && format->is_table(space, run.entry, level)) {
             if (hvpt_visit_enter(format, space, visit, ctx, &run) == HVPT_STEP_INTO) {
-                table[level - 1] = hvpt_table_at(space, format->table_frame(run.entry));
+                table[level - 1] = hvpt_table_at(space, format->table_frame(space, run.entry));
                 if (table[level - 1] == NULL)
                     return HVPT_E_CORRUPT;
                 level--;

@@ -6,7 +6,7 @@
 #define HVPT_CORE_TREE_H
 
 #include "census.h"
-#include "obligation.h"
+#include "join.h"
 
 /*
  * Descend to the entry that covers gpa: the deepest one, down to the table at level lowest, that is not a reference to
@@ -32,7 +32,7 @@ HVPT_ENGINE enum hvpt_status hvpt_descend(const struct hvpt_format *format, cons
         }
         if (level == lowest)
             break;
-        table = hvpt_table_at(space, format->table_frame(found->entry));
+        table = hvpt_table_at(space, format->table_frame(space, found->entry));
         if (table == NULL)
             return HVPT_E_CORRUPT;
         level--;
@@ -44,14 +44,16 @@ HVPT_ENGINE enum hvpt_status hvpt_descend(const struct hvpt_format *format, cons
 
 /*
  * Where a format demands it, a present entry is first made empty and flushed, so that no CPU holds the old and the new
- * translation at once (Arm: "Using break-before-make when updating translation table entries").
+ * translation at once (Arm: "Using break-before-make when updating translation table entries"). Returns what was there.
  */
-HVPT_ENGINE void hvpt_break(const struct hvpt_format *format, struct hvpt_space *space, struct hvpt_flush *flush,
-                            const struct hvpt_run *run)
+HVPT_ENGINE uint64_t hvpt_break(const struct hvpt_format *format, struct hvpt_space *space, struct hvpt_flush *flush,
+                                hvpt_entry *slot, uint64_t gpa, unsigned level)
 {
-    hvpt_store_relaxed(run->slot, space->empty_entry);
-    hvpt_owe_flush(format, space, flush, run->gpa, hvpt_span(format, run->level), run->level > 0);
+    uint64_t old = hvpt_exchange(slot, space->empty_entry);
+
+    hvpt_owe_flush(format, space, flush, gpa, hvpt_span(format, level), level > 0);
     format->settle(space, flush);
+    return old;
 }
 
 /*
@@ -68,8 +70,12 @@ HVPT_ENGINE void hvpt_split_leaf(const struct hvpt_format *format, struct hvpt_s
     hvpt_entry *table = hvpt_take_table(space, list, child_level, &frame);
     uint64_t link = format->make_table(space, frame) | (child_level == 0 ? format->table_full : 0);
 
-    if (format->break_before_make)
-        hvpt_break(format, space, flush, run);
+    if (format->is_joined(space, old, run->level)) {
+        hvpt_unjoin(format, space, flush, run->slot, run->gpa, run->level);
+        old = hvpt_load(run->slot);
+    }
+    if (format->break_bits != 0)
+        old = hvpt_break(format, space, flush, run->slot, run->gpa, run->level);
     do {
         uint64_t child = format->child_leaf(old, run->level);
 
@@ -77,7 +83,7 @@ HVPT_ENGINE void hvpt_split_leaf(const struct hvpt_format *format, struct hvpt_s
             hvpt_fill(table, entries, child, format->leaf_step(0));
         else
             hvpt_fill(table, entries, child, format->leaf_step(child_level));
-        if (format->break_before_make) {
+        if (format->break_bits != 0) {
             hvpt_store_release(run->slot, link);
             break;
         }
@@ -150,7 +156,7 @@ HVPT_ENGINE void hvpt_bury(const struct hvpt_format *format, struct hvpt_space *
     if (flush->dead_count == HVPT_FLUSH_DEAD_MAX)
         format->settle(space, flush);
     hvpt_owe_flush(format, space, flush, run->gpa, size, true);
-    flush->dead[flush->dead_count++] = format->table_frame(run->entry) | (run->level - 1);
+    flush->dead[flush->dead_count++] = format->table_frame(space, run->entry) | (run->level - 1);
 }
 
 /* Empty a slot that holds a table, and let the table and all below it wait for the flush. */

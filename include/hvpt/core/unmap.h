@@ -17,8 +17,10 @@ HVPT_ENGINE enum hvpt_status hvpt_unmap_slots(const struct hvpt_format *format, 
                                               void *ctx, const struct hvpt_run *run)
 {
     struct hvpt_unmap *unmap = (struct hvpt_unmap *)ctx;
-    unsigned cleared = hvpt_clear_leaves(space, run->slot, run->count);
+    unsigned cleared;
 
+    hvpt_unjoin_edges(format, unmap->space, unmap->flush, run, unmap->start, unmap->end);
+    cleared = hvpt_clear_leaves(space, run->slot, run->count);
     if (cleared != 0) {
         hvpt_count_add(&unmap->space->stats.leaves[run->level], (uint64_t)0 - cleared);
         hvpt_owe_flush(format, space, unmap->flush, run->gpa,
@@ -56,7 +58,7 @@ HVPT_ENGINE enum hvpt_status hvpt_unmap_leave(const struct hvpt_format *format, 
         emptied.entry = run->entry & ~format->table_full;
         hvpt_store_relaxed(run->slot, emptied.entry);
     }
-    table = hvpt_table_at(space, format->table_frame(run->entry));
+    table = hvpt_table_at(space, format->table_frame(space, run->entry));
     past = run->gpa + hvpt_span(format, run->level);
     if (unmap->end < past)
         past = unmap->end;
@@ -81,7 +83,7 @@ HVPT_ENGINE enum hvpt_status hvpt_unmap_page(const struct hvpt_format *format, s
         entry = hvpt_load(&table[hvpt_index(format, space, gpa, level)]);
         if (HVPT_UNLIKELY(!hvpt_is_present(space, entry) || !format->is_table(space, entry, level)))
             return HVPT_E_RACE;
-        table = hvpt_table_at(space, format->table_frame(entry));
+        table = hvpt_table_at(space, format->table_frame(space, entry));
         if (HVPT_UNLIKELY(table == NULL))
             return HVPT_E_CORRUPT;
     }
@@ -91,8 +93,11 @@ HVPT_ENGINE enum hvpt_status hvpt_unmap_page(const struct hvpt_format *format, s
      */
     if (HVPT_UNLIKELY(space->root_level > 0 && (entry & format->table_full)))
         return HVPT_E_RACE;
-    if (!hvpt_is_present(space, hvpt_load(&table[index])))
+    entry = hvpt_load(&table[index]);
+    if (!hvpt_is_present(space, entry))
         return HVPT_OK;
+    if (HVPT_UNLIKELY(format->is_joined(space, entry, 0)))
+        return HVPT_E_RACE;
     if (HVPT_UNLIKELY(hvpt_alone_in_table(space, table, hvpt_table_entries(format, space, 0), index)))
         return HVPT_E_RACE;
     hvpt_store_relaxed(&table[index], space->empty_entry);

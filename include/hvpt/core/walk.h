@@ -79,7 +79,7 @@ HVPT_ENGINE enum hvpt_step hvpt_walk_enter(const struct hvpt_format *format, con
         return HVPT_STEP_OVER;
     walk->perm[run->level - 1] = walk->perm[run->level] & format->table_perm(space, run->entry);
     if (visitor->enter != NULL
-        && !visitor->enter(visitor->ctx, hvpt_make_gpa(run->gpa), hvpt_make_hpa(format->table_frame(run->entry)),
+        && !visitor->enter(visitor->ctx, hvpt_make_gpa(run->gpa), hvpt_make_hpa(format->table_frame(space, run->entry)),
                            run->level - 1)) {
         walk->ended = true;
         return HVPT_STEP_OVER;
@@ -96,8 +96,8 @@ HVPT_ENGINE enum hvpt_status hvpt_walk_leave(const struct hvpt_format *format, c
     (void)space;
     if (walk->ended
         || (visitor->leave != NULL
-            && !visitor->leave(visitor->ctx, hvpt_make_gpa(run->gpa), hvpt_make_hpa(format->table_frame(run->entry)),
-                               run->level - 1))) {
+            && !visitor->leave(visitor->ctx, hvpt_make_gpa(run->gpa),
+                               hvpt_make_hpa(format->table_frame(space, run->entry)), run->level - 1))) {
         walk->ended = true;
         return HVPT_E_RACE;
     }
