@@ -7,8 +7,8 @@ import subprocess
 import tempfile
 import time
 
-BEGIN = b"---- kernel begins ----\n"
-END = b"---- kernel ends ----\n"
+BEGIN = "---- kernel begins ----"
+END = "---- kernel ends ----"
 
 BOCHSRC = """\
 config_interface: textconfig
@@ -80,6 +80,9 @@ def parse_version(text):
 MACHINES = {
     "bochs-tigerlake": Bochs("tigerlake", "VMX + EPT"),
     "bochs-skylake_x": Bochs("corei7_skylake_x", "VMX + EPT"),
+    "bochs-haswell_4770": Bochs("corei7_haswell_4770", "VMX + EPT"),
+    "bochs-cnl": Bochs("corei3_cnl", "VMX + EPT"),
+    "bochs-icelake_u": Bochs("corei7_icelake_u", "VMX + EPT"),
     "bochs-ryzen": Bochs("ryzen", "SVM + NPT"),
     "qemu-svm": Qemu("max,la57=off", "SVM + NPT"),
     "qemu-milan": Qemu("EPYC-Milan,+svm,+npt", "SVM + NPT"),
@@ -88,62 +91,77 @@ MACHINES = {
 
 
 class Run:
-    """One run of a kernel. lines: what it printed; complete: it came to its own end; why: if not, why not."""
+    """One run of a kernel: what it printed, whether it came to its own end, and if not, why not."""
 
-    def __init__(self, machine, lines, complete, why, seconds, log):
-        self.machine, self.lines, self.complete, self.why = machine, lines, complete, why
-        self.seconds, self.log = seconds, log
+    def __init__(self):
+        self.lines = []
+        self.began = self.complete = self.timed_out = False
+        self.why = None
+        self.seconds = 0.0
+        self.log = []
+
+    def take(self, line, echo):
+        """One line of the emulator's output; only what lies between the kernel's two marks is the kernel's."""
+        if line == BEGIN:
+            self.began = True
+        elif line == END and self.began:
+            self.complete = True
+        elif self.began and not self.complete:
+            self.lines.append(line)
+            if echo:
+                echo(line + "\n")
+
+
+def read_terminal(output):
+    """What is there to read; nothing at the end."""
+    try:
+        return os.read(output, 1 << 16)
+    except OSError:
+        return b""
 
 
 def run_once(machine, rom, limit, echo):
+    result = Run()
     with tempfile.TemporaryDirectory(prefix="hvpt-machine-") as folder:
-        errors = open(os.path.join(folder, "errors"), "wb+")
         start = time.monotonic()
-        process = subprocess.Popen(machine.command(rom, folder), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                   stderr=errors)
-        output, began, shown, why = b"", -1, 0, None
+        # A terminal, not a pipe: Bochs would keep back what it printed, and lose it when it is killed
+        output, terminal = os.openpty()
+        with open(os.path.join(folder, "errors"), "wb") as errors:
+            process = subprocess.Popen(machine.command(rom, folder), stdin=subprocess.DEVNULL, stdout=terminal, stderr=errors)
+        os.close(terminal)
         try:
-            while True:
+            rest = b""
+            while result.why is None:
                 left = start + limit - time.monotonic()
-                ready, _, _ = select.select([process.stdout], [], [], max(left, 0))
-                if not ready:
-                    why = "no end after %g seconds" % limit
-                    break
-                data = os.read(process.stdout.fileno(), 1 << 16)
+                if not select.select([output], [], [], max(left, 0))[0]:
+                    result.timed_out = True
+                    result.why = "no end after %g seconds" % limit
+                    continue
+                data = read_terminal(output)
                 if not data:
                     break
-                output += data
-                if began < 0 and BEGIN in output:
-                    began = shown = output.index(BEGIN) + len(BEGIN)
-                while echo and began >= 0 and b"\n" in output[shown:] and END not in output[began:shown + 1]:
-                    stop = output.index(b"\n", shown) + 1
-                    if output[shown:stop] == END:
-                        break
-                    echo(output[shown:stop].decode("latin-1"))
-                    shown = stop
+                *lines, rest = (rest + data).split(b"\n")
+                for line in lines:
+                    result.take(line.decode("latin-1").rstrip("\r"), echo)
+            if rest:
+                result.take(rest.decode("latin-1"), echo)
         finally:
             process.kill()
             process.wait()
-            process.stdout.close()
-        seconds = time.monotonic() - start
-        complete = began >= 0 and END in output
-        text = output[began:output.index(END) if complete else None].decode("latin-1") if began >= 0 else ""
-        log = ""
+            os.close(output)
+        result.seconds = time.monotonic() - start
         for name in ("errors", "log"):
             try:
                 with open(os.path.join(folder, name), errors="replace") as f:
-                    log += f.read()
+                    result.log += f.read().splitlines()
             except FileNotFoundError:
                 pass
-        errors.close()
-        if not complete and why is None:
-            why = "the emulator ended before the kernel" if began >= 0 else "the emulator did not start the kernel"
-        return Run(machine, text.splitlines(), complete, why, seconds, log.splitlines()), began >= 0
+    if not result.complete and result.why is None:
+        result.why = "the emulator ended before the kernel did" if result.began else "the emulator did not start the kernel"
+    return result
 
 
 def run(machine, rom, limit, echo=None):
     """Run rom to its end. An emulator that dies before the kernel's first line gets a second chance (Bochs does, under load)."""
-    result, began = run_once(machine, rom, limit, echo)
-    if not began:
-        result, _ = run_once(machine, rom, limit, echo)
-    return result
+    result = run_once(machine, rom, limit, echo)
+    return result if result.began or result.timed_out else run_once(machine, rom, limit, echo)

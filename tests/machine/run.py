@@ -90,7 +90,7 @@ def tap(rom, names):
                 good = False
         finished = result.complete and announced == seen
         why = result.why or "it announced %s checks and printed %d" % (announced, seen)
-        last = result.lines[-1:] or ["nothing"]
+        last = [line for line in result.lines if line.startswith("panic: ")] or result.lines[-1:] or ["nothing"]
         report(finished, "%s: the kernel comes to its end" % name,
                block=[] if finished else [why, "last line: " + last[0]] + ["log: " + line for line in result.log[-30:]])
         good = good and finished
