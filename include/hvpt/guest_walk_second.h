@@ -47,7 +47,7 @@ HVPT_ENGINE enum hvpt_second hvpt_second_find(const struct hvpt_format *format, 
             return HVPT_SECOND_ABSENT;
         if (format->is_table(space, entry, level)) {
             perm &= format->table_perm(space, entry);
-            table = hvpt_table_at(space, format->table_frame(entry));
+            table = hvpt_table_at(space, format->table_frame(space, entry));
             if (table == NULL)
                 return HVPT_SECOND_UNREACHABLE;
             continue;
@@ -76,7 +76,7 @@ static inline enum hvpt_second hvpt_second_access(const struct hvpt_space *space
     if (found != HVPT_SECOND_ALLOWED)
         return found;
     access &= ~out->attr.perm;
-    if (paging && (out->attr.flags & HVPT_EPT_PAGING_WRITE))
+    if (paging && space->kind == HVPT_KIND_EPT && (out->attr.flags & HVPT_EPT_PAGING_WRITE))
         access &= ~(uint32_t)HVPT_WRITE;
     return access == 0 ? HVPT_SECOND_ALLOWED : HVPT_SECOND_DENIED;
 }
