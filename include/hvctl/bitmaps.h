@@ -41,7 +41,7 @@ static inline void hvctl_bitmap_put(uint8_t *byte, size_t number, bool on)
 
 static inline bool hvctl_bitmap_get(const uint8_t *byte, size_t number)
 {
-    return (byte[number >> 3] >> (number & 7u) & 1u) != 0;
+    return ((unsigned)byte[number >> 3] >> (number & 7u) & 1u) != 0;
 }
 
 /* Every access exits, or none that the map speaks of. */
