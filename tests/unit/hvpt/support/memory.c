@@ -67,8 +67,10 @@ static bool hook_alloc(void *ctx, unsigned order, hvpt_hpa *out)
         memory->fail_at--;
     }
     CHECK(order <= memory->options.slot_order, "a frame of order %u was asked for", order);
-    if (memory->queue_count == 0)
+    if (memory->queue_count == 0) {
+        memory->failures++;
         return false;
+    }
     frame = &memory->frames[memory->queue[memory->queue_head]];
     memory->queue_head = (memory->queue_head + 1) % memory->slot_count;
     memory->queue_count--;

@@ -74,7 +74,7 @@ static struct before look(const struct rig *rig)
 
 static void judge(struct rig *rig, const char *what, enum hvpt_status got, status_set causes, struct before before)
 {
-    bool starved = rig->memory.failures != before.failures || rig->memory.queue_count == 0;
+    bool starved = rig->memory.failures != before.failures;
 
     if (causes == 0 && starved)
         causes = bit(HVPT_OK) | bit(HVPT_E_NOMEM);
@@ -147,6 +147,19 @@ void rig_close(struct rig *rig)
 }
 
 /* ---- operations ---- */
+
+/* The entry that decides about gpa: what it covers, and whether a page is mapped there (aged ones included). */
+static bool leaf_at(const struct rig *rig, uint64_t gpa, uint64_t *first, uint64_t *last)
+{
+    struct cpu_translation now;
+    uint64_t size;
+
+    cpu_walk(&rig->cpu, &rig->memory, rig->tlb.root, gpa, CPU_PROBE, &now);
+    size = PAGE << (9 * now.level);
+    *first = gpa & ~(size - 1);
+    *last = *first + (size - 1);
+    return model_find(&rig->model, gpa) != NULL;
+}
 
 /* What the library keeps of attributes that the format has only one execute bit for. */
 static struct hvpt_attr as_kept(const struct rig *rig, struct hvpt_attr attr)
@@ -235,8 +248,9 @@ enum hvpt_status rig_protect(struct rig *rig, uint64_t gpa, uint64_t size, struc
             after.span[i].attr = as_kept(rig, after.span[i].attr);
             if ((rig->setup->config.policy & HVPT_POLICY_EXEC_4K_ONLY)
                 && (after.span[i].attr.perm & (HVPT_EXEC | HVPT_EXEC_USER)))
-                for (uint64_t at = after.span[i].first; at < after.span[i].last; at += rig_page_size(rig, at))
-                    if (rig_page_size(rig, at) > PAGE)
+                for (uint64_t at = after.span[i].first, first, last;
+                     at - after.span[i].first <= after.span[i].last - after.span[i].first; at = last + 1)
+                    if (leaf_at(rig, at, &first, &last) && last - first >= PAGE)
                         causes |= bit(HVPT_E_ATTR);
         }
     }
@@ -294,19 +308,6 @@ enum hvpt_status rig_fault_map(struct rig *rig, uint64_t gpa, uint64_t hpa, uint
         CHECK_EQ(rig_page_size(rig, gpa), page_size, "the page that fault_map made");
     }
     return status;
-}
-
-/* The entry that decides about gpa: what it covers, and whether a page is mapped there (aged ones included). */
-static bool leaf_at(const struct rig *rig, uint64_t gpa, uint64_t *first, uint64_t *last)
-{
-    struct cpu_translation now;
-    uint64_t size;
-
-    cpu_walk(&rig->cpu, &rig->memory, rig->tlb.root, gpa, CPU_PROBE, &now);
-    size = PAGE << (9 * now.level);
-    *first = gpa & ~(size - 1);
-    *last = *first + (size - 1);
-    return model_find(&rig->model, gpa) != NULL;
 }
 
 enum hvpt_status rig_split(struct rig *rig, uint64_t gpa, uint64_t size, uint64_t page_size)
