@@ -15,8 +15,9 @@
 enum { HVCTL_ACCESS_READ = 1, HVCTL_ACCESS_WRITE = 2 };
 
 /*
- * The maps. A bit that is 1 makes the access exit. Each begins on a page of its own; the caller aligns it. While a guest runs on
- * another CPU a change may be seen late; on SVM with clean bits a changed map needs HVCTL_CLEAN_IOPM cleared, too.
+ * The maps. A bit that is 1 makes the access exit. Each begins on a page of its own; the caller aligns it. While a
+ * guest runs on another CPU a change may be seen late; on SVM with clean bits a changed map needs HVCTL_CLEAN_IOPM
+ * cleared, too.
  */
 struct hvctl_vmx_msr_bitmap {
     uint8_t byte[4096];
@@ -85,8 +86,12 @@ static inline size_t hvctl_vmx_msr_bit(uint32_t msr)
     return (msr & 0x1fffu) + (msr >> 31 ? 8192u : 0u);
 }
 
-/* Make these accesses (HVCTL_ACCESS_*) to an MSR exit, or not. HVCTL_E_RANGE: the map has no bit for it, it always exits. */
-static inline enum hvctl_status hvctl_vmx_msr_exit(struct hvctl_vmx_msr_bitmap *map, uint32_t msr, unsigned access, bool on)
+/*
+ * Make these accesses (HVCTL_ACCESS_*) to an MSR exit, or not. HVCTL_E_RANGE: the map has no bit for it, it always
+ * exits.
+ */
+static inline enum hvctl_status hvctl_vmx_msr_exit(struct hvctl_vmx_msr_bitmap *map, uint32_t msr, unsigned access,
+                                                   bool on)
 {
     if (!hvctl_vmx_msr_covered(msr))
         return HVCTL_E_RANGE;
@@ -119,7 +124,8 @@ static inline size_t hvctl_svm_msr_bit(uint32_t msr)
 }
 
 /* As hvctl_vmx_msr_exit, for SVM's map. */
-static inline enum hvctl_status hvctl_svm_msr_exit(struct hvctl_svm_msr_map *map, uint32_t msr, unsigned access, bool on)
+static inline enum hvctl_status hvctl_svm_msr_exit(struct hvctl_svm_msr_map *map, uint32_t msr, unsigned access,
+                                                   bool on)
 {
     if (!hvctl_svm_msr_covered(msr))
         return HVCTL_E_RANGE;
@@ -137,7 +143,8 @@ static inline bool hvctl_svm_msr_exits(const struct hvctl_svm_msr_map *map, uint
 }
 
 /* Make accesses to count ports from first exit, or not. HVCTL_E_RANGE: beyond port FFFFH; nothing changed. */
-static inline enum hvctl_status hvctl_vmx_io_exit(struct hvctl_vmx_io_bitmap *map, uint32_t first, uint32_t count, bool on)
+static inline enum hvctl_status hvctl_vmx_io_exit(struct hvctl_vmx_io_bitmap *map, uint32_t first, uint32_t count,
+                                                  bool on)
 {
     uint32_t i;
 
@@ -148,7 +155,10 @@ static inline enum hvctl_status hvctl_vmx_io_exit(struct hvctl_vmx_io_bitmap *ma
     return HVCTL_OK;
 }
 
-/* Would an access of size bytes (1, 2, 4) at port exit, with "use I/O bitmaps" on? One that runs past FFFFH always does. */
+/*
+ * Would an access of size bytes (1, 2, 4) at port exit, with "use I/O bitmaps" on? One that runs past FFFFH always
+ * does.
+ */
 static inline bool hvctl_vmx_io_exits(const struct hvctl_vmx_io_bitmap *map, uint16_t port, unsigned size)
 {
     unsigned i;
@@ -160,8 +170,8 @@ static inline bool hvctl_vmx_io_exits(const struct hvctl_vmx_io_bitmap *map, uin
 }
 
 /*
- * As hvctl_vmx_io_exit, for SVM's map. The map goes on for three more bits than there are ports, for accesses that run past the
- * last one: they follow port FFFFH.
+ * As hvctl_vmx_io_exit, for SVM's map. The map goes on for three more bits than there are ports, for accesses that run
+ * past the last one: they follow port FFFFH.
  */
 static inline enum hvctl_status hvctl_svm_io_exit(struct hvctl_svm_io_map *map, uint32_t first, uint32_t count, bool on)
 {

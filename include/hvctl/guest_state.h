@@ -1,6 +1,6 @@
 /*
- * The state in which a guest begins, for either vendor: registers and segments in plain members, and presets for the usual
- * beginnings. vmx_guest.h and svm_guest.h write it into a VMCS image or a VMCB, and read it back.
+ * The state in which a guest begins, for either vendor: registers and segments in plain members, and presets for the
+ * usual beginnings. vmx_guest.h and svm_guest.h write it into a VMCS image or a VMCB, and read it back.
  */
 #ifndef HVCTL_GUEST_STATE_H
 #define HVCTL_GUEST_STATE_H
@@ -9,7 +9,8 @@
 #include "segment.h"
 
 struct hvctl_guest_state {
-    uint64_t cr0, cr3, cr4, efer; /* as the guest is to see them: VMX's fixed bits and SVM's SVME are added when written */
+    uint64_t cr0, cr3, cr4,
+        efer; /* as the guest is to see them: VMX's fixed bits and SVM's SVME are added when written */
     uint64_t rip, rsp, rflags;
     uint64_t dr7, pat;
     struct hvctl_segment es, cs, ss, ds, fs, gs, ldtr, tr;
@@ -18,10 +19,10 @@ struct hvctl_guest_state {
 };
 
 /*
- * Real mode as after a reset, but beginning at cs_base + ip with CS selector cs_base >> 4: the first instruction of a boot
- * loader is hvctl_guest_real_mode(0, 0x7c00). The other segments have base 0. cs_base beyond 1 MiB, as at reset, is fine:
- * then the selector's upper bits are lost, and the guest's first far jump brings the base in line.
- * SDM vol. 3, "Processor State After Reset".
+ * Real mode as after a reset, but beginning at cs_base + ip with CS selector cs_base >> 4: the first instruction of a
+ * boot loader is hvctl_guest_real_mode(0, 0x7c00). The other segments have base 0. cs_base beyond 1 MiB, as at reset,
+ * is fine: then the selector's upper bits are lost, and the guest's first far jump brings the base in line. SDM vol. 3,
+ * "Processor State After Reset".
  */
 static inline struct hvctl_guest_state hvctl_guest_real_mode(uint32_t cs_base, uint16_t ip)
 {
@@ -55,8 +56,8 @@ static inline struct hvctl_guest_state hvctl_guest_reset(void)
 }
 
 /*
- * 32-bit protected mode without paging, all segments flat: what Multiboot and PVH begin with. Selectors are 8 for code, 16
- * for data, 24 for TR; the guest loads its own GDT before it loads a segment register.
+ * 32-bit protected mode without paging, all segments flat: what Multiboot and PVH begin with. Selectors are 8 for code,
+ * 16 for data, 24 for TR; the guest loads its own GDT before it loads a segment register.
  */
 static inline struct hvctl_guest_state hvctl_guest_flat32(uint32_t eip, uint32_t esp)
 {
@@ -75,8 +76,8 @@ static inline struct hvctl_guest_state hvctl_guest_flat32(uint32_t eip, uint32_t
 }
 
 /*
- * 64-bit mode with the guest's own four-level tables at cr3, which must map rip. Segments as hvctl_guest_flat32, with a 64-bit
- * code segment.
+ * 64-bit mode with the guest's own four-level tables at cr3, which must map rip. Segments as hvctl_guest_flat32, with a
+ * 64-bit code segment.
  */
 static inline struct hvctl_guest_state hvctl_guest_long64(uint64_t cr3, uint64_t rip, uint64_t rsp)
 {

@@ -109,7 +109,8 @@ typedef struct hvctl_cpuid (*hvctl_cpuid_fn)(void *ctx, uint32_t leaf, uint32_t 
 struct hvctl_cpu_features {
     unsigned maxphyaddr;   /* CPUID 80000008H EAX[7:0]; 36 where that leaf is missing */
     unsigned linear_bits;  /* CPUID 80000008H EAX[15:8]: 48, or 57 with LA57; 32 without long mode */
-    bool long_mode, nx, page1g, la57, fred, apx, cet_ss, cet_ibt, pku, pks, smep, smap, umip, fsgsbase, pcid, xsave, vmx, svm;
+    bool long_mode, nx, page1g, la57, fred, apx, cet_ss, cet_ibt, pku, pks, smep, smap, umip, fsgsbase, pcid, xsave,
+        vmx, svm;
 };
 
 /* Fill in features through cpuid. Needs no privilege. */

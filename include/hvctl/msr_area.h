@@ -1,6 +1,6 @@
 /*
- * MSRs that VM entry and VM exit load and store through lists in memory, and the list of EPTPs that VMFUNC may choose from.
- * SDM vol. 3, "VM-Exit Controls for MSRs", "VM-Entry Controls for MSRs", "EPTP Switching".
+ * MSRs that VM entry and VM exit load and store through lists in memory, and the list of EPTPs that VMFUNC may choose
+ * from. SDM vol. 3, "VM-Exit Controls for MSRs", "VM-Entry Controls for MSRs", "EPTP Switching".
  */
 #ifndef HVCTL_MSR_AREA_H
 #define HVCTL_MSR_AREA_H
@@ -14,7 +14,10 @@ struct hvctl_msr_entry {
     uint64_t value;    /* to load; or where a VM exit stores */
 };
 
-/* An area. entry points to 16-byte aligned memory whose physical address goes into the VMCS, with count into the count field. */
+/*
+ * An area. entry points to 16-byte aligned memory whose physical address goes into the VMCS, with count into the count
+ * field.
+ */
 struct hvctl_msr_area {
     struct hvctl_msr_entry *entry;
     uint32_t count, capacity;
@@ -32,8 +35,9 @@ static inline void hvctl_msr_area_init(struct hvctl_msr_area *area, struct hvctl
 }
 
 /*
- * May an MSR be loaded from an area? Not FS and GS base, nor those of the x2APIC, nor, outside SMM, IA32_SMM_MONITOR_CTL; some
- * CPUs refuse more, and a value that WRMSR would refuse fails as well. SDM vol. 3, "Loading MSRs".
+ * May an MSR be loaded from an area? Not FS and GS base, nor those of the x2APIC, nor, outside SMM,
+ * IA32_SMM_MONITOR_CTL; some CPUs refuse more, and a value that WRMSR would refuse fails as well. SDM vol. 3, "Loading
+ * MSRs".
  */
 static inline bool hvctl_msr_loadable(uint32_t msr)
 {
@@ -52,10 +56,11 @@ static inline struct hvctl_msr_entry *hvctl_msr_area_find(const struct hvctl_msr
 }
 
 /*
- * Give an MSR this value in the area: its entry is changed, or one is added. HVCTL_E_RANGE: it cannot be loaded from an area;
- * HVCTL_E_FULL. After a change of count the VMCS's count field is to be written.
+ * Give an MSR this value in the area: its entry is changed, or one is added. HVCTL_E_RANGE: it cannot be loaded from an
+ * area; HVCTL_E_FULL. After a change of count the VMCS's count field is to be written.
  */
-HVCTL_NODISCARD static inline enum hvctl_status hvctl_msr_area_set(struct hvctl_msr_area *area, uint32_t msr, uint64_t value)
+HVCTL_NODISCARD static inline enum hvctl_status hvctl_msr_area_set(struct hvctl_msr_area *area, uint32_t msr,
+                                                                   uint64_t value)
 {
     struct hvctl_msr_entry *entry = hvctl_msr_area_find(area, msr);
 

@@ -26,8 +26,8 @@ enum hvctl_gpr {
 };
 
 /*
- * gpr[HVCTL_RSP] is not used by either world switch: RSP is in the VMCS and in the VMCB. gpr[HVCTL_RAX] is not used by SVM's:
- * RAX is in the VMCB. cr2 is used by VMX only: the VMCB has it.
+ * gpr[HVCTL_RSP] is not used by either world switch: RSP is in the VMCS and in the VMCB. gpr[HVCTL_RAX] is not used by
+ * SVM's: RAX is in the VMCB. cr2 is used by VMX only: the VMCB has it.
  */
 struct hvctl_guest_regs {
     uint64_t gpr[HVCTL_GPR_COUNT];

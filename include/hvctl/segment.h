@@ -29,7 +29,10 @@
 #define HVCTL_RIGHTS_TYPE_TSS UINT32_C(0x9)
 #define HVCTL_RIGHTS_TYPE_TSS_BUSY UINT32_C(0xb)
 
-/* A segment register with its hidden part. limit is in bytes, whatever the granularity: limit[11:0] is FFFH if it is 4 KiB. */
+/*
+ * A segment register with its hidden part. limit is in bytes, whatever the granularity: limit[11:0] is FFFH if it is 4
+ * KiB.
+ */
 struct hvctl_segment {
     uint16_t selector;
     uint32_t limit;
@@ -46,8 +49,8 @@ static inline uint16_t hvctl_rights_to_attrib(uint32_t rights)
 }
 
 /*
- * SVM attributes as VMX access rights. A segment that is not present becomes an unusable one: SVM keeps the null segments of
- * a guest that way. Not for a guest in real mode that clears P by hand: there is none.
+ * SVM attributes as VMX access rights. A segment that is not present becomes an unusable one: SVM keeps the null
+ * segments of a guest that way. Not for a guest in real mode that clears P by hand: there is none.
  */
 static inline uint32_t hvctl_attrib_to_rights(uint16_t attrib)
 {
@@ -57,9 +60,10 @@ static inline uint32_t hvctl_attrib_to_rights(uint16_t attrib)
 }
 
 /*
- * The register that loading selector from this descriptor makes. low is the descriptor; high its second eight bytes, which
- * count for system descriptors in 64-bit mode only: pass 0 else. A null selector (bits 15:2 are 0) gives an unusable segment.
- * Only translates: whether the CPU would accept the load is not checked. SDM vol. 3, "Segment Descriptors".
+ * The register that loading selector from this descriptor makes. low is the descriptor; high its second eight bytes,
+ * which count for system descriptors in 64-bit mode only: pass 0 else. A null selector (bits 15:2 are 0) gives an
+ * unusable segment. Only translates: whether the CPU would accept the load is not checked. SDM vol. 3, "Segment
+ * Descriptors".
  */
 static inline struct hvctl_segment hvctl_segment_from_descriptor(uint16_t selector, uint64_t low, uint64_t high)
 {
@@ -79,9 +83,9 @@ static inline struct hvctl_segment hvctl_segment_from_descriptor(uint16_t select
 }
 
 /*
- * The descriptor of a segment, and for a system segment in *high the second eight bytes that 64-bit mode adds (NULL: drop
- * them; 0 for code and data). The inverse of hvctl_segment_from_descriptor, but for unusable segments and for limits that
- * their granularity cannot hold: their low twelve bits are lost.
+ * The descriptor of a segment, and for a system segment in *high the second eight bytes that 64-bit mode adds (NULL:
+ * drop them; 0 for code and data). The inverse of hvctl_segment_from_descriptor, but for unusable segments and for
+ * limits that their granularity cannot hold: their low twelve bits are lost.
  */
 static inline uint64_t hvctl_segment_to_descriptor(const struct hvctl_segment *segment, uint64_t *high)
 {

@@ -10,7 +10,8 @@
 #include "vmcb.h"
 
 /*
- * Did VMRUN refuse the VMCB? The manual's code is 64 bits of ones; an emulator that writes only the low half is understood, too.
+ * Did VMRUN refuse the VMCB? The manual's code is 64 bits of ones; an emulator that writes only the low half is
+ * understood, too.
  */
 static inline bool hvctl_svm_exit_invalid(uint64_t exit_code)
 {
@@ -51,14 +52,16 @@ static inline struct hvctl_svm_event hvctl_svm_event_decode(uint64_t value)
 /* EVENTINJ of an event; reserved is not encoded. */
 static inline uint64_t hvctl_svm_event_encode(const struct hvctl_svm_event *event)
 {
-    return (uint64_t)event->vector | (uint64_t)(event->type & 7u) << 8 | (uint64_t)(event->has_error_code ? 1u : 0u) << 11 |
-           (uint64_t)(event->valid ? 1u : 0u) << 31 | (event->has_error_code ? (uint64_t)event->error_code << 32 : 0);
+    return (uint64_t)event->vector | (uint64_t)(event->type & 7u) << 8
+         | (uint64_t)(event->has_error_code ? 1u : 0u) << 11 | (uint64_t)(event->valid ? 1u : 0u) << 31
+         | (event->has_error_code ? (uint64_t)event->error_code << 32 : 0);
 }
 
 /* Does this exception have an error code on AMD's CPUs? APM vol. 2, "Exceptions and Interrupts". */
 static inline bool hvctl_svm_exception_has_error_code(uint8_t vector)
 {
-    return vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30;
+    return vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29
+        || vector == 30;
 }
 
 /* An event to inject; error_code counts only where the exception has one. */
@@ -76,12 +79,12 @@ static inline struct hvctl_svm_event hvctl_svm_event_make(enum hvctl_svm_event_t
 }
 
 /*
- * Write an event into EVENTINJ; VMRUN delivers it before the guest's first instruction, and the CPU clears it. In real mode
- * exceptions have no error code, which is dropped. HVCTL_E_RANGE: what VMRUN refuses: a reserved type, an exception vector
- * above 31 or of the NMI (2), #BR or #OF for a guest in 64-bit mode.
+ * Write an event into EVENTINJ; VMRUN delivers it before the guest's first instruction, and the CPU clears it. In real
+ * mode exceptions have no error code, which is dropped. HVCTL_E_RANGE: what VMRUN refuses: a reserved type, an
+ * exception vector above 31 or of the NMI (2), #BR or #OF for a guest in 64-bit mode.
  *
- * For INT n the guest's RIP is to be that of the instruction; VMRUN pushes the address after it only with nRIP support, in
- * which case NRIP must be set. APM vol. 2, "Event Injection".
+ * For INT n the guest's RIP is to be that of the instruction; VMRUN pushes the address after it only with nRIP support,
+ * in which case NRIP must be set. APM vol. 2, "Event Injection".
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmcb_inject(struct hvctl_vmcb *vmcb, struct hvctl_svm_event event)
 {
@@ -323,10 +326,11 @@ static inline void hvctl_svm_io_text(const struct hvctl_svm_io *io, const struct
 }
 
 /*
- * A whole VMEXIT in words: "NPF: data read; no nested page is present; ..., guest-physical 0x5000". decode_assists: the CPU has
- * them (HVCTL_SVM_DECODE_ASSISTS), so that EXITINFO1 counts for register accesses, INVLPG and INT n.
+ * A whole VMEXIT in words: "NPF: data read; no nested page is present; ..., guest-physical 0x5000". decode_assists: the
+ * CPU has them (HVCTL_SVM_DECODE_ASSISTS), so that EXITINFO1 counts for register accesses, INVLPG and INT n.
  */
-static inline void hvctl_svm_exit_text(const struct hvctl_vmcb *vmcb, bool decode_assists, const struct hvctl_text *text)
+static inline void hvctl_svm_exit_text(const struct hvctl_vmcb *vmcb, bool decode_assists,
+                                       const struct hvctl_text *text)
 {
     uint64_t code = vmcb->control.exitcode, info1 = vmcb->control.exitinfo1, info2 = vmcb->control.exitinfo2;
     const char *name = hvctl_svm_exit_name(hvctl_svm_exit_invalid(code) ? HVCTL_SVM_EXIT_INVALID : code);

@@ -1,6 +1,6 @@
 /*
- * SVM's exit codes, once. Codes 0 to A6H are also the positions of the intercept bits in the VMCB: word code / 32, bit code % 32.
- * APM vol. 2, appendix "SVM Intercept Exit Codes".
+ * SVM's exit codes, once. Codes 0 to A6H are also the positions of the intercept bits in the VMCB: word code / 32, bit
+ * code % 32. APM vol. 2, appendix "SVM Intercept Exit Codes".
  */
 #ifndef HVCTL_SVM_EXIT_LIST_H
 #define HVCTL_SVM_EXIT_LIST_H
@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 /*
- * X(name, code). 404H and 406H are error codes of #VC that share the numbers, not exits; 407H is from kernel patches, not in
- * the manual yet.
+ * X(name, code). 404H and 406H are error codes of #VC that share the numbers, not exits; 407H is from kernel patches,
+ * not in the manual yet.
  */
 #define HVCTL_SVM_EXITS(X) \
     X(CR0_READ, 0x0) \

@@ -22,13 +22,14 @@ static inline struct hvctl_vmcb_segment hvctl_svm_segment(const struct hvctl_seg
 /* A segment of the VMCB as VMX has it. */
 static inline struct hvctl_segment hvctl_segment_of_svm(const struct hvctl_vmcb_segment *segment)
 {
-    return hvctl_segment_make(segment->selector, segment->base, segment->limit, hvctl_attrib_to_rights(segment->attrib));
+    return hvctl_segment_make(segment->selector, segment->base, segment->limit,
+                              hvctl_attrib_to_rights(segment->attrib));
 }
 
 /*
- * Write a guest's state into the VMCB, through the setters: all that VMRUN reads is marked as changed. EFER.SVME, which VMRUN
- * demands, is added; CPL is SS's DPL, and 0 in real mode; DR6 becomes its reset value, CR2 and RAX 0. FS, GS, LDTR, TR and the
- * SYSENTER MSRs are those that VMLOAD reads.
+ * Write a guest's state into the VMCB, through the setters: all that VMRUN reads is marked as changed. EFER.SVME, which
+ * VMRUN demands, is added; CPL is SS's DPL, and 0 in real mode; DR6 becomes its reset value, CR2 and RAX 0. FS, GS,
+ * LDTR, TR and the SYSENTER MSRs are those that VMLOAD reads.
  */
 static inline void hvctl_svm_guest_write(struct hvctl_vmcb *vmcb, const struct hvctl_guest_state *state)
 {

@@ -1,4 +1,6 @@
-/* Where hvctl's words go: a callback that takes pieces of text, and a sink that collects them in a buffer. No printf. */
+/*
+ * Where hvctl's words go: a callback that takes pieces of text, and a sink that collects them in a buffer. No printf.
+ */
 #ifndef HVCTL_TEXT_H
 #define HVCTL_TEXT_H
 

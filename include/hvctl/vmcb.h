@@ -174,8 +174,8 @@ struct hvctl_vmcb {
 };
 
 /*
- * X(member, offset, type, clean bit that covers it), A(member, offset, element type, count) for arrays, which have no setter.
- * Nothing covers what VMRUN reads each time, what only VMEXIT writes, and what only VMLOAD and VMSAVE touch.
+ * X(member, offset, type, clean bit that covers it), A(member, offset, element type, count) for arrays, which have no
+ * setter. Nothing covers what VMRUN reads each time, what only VMEXIT writes, and what only VMLOAD and VMSAVE touch.
  * APM vol. 2, "VMCB Clean Bits".
  */
 #define HVCTL_VMCB_CONTROL_FIELDS(X, A) \
@@ -296,9 +296,10 @@ struct hvctl_vmcb {
     X(bp_ibstgt_rip, 0x7b8, uint64_t, NONE) \
     X(ic_ibs_extd_ctl, 0x7c0, uint64_t, NONE)
 
-#define HVCTL_X(member, offset, type, clean)                                                                          \
-    HVCTL_STATIC_ASSERT(offsetof(struct hvctl_vmcb_control, member) == (offset), #member " is out of place");         \
-    HVCTL_STATIC_ASSERT(sizeof(((struct hvctl_vmcb_control *)0)->member) == sizeof(type), #member " has the wrong size");
+#define HVCTL_X(member, offset, type, clean)                                                                  \
+    HVCTL_STATIC_ASSERT(offsetof(struct hvctl_vmcb_control, member) == (offset), #member " is out of place"); \
+    HVCTL_STATIC_ASSERT(sizeof(((struct hvctl_vmcb_control *)0)->member) == sizeof(type),                     \
+                        #member " has the wrong size");
 #define HVCTL_A(member, offset, type, count)                                                                          \
     HVCTL_STATIC_ASSERT(offsetof(struct hvctl_vmcb_control, member) == (offset), #member " is out of place");         \
     HVCTL_STATIC_ASSERT(sizeof(((struct hvctl_vmcb_control *)0)->member) == sizeof(type) * (count), "wrong size");
@@ -379,8 +380,9 @@ enum hvctl_svm_tlb_control {
 };
 
 /*
- * Setters, one for each member that is not an array: hvctl_vmcb_set_cr0(vmcb, value) and so on. Each clears the clean bit
- * that covers the member, so that VMRUN reads it again. Members may be read directly. Call while the guest does not run.
+ * Setters, one for each member that is not an array: hvctl_vmcb_set_cr0(vmcb, value) and so on. Each clears the clean
+ * bit that covers the member, so that VMRUN reads it again. Members may be read directly. Call while the guest does not
+ * run.
  */
 #define HVCTL_X(member, offset, type, clean)                                                                          \
     static inline void hvctl_vmcb_set_##member(struct hvctl_vmcb *vmcb, type value)                                   \
@@ -402,8 +404,9 @@ HVCTL_VMCB_SAVE_FIELDS(HVCTL_X, HVCTL_A)
 #undef HVCTL_A
 
 /*
- * After VMRUN came back: this CPU has the VMCB's state cached, so all clean bits may be set until a setter clears one. Not
- * after VMEXIT_INVALID. Clear all (hvctl_vmcb_touch_all) before running the VMCB on another CPU or from another address.
+ * After VMRUN came back: this CPU has the VMCB's state cached, so all clean bits may be set until a setter clears one.
+ * Not after VMEXIT_INVALID. Clear all (hvctl_vmcb_touch_all) before running the VMCB on another CPU or from another
+ * address.
  */
 static inline void hvctl_vmcb_mark_clean(struct hvctl_vmcb *vmcb)
 {
@@ -416,7 +419,10 @@ static inline void hvctl_vmcb_touch_all(struct hvctl_vmcb *vmcb)
     vmcb->control.vmcb_clean = 0;
 }
 
-/* Make every byte 0: no intercept, nothing valid yet. VMRUN demands the VMRUN intercept, an ASID and EFER.SVME at least. */
+/*
+ * Make every byte 0: no intercept, nothing valid yet. VMRUN demands the VMRUN intercept, an ASID and EFER.SVME at
+ * least.
+ */
 static inline void hvctl_vmcb_zero(struct hvctl_vmcb *vmcb)
 {
     unsigned char *byte = (unsigned char *)vmcb;
@@ -459,14 +465,16 @@ static inline enum hvctl_status hvctl_vmcb_intercept(struct hvctl_vmcb *vmcb, ui
         return HVCTL_E_RANGE;
     switch ((unsigned)exit_code / 16u) {
     case 0:
-        control->intercept_cr_read = (uint16_t)(on ? control->intercept_cr_read | half : control->intercept_cr_read & ~half);
+        control->intercept_cr_read =
+            (uint16_t)(on ? control->intercept_cr_read | half : control->intercept_cr_read & ~half);
         break;
     case 1:
         control->intercept_cr_write =
             (uint16_t)(on ? control->intercept_cr_write | half : control->intercept_cr_write & ~half);
         break;
     case 2:
-        control->intercept_dr_read = (uint16_t)(on ? control->intercept_dr_read | half : control->intercept_dr_read & ~half);
+        control->intercept_dr_read =
+            (uint16_t)(on ? control->intercept_dr_read | half : control->intercept_dr_read & ~half);
         break;
     case 3:
         control->intercept_dr_write =

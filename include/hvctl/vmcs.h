@@ -1,6 +1,6 @@
 /*
- * A VMCS in plain memory: fields read and written by encoding in constant time, loaded from and stored to a CPU through two
- * callbacks. SDM vol. 3, "Virtual Machine Control Structures".
+ * A VMCS in plain memory: fields read and written by encoding in constant time, loaded from and stored to a CPU through
+ * two callbacks. SDM vol. 3, "Virtual Machine Control Structures".
  */
 #ifndef HVCTL_VMCS_H
 #define HVCTL_VMCS_H
@@ -40,17 +40,21 @@ static inline void hvctl_vmcs_set_clear(struct hvctl_vmcs_set *set)
 }
 
 /*
- * The fields of one VMCS. Copy it by assignment; it holds no pointers. Its members are for reading: write through the calls
- * below, which keep dirty and refuse what a CPU would. About 1.8 KiB: not for a small stack.
+ * The fields of one VMCS. Copy it by assignment; it holds no pointers. Its members are for reading: write through the
+ * calls below, which keep dirty and refuse what a CPU would. About 1.8 KiB: not for a small stack.
  */
 struct hvctl_vmcs_image {
-    uint64_t value[HVCTL_VMCS_SLOT_COUNT]; /* by slot; a field's unused high bits are 0, and so is a field that is not there */
+    uint64_t value
+        [HVCTL_VMCS_SLOT_COUNT]; /* by slot; a field's unused high bits are 0, and so is a field that is not there */
     struct hvctl_vmcs_set dirty;           /* written since the last load or store */
     struct hvctl_vmcs_set exists;          /* there on this CPU */
     bool exit_info_writable;               /* IA32_VMX_MISC[29] */
 };
 
-/* Does the field with this encoding, full or high, exist on a CPU with these capabilities? caps NULL: is there one at all? */
+/*
+ * Does the field with this encoding, full or high, exist on a CPU with these capabilities? caps NULL: is there one at
+ * all?
+ */
 static inline bool hvctl_vmcs_field_exists(uint32_t encoding, const struct hvctl_vmx_caps *caps)
 {
     const struct hvctl_vmcs_field_row *field = hvctl_vmcs_field_info(encoding);
@@ -59,8 +63,8 @@ static inline bool hvctl_vmcs_field_exists(uint32_t encoding, const struct hvctl
 }
 
 /*
- * Make image empty: all fields 0, none dirty. It will have the fields that a CPU with these capabilities has; with caps NULL
- * every field of the list, all writable. Takes one pass over the list; needs no CPU.
+ * Make image empty: all fields 0, none dirty. It will have the fields that a CPU with these capabilities has; with caps
+ * NULL every field of the list, all writable. Takes one pass over the list; needs no CPU.
  */
 static inline void hvctl_vmcs_image_init(struct hvctl_vmcs_image *image, const struct hvctl_vmx_caps *caps)
 {
@@ -85,8 +89,8 @@ static inline bool hvctl_vmcs_has(const struct hvctl_vmcs_image *image, uint32_t
 }
 
 /*
- * The slot that an access to encoding reaches. HVCTL_E_FIELD: there is no such field. HVCTL_E_ABSENT: not on this CPU; the
- * controls that it hangs on are hvctl_vmcs_field_info(encoding)->when and or_when.
+ * The slot that an access to encoding reaches. HVCTL_E_FIELD: there is no such field. HVCTL_E_ABSENT: not on this CPU;
+ * the controls that it hangs on are hvctl_vmcs_field_info(encoding)->when and or_when.
  */
 static inline enum hvctl_status hvctl_vmcs_find(const struct hvctl_vmcs_image *image, uint32_t encoding, unsigned *slot)
 {
@@ -195,8 +199,8 @@ enum {
 };
 
 /*
- * Read one field from the CPU into the image; it is not dirty then. HVCTL_E_FIELD, HVCTL_E_ABSENT as in hvctl_vmcs_find;
- * HVCTL_E_CPU: vmread refused, and the field keeps its value.
+ * Read one field from the CPU into the image; it is not dirty then. HVCTL_E_FIELD, HVCTL_E_ABSENT as in
+ * hvctl_vmcs_find; HVCTL_E_CPU: vmread refused, and the field keeps its value.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmcs_load_field(struct hvctl_vmcs_image *image, uint32_t encoding,
                                                                       hvctl_vmread_fn vmread, void *ctx)
@@ -239,10 +243,11 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmcs_load(struct hvctl_vmc
 
 /*
  * Write the dirty fields to the CPU; each that it took is clean then.
- * HVCTL_E_CPU: vmwrite refused a field; its encoding is in *failed (NULL: do not tell). It and those after it stay dirty.
+ * HVCTL_E_CPU: vmwrite refused a field; its encoding is in *failed (NULL: do not tell). It and those after it stay
+ * dirty.
  */
-HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmcs_store(struct hvctl_vmcs_image *image, hvctl_vmwrite_fn vmwrite,
-                                                                 void *ctx, uint32_t *failed)
+HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmcs_store(struct hvctl_vmcs_image *image,
+                                                                 hvctl_vmwrite_fn vmwrite, void *ctx, uint32_t *failed)
 {
     unsigned word;
 
@@ -270,8 +275,8 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmcs_store(struct hvctl_vm
 typedef bool (*hvctl_vmcs_diff_fn)(void *ctx, uint32_t encoding, uint64_t before, uint64_t after);
 
 /*
- * Compare two images field by field and return in how many they differ. A field that only one of them has counts, with 0 for
- * the other. each may be NULL. Dirty marks are not compared.
+ * Compare two images field by field and return in how many they differ. A field that only one of them has counts, with
+ * 0 for the other. each may be NULL. Dirty marks are not compared.
  */
 static inline unsigned hvctl_vmcs_diff(const struct hvctl_vmcs_image *before, const struct hvctl_vmcs_image *after,
                                        hvctl_vmcs_diff_fn each, void *ctx)

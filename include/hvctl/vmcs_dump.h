@@ -24,7 +24,8 @@ static inline void hvctl_vmcs_dump_controls(enum hvctl_vmx_group group, uint64_t
 }
 
 /* One field: "GUEST_CR3 = 0x5000" and a newline. Nothing if the image does not have it. */
-static inline void hvctl_vmcs_dump_field(const struct hvctl_vmcs_image *image, uint32_t encoding, const struct hvctl_text *text)
+static inline void hvctl_vmcs_dump_field(const struct hvctl_vmcs_image *image, uint32_t encoding,
+                                         const struct hvctl_text *text)
 {
     unsigned group;
 
@@ -44,7 +45,8 @@ static inline void hvctl_vmcs_dump(const struct hvctl_vmcs_image *image, const s
 {
     static const enum hvctl_vmcs_type order[4] = {HVCTL_TYPE_CONTROL, HVCTL_TYPE_GUEST, HVCTL_TYPE_HOST,
                                                   HVCTL_TYPE_EXIT_INFO};
-    static const char *const title[4] = {"# controls\n", "# guest state\n", "# host state\n", "# VM-exit information\n"};
+    static const char *const title[4] = {"# controls\n", "# guest state\n", "# host state\n",
+                                         "# VM-exit information\n"};
     unsigned type, slot;
 
     for (type = 0; type < 4; type++) {
@@ -129,12 +131,12 @@ static inline enum hvctl_status hvctl_vmcs_restore_line(struct hvctl_vmcs_image 
 }
 
 /*
- * Read a dump of length bytes into an image that hvctl_vmcs_image_init has made; what is read becomes dirty, but for read-only
- * exit information. Fields that the text does not have stay as they are.
+ * Read a dump of length bytes into an image that hvctl_vmcs_image_init has made; what is read becomes dirty, but for
+ * read-only exit information. Fields that the text does not have stay as they are.
  *
- * HVCTL_E_SYNTAX: a line is not "NAME = 0x...", with or without a comment that # begins; HVCTL_E_FIELD: no field has the name;
- * HVCTL_E_ABSENT: this image does not have it; HVCTL_E_WIDTH. *line (NULL: do not tell) is then its number, from 1; the lines
- * before it are in the image.
+ * HVCTL_E_SYNTAX: a line is not "NAME = 0x...", with or without a comment that # begins; HVCTL_E_FIELD: no field has
+ * the name; HVCTL_E_ABSENT: this image does not have it; HVCTL_E_WIDTH. *line (NULL: do not tell) is then its number,
+ * from 1; the lines before it are in the image.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmcs_restore(struct hvctl_vmcs_image *image, const char *bytes,
                                                                    size_t length, unsigned *line)

@@ -1,6 +1,6 @@
 /*
- * The fields of a VMCS image with their widths in the types: hvctl_vmcs_set_16(image, hvctl_vmcs_GUEST_ES_SELECTOR(), 8) takes
- * a uint16_t, and a field of another width does not compile.
+ * The fields of a VMCS image with their widths in the types: hvctl_vmcs_set_16(image, hvctl_vmcs_GUEST_ES_SELECTOR(),
+ * 8) takes a uint16_t, and a field of another width does not compile.
  */
 #ifndef HVCTL_VMCS_TYPED_H
 #define HVCTL_VMCS_TYPED_H
@@ -22,7 +22,8 @@ struct hvctl_vmcs_field_natural {
 };
 
 /*
- * hvctl_vmcs_GUEST_CR3() and the like: the field as its width's type. A constant in all but name, which C and C++ both fold.
+ * hvctl_vmcs_GUEST_CR3() and the like: the field as its width's type. A constant in all but name, which C and C++ both
+ * fold.
  */
 #define HVCTL_VMCS_TYPE_16 struct hvctl_vmcs_field_16
 #define HVCTL_VMCS_TYPE_32 struct hvctl_vmcs_field_32
@@ -53,7 +54,8 @@ static inline uint64_t hvctl_vmcs_get_64(const struct hvctl_vmcs_image *image, s
     return hvctl_vmcs_get(image, field.encoding);
 }
 
-static inline uint64_t hvctl_vmcs_get_natural(const struct hvctl_vmcs_image *image, struct hvctl_vmcs_field_natural field)
+static inline uint64_t hvctl_vmcs_get_natural(const struct hvctl_vmcs_image *image,
+                                              struct hvctl_vmcs_field_natural field)
 {
     return hvctl_vmcs_get(image, field.encoding);
 }
@@ -78,7 +80,8 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmcs_set_64(struct hvctl_v
 }
 
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmcs_set_natural(struct hvctl_vmcs_image *image,
-                                                                       struct hvctl_vmcs_field_natural field, uint64_t value)
+                                                                       struct hvctl_vmcs_field_natural field,
+                                                                       uint64_t value)
 {
     return hvctl_vmcs_write(image, field.encoding, value);
 }

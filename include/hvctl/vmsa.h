@@ -1,6 +1,7 @@
 /*
- * The state-save area of a guest with encrypted state, SEV-ES or SEV-SNP, byte for byte: a page of its own, which the hypervisor
- * writes before the guest's launch and cannot read afterwards. APM vol. 2, "SEV-ES" and appendix "Layout of VMCB".
+ * The state-save area of a guest with encrypted state, SEV-ES or SEV-SNP, byte for byte: a page of its own, which the
+ * hypervisor writes before the guest's launch and cannot read afterwards. APM vol. 2, "SEV-ES" and appendix "Layout of
+ * VMCB".
  */
 #ifndef HVCTL_VMSA_H
 #define HVCTL_VMSA_H
@@ -331,9 +332,10 @@ struct hvctl_vmsa {
 #define HVCTL_X(member, offset, type)                                                                                 \
     HVCTL_STATIC_ASSERT(offsetof(struct hvctl_vmsa, member) == (offset), #member " is out of place");                 \
     HVCTL_STATIC_ASSERT(sizeof(((struct hvctl_vmsa *)0)->member) == sizeof(type), #member " has the wrong size");
-#define HVCTL_A(member, offset, type, count)                                                                          \
-    HVCTL_STATIC_ASSERT(offsetof(struct hvctl_vmsa, member) == (offset), #member " is out of place");                 \
-    HVCTL_STATIC_ASSERT(sizeof(((struct hvctl_vmsa *)0)->member) == sizeof(type) * (count), #member " has the wrong size");
+#define HVCTL_A(member, offset, type, count)                                                          \
+    HVCTL_STATIC_ASSERT(offsetof(struct hvctl_vmsa, member) == (offset), #member " is out of place"); \
+    HVCTL_STATIC_ASSERT(sizeof(((struct hvctl_vmsa *)0)->member) == sizeof(type) * (count),           \
+                        #member " has the wrong size");
 HVCTL_VMSA_FIELDS(HVCTL_X, HVCTL_A)
 #undef HVCTL_X
 #undef HVCTL_A

@@ -1,6 +1,6 @@
 /*
- * What a CPU's VMX can do, read once through an rdmsr callback and then plain data: the same questions can be asked on a host.
- * SDM vol. 3, appendix "VMX Capability Reporting Facility".
+ * What a CPU's VMX can do, read once through an rdmsr callback and then plain data: the same questions can be asked on
+ * a host. SDM vol. 3, appendix "VMX Capability Reporting Facility".
  */
 #ifndef HVCTL_VMX_CAPS_H
 #define HVCTL_VMX_CAPS_H
@@ -49,8 +49,8 @@
 #define HVCTL_EPT_CAP_INVVPID_RETAINING_GLOBALS (UINT64_C(1) << 43)
 
 /*
- * The capability MSRs as read, and what CPUID adds. An MSR that this CPU does not have is 0 here; a control word's high half
- * of 0 then says, truthfully, that no bit of it may be set. Made by hvctl_vmx_caps_read, or filled in by a test.
+ * The capability MSRs as read, and what CPUID adds. An MSR that this CPU does not have is 0 here; a control word's high
+ * half of 0 then says, truthfully, that no bit of it may be set. Made by hvctl_vmx_caps_read, or filled in by a test.
  */
 struct hvctl_vmx_caps {
     uint64_t basic;
@@ -136,8 +136,8 @@ static inline uint64_t hvctl_vmx_may_be_one(const struct hvctl_vmx_caps *caps, e
 }
 
 /*
- * The bits of a group's word that software which does not know them leaves at 1: those of the default-1 class, whether or not
- * the TRUE MSR lets them be 0. SDM vol. 3, "Algorithms for Determining VMX Capabilities".
+ * The bits of a group's word that software which does not know them leaves at 1: those of the default-1 class, whether
+ * or not the TRUE MSR lets them be 0. SDM vol. 3, "Algorithms for Determining VMX Capabilities".
  */
 static inline uint64_t hvctl_vmx_default_one(const struct hvctl_vmx_caps *caps, enum hvctl_vmx_group group)
 {
@@ -179,12 +179,13 @@ static inline bool hvctl_vmx_caps_msr(struct hvctl_vmx_caps *caps, hvctl_rdmsr_f
 }
 
 /*
- * Read the capabilities of the CPU that this runs on. The CPU must have VMX (CPUID.1:ECX[5]); VMX operation is not needed.
- * cpuid may be NULL: then caps->cpu is all zero but for a MAXPHYADDR of 52, and no feature of it is assumed.
+ * Read the capabilities of the CPU that this runs on. The CPU must have VMX (CPUID.1:ECX[5]); VMX operation is not
+ * needed. cpuid may be NULL: then caps->cpu is all zero but for a MAXPHYADDR of 52, and no feature of it is assumed.
  *
  * Only MSRs that others say exist are read: the TRUE ones if IA32_VMX_BASIC[55], each of the secondary, tertiary and
- * secondary exit ones if its activating control may be 1, IA32_VMX_EPT_VPID_CAP if EPT or VPID may be, IA32_VMX_VMFUNC if VM
- * functions may be. HVCTL_E_MSR: one of them faulted all the same; caps->failed_msr says which and caps is not usable.
+ * secondary exit ones if its activating control may be 1, IA32_VMX_EPT_VPID_CAP if EPT or VPID may be, IA32_VMX_VMFUNC
+ * if VM functions may be. HVCTL_E_MSR: one of them faulted all the same; caps->failed_msr says which and caps is not
+ * usable.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_caps_read(struct hvctl_vmx_caps *caps, hvctl_rdmsr_fn rdmsr,
                                                                     hvctl_cpuid_fn cpuid, void *ctx)

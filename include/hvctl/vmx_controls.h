@@ -1,6 +1,6 @@
 /*
- * From what a hypervisor wants to the control words that a CPU takes: capabilities, and what controls demand of each other.
- * SDM vol. 3, "Checks on VMX Controls" and "Algorithms for Determining VMX Capabilities".
+ * From what a hypervisor wants to the control words that a CPU takes: capabilities, and what controls demand of each
+ * other. SDM vol. 3, "Checks on VMX Controls" and "Algorithms for Determining VMX Capabilities".
  */
 #ifndef HVCTL_VMX_CONTROLS_H
 #define HVCTL_VMX_CONTROLS_H
@@ -48,8 +48,8 @@ struct hvctl_vmx_dependency {
 
 /*
  * Row number of the table of dependencies; NULL behind its end. That a word needs its activating control is not in it:
- * hvctl_vmx_group_switch. SDM vol. 3, "VM-Execution Control Fields", "VM-Exit Control Fields", "VM-Entry Control Fields"
- * and "Checks Related to Address-Space Size", under VM entries.
+ * hvctl_vmx_group_switch. SDM vol. 3, "VM-Execution Control Fields", "VM-Exit Control Fields", "VM-Entry Control
+ * Fields" and "Checks Related to Address-Space Size", under VM entries.
  */
 static inline const struct hvctl_vmx_dependency *hvctl_vmx_dependency_at(size_t number)
 {
@@ -168,8 +168,8 @@ static inline void hvctl_vmx_add_problem(struct hvctl_vmx_solution *solution, en
 }
 
 /*
- * A member of set, that was asked for or pulled in by another, and cannot be 1: note it under the name of whoever needs it,
- * once for each that does, or under its own if it was asked for.
+ * A member of set, that was asked for or pulled in by another, and cannot be 1: note it under the name of whoever needs
+ * it, once for each that does, or under its own if it was asked for.
  */
 static inline void hvctl_vmx_blame(struct hvctl_vmx_solution *solution, const struct hvctl_vmx_controls *set,
                                    const struct hvctl_vmx_controls *asked, enum hvctl_vmx_control missing)
@@ -196,7 +196,8 @@ static inline void hvctl_vmx_blame(struct hvctl_vmx_solution *solution, const st
  * Note all that stands in the way of set, which is closed, on this CPU; true if nothing does. solution NULL: just tell.
  * asked says which of set were asked for by themselves.
  */
-static inline bool hvctl_vmx_controls_possible(const struct hvctl_vmx_controls *set, const struct hvctl_vmx_controls *asked,
+static inline bool hvctl_vmx_controls_possible(const struct hvctl_vmx_controls *set,
+                                               const struct hvctl_vmx_controls *asked,
                                                const struct hvctl_vmx_caps *caps, struct hvctl_vmx_solution *solution)
 {
     const struct hvctl_vmx_dependency *rule;
@@ -235,9 +236,9 @@ static inline uint64_t hvctl_vmx_named(unsigned group)
 }
 
 /*
- * Find control words for this CPU with every control of required, as many of wanted as go with them, and nothing else but
- * what those need, what the CPU fixes to 1, and the default-1 bits that nobody has named. Wanted controls are taken in the
- * order of HVCTL_VMX_CONTROLS, each with what it needs or not at all. wanted may be NULL.
+ * Find control words for this CPU with every control of required, as many of wanted as go with them, and nothing else
+ * but what those need, what the CPU fixes to 1, and the default-1 bits that nobody has named. Wanted controls are taken
+ * in the order of HVCTL_VMX_CONTROLS, each with what it needs or not at all. wanted may be NULL.
  *
  * HVCTL_OK: solution->controls passes VM entry's checks of control bits; solution->dropped is what wanted lost.
  * HVCTL_E_CONTROL: solution->problems says for each required control that cannot be had what stands in its way.
@@ -298,7 +299,9 @@ static inline void hvctl_vmx_control_text(enum hvctl_vmx_control control, const 
     hvctl_text_string(text, hvctl_vmx_group_name(hvctl_vmx_control_group(control)));
 }
 
-/* A problem in a sentence without its full stop: "SECONDARY_UNRESTRICTED_GUEST needs SECONDARY_ENABLE_EPT, which ...". */
+/*
+ * A problem in a sentence without its full stop: "SECONDARY_UNRESTRICTED_GUEST needs SECONDARY_ENABLE_EPT, which ...".
+ */
 static inline void hvctl_vmx_problem_text(const struct hvctl_vmx_problem *problem, const struct hvctl_text *text)
 {
     hvctl_vmx_control_text(problem->control, text);
@@ -334,8 +337,8 @@ static inline uint32_t hvctl_vmx_group_field(enum hvctl_vmx_group group)
 }
 
 /*
- * Write the words into the image. A word that this CPU does not have is left out if it is 0 and an error (HVCTL_E_ABSENT)
- * otherwise; HVCTL_E_WIDTH: a bit above 31 in a 32-bit word.
+ * Write the words into the image. A word that this CPU does not have is left out if it is 0 and an error
+ * (HVCTL_E_ABSENT) otherwise; HVCTL_E_WIDTH: a bit above 31 in a 32-bit word.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_controls_write(struct hvctl_vmcs_image *image,
                                                                          const struct hvctl_vmx_controls *controls)

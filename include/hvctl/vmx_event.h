@@ -1,6 +1,6 @@
 /*
- * Events in a VMCS: injection at VM entry, interruption information at VM exit, and the IDT-vectoring information of an event
- * that was being delivered. One layout, three fields. SDM vol. 3, "VM-Entry Controls for Event Injection".
+ * Events in a VMCS: injection at VM entry, interruption information at VM exit, and the IDT-vectoring information of an
+ * event that was being delivered. One layout, three fields. SDM vol. 3, "VM-Entry Controls for Event Injection".
  */
 #ifndef HVCTL_VMX_EVENT_H
 #define HVCTL_VMX_EVENT_H
@@ -27,7 +27,7 @@ struct hvctl_vmx_event {
     bool nmi_unblocking;  /* VM exit only, undefined in IDT-vectoring information: NMIs were unblocked by IRET */
     bool nested;          /* with FRED only */
     uint32_t error_code;  /* 0 without has_error_code */
-    uint32_t length;      /* injection of types 4 to 6, and of SYSCALL and SYSENTER: bytes of the instruction, 0 to 15 */
+    uint32_t length; /* injection of types 4 to 6, and of SYSCALL and SYSENTER: bytes of the instruction, 0 to 15 */
     uint32_t reserved;    /* bits 30:14, which are reserved */
 };
 
@@ -80,8 +80,8 @@ static inline const char *hvctl_exception_name(uint8_t vector)
 }
 
 /* An event to inject. error_code counts only where the exception has one; length as in struct hvctl_vmx_event. */
-static inline struct hvctl_vmx_event hvctl_vmx_event_make(enum hvctl_event_type type, uint8_t vector, uint32_t error_code,
-                                                          uint32_t length)
+static inline struct hvctl_vmx_event hvctl_vmx_event_make(enum hvctl_event_type type, uint8_t vector,
+                                                          uint32_t error_code, uint32_t length)
 {
     struct hvctl_vmx_event event = hvctl_vmx_event_decode(0, 0);
 
@@ -95,10 +95,11 @@ static inline struct hvctl_vmx_event hvctl_vmx_event_make(enum hvctl_event_type 
 }
 
 /*
- * Write an event into the VM-entry injection fields, as VM entry demands it: an error code is dropped while the guest is in
- * real mode (GUEST_CR0.PE is 0), since the CPU takes none then. One event a VM entry: the CPU clears the valid bit at the
- * next VM exit. HVCTL_E_RANGE: type 1, a vector its type cannot have, a length above 15 (0 is refused, too, on CPUs that do
- * not allow it: caps, NULL to skip), or an error code with bits 31:16. SDM vol. 3, "Checks on VMX Controls".
+ * Write an event into the VM-entry injection fields, as VM entry demands it: an error code is dropped while the guest
+ * is in real mode (GUEST_CR0.PE is 0), since the CPU takes none then. One event a VM entry: the CPU clears the valid
+ * bit at the next VM exit. HVCTL_E_RANGE: type 1, a vector its type cannot have, a length above 15 (0 is refused, too,
+ * on CPUs that do not allow it: caps, NULL to skip), or an error code with bits 31:16. SDM vol. 3, "Checks on VMX
+ * Controls".
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_inject(struct hvctl_vmcs_image *image,
                                                                  const struct hvctl_vmx_caps *caps,

@@ -299,8 +299,8 @@ static inline const char *hvctl_vmx_apic_access_type_name(unsigned type)
 }
 
 /*
- * EPT violation. SDM vol. 3, "Exit Qualification for EPT Violations". A member whose bit the CPU did not define for this
- * violation is false.
+ * EPT violation. SDM vol. 3, "Exit Qualification for EPT Violations". A member whose bit the CPU did not define for
+ * this violation is false.
  */
 struct hvctl_ept_violation {
     bool read, write, fetch;            /* the access */
@@ -424,8 +424,8 @@ static inline void hvctl_debug_exceptions_text(uint64_t bits, const struct hvctl
 }
 
 /*
- * An exit qualification in words, as the basic reason defines it; nothing for a reason whose qualification means nothing.
- * form matters for EPT violations only. Reason 0 depends on the vector: see hvctl_vmx_exit_text.
+ * An exit qualification in words, as the basic reason defines it; nothing for a reason whose qualification means
+ * nothing. form matters for EPT violations only. Reason 0 depends on the vector: see hvctl_vmx_exit_text.
  */
 static inline void hvctl_vmx_qualification_text(uint32_t basic_reason, uint64_t qualification,
                                                 struct hvctl_ept_violation_form form, const struct hvctl_text *text)
@@ -623,8 +623,9 @@ static inline bool hvctl_vmx_qualification_counts(uint32_t basic_reason, uint64_
 }
 
 /*
- * A whole VM exit in words: "EPT violation: data read; EPT allows nothing; ... at guest-physical 0x5000, linear 0x5000".
- * image holds the exit's information fields (hvctl_vmcs_load with HVCTL_VMCS_LOAD_EXIT_INFO); caps may be NULL.
+ * A whole VM exit in words: "EPT violation: data read; EPT allows nothing; ... at guest-physical 0x5000, linear
+ * 0x5000". image holds the exit's information fields (hvctl_vmcs_load with HVCTL_VMCS_LOAD_EXIT_INFO); caps may be
+ * NULL.
  */
 static inline void hvctl_vmx_exit_text(const struct hvctl_vmcs_image *image, const struct hvctl_vmx_caps *caps,
                                        const struct hvctl_text *text)

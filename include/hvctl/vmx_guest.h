@@ -1,6 +1,6 @@
 /*
- * A guest's state into a VMCS image and back: the guest-state area as VM entry wants it, with what VMX fixes added and hidden
- * from the guest. SDM vol. 3, "Guest-State Area", "Checks on the Guest State Area".
+ * A guest's state into a VMCS image and back: the guest-state area as VM entry wants it, with what VMX fixes added and
+ * hidden from the guest. SDM vol. 3, "Guest-State Area", "Checks on the Guest State Area".
  */
 #ifndef HVCTL_VMX_GUEST_H
 #define HVCTL_VMX_GUEST_H
@@ -8,7 +8,9 @@
 #include "guest_state.h"
 #include "vmx_controls.h"
 
-/* Selector, base, limit and access rights of one segment register: the four encodings of ES plus 2 for each register. */
+/*
+ * Selector, base, limit and access rights of one segment register: the four encodings of ES plus 2 for each register.
+ */
 static inline void hvctl_vmx_put_segment(struct hvctl_vmcs_image *image, unsigned number,
                                          const struct hvctl_segment *segment, enum hvctl_status *status)
 {
@@ -28,16 +30,16 @@ static inline struct hvctl_segment hvctl_vmx_get_segment(const struct hvctl_vmcs
 }
 
 /*
- * Write a guest's state into the guest-state area of an image whose control words are set (hvctl_vmx_controls_write), and
- * put non-register state in order: active, no interruptibility, no pending debug exceptions, link pointer all ones.
+ * Write a guest's state into the guest-state area of an image whose control words are set (hvctl_vmx_controls_write),
+ * and put non-register state in order: active, no interruptibility, no pending debug exceptions, link pointer all ones.
  *
- * VMX fixes bits of CR0 and CR4. They are added to GUEST_CR0 and GUEST_CR4; the read shadows hold what state says and the
- * guest/host masks own the fixed bits, so that the guest reads what it wrote and a change of such a bit is a VM exit.
- * "IA-32e mode guest" is set or cleared as state.efer.LMA demands. EFER and PAT are written where the CPU has the fields; they
- * count if the entry controls load them.
+ * VMX fixes bits of CR0 and CR4. They are added to GUEST_CR0 and GUEST_CR4; the read shadows hold what state says and
+ * the guest/host masks own the fixed bits, so that the guest reads what it wrote and a change of such a bit is a VM
+ * exit. "IA-32e mode guest" is set or cleared as state.efer.LMA demands. EFER and PAT are written where the CPU has the
+ * fields; they count if the entry controls load them.
  *
- * HVCTL_E_MODE: PE or PG is 0 in state.cr0 and "unrestricted guest" is not on; HVCTL_E_CONTROL: a 64-bit guest and this CPU
- * cannot; errors of hvctl_vmcs_write else.
+ * HVCTL_E_MODE: PE or PG is 0 in state.cr0 and "unrestricted guest" is not on; HVCTL_E_CONTROL: a 64-bit guest and this
+ * CPU cannot; errors of hvctl_vmcs_write else.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_guest_write(struct hvctl_vmcs_image *image,
                                                                       const struct hvctl_vmx_caps *caps,
@@ -94,8 +96,8 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_guest_write(struct hvc
 }
 
 /*
- * The guest's state as the guest sees it: control registers through their masks and shadows. EFER and PAT are 0 where the CPU
- * does not have the fields. The image is as the last VM exit left the VMCS.
+ * The guest's state as the guest sees it: control registers through their masks and shadows. EFER and PAT are 0 where
+ * the CPU does not have the fields. The image is as the last VM exit left the VMCS.
  */
 static inline struct hvctl_guest_state hvctl_vmx_guest_read(const struct hvctl_vmcs_image *image)
 {

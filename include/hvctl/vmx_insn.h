@@ -61,7 +61,10 @@ static inline enum hvctl_insn_form hvctl_vmx_insn_form(uint32_t basic_reason)
     }
 }
 
-/* Take the field apart for an exit with this basic reason; total. For an I/O instruction it counts for INS and OUTS only. */
+/*
+ * Take the field apart for an exit with this basic reason; total. For an I/O instruction it counts for INS and OUTS
+ * only.
+ */
 static inline struct hvctl_vmx_insn hvctl_vmx_insn_decode(uint32_t basic_reason, uint32_t info)
 {
     struct hvctl_vmx_insn out = {HVCTL_INSN_NONE, false, false, false, false, false, 0, 0, 1, 0, 0, 0, 0, 0, 0};
@@ -116,8 +119,9 @@ static inline struct hvctl_vmx_insn hvctl_vmx_insn_decode(uint32_t basic_reason,
 }
 
 /*
- * The effective address of the memory operand, without the segment's base: base + index * scale + displacement, cut to the
- * address size. displacement is the exit qualification; rsp is GUEST_RSP, which regs does not hold. 0 without has_memory.
+ * The effective address of the memory operand, without the segment's base: base + index * scale + displacement, cut to
+ * the address size. displacement is the exit qualification; rsp is GUEST_RSP, which regs does not hold. 0 without
+ * has_memory.
  */
 static inline uint64_t hvctl_vmx_insn_address(const struct hvctl_vmx_insn *insn, const struct hvctl_guest_regs *regs,
                                               uint64_t rsp, uint64_t displacement)
@@ -130,10 +134,15 @@ static inline uint64_t hvctl_vmx_insn_address(const struct hvctl_vmx_insn *insn,
         address += insn->base == HVCTL_RSP ? rsp : regs->gpr[insn->base];
     if (insn->has_index)
         address += (insn->index == HVCTL_RSP ? rsp : regs->gpr[insn->index]) * insn->scale;
-    return insn->address_size == 16 ? address & 0xffffu : insn->address_size == 32 ? address & UINT32_C(0xffffffff) : address;
+    return insn->address_size == 16 ? address & 0xffffu
+         : insn->address_size == 32 ? address & UINT32_C(0xffffffff)
+                                    : address;
 }
 
-/* The operands in words: "LIDT, memory DS:[RAX + RBX*4]", "register R8". Nothing for an exit without instruction information. */
+/*
+ * The operands in words: "LIDT, memory DS:[RAX + RBX*4]", "register R8". Nothing for an exit without instruction
+ * information.
+ */
 static inline void hvctl_vmx_insn_text(const struct hvctl_vmx_insn *insn, const struct hvctl_text *text)
 {
     static const char *const segment[8] = {"ES", "CS", "SS", "DS", "FS", "GS", "?", "?"};

@@ -1,6 +1,6 @@
 /*
- * The operations that hvctl/cpu needs of a CPU, as a table: x86.h fills it with the real instructions, a test with its own.
- * Nothing here is specific to a compiler or touches the machine.
+ * The operations that hvctl/cpu needs of a CPU, as a table: x86.h fills it with the real instructions, a test with its
+ * own. Nothing here is specific to a compiler or touches the machine.
  */
 #ifndef HVCTL_CPU_CPU_H
 #define HVCTL_CPU_CPU_H

@@ -51,13 +51,14 @@ struct hvctl_svm_cpu {
 };
 
 /*
- * Turn SVM on for the CPU that calls this and read its capabilities into caps. host_save is the physical address of one page
- * of this CPU's own, 4 KiB aligned, whose content is the CPU's until hvctl_svm_disable. It must be zeroed.
+ * Turn SVM on for the CPU that calls this and read its capabilities into caps. host_save is the physical address of one
+ * page of this CPU's own, 4 KiB aligned, whose content is the CPU's until hvctl_svm_disable. It must be zeroed.
  *
  * After anything but HVCTL_SVM_ENABLED, EFER and VM_CR are what they were.
  */
 HVCTL_NODISCARD static inline enum hvctl_svm_enable_status hvctl_svm_enable(const struct hvctl_cpu_ops *ops,
-                                                                            struct hvctl_svm_cpu *cpu, uint64_t host_save,
+                                                                            struct hvctl_svm_cpu *cpu,
+                                                                            uint64_t host_save,
                                                                             struct hvctl_svm_caps *caps)
 {
     enum hvctl_svm_enable_status failure = HVCTL_SVM_ENABLED;
@@ -102,10 +103,11 @@ HVCTL_NODISCARD static inline enum hvctl_svm_enable_status hvctl_svm_enable(cons
 }
 
 /*
- * Turn SVM off: the global interrupt flag is set, VM_HSAVE_PA cleared, EFER and VM_CR put back. No guest may be running.
- * HVCTL_E_MODE: SVM was not on; HVCTL_E_CPU: EFER cannot be written.
+ * Turn SVM off: the global interrupt flag is set, VM_HSAVE_PA cleared, EFER and VM_CR put back. No guest may be
+ * running. HVCTL_E_MODE: SVM was not on; HVCTL_E_CPU: EFER cannot be written.
  */
-HVCTL_NODISCARD static inline enum hvctl_status hvctl_svm_disable(const struct hvctl_cpu_ops *ops, struct hvctl_svm_cpu *cpu)
+HVCTL_NODISCARD static inline enum hvctl_status hvctl_svm_disable(const struct hvctl_cpu_ops *ops,
+                                                                  struct hvctl_svm_cpu *cpu)
 {
     if (!cpu->on)
         return HVCTL_E_MODE;
@@ -128,8 +130,8 @@ static inline enum hvctl_status hvctl_svm_vmcb_check(uint64_t physical, const st
 }
 
 /*
- * Drop what this CPU has cached of one page under an ASID: guest-linear to host-physical only. Translations from guest-physical
- * addresses are flushed by the VMCB's tlb_control at the next VMRUN.
+ * Drop what this CPU has cached of one page under an ASID: guest-linear to host-physical only. Translations from
+ * guest-physical addresses are flushed by the VMCB's tlb_control at the next VMRUN.
  */
 static inline void hvctl_svm_invlpga(const struct hvctl_cpu_ops *ops, uint64_t linear, uint32_t asid)
 {

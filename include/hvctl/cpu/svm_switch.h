@@ -1,6 +1,6 @@
 /*
- * The world switch of SVM: VMRUN with the guest's general registers and the state of VMLOAD, and back. gcc and clang, x86-64.
- * APM vol. 2, "VMRUN", "VMSAVE and VMLOAD Instructions", "Global Interrupt Flag, STGI and CLGI Instructions".
+ * The world switch of SVM: VMRUN with the guest's general registers and the state of VMLOAD, and back. gcc and clang,
+ * x86-64. APM vol. 2, "VMRUN", "VMSAVE and VMLOAD Instructions", "Global Interrupt Flag, STGI and CLGI Instructions".
  */
 #ifndef HVCTL_CPU_SVM_SWITCH_H
 #define HVCTL_CPU_SVM_SWITCH_H
@@ -9,17 +9,19 @@
 #include "x86.h"
 
 /*
- * Run the guest of the VMCB at this physical address until its next VMEXIT. host is the physical address of a page of this
- * CPU's own (not the host save area, whose content is the CPU's) that keeps the host's FS, GS, TR, LDTR, KERNEL_GS_BASE,
- * STAR, LSTAR, CSTAR, SFMASK and SYSENTER state meanwhile, in the layout of a VMCB.
+ * Run the guest of the VMCB at this physical address until its next VMEXIT. host is the physical address of a page of
+ * this CPU's own (not the host save area, whose content is the CPU's) that keeps the host's FS, GS, TR, LDTR,
+ * KERNEL_GS_BASE, STAR, LSTAR, CSTAR, SFMASK and SYSENTER state meanwhile, in the layout of a VMCB.
  *
- * regs carries RCX to R15; RAX, RSP, RIP and RFLAGS are in the VMCB. The whole switch runs with the global interrupt flag
- * clear. interrupts: let physical interrupts end the guest (host RFLAGS.IF set during VMRUN; it counts with V_INTR_MASKING,
- * and the INTR intercept must be set): they are taken after this call, as soon as the caller's IF allows. Host RFLAGS is
- * what it was. The caller's to switch: x87, SSE, AVX and other XSAVE state with XCR0, DR0 to DR3 (and DR6, DR7 of the host:
- * VMEXIT disables its breakpoints), and whatever the CPU needs against speculation across the switch.
+ * regs carries RCX to R15; RAX, RSP, RIP and RFLAGS are in the VMCB. The whole switch runs with the global interrupt
+ * flag clear. interrupts: let physical interrupts end the guest (host RFLAGS.IF set during VMRUN; it counts with
+ * V_INTR_MASKING, and the INTR intercept must be set): they are taken after this call, as soon as the caller's IF
+ * allows. Host RFLAGS is what it was. The caller's to switch: x87, SSE, AVX and other XSAVE state with XCR0, DR0 to DR3
+ * (and DR6, DR7 of the host: VMEXIT disables its breakpoints), and whatever the CPU needs against speculation across
+ * the switch.
  *
- * VMRUN raises #GP for a VMCB that is not 4 KiB aligned or beyond MAXPHYADDR, and #UD without EFER.SVME; nothing here catches it.
+ * VMRUN raises #GP for a VMCB that is not 4 KiB aligned or beyond MAXPHYADDR, and #UD without EFER.SVME; nothing here
+ * catches it.
  */
 __attribute__((noinline, unused)) static void hvctl_svm_switch(struct hvctl_guest_regs *regs, uint64_t vmcb,
                                                                uint64_t host, bool interrupts)

@@ -10,7 +10,10 @@
 #include "../vmx_exit.h"
 #include "cpu.h"
 
-/* A page for the CPU: a VMXON region or a VMCS. 4 KiB, aligned to its size, of the memory type that IA32_VMX_BASIC names. */
+/*
+ * A page for the CPU: a VMXON region or a VMCS. 4 KiB, aligned to its size, of the memory type that IA32_VMX_BASIC
+ * names.
+ */
 struct hvctl_vmx_region {
     void *memory;      /* where the caller can write it */
     uint64_t physical; /* where the CPU finds it */
@@ -82,9 +85,9 @@ static inline enum hvctl_status hvctl_vmx_region_check(uint64_t physical, const 
 }
 
 /*
- * Put the CPU that calls this into VMX root operation, and read its capabilities into caps. region is one page of this CPU's
- * own until hvctl_vmx_disable; it is formatted here. Unless the firmware locked IA32_FEATURE_CONTROL, it is set to allow VMX
- * outside SMX and locked, until the next reset. Interrupts and migration are the caller's to hold off.
+ * Put the CPU that calls this into VMX root operation, and read its capabilities into caps. region is one page of this
+ * CPU's own until hvctl_vmx_disable; it is formatted here. Unless the firmware locked IA32_FEATURE_CONTROL, it is set
+ * to allow VMX outside SMX and locked, until the next reset. Interrupts and migration are the caller's to hold off.
  *
  * After anything but HVCTL_VMX_ENABLED, CR0 and CR4 are what they were.
  */
@@ -153,7 +156,8 @@ HVCTL_NODISCARD static inline enum hvctl_vmx_enable_status hvctl_vmx_enable(cons
  * Leave VMX operation and put CR4 and CR0 back. Every VMCS that was active on this CPU must have been cleared
  * (hvctl_vmx_clear). HVCTL_E_MODE: VMX was not on; HVCTL_E_CPU: VMXOFF failed, as under dual-monitor treatment of SMIs.
  */
-HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_disable(const struct hvctl_cpu_ops *ops, struct hvctl_vmx_cpu *cpu)
+HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_disable(const struct hvctl_cpu_ops *ops,
+                                                                  struct hvctl_vmx_cpu *cpu)
 {
     if (!cpu->on)
         return HVCTL_E_MODE;
@@ -166,8 +170,8 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_disable(const struct h
 }
 
 /*
- * VMCLEAR: the VMCS is written back to memory, not active and not launched. Needed before the first use of a page, before
- * another CPU loads the VMCS, and before its memory is used for something else.
+ * VMCLEAR: the VMCS is written back to memory, not active and not launched. Needed before the first use of a page,
+ * before another CPU loads the VMCS, and before its memory is used for something else.
  */
 HVCTL_NODISCARD static inline enum hvctl_vmx_result hvctl_vmx_clear(const struct hvctl_cpu_ops *ops, uint64_t vmcs)
 {
@@ -181,8 +185,8 @@ HVCTL_NODISCARD static inline enum hvctl_vmx_result hvctl_vmx_load(const struct 
 }
 
 /*
- * Make a fresh VMCS of a page and current on this CPU: format, VMCLEAR, VMPTRLD. Its fields hold nothing useful until a store;
- * begin with an image on which hvctl_vmcs_touch_all was called, so that every field is written once.
+ * Make a fresh VMCS of a page and current on this CPU: format, VMCLEAR, VMPTRLD. Its fields hold nothing useful until a
+ * store; begin with an image on which hvctl_vmcs_touch_all was called, so that every field is written once.
  */
 HVCTL_NODISCARD static inline enum hvctl_vmx_result hvctl_vmx_create(const struct hvctl_cpu_ops *ops,
                                                                      const struct hvctl_vmx_region *region,
@@ -205,7 +209,8 @@ static inline uint32_t hvctl_vmx_instruction_error(const struct hvctl_cpu_ops *o
 
 /*
  * Drop what this CPU has cached of the translations of one EPTP; all EPTPs', if the CPU cannot tell them apart.
- * HVCTL_E_CONTROL: no INVEPT on this CPU (then VMX transitions without VPID flush, and nothing else does); HVCTL_E_CPU: refused.
+ * HVCTL_E_CONTROL: no INVEPT on this CPU (then VMX transitions without VPID flush, and nothing else does); HVCTL_E_CPU:
+ * refused.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_invept(const struct hvctl_cpu_ops *ops,
                                                                  const struct hvctl_vmx_caps *caps, uint64_t eptp)
@@ -236,9 +241,9 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_invept_all(const struc
 }
 
 /*
- * Drop what this CPU has cached under a VPID (not 0). The narrowest kind that the CPU has is used, but never less than type asks
- * for: an address alone, then the VPID, then all VPIDs. linear counts for HVCTL_INVVPID_INDIVIDUAL_ADDRESS and must be
- * canonical. HVCTL_E_RANGE: VPID 0; HVCTL_E_CONTROL: no INVVPID that would do; HVCTL_E_CPU: refused.
+ * Drop what this CPU has cached under a VPID (not 0). The narrowest kind that the CPU has is used, but never less than
+ * type asks for: an address alone, then the VPID, then all VPIDs. linear counts for HVCTL_INVVPID_INDIVIDUAL_ADDRESS
+ * and must be canonical. HVCTL_E_RANGE: VPID 0; HVCTL_E_CONTROL: no INVVPID that would do; HVCTL_E_CPU: refused.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_invvpid(const struct hvctl_cpu_ops *ops,
                                                                   const struct hvctl_vmx_caps *caps,

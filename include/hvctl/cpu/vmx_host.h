@@ -20,20 +20,22 @@ static inline void hvctl_vmx_host_msr(const struct hvctl_cpu_ops *ops, struct hv
     if (!ops->rdmsr(ops->ctx, msr, &value))
         *status = HVCTL_E_MSR;
     else
-        hvctl_vmcs_put(image, field, hvctl_vmcs_decode(field).width == HVCTL_WIDTH_32 ? (uint32_t)value : value, status);
+        hvctl_vmcs_put(image, field, hvctl_vmcs_decode(field).width == HVCTL_WIDTH_32 ? (uint32_t)value : value,
+                       status);
 }
 
 /*
  * Fill the host-state area of an image whose control words are set: CR0, CR3, CR4, selectors, bases, descriptor tables,
  * SYSENTER MSRs, and EFER, PAT, PERF_GLOBAL_CTRL, PKRS and CET state where the VM-exit controls load them. HOST_RSP and
- * HOST_RIP are the world switch's; HOST_SSP is the caller's, who knows where its shadow stack will be. To be called in 64-bit mode on the CPU that will run the guest, again whenever one of
- * these changes (a kernel that switches address spaces keeps HOST_CR3 up to date) and on migration.
+ * HOST_RIP are the world switch's; HOST_SSP is the caller's, who knows where its shadow stack will be. To be called in
+ * 64-bit mode on the CPU that will run the guest, again whenever one of these changes (a kernel that switches address
+ * spaces keeps HOST_CR3 up to date) and on migration.
  *
- * Selectors lose their RPL and table indicator, which VM entry demands to be 0: DS, ES, FS and GS that pointed into an LDT
- * become null. The base of TR is read from the GDT, which must be mapped.
+ * Selectors lose their RPL and table indicator, which VM entry demands to be 0: DS, ES, FS and GS that pointed into an
+ * LDT become null. The base of TR is read from the GDT, which must be mapped.
  *
- * HVCTL_E_MODE: CS or TR is null, or TR's descriptor lies beyond the GDT: load a task register first; HVCTL_E_MSR; errors of
- * hvctl_vmcs_write.
+ * HVCTL_E_MODE: CS or TR is null, or TR's descriptor lies beyond the GDT: load a task register first; HVCTL_E_MSR;
+ * errors of hvctl_vmcs_write.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_host_capture(const struct hvctl_cpu_ops *ops,
                                                                        struct hvctl_vmcs_image *image)
@@ -81,8 +83,8 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_host_capture(const str
         hvctl_vmx_host_msr(ops, image, HVCTL_MSR_PKRS, HVCTL_VMCS_HOST_IA32_PKRS, &status);
     if (hvctl_vmx_controls_has(&on, HVCTL_EXIT_LOAD_CET_STATE)) {
         hvctl_vmx_host_msr(ops, image, HVCTL_MSR_S_CET, HVCTL_VMCS_HOST_IA32_S_CET, &status);
-        hvctl_vmx_host_msr(ops, image, HVCTL_MSR_INTERRUPT_SSP_TABLE_ADDR, HVCTL_VMCS_HOST_IA32_INTERRUPT_SSP_TABLE_ADDR,
-                           &status);
+        hvctl_vmx_host_msr(ops, image, HVCTL_MSR_INTERRUPT_SSP_TABLE_ADDR,
+                           HVCTL_VMCS_HOST_IA32_INTERRUPT_SSP_TABLE_ADDR, &status);
     }
     return status;
 }

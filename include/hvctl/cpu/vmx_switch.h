@@ -10,98 +10,101 @@
 #include "x86.h"
 
 /*
- * Enter the guest of the current VMCS with the registers in regs, and come back at its next VM exit with them filled in.
- * launched: VMRESUME instead of VMLAUNCH. HVCTL_VMX_SUCCEED: there was a VM exit, be it a failed VM entry (EXIT_REASON bit
- * 31); the two failures: the guest did not run and regs is unchanged.
+ * Enter the guest of the current VMCS with the registers in regs, and come back at its next VM exit with them filled
+ * in. launched: VMRESUME instead of VMLAUNCH. HVCTL_VMX_SUCCEED: there was a VM exit, be it a failed VM entry
+ * (EXIT_REASON bit 31); the two failures: the guest did not run and regs is unchanged.
  *
  * Writes HOST_RSP and HOST_RIP of the current VMCS each time. Carries over all general registers but RSP, and CR2. Host
- * RFLAGS is what it was, interrupts included; call with interrupts off all the same, or a handler's use of another VMCS goes
- * unnoticed. A VM exit leaves the limits of GDTR and IDTR at FFFFH and DR7 at 400H, and it does not touch what is the
- * caller's to switch: x87, SSE, AVX and other XSAVE state with XCR0, DR0 to DR3 and DR6, MSRs that the VMCS does not hold
- * (KERNEL_GS_BASE, STAR, LSTAR, SFMASK, ...), and whatever the CPU needs against speculation across the switch.
+ * RFLAGS is what it was, interrupts included; call with interrupts off all the same, or a handler's use of another VMCS
+ * goes unnoticed. A VM exit leaves the limits of GDTR and IDTR at FFFFH and DR7 at 400H, and it does not touch what is
+ * the caller's to switch: x87, SSE, AVX and other XSAVE state with XCR0, DR0 to DR3 and DR6, MSRs that the VMCS does
+ * not hold (KERNEL_GS_BASE, STAR, LSTAR, SFMASK, ...), and whatever the CPU needs against speculation across the
+ * switch.
  *
  * The first instruction keeps clear of the red zone, so that -mno-red-zone is not a condition.
  */
-__attribute__((noinline, unused)) static enum hvctl_vmx_result hvctl_vmx_switch(struct hvctl_guest_regs *regs, bool launched)
+__attribute__((noinline, unused)) static enum hvctl_vmx_result hvctl_vmx_switch(struct hvctl_guest_regs *regs,
+                                                                                bool launched)
 {
     uint32_t result;
     uint32_t resume = launched;
 
-    __asm__ volatile("lea -128(%%rsp), %%rsp\n\t"
-                     "pushfq\n\t"
-                     "push %%rbp\n\t"
-                     "push %%rdi\n\t"
-                     "mov %[host_rsp], %%ecx\n\t"
-                     "vmwrite %%rsp, %%rcx\n\t"
-                     "jbe 4f\n\t"
-                     "mov %[host_rip], %%ecx\n\t"
-                     "lea 3f(%%rip), %%rax\n\t"
-                     "vmwrite %%rax, %%rcx\n\t"
-                     "jbe 4f\n\t"
-                     "mov 128(%%rdi), %%rax\n\t" /* writing CR2 costs; most guests come back to the one they left with */
-                     "mov %%cr2, %%rcx\n\t"
-                     "cmp %%rax, %%rcx\n\t"
-                     "je 1f\n\t"
-                     "mov %%rax, %%cr2\n\t"
-                     "1:\n\t"
-                     "test %%esi, %%esi\n\t" /* the flag lives through the loads */
-                     "mov 0(%%rdi), %%rax\n\t"
-                     "mov 8(%%rdi), %%rcx\n\t"
-                     "mov 16(%%rdi), %%rdx\n\t"
-                     "mov 24(%%rdi), %%rbx\n\t"
-                     "mov 40(%%rdi), %%rbp\n\t"
-                     "mov 48(%%rdi), %%rsi\n\t"
-                     "mov 64(%%rdi), %%r8\n\t"
-                     "mov 72(%%rdi), %%r9\n\t"
-                     "mov 80(%%rdi), %%r10\n\t"
-                     "mov 88(%%rdi), %%r11\n\t"
-                     "mov 96(%%rdi), %%r12\n\t"
-                     "mov 104(%%rdi), %%r13\n\t"
-                     "mov 112(%%rdi), %%r14\n\t"
-                     "mov 120(%%rdi), %%r15\n\t"
-                     "mov 56(%%rdi), %%rdi\n\t"
-                     "jnz 2f\n\t"
-                     "vmlaunch\n\t"
-                     "jmp 4f\n"
-                     "2:\n\t"
-                     "vmresume\n\t"
-                     "jmp 4f\n"
-                     "3:\n\t" /* the VM exit arrives here, with the guest's registers and the RSP written above */
-                     "xchg %%rdi, (%%rsp)\n\t"
-                     "mov %%rax, 0(%%rdi)\n\t"
-                     "mov %%rcx, 8(%%rdi)\n\t"
-                     "mov %%rdx, 16(%%rdi)\n\t"
-                     "mov %%rbx, 24(%%rdi)\n\t"
-                     "mov %%rbp, 40(%%rdi)\n\t"
-                     "mov %%rsi, 48(%%rdi)\n\t"
-                     "mov %%r8, 64(%%rdi)\n\t"
-                     "mov %%r9, 72(%%rdi)\n\t"
-                     "mov %%r10, 80(%%rdi)\n\t"
-                     "mov %%r11, 88(%%rdi)\n\t"
-                     "mov %%r12, 96(%%rdi)\n\t"
-                     "mov %%r13, 104(%%rdi)\n\t"
-                     "mov %%r14, 112(%%rdi)\n\t"
-                     "mov %%r15, 120(%%rdi)\n\t"
-                     "pop %%rax\n\t"
-                     "mov %%rax, 56(%%rdi)\n\t"
-                     "mov %%cr2, %%rax\n\t"
-                     "mov %%rax, 128(%%rdi)\n\t"
-                     "xor %%eax, %%eax\n\t"
-                     "jmp 6f\n"
-                     "4:\n\t" /* an instruction failed: CF or ZF says how */
-                     "mov %[fail_invalid], %%eax\n\t"
-                     "jc 5f\n\t"
-                     "mov %[fail_valid], %%eax\n"
-                     "5:\n\t"
-                     "lea 8(%%rsp), %%rsp\n"
-                     "6:\n\t"
-                     "pop %%rbp\n\t"
-                     "popfq\n\t"
-                     "lea 128(%%rsp), %%rsp"
-                     : "=&a"(result), "+D"(regs), "+S"(resume)
-                     : [host_rsp] "i"(HVCTL_VMCS_HOST_RSP), [host_rip] "i"(HVCTL_VMCS_HOST_RIP),
-                       [fail_invalid] "i"(HVCTL_VMX_FAIL_INVALID), [fail_valid] "i"(HVCTL_VMX_FAIL_VALID)
-                     : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc");
+    __asm__ volatile(
+        "lea -128(%%rsp), %%rsp\n\t"
+        "pushfq\n\t"
+        "push %%rbp\n\t"
+        "push %%rdi\n\t"
+        "mov %[host_rsp], %%ecx\n\t"
+        "vmwrite %%rsp, %%rcx\n\t"
+        "jbe 4f\n\t"
+        "mov %[host_rip], %%ecx\n\t"
+        "lea 3f(%%rip), %%rax\n\t"
+        "vmwrite %%rax, %%rcx\n\t"
+        "jbe 4f\n\t"
+        "mov 128(%%rdi), %%rax\n\t" /* writing CR2 costs; most guests come back to the one they left with */
+        "mov %%cr2, %%rcx\n\t"
+        "cmp %%rax, %%rcx\n\t"
+        "je 1f\n\t"
+        "mov %%rax, %%cr2\n\t"
+        "1:\n\t"
+        "test %%esi, %%esi\n\t" /* the flag lives through the loads */
+        "mov 0(%%rdi), %%rax\n\t"
+        "mov 8(%%rdi), %%rcx\n\t"
+        "mov 16(%%rdi), %%rdx\n\t"
+        "mov 24(%%rdi), %%rbx\n\t"
+        "mov 40(%%rdi), %%rbp\n\t"
+        "mov 48(%%rdi), %%rsi\n\t"
+        "mov 64(%%rdi), %%r8\n\t"
+        "mov 72(%%rdi), %%r9\n\t"
+        "mov 80(%%rdi), %%r10\n\t"
+        "mov 88(%%rdi), %%r11\n\t"
+        "mov 96(%%rdi), %%r12\n\t"
+        "mov 104(%%rdi), %%r13\n\t"
+        "mov 112(%%rdi), %%r14\n\t"
+        "mov 120(%%rdi), %%r15\n\t"
+        "mov 56(%%rdi), %%rdi\n\t"
+        "jnz 2f\n\t"
+        "vmlaunch\n\t"
+        "jmp 4f\n"
+        "2:\n\t"
+        "vmresume\n\t"
+        "jmp 4f\n"
+        "3:\n\t" /* the VM exit arrives here, with the guest's registers and the RSP written above */
+        "xchg %%rdi, (%%rsp)\n\t"
+        "mov %%rax, 0(%%rdi)\n\t"
+        "mov %%rcx, 8(%%rdi)\n\t"
+        "mov %%rdx, 16(%%rdi)\n\t"
+        "mov %%rbx, 24(%%rdi)\n\t"
+        "mov %%rbp, 40(%%rdi)\n\t"
+        "mov %%rsi, 48(%%rdi)\n\t"
+        "mov %%r8, 64(%%rdi)\n\t"
+        "mov %%r9, 72(%%rdi)\n\t"
+        "mov %%r10, 80(%%rdi)\n\t"
+        "mov %%r11, 88(%%rdi)\n\t"
+        "mov %%r12, 96(%%rdi)\n\t"
+        "mov %%r13, 104(%%rdi)\n\t"
+        "mov %%r14, 112(%%rdi)\n\t"
+        "mov %%r15, 120(%%rdi)\n\t"
+        "pop %%rax\n\t"
+        "mov %%rax, 56(%%rdi)\n\t"
+        "mov %%cr2, %%rax\n\t"
+        "mov %%rax, 128(%%rdi)\n\t"
+        "xor %%eax, %%eax\n\t"
+        "jmp 6f\n"
+        "4:\n\t" /* an instruction failed: CF or ZF says how */
+        "mov %[fail_invalid], %%eax\n\t"
+        "jc 5f\n\t"
+        "mov %[fail_valid], %%eax\n"
+        "5:\n\t"
+        "lea 8(%%rsp), %%rsp\n"
+        "6:\n\t"
+        "pop %%rbp\n\t"
+        "popfq\n\t"
+        "lea 128(%%rsp), %%rsp"
+        : "=&a"(result), "+D"(regs), "+S"(resume)
+        : [host_rsp] "i"(HVCTL_VMCS_HOST_RSP), [host_rip] "i"(HVCTL_VMCS_HOST_RIP),
+          [fail_invalid] "i"(HVCTL_VMX_FAIL_INVALID), [fail_valid] "i"(HVCTL_VMX_FAIL_VALID)
+        : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc");
     return (enum hvctl_vmx_result)result;
 }
 
@@ -113,8 +116,8 @@ struct hvctl_vmx_run {
 };
 
 /*
- * hvctl_vmx_switch with the choice between VMLAUNCH and VMRESUME made: *launched is false after VMCLEAR and kept by this call
- * (a VM entry that failed leaves a VMCS unlaunched). Otherwise as hvctl_vmx_switch.
+ * hvctl_vmx_switch with the choice between VMLAUNCH and VMRESUME made: *launched is false after VMCLEAR and kept by
+ * this call (a VM entry that failed leaves a VMCS unlaunched). Otherwise as hvctl_vmx_switch.
  */
 HVCTL_NODISCARD static inline struct hvctl_vmx_run hvctl_vmx_enter(const struct hvctl_cpu_ops *ops,
                                                                    struct hvctl_guest_regs *regs, bool *launched)

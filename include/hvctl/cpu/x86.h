@@ -21,9 +21,9 @@ static inline struct hvctl_cpuid hvctl_x86_cpuid(void *ctx, uint32_t leaf, uint3
 }
 
 /*
- * RDMSR without a safety net: an MSR that does not exist raises #GP in the caller, and true is all that this can return. hvctl
- * reads no MSR that the architecture does not promise or other MSRs announce, but a nested hypervisor or an emulator may
- * still lack one: put the kernel's own fault-safe rdmsr into the table where there is one.
+ * RDMSR without a safety net: an MSR that does not exist raises #GP in the caller, and true is all that this can
+ * return. hvctl reads no MSR that the architecture does not promise or other MSRs announce, but a nested hypervisor or
+ * an emulator may still lack one: put the kernel's own fault-safe rdmsr into the table where there is one.
  */
 static inline bool hvctl_x86_rdmsr(void *ctx, uint32_t msr, uint64_t *value)
 {
@@ -180,7 +180,10 @@ static inline bool hvctl_x86_vmread(void *ctx, uint32_t encoding, uint64_t *valu
     uint64_t result = 0;
 
     (void)ctx;
-    __asm__ volatile("vmread %3, %2" : "=@ccc"(carry), "=@ccz"(zero), "+r"(result) : "r"((uint64_t)encoding) : "memory");
+    __asm__ volatile("vmread %3, %2"
+                     : "=@ccc"(carry), "=@ccz"(zero), "+r"(result)
+                     : "r"((uint64_t)encoding)
+                     : "memory");
     *value = result;
     return !carry && !zero;
 }
@@ -248,8 +251,8 @@ static inline void hvctl_x86_invlpga(void *ctx, uint64_t linear, uint32_t asid)
 }
 
 /*
- * The table with the instructions of this CPU. A kernel replaces members before use: rdmsr and wrmsr by its fault-safe ones,
- * write_cr4 by what keeps its shadow of CR4.
+ * The table with the instructions of this CPU. A kernel replaces members before use: rdmsr and wrmsr by its fault-safe
+ * ones, write_cr4 by what keeps its shadow of CR4.
  */
 static inline struct hvctl_cpu_ops hvctl_x86_cpu_ops(void)
 {

@@ -1,6 +1,7 @@
 /*
- * Permission maps, MSR areas, EPTP lists, tags. SDM vol. 3, "MSR-Bitmap Address", "I/O-Bitmap Addresses", "Loading MSRs"; APM vol.
- * 2, "MSR Intercepts", "I/O Intercepts". The maps are compared byte for byte with what the manual's text says of each access.
+ * Permission maps, MSR areas, EPTP lists, tags. SDM vol. 3, "MSR-Bitmap Address", "I/O-Bitmap Addresses", "Loading
+ * MSRs"; APM vol. 2, "MSR Intercepts", "I/O Intercepts". The maps are compared byte for byte with what the manual's
+ * text says of each access.
  */
 #include <hvctl/bitmaps.h>
 #include <hvctl/msr_area.h>

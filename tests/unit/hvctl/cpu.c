@@ -412,7 +412,8 @@ Test(vmx_enable, every_status_has_a_text_of_its_own)
                               hvctl_svm_enable_text((enum hvctl_svm_enable_status)b));
     for (int a = 0; a <= HVCTL_VMX_FAULT; a++)
         for (int b = 0; b < a; b++)
-            cr_expect_str_neq(hvctl_vmx_result_text((enum hvctl_vmx_result)a), hvctl_vmx_result_text((enum hvctl_vmx_result)b));
+            cr_expect_str_neq(hvctl_vmx_result_text((enum hvctl_vmx_result)a),
+                              hvctl_vmx_result_text((enum hvctl_vmx_result)b));
 }
 
 Test(vmx_ops, a_vmcs_is_formatted_cleared_and_loaded)
@@ -615,8 +616,9 @@ static void host(const enum hvctl_vmx_control *controls, unsigned count)
 
 Test(vmx_host, the_host_state_is_what_the_cpu_has)
 {
-    static const enum hvctl_vmx_control all[] = {HVCTL_EXIT_LOAD_IA32_EFER, HVCTL_EXIT_LOAD_IA32_PAT, HVCTL_EXIT_LOAD_PKRS,
-                                                 HVCTL_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL, HVCTL_EXIT_LOAD_CET_STATE};
+    static const enum hvctl_vmx_control all[] = {HVCTL_EXIT_LOAD_IA32_EFER, HVCTL_EXIT_LOAD_IA32_PAT,
+                                                 HVCTL_EXIT_LOAD_PKRS, HVCTL_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL,
+                                                 HVCTL_EXIT_LOAD_CET_STATE};
     uint64_t base = UINT64_C(0xabc0000000);
 
     host(all, 5);

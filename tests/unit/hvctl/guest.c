@@ -1,6 +1,6 @@
 /*
- * Segments and the state in which a guest begins. SDM vol. 3, "Segment Descriptors", "Guest Register State", "Checks on the Guest
- * State Area"; APM vol. 2, "Segment State in the VMCB".
+ * Segments and the state in which a guest begins. SDM vol. 3, "Segment Descriptors", "Guest Register State", "Checks on
+ * the Guest State Area"; APM vol. 2, "Segment State in the VMCB".
  */
 #include <hvctl/svm_guest.h>
 #include <hvctl/vmx_guest.h>
@@ -80,15 +80,16 @@ static uint64_t field(uint32_t encoding)
 }
 
 /*
- * SDM vol. 3, "Checks on Guest Segment Registers": what VM entry demands of the access rights, outside virtual-8086 mode.
- * Written from the manual's list, to be kept by every preset.
+ * SDM vol. 3, "Checks on Guest Segment Registers": what VM entry demands of the access rights, outside virtual-8086
+ * mode. Written from the manual's list, to be kept by every preset.
  */
 static void expect_segments_that_vm_entry_takes(bool long_mode)
 {
     static const unsigned number[] = {0, 1, 2, 3, 4, 5, 6, 7};
 
     for (unsigned i = 0; i < 8; i++) {
-        uint64_t rights = field(0x4814 + 2 * number[i]), limit = field(0x4800 + 2 * number[i]), base = field(0x6806 + 2 * number[i]);
+        uint64_t rights = field(0x4814 + 2 * number[i]), limit = field(0x4800 + 2 * number[i]),
+                 base = field(0x6806 + 2 * number[i]);
         bool system = i >= 6;
 
         if (rights >> 16 & 1) {
@@ -107,7 +108,8 @@ static void expect_segments_that_vm_entry_takes(bool long_mode)
         if (i != 4 && i != 5 && !system)
             cr_expect_eq(base >> 32, 0);
     }
-    cr_expect_eq(field(HVCTL_VMCS_GUEST_LDTR_ACCESS_RIGHTS) >> 16 ? 2 : field(HVCTL_VMCS_GUEST_LDTR_ACCESS_RIGHTS) & 15, 2);
+    cr_expect_eq(field(HVCTL_VMCS_GUEST_LDTR_ACCESS_RIGHTS) >> 16 ? 2 : field(HVCTL_VMCS_GUEST_LDTR_ACCESS_RIGHTS) & 15,
+                 2);
     cr_expect_eq(field(HVCTL_VMCS_GUEST_TR_ACCESS_RIGHTS) & 15, 11);
     cr_expect_eq(field(HVCTL_VMCS_GUEST_TR_SELECTOR) & 4, 0);
     cr_expect_eq(field(HVCTL_VMCS_GUEST_CS_ACCESS_RIGHTS) >> 13 & 1, long_mode);
@@ -213,7 +215,8 @@ static void expect_same(const struct hvctl_guest_state *a, const struct hvctl_gu
     cr_expect(same_segment(&a->ldtr, &b->ldtr) && same_segment(&a->tr, &b->tr));
     cr_expect(a->gdtr.base == b->gdtr.base && a->gdtr.limit == b->gdtr.limit);
     cr_expect(a->idtr.base == b->idtr.base && a->idtr.limit == b->idtr.limit);
-    cr_expect(a->sysenter_cs == b->sysenter_cs && a->sysenter_esp == b->sysenter_esp && a->sysenter_eip == b->sysenter_eip);
+    cr_expect(a->sysenter_cs == b->sysenter_cs && a->sysenter_esp == b->sysenter_esp
+              && a->sysenter_eip == b->sysenter_eip);
 }
 
 /* A state in which every member is different from every other. */

@@ -1,6 +1,6 @@
 /*
- * SVM's exits, events and capabilities. APM vol. 2, "SVM Intercept Exit Codes", "Event Injection", "Nested versus Guest Page
- * Faults", as recorded in svm_exit_codes.csv, npf.csv and svm_features.csv.
+ * SVM's exits, events and capabilities. APM vol. 2, "SVM Intercept Exit Codes", "Event Injection", "Nested versus Guest
+ * Page Faults", as recorded in svm_exit_codes.csv, npf.csv and svm_features.csv.
  */
 #include <hvctl/svm_caps.h>
 #include <hvctl/svm_exit.h>
@@ -97,12 +97,14 @@ Test(svm_exit, exits_in_words)
     cr_expect_str_eq(exit_text(0x400, UINT64_C(0x100000006), 0x5000, false),
                      "NPF: data write; no nested page is present; at the guest's final physical address, "
                      "guest-physical 0x5000");
-    cr_expect_str_eq(exit_text(0x400, UINT64_C(0x100000015), 0x5000, false),
-                     "NPF: instruction fetch; the nested page does not allow it; at the guest's final physical address, "
-                     "guest-physical 0x5000");
-    cr_expect_str_eq(exit_text(0x400, UINT64_C(0x20000000c), 0, false),
-                     "NPF: data read; a reserved bit is set in a nested entry; on the walk of the guest's own page tables, "
-                     "guest-physical 0x0");
+    cr_expect_str_eq(
+        exit_text(0x400, UINT64_C(0x100000015), 0x5000, false),
+        "NPF: instruction fetch; the nested page does not allow it; at the guest's final physical address, "
+        "guest-physical 0x5000");
+    cr_expect_str_eq(
+        exit_text(0x400, UINT64_C(0x20000000c), 0, false),
+        "NPF: data read; a reserved bit is set in a nested entry; on the walk of the guest's own page tables, "
+        "guest-physical 0x0");
     cr_expect_str_eq(exit_text(0x7b, UINT64_C(0x01f00211), 0, false), "IOIO: IN of 1 byte, port 0x1f0");
     cr_expect_str_eq(exit_text(0x7b, UINT64_C(0x0080006c), 0, false), "IOIO: REP OUTS of 0 bytes, port 0x80");
     cr_expect_str_eq(exit_text(0x7c, 1, 0, false), "MSR: WRMSR");
@@ -122,7 +124,8 @@ Test(svm_exit, exits_in_words)
     cr_expect_str_eq(exit_text(0x401, 0, UINT64_C(0x100000005), false), "AVIC_INCOMPLETE_IPI: reason 1, index 5");
     cr_expect_str_eq(exit_text(0x402, UINT64_C(0x1000000b0), 0, false), "AVIC_NOACCEL: write of register 0xb0");
     cr_expect_str_eq(exit_text(0x62, 1, 0, false), "SMI: external");
-    cr_expect_str_eq(exit_text(0x62, UINT64_C(0x00b2001200000000), 0, false), "SMI: internal, OUT of 1 byte, port 0xb2");
+    cr_expect_str_eq(exit_text(0x62, UINT64_C(0x00b2001200000000), 0, false),
+                     "SMI: internal, OUT of 1 byte, port 0xb2");
     cr_expect_str_eq(exit_text(UINT64_MAX, 0, 0, false), "INVALID");
     cr_expect_str_eq(exit_text(UINT32_MAX, 0, 0, false), "INVALID");
     cr_expect_str_eq(exit_text(0x500, 0, 0, false), "unknown exit code 0x500");
@@ -132,18 +135,23 @@ Test(svm_exit, exits_in_words)
 
 Test(svm_exit, the_parts_of_exitinfo_are_where_the_manual_has_them)
 {
-    struct hvctl_svm_io io = hvctl_svm_io_decode(UINT64_C(0x03f8) << 16 | 3 << 10 | 1 << 9 | 1 << 6 | 1 << 3 | 1 << 2 | 1);
-    struct hvctl_svm_task_switch task = hvctl_svm_task_switch_decode(0x30, UINT64_C(1) << 48 | UINT64_C(1) << 44 | 0x55);
+    struct hvctl_svm_io io =
+        hvctl_svm_io_decode(UINT64_C(0x03f8) << 16 | 3 << 10 | 1 << 9 | 1 << 6 | 1 << 3 | 1 << 2 | 1);
+    struct hvctl_svm_task_switch task =
+        hvctl_svm_task_switch_decode(0x30, UINT64_C(1) << 48 | UINT64_C(1) << 44 | 0x55);
     struct hvctl_svm_smi smi = hvctl_svm_smi_decode(UINT64_C(0x1234) << 48 | UINT64_C(2) << 39 | UINT64_C(4) << 36 |
                                                     UINT64_C(1) << 35 | UINT64_C(1) << 34 | UINT64_C(1) << 33 |
                                                     UINT64_C(1) << 32 | 5 << 10 | 2);
-    struct hvctl_svm_incomplete_ipi ipi = hvctl_svm_incomplete_ipi_decode(UINT64_C(0x0500000000004041), UINT64_C(0x300000007));
+    struct hvctl_svm_incomplete_ipi ipi =
+        hvctl_svm_incomplete_ipi_decode(UINT64_C(0x0500000000004041), UINT64_C(0x300000007));
     struct hvctl_svm_noaccel apic = hvctl_svm_noaccel_decode(UINT64_C(0x1000000b0), 0x41);
 
-    cr_expect(io.in && io.string && io.rep && io.size == 4 && io.address_size == 64 && io.segment == 3 && io.port == 0x3f8);
+    cr_expect(io.in && io.string && io.rep && io.size == 4 && io.address_size == 64 && io.segment == 3
+              && io.port == 0x3f8);
     cr_expect(task.selector == 0x30 && !task.iret && !task.jump && task.has_error_code && task.error_code == 0x55);
     cr_expect(task.resume_flag);
-    cr_expect(!smi.external && smi.machine_check_redirected && smi.io_valid && smi.io.in && smi.io.string && smi.io.rep);
+    cr_expect(!smi.external && smi.machine_check_redirected && smi.io_valid && smi.io.in && smi.io.string
+              && smi.io.rep);
     cr_expect(smi.io.size == 4 && smi.io.address_size == 32 && smi.io.segment == 5 && smi.io.port == 0x1234);
     cr_expect(ipi.icr_low == 0x4041 && ipi.icr_high == 0x05000000 && ipi.index == 7 && ipi.reason == 3);
     cr_expect(apic.offset == 0xb0 && apic.write && apic.vector == 0x41);

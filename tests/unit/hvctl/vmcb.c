@@ -1,6 +1,6 @@
 /*
- * The VMCB and the VMSA: layout, setters and clean bits, intercepts. APM vol. 2, "Layout of VMCB", "VMCB Clean Bits", as recorded
- * in vmcb_fields.csv, vmcb_clean.csv and svm_intercepts.csv.
+ * The VMCB and the VMSA: layout, setters and clean bits, intercepts. APM vol. 2, "Layout of VMCB", "VMCB Clean Bits",
+ * as recorded in vmcb_fields.csv, vmcb_clean.csv and svm_intercepts.csv.
  */
 #include <hvctl/vmcb.h>
 #include <hvctl/vmsa.h>
@@ -110,7 +110,8 @@ Test(vmcb, every_member_is_in_the_table)
             for (unsigned i = 0; i < fields.rows; i++) {
                 uint64_t at = row_number(&fields.row[i], 1);
 
-                if (!strcmp(fields.row[i].cell[0], area[a]) && at >= member->offset && at < member->offset + member->size)
+                if (!strcmp(fields.row[i].cell[0], area[a]) && at >= member->offset
+                    && at < member->offset + member->size)
                     covered += row_number(&fields.row[i], 2);
             }
             cr_expect_eq(covered, member->size, "%s %s", area[a], member->name);

@@ -17,7 +17,10 @@ static uint32_t encoding_of(const struct row *row)
     return (uint32_t)row_number(row, 0);
 }
 
-/* "secondary.enable_ept" in the table is SECONDARY_ENABLE_EPT in the headers; the few other conditions have a name each. */
+/*
+ * "secondary.enable_ept" in the table is SECONDARY_ENABLE_EPT in the headers; the few other conditions have a name
+ * each.
+ */
 static enum hvctl_vmx_control control_called(const char *condition, const char *field)
 {
     char name[80] = "";
@@ -196,7 +199,9 @@ static uint64_t pattern(const struct row *row)
 {
     uint64_t value = (encoding_of(row) + 1) * UINT64_C(0x9e3779b97f4a7c15);
 
-    return strcmp(row->cell[2], "16") == 0 ? value & 0xffff : strcmp(row->cell[2], "32") == 0 ? value & 0xffffffff : value;
+    return strcmp(row->cell[2], "16") == 0 ? value & 0xffff
+         : strcmp(row->cell[2], "32") == 0 ? value & 0xffffffff
+                                           : value;
 }
 
 Test(vmcs, each_field_keeps_its_own_value)
@@ -225,8 +230,10 @@ Test(vmcs, a_value_wider_than_its_field_is_refused_and_changes_nothing)
 
         if (bits == 64)
             continue;
-        cr_expect_eq(hvctl_vmcs_write(&image, encoding_of(row), UINT64_C(1) << bits), HVCTL_E_WIDTH, "%s", row->cell[1]);
-        cr_expect_eq(hvctl_vmcs_write(&image, encoding_of(row), (UINT64_C(1) << bits) - 1), HVCTL_OK, "%s", row->cell[1]);
+        cr_expect_eq(hvctl_vmcs_write(&image, encoding_of(row), UINT64_C(1) << bits), HVCTL_E_WIDTH, "%s",
+                     row->cell[1]);
+        cr_expect_eq(hvctl_vmcs_write(&image, encoding_of(row), (UINT64_C(1) << bits) - 1), HVCTL_OK, "%s",
+                     row->cell[1]);
     }
     cr_expect_eq(hvctl_vmcs_write(&image, HVCTL_VMCS_EPT_POINTER + 1, UINT64_C(1) << 32), HVCTL_E_WIDTH);
     cr_expect_eq(hvctl_vmcs_get(&image, HVCTL_VMCS_EPT_POINTER), 0);
@@ -354,7 +361,8 @@ Test(vmcs, a_load_takes_the_fields_that_exist_of_the_types_asked_for)
     fake.refuses = 0xffffffff;
     for (unsigned i = 0; i < fields.rows; i++) {
         fake.value[encoding_of(&fields.row[i])] = pattern(&fields.row[i]);
-        exit_info += !strcmp(fields.row[i].cell[3], "exit_info") && hvctl_vmcs_field_exists(encoding_of(&fields.row[i]), &caps);
+        exit_info +=
+            !strcmp(fields.row[i].cell[3], "exit_info") && hvctl_vmcs_field_exists(encoding_of(&fields.row[i]), &caps);
     }
     hvctl_vmcs_image_init(&image, &caps);
     cr_assert_eq(hvctl_vmcs_write(&image, HVCTL_VMCS_GUEST_CR3, 1), HVCTL_OK);

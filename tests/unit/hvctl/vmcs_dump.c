@@ -24,7 +24,8 @@ static void fill(void)
         unsigned bits = !strcmp(fields.row[i].cell[2], "16") ? 16 : !strcmp(fields.row[i].cell[2], "32") ? 32 : 64;
 
         if (hvctl_vmcs_has(&image, encoding))
-            cr_assert_eq(hvctl_vmcs_write(&image, encoding, bits == 64 ? value : value & ((UINT64_C(1) << bits) - 1)), HVCTL_OK);
+            cr_assert_eq(hvctl_vmcs_write(&image, encoding, bits == 64 ? value : value & ((UINT64_C(1) << bits) - 1)),
+                         HVCTL_OK);
     }
 }
 
@@ -59,7 +60,8 @@ Test(vmcs_dump, every_field_that_exists_has_its_line_and_no_other)
         char line[100];
 
         snprintf(line, sizeof(line), "\n%s = 0x0", fields.row[i].cell[1]);
-        cr_expect_eq(strstr(bytes, line) != NULL, hvctl_vmcs_has(&image, (uint32_t)row_number(&fields.row[i], 0)), "%s", line);
+        cr_expect_eq(strstr(bytes, line) != NULL, hvctl_vmcs_has(&image, (uint32_t)row_number(&fields.row[i], 0)), "%s",
+                     line);
     }
 }
 

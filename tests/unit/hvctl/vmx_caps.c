@@ -1,13 +1,15 @@
 /*
- * Capabilities and the control solver: names and bits from the manual's tables, capability MSRs as five emulated CPUs have them.
- * SDM vol. 3, "VMX Capability Reporting Facility", "Checks on VMX Controls".
+ * Capabilities and the control solver: names and bits from the manual's tables, capability MSRs as five emulated CPUs
+ * have them. SDM vol. 3, "VMX Capability Reporting Facility", "Checks on VMX Controls".
  */
 #include <hvctl/vmx_controls.h>
 
 #include "support/models.h"
 
-static const char *const group_name[] = {"pin", "primary", "secondary", "tertiary", "exit", "exit2", "entry", "vm_function"};
-static const char *const group_prefix[] = {"PIN_", "PRIMARY_", "SECONDARY_", "TERTIARY_", "EXIT_", "EXIT2_", "ENTRY_", "VMFUNC_"};
+static const char *const group_name[] = {"pin",  "primary", "secondary", "tertiary",
+                                         "exit", "exit2",   "entry",     "vm_function"};
+static const char *const group_prefix[] = {"PIN_",  "PRIMARY_", "SECONDARY_", "TERTIARY_",
+                                           "EXIT_", "EXIT2_",   "ENTRY_",     "VMFUNC_"};
 
 static struct table table;
 
@@ -109,7 +111,8 @@ Test(vmx_caps, bits_of_basic_misc_and_ept_vpid_cap_are_where_the_manual_has_them
     EPT(INVVPID_INDIVIDUAL_ADDRESS);
     EPT(INVVPID_SINGLE_CONTEXT);
     EPT(INVVPID_ALL_CONTEXT);
-    cr_expect_eq(HVCTL_EPT_CAP_INVVPID_RETAINING_GLOBALS, caps_bit("ept_vpid_cap", "INVVPID_SINGLE_CONTEXT_RETAINING_GLOBALS"));
+    cr_expect_eq(HVCTL_EPT_CAP_INVVPID_RETAINING_GLOBALS,
+                 caps_bit("ept_vpid_cap", "INVVPID_SINGLE_CONTEXT_RETAINING_GLOBALS"));
 #undef BASIC
 #undef MISC
 #undef EPT

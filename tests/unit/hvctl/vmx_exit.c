@@ -1,6 +1,6 @@
 /*
- * VM exits and events of VMX. SDM vol. 3, "VMX Basic Exit Reasons", "VM Instruction Error Numbers", "Basic VM-Exit Information",
- * as recorded in vmx_exit_reasons.csv, vmx_instruction_errors.csv and ept_violation.csv.
+ * VM exits and events of VMX. SDM vol. 3, "VMX Basic Exit Reasons", "VM Instruction Error Numbers", "Basic VM-Exit
+ * Information", as recorded in vmx_exit_reasons.csv, vmx_instruction_errors.csv and ept_violation.csv.
  */
 #include <hvctl/vmx_exit.h>
 
@@ -107,7 +107,8 @@ Test(vmx_exit, each_bit_of_an_ept_violation_is_its_own_member)
         for (unsigned k = 0; k < table.rows; k++) {
             uint64_t other = row_number(&table.row[k], 0);
 
-            cr_expect_eq(violation_bit(&v, table.row[k].cell[1]), k == i || (with >> other & 1), "%s", table.row[k].cell[1]);
+            cr_expect_eq(violation_bit(&v, table.row[k].cell[1]), k == i || (with >> other & 1), "%s",
+                         table.row[k].cell[1]);
         }
     }
 }
@@ -133,7 +134,8 @@ Test(vmx_exit, the_form_of_a_violation_follows_the_controls)
     hvctl_vmcs_put(&image, HVCTL_VMCS_TERTIARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, 8, &status);
     form = hvctl_ept_violation_form_of(&image, NULL);
     cr_expect(!form.mode_based_execute && !form.advanced_information && !form.paging_verification);
-    hvctl_vmcs_put(&image, HVCTL_VMCS_PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, UINT32_C(1) << 31 | 1 << 17, &status);
+    hvctl_vmcs_put(&image, HVCTL_VMCS_PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, UINT32_C(1) << 31 | 1 << 17,
+                   &status);
     hvctl_vmcs_put(&image, HVCTL_VMCS_EPT_POINTER, 0x80, &status);
     caps.ept_vpid_cap = 1 << 22;
     form = hvctl_ept_violation_form_of(&image, &caps);
@@ -202,12 +204,15 @@ Test(vmx_exit, qualifications_in_words)
     cr_expect_str_eq(qualification(45, 0x31), "vector 0x31");
     cr_expect_str_eq(qualification(48, 0x181), "data read; EPT allows nothing; by the translation of a linear address");
     cr_expect_str_eq(qualification(48, 0x18a), "data write; EPT allows read; by the translation of a linear address");
-    cr_expect_str_eq(qualification(48, 0x19c), "instruction fetch; EPT allows read, write; by the translation of a linear address");
-    cr_expect_str_eq(qualification(48, 0x83), "data read and data write; EPT allows nothing; on the walk of the guest's own "
-                                              "page tables");
+    cr_expect_str_eq(qualification(48, 0x19c),
+                     "instruction fetch; EPT allows read, write; by the translation of a linear address");
+    cr_expect_str_eq(qualification(48, 0x83),
+                     "data read and data write; EPT allows nothing; on the walk of the guest's own "
+                     "page tables");
     cr_expect_str_eq(qualification(48, 0), "access of unknown kind; EPT allows nothing; no linear address");
-    cr_expect_str_eq(qualification(48, 0x13181), "data read of a shadow stack; EPT allows nothing; by the translation of a "
-                                                 "linear address; NMIs unblocked by IRET; asynchronous to instruction execution");
+    cr_expect_str_eq(qualification(48, 0x13181),
+                     "data read of a shadow stack; EPT allows nothing; by the translation of a "
+                     "linear address; NMIs unblocked by IRET; asynchronous to instruction execution");
     cr_expect_str_eq(qualification(54, 1), "WBNOINVD");
     cr_expect_str_eq(qualification(56, 0x300), "offset 0x300");
     cr_expect_str_eq(qualification(62, 1 << 16), "asynchronous to instruction execution");
@@ -224,8 +229,8 @@ Test(vmx_exit, qualifications_in_words)
 Test(vmx_exit, words_exist_for_the_qualifications_that_count)
 {
     for (uint32_t reason = 1; reason < 100; reason++)
-        cr_expect_eq(*qualification(reason, UINT64_C(0x10000)) != 0, hvctl_vmx_qualification_counts(reason, 0x10000), "%u",
-                     reason);
+        cr_expect_eq(*qualification(reason, UINT64_C(0x10000)) != 0, hvctl_vmx_qualification_counts(reason, 0x10000),
+                     "%u", reason);
     cr_expect_not(hvctl_vmx_qualification_counts(62, 0x1000));
 }
 
@@ -251,17 +256,21 @@ Test(vmx_exit, whole_exits_in_words)
 
     hvctl_vmcs_image_init(&image, NULL);
     cr_expect_str_eq(exit_text(10, 0, 0, 0), "CPUID");
-    cr_expect_str_eq(exit_text(48, 0x181, 0, 0), "EPT violation: data read; EPT allows nothing; by the translation of a linear "
-                                                 "address, guest-physical 0x5008, linear 0x8008");
+    cr_expect_str_eq(exit_text(48, 0x181, 0, 0),
+                     "EPT violation: data read; EPT allows nothing; by the translation of a linear "
+                     "address, guest-physical 0x5008, linear 0x8008");
     cr_expect_str_eq(exit_text(49, 0, 0, 0), "EPT misconfiguration, guest-physical 0x5008");
-    cr_expect_str_eq(exit_text(0, 0x1234, 0x80000b0e, 2), "exception or NMI: hardware exception #PF, error code 0x2 at linear 0x1234");
-    cr_expect_str_eq(exit_text(0, 0x4001, 0x80000301, 0), "exception or NMI: hardware exception #DB: breakpoint 0, single step");
+    cr_expect_str_eq(exit_text(0, 0x1234, 0x80000b0e, 2),
+                     "exception or NMI: hardware exception #PF, error code 0x2 at linear 0x1234");
+    cr_expect_str_eq(exit_text(0, 0x4001, 0x80000301, 0),
+                     "exception or NMI: hardware exception #DB: breakpoint 0, single step");
     cr_expect_str_eq(exit_text(0, 0, 0x80000202, 0), "exception or NMI: NMI");
     cr_expect_str_eq(exit_text(1, 0, 0x80000021, 0), "external interrupt: external interrupt, vector 33");
     cr_expect_str_eq(exit_text(1, 0, 0, 0), "external interrupt");
     cr_expect_str_eq(exit_text(0x80000021, 4, 0, 0), "VM-entry failure: invalid guest state: bad VMCS link pointer");
     cr_expect_str_eq(exit_text(35, 0, 0, 0), "unknown exit reason 35");
-    cr_expect_str_eq(exit_text(0x0e00000a, 0, 0, 0), "CPUID, in an enclave, after a bus lock, a shadow stack is prematurely busy");
+    cr_expect_str_eq(exit_text(0x0e00000a, 0, 0, 0),
+                     "CPUID, in an enclave, after a bus lock, a shadow stack is prematurely busy");
     hvctl_vmcs_put(&image, HVCTL_VMCS_IDT_VECTORING_INFORMATION_FIELD, 0x80001b0d, &status);
     hvctl_vmcs_put(&image, HVCTL_VMCS_IDT_VECTORING_ERROR_CODE, 0x10, &status);
     cr_expect_str_eq(exit_text(12, 0, 0, 0), "HLT, while delivering hardware exception #GP, error code 0x10");
@@ -317,7 +326,8 @@ Test(vmx_event, events_are_injected_as_vm_entry_takes_them)
     expect_injected(hvctl_vmx_event_make(HVCTL_EVENT_OTHER, 0, 0, 0), 0x80000700, 0, 0);
     expect_injected(hvctl_vmx_event_make(HVCTL_EVENT_OTHER, 1, 0, 2), 0x80000701, 0, 2);
     hvctl_vmcs_image_init(&image, NULL); /* real mode: no error code */
-    cr_expect_eq(hvctl_vmx_inject(&image, NULL, hvctl_vmx_event_make(HVCTL_EVENT_HARDWARE_EXCEPTION, 13, 6, 0)), HVCTL_OK);
+    cr_expect_eq(hvctl_vmx_inject(&image, NULL, hvctl_vmx_event_make(HVCTL_EVENT_HARDWARE_EXCEPTION, 13, 6, 0)),
+                 HVCTL_OK);
     cr_expect_eq(hvctl_vmcs_get(&image, HVCTL_VMCS_VM_ENTRY_INTERRUPTION_INFORMATION_FIELD), 0x8000030d);
 }
 
@@ -346,7 +356,8 @@ Test(vmx_event, what_vm_entry_would_refuse_is_refused)
         cr_expect_eq(hvctl_vmcs_get(&image, HVCTL_VMCS_VM_ENTRY_INTERRUPTION_INFORMATION_FIELD), 0);
     }
     caps.misc = 1 << 30;
-    cr_expect_eq(hvctl_vmx_inject(&image, &caps, hvctl_vmx_event_make(HVCTL_EVENT_SOFTWARE_EXCEPTION, 3, 0, 0)), HVCTL_OK);
+    cr_expect_eq(hvctl_vmx_inject(&image, &caps, hvctl_vmx_event_make(HVCTL_EVENT_SOFTWARE_EXCEPTION, 3, 0, 0)),
+                 HVCTL_OK);
 }
 
 /* SDM vol. 3, "Checks on VMX Controls": without IA32_VMX_BASIC[56] #CP must come without an error code. */
@@ -356,10 +367,12 @@ Test(vmx_event, control_protection_loses_its_error_code_where_the_cpu_refuses_on
 
     hvctl_vmcs_image_init(&image, NULL);
     cr_assert_eq(hvctl_vmcs_write(&image, HVCTL_VMCS_GUEST_CR0, 1), HVCTL_OK);
-    cr_expect_eq(hvctl_vmx_inject(&image, &caps, hvctl_vmx_event_make(HVCTL_EVENT_HARDWARE_EXCEPTION, 21, 1, 0)), HVCTL_OK);
+    cr_expect_eq(hvctl_vmx_inject(&image, &caps, hvctl_vmx_event_make(HVCTL_EVENT_HARDWARE_EXCEPTION, 21, 1, 0)),
+                 HVCTL_OK);
     cr_expect_eq(hvctl_vmcs_get(&image, HVCTL_VMCS_VM_ENTRY_INTERRUPTION_INFORMATION_FIELD), 0x80000315);
     caps.basic = UINT64_C(1) << 56;
-    cr_expect_eq(hvctl_vmx_inject(&image, &caps, hvctl_vmx_event_make(HVCTL_EVENT_HARDWARE_EXCEPTION, 21, 1, 0)), HVCTL_OK);
+    cr_expect_eq(hvctl_vmx_inject(&image, &caps, hvctl_vmx_event_make(HVCTL_EVENT_HARDWARE_EXCEPTION, 21, 1, 0)),
+                 HVCTL_OK);
     cr_expect_eq(hvctl_vmcs_get(&image, HVCTL_VMCS_VM_ENTRY_INTERRUPTION_INFORMATION_FIELD), 0x80000b15);
 }
 
@@ -412,7 +425,8 @@ Test(text, every_status_and_every_result_has_a_text)
 {
     for (int status = HVCTL_OK; status <= HVCTL_E_MODE; status++)
         for (int other = HVCTL_OK; other < status; other++)
-            cr_expect_str_neq(hvctl_status_text((enum hvctl_status)status), hvctl_status_text((enum hvctl_status)other));
+            cr_expect_str_neq(hvctl_status_text((enum hvctl_status)status),
+                              hvctl_status_text((enum hvctl_status)other));
     cr_expect_str_eq(hvctl_status_text((enum hvctl_status)99), "unknown status");
     cr_expect_str_eq(hvctl_gpr_name(8), "R8");
     cr_expect_str_eq(hvctl_gpr_name(16), "?");

@@ -7,10 +7,11 @@ static const struct {
     const char *instruction;
     uint32_t reason;
 } exits[] = {
-    {"INS", 30},     {"OUTS", 30},    {"INVEPT", 50},  {"INVPCID", 58}, {"INVVPID", 53}, {"LIDT", 46},    {"LGDT", 46},
-    {"SIDT", 46},    {"SGDT", 46},    {"LLDT", 47},    {"LTR", 47},     {"SLDT", 47},    {"STR", 47},     {"VMCLEAR", 19},
-    {"VMPTRLD", 21}, {"VMPTRST", 22}, {"VMXON", 27},   {"XRSTORS", 64}, {"XSAVES", 63},  {"VMREAD", 23},  {"VMWRITE", 25},
-    {"RDRAND", 57},  {"RDSEED", 61},  {"TPAUSE", 68},  {"UMWAIT", 67},  {"LOADIWKEY", 69},
+    {"INS", 30},    {"OUTS", 30},      {"INVEPT", 50},  {"INVPCID", 58}, {"INVVPID", 53}, {"LIDT", 46},
+    {"LGDT", 46},   {"SIDT", 46},      {"SGDT", 46},    {"LLDT", 47},    {"LTR", 47},     {"SLDT", 47},
+    {"STR", 47},    {"VMCLEAR", 19},   {"VMPTRLD", 21}, {"VMPTRST", 22}, {"VMXON", 27},   {"XRSTORS", 64},
+    {"XSAVES", 63}, {"VMREAD", 23},    {"VMWRITE", 25}, {"RDRAND", 57},  {"RDSEED", 61},  {"TPAUSE", 68},
+    {"UMWAIT", 67}, {"LOADIWKEY", 69},
 };
 
 /* The member that a part of the field goes to; *counts says whether the decoder claims that it means something. */
@@ -94,7 +95,8 @@ Test(vmx_insn, other_exits_have_no_instruction_information)
 Test(vmx_insn, the_operand_s_address_is_base_index_and_displacement)
 {
     struct hvctl_guest_regs regs = {{0}, 0};
-    struct hvctl_vmx_insn insn = hvctl_vmx_insn_decode(50, 2u << 7 | 2u /* *4 */ | 1u << 18 /* RCX */ | 3u << 23 /* RBX */);
+    struct hvctl_vmx_insn insn =
+        hvctl_vmx_insn_decode(50, 2u << 7 | 2u /* *4 */ | 1u << 18 /* RCX */ | 3u << 23 /* RBX */);
 
     regs.gpr[HVCTL_RCX] = 0x10;
     regs.gpr[HVCTL_RBX] = UINT64_C(0x100000000);
