@@ -123,8 +123,8 @@ static void long_mode_guest(struct vm *vm)
     expect(*vm_host_word(VM_MEMORY + HVPT_4K) == lazy_word, "the guest's write arrived");
     expect(note[3] == heap_word, "the guest read through a 2 MiB page");
     expect(note[4] == archive_word, "the guest read through the largest page");
-    print("  In its memory: vendor \"%s\"; the words it read through 4K, 2M and %s pages %s\n",
-          (const char *)note, paging_largest_page(&vm->paging) == HVPT_1G ? "1G" : "2M",
+    print("  In its memory: vendor \"%s\"; the words it read through 4K, 2M and %s pages %s\n", (const char *)note,
+          paging_largest_page(&vm->paging) == HVPT_1G ? "1G" : "2M",
           complaint == NULL ? "are the host's." : "are NOT the host's.");
 }
 
@@ -150,7 +150,8 @@ static void real_mode_guest(struct vm *vm)
     exit = run(vm);
     expect(exit.kind == VM_EXIT_HLT, "HLT exits");
     answer("the guest is done");
-    expect(text[0] == 'r' && text[1] == 'e' && text[2] == 'a' && text[3] == 'l', "the real-mode guest wrote its string");
+    expect(text[0] == 'r' && text[1] == 'e' && text[2] == 'a' && text[3] == 'l',
+           "the real-mode guest wrote its string");
     print("  In its memory: \"%c%c%c%c\", written by STOSW to 0000:9000.\n", text[0], text[1], text[2], text[3]);
 }
 
@@ -173,8 +174,8 @@ void kernel_main(void)
     map(&vm, ARCHIVE, VM_GIANT, HVPT_1G, HVPT_READ);
     vm_print_controls(&vm);
 
-    print("\n%s, %u levels: guest-physical -> host-physical\n", vm.paging.npt ? "Nested page tables" : "Extended page tables",
-          vm.paging.levels);
+    print("\n%s, %u levels: guest-physical -> host-physical\n",
+          vm.paging.npt ? "Nested page tables" : "Extended page tables", vm.paging.levels);
     picture_print(&vm.paging);
 
     long_mode_guest(&vm);
@@ -184,11 +185,13 @@ void kernel_main(void)
     picture_print(&vm.paging);
     vm_destroy(&vm);
     vm_disable();
-    print("\nFrames: %lu handed out, at most %u at once; %lu came back, %u are held; %u came back twice, %u were not ours\n",
-          frames.allocated, frames.peak, frames.given_back, frames.held, frames.double_free, frames.foreign_free);
+    print(
+        "\nFrames: %lu handed out, at most %u at once; %lu came back, %u are held; %u came back twice, %u were not ours\n",
+        frames.allocated, frames.peak, frames.given_back, frames.held, frames.double_free, frames.foreign_free);
     expect(frames.held == 0 && frames.double_free == 0 && frames.foreign_free == 0, "every frame came back, once");
     if (complaint != NULL)
         print("result: bad: this does not hold: %s\n", complaint);
     else
-        print("result: good: 64-bit and real-mode guest, %lu exits, all %lu frames came back\n", exits, frames.allocated);
+        print("result: good: 64-bit and real-mode guest, %lu exits, all %lu frames came back\n", exits,
+              frames.allocated);
 }

@@ -37,9 +37,11 @@ static void print_run(struct picture *picture)
         print_to(touched, sizeof(touched), "  %u accessed, %u dirty", picture->accessed, picture->dirty);
     print("%*s%-*s %4lu x %lu%c  %c%c%c  %s%s\n", (int)indent(picture, picture->level) + 2, "",
           50 - (int)indent(picture, picture->level), range, picture->count, picture->page_size >> shift,
-          shift == 30 ? 'G' : shift == 20 ? 'M' : 'K', perm & HVPT_READ ? 'r' : '-', perm & HVPT_WRITE ? 'w' : '-',
-          perm & HVPT_EXEC ? 'x' : '-', memtype_names[picture->attr.memtype],
-          touched);
+          shift == 30   ? 'G'
+          : shift == 20 ? 'M'
+                        : 'K',
+          perm & HVPT_READ ? 'r' : '-', perm & HVPT_WRITE ? 'w' : '-', perm & HVPT_EXEC ? 'x' : '-',
+          memtype_names[picture->attr.memtype], touched);
     picture->count = 0;
 }
 
@@ -49,9 +51,9 @@ static bool on_leaf(void *ctx, hvpt_gpa gpa, const struct hvpt_mapping *mapping)
     uint64_t size = picture->count * picture->page_size;
     bool more;
 
-    more = picture->count != 0 && picture->level == mapping->level && gpa.value == picture->gpa + size &&
-           mapping->hpa.value == picture->hpa + size && mapping->attr.perm == picture->attr.perm &&
-           mapping->attr.memtype == picture->attr.memtype;
+    more = picture->count != 0 && picture->level == mapping->level && gpa.value == picture->gpa + size
+        && mapping->hpa.value == picture->hpa + size && mapping->attr.perm == picture->attr.perm
+        && mapping->attr.memtype == picture->attr.memtype;
     if (!more) {
         print_run(picture);
         picture->gpa = gpa.value;

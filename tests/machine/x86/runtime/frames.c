@@ -4,7 +4,8 @@
 #include "machine.h"
 #include "memory.h"
 
-#define POISON 0xdb /* as an EPT entry: a reserved memory type and address bits beyond MAXPHYADDR; as an NPT one: likewise */
+#define POISON \
+    0xdb /* as an EPT entry: a reserved memory type and address bits beyond MAXPHYADDR; as an NPT one: likewise */
 
 void frames_init(struct frames *frames)
 {
@@ -40,7 +41,8 @@ bool frames_alloc(void *ctx, unsigned order, hvpt_hpa *out)
         if (frames->refuse_after != FRAMES_NO_LIMIT)
             frames->refuse_after--;
         *out = hvpt_make_hpa(FRAMES_BASE + i * UINT64_C(4096));
-        memset((void *)(uintptr_t)out->value, POISON, count * (size_t)4096); /* contents undefined, so nobody relies on zeros */
+        memset((void *)(uintptr_t)out->value, POISON,
+               count * (size_t)4096); /* contents undefined, so nobody relies on zeros */
         return true;
     }
     return false;

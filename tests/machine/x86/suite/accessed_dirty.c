@@ -25,7 +25,8 @@ static void check_flags(struct vm *vm, uint64_t gpa, unsigned level, bool access
     check_equal((*entry & dirty_bit(vm)) != 0, dirty, "%s: dirty in the leaf", name);
     check_equal(paging_translate(&vm->paging, gpa, &mapping), HVPT_OK, "%s: translate", name);
     check_equal(mapping.attr.flags & (HVPT_ACCESSED | HVPT_DIRTY),
-                (accessed ? (unsigned)HVPT_ACCESSED : 0) | (dirty ? (unsigned)HVPT_DIRTY : 0), "%s: as translate tells", name);
+                (accessed ? (unsigned)HVPT_ACCESSED : 0) | (dirty ? (unsigned)HVPT_DIRTY : 0), "%s: as translate tells",
+                name);
 }
 
 void suite_accessed_dirty(struct frames *frames)

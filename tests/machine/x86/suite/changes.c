@@ -17,7 +17,8 @@ static void check_unmap(struct frames *frames)
 
     check_equal(paging_map(&vm.paging, BASE, VM_MEMORY + HVPT_4K, HVPT_4K, paging_attr(RWX)), HVPT_OK, "map elsewhere");
     check_reads(&vm, BASE, VM_MEMORY + HVPT_4K, "the guest sees the new page");
-    check_equal(paging_map(&vm.paging, BASE, VM_MEMORY, HVPT_4K, paging_attr(RWX)), HVPT_E_EXISTS, "mapping over it is refused");
+    check_equal(paging_map(&vm.paging, BASE, VM_MEMORY, HVPT_4K, paging_attr(RWX)), HVPT_E_EXISTS,
+                "mapping over it is refused");
     check_reads(&vm, BASE, VM_MEMORY + HVPT_4K, "the guest still sees the new page");
     vm_destroy(&vm);
     check_equal(frames->held, 0, "unmap: every frame came back");
@@ -126,7 +127,8 @@ static void check_out_of_frames(struct frames *frames)
     vm_create(&vm, frames, NULL);
     paging_map(&vm.paging, BASE, VM_MEMORY, HVPT_2M, paging_attr(RWX));
     frames->refuse_after = 0;
-    check_equal(paging_protect(&vm.paging, BASE, HVPT_4K, HVPT_READ), HVPT_E_NOMEM, "out of frames: a split is refused");
+    check_equal(paging_protect(&vm.paging, BASE, HVPT_4K, HVPT_READ), HVPT_E_NOMEM,
+                "out of frames: a split is refused");
     check_equal(paging_map(&vm.paging, HVPT_512G, VM_MEMORY, HVPT_4K, paging_attr(RWX)), HVPT_E_NOMEM,
                 "out of frames: new tables are refused");
     frames->refuse_after = FRAMES_NO_LIMIT;

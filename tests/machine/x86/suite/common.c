@@ -50,8 +50,8 @@ void check_fault(const struct vm *vm, const struct vm_exit *exit, enum access ac
     check_equal(exit->reason, vm->svm ? 0x400 : 48, "%s: exit reason", name);
     check_equal(exit->info, fault_info(vm, access, perm), "%s: %s", name, vm->svm ? "EXITINFO1" : "exit qualification");
     check_equal(exit->gpa, gpa, "%s: guest-physical address", name);
-    check_true(exit->read == (access == ACCESS_READ) && exit->write == (access == ACCESS_WRITE) &&
-                   exit->fetch == (access == ACCESS_FETCH) && !exit->walk,
+    check_true(exit->read == (access == ACCESS_READ) && exit->write == (access == ACCESS_WRITE)
+                   && exit->fetch == (access == ACCESS_FETCH) && !exit->walk,
                "%s: decoded as a %s", name, access_name(access));
 }
 

@@ -79,9 +79,12 @@ static void check_real(struct frames *frames)
     check_equal(exit.reason, vm.svm ? 0x81 : 18, "real mode: hypercall");
     check_equal(vm.regs.rbx & 0xffff, 0xbeef, "real mode: the guest read the page that was mapped");
     text = (const char *)vm.guest.memory + GUEST_NOTE;
-    check_true(text[0] == 'r' && text[1] == 'e' && text[2] == 'a' && text[3] == 'l', "real mode: the string is in memory");
-    check_equal(*vm_host_word(VM_HOME + GUEST_NOTE + 8) & 0xffffffff, 0x756e6547, "real mode: the host's CPUID is in memory");
-    check_equal(*vm_host_word(VM_HOME + GUEST_NOTE + 16) & 0x80000001, 0, "real mode: CR0.PE and PG were 0 for the guest");
+    check_true(text[0] == 'r' && text[1] == 'e' && text[2] == 'a' && text[3] == 'l',
+               "real mode: the string is in memory");
+    check_equal(*vm_host_word(VM_HOME + GUEST_NOTE + 8) & 0xffffffff, 0x756e6547,
+                "real mode: the host's CPUID is in memory");
+    check_equal(*vm_host_word(VM_HOME + GUEST_NOTE + 16) & 0x80000001, 0,
+                "real mode: CR0.PE and PG were 0 for the guest");
     vm_skip(&vm, &exit);
     check_equal(vm_run(&vm).kind, VM_EXIT_HLT, "real mode: HLT exits");
     vm_destroy(&vm);

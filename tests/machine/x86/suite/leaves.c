@@ -10,8 +10,9 @@ static uint64_t leaf_figure(const struct vm *vm, uint64_t hpa, unsigned level)
     uint64_t large = level > 0 ? UINT64_C(1) << 7 : 0;
 
     if (vm->svm)
-        return hpa | large | 1 << 2 | 1 << 1 | 1; /* APM vol. 2, "Nested Paging": user, writable, present; PAT entry 0 */
-    return hpa | large | 6 << 3 | 7;              /* SDM vol. 3, "Format of an EPT Page-Table Entry ...": WB, execute, write, read */
+        return hpa | large | 1 << 2 | 1 << 1
+             | 1;                    /* APM vol. 2, "Nested Paging": user, writable, present; PAT entry 0 */
+    return hpa | large | 6 << 3 | 7; /* SDM vol. 3, "Format of an EPT Page-Table Entry ...": WB, execute, write, read */
 }
 
 static void check_page(struct vm *vm, uint64_t gpa, uint64_t hpa, uint64_t at, const char *name)

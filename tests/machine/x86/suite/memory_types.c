@@ -35,7 +35,8 @@ static void check_type(struct vm *vm, unsigned level, enum hvpt_memtype type)
     uint64_t *entry;
 
     attr.memtype = type;
-    check_equal(paging_map(&vm->paging, gpa, hpa, size, attr), HVPT_OK, "%s page, %s: map", size_name(size), type_names[type]);
+    check_equal(paging_map(&vm->paging, gpa, hpa, size, attr), HVPT_OK, "%s page, %s: map", size_name(size),
+                type_names[type]);
     entry = paging_entry(&vm->paging, gpa, level);
     check_equal(entry != NULL ? leaf_type(vm, *entry, level) : ~0u, type_codes[type], "%s page, %s: the leaf's type",
                 size_name(size), type_names[type]);
@@ -67,7 +68,8 @@ void suite_memory_types(struct frames *frames)
     }
     vm_create(&vm, frames, NULL);
     for (unsigned level = 0; level < 3; level++)
-        for (unsigned type = HVPT_MEM_UC; type <= HVPT_MEM_WB && HVPT_4K << (9 * level) <= paging_largest_page(&vm.paging); type++)
+        for (unsigned type = HVPT_MEM_UC;
+             type <= HVPT_MEM_WB && HVPT_4K << (9 * level) <= paging_largest_page(&vm.paging); type++)
             check_type(&vm, level, (enum hvpt_memtype)type);
     vm_destroy(&vm);
     check_equal(frames->held, 0, "every frame came back");

@@ -12,8 +12,8 @@ static void check_replace(struct frames *frames)
     vm_create(&vm, frames, NULL);
     paging_map(&vm.paging, BASE, VM_MEMORY, HVPT_2M, paging_attr(RWX));
     check_reads(&vm, BASE + 0x5000, VM_MEMORY + 0x5000, "replace: the old page");
-    check_equal(hvpt_space_replace(&vm.paging.space, hvpt_make_gpa(BASE + 0x5000), hvpt_make_hpa(VM_MEMORY + HVPT_2M), HVPT_4K,
-                                   paging_attr(HVPT_READ), &flush),
+    check_equal(hvpt_space_replace(&vm.paging.space, hvpt_make_gpa(BASE + 0x5000), hvpt_make_hpa(VM_MEMORY + HVPT_2M),
+                                   HVPT_4K, paging_attr(HVPT_READ), &flush),
                 HVPT_OK, "replace: one page in the middle of a large one");
     check_true(hvpt_flush_needed(&flush), "replace: asks for a flush");
     hvpt_space_flush(&vm.paging.space, &flush);
@@ -50,7 +50,8 @@ static void check_split_collapse(struct frames *frames, bool hardware_bits)
     check_reads(&vm, BASE + HVPT_2M - 8, VM_MEMORY + HVPT_2M - 8, "split: the guest reads the last word");
     check_equal(vm_fetch(&vm, BASE).kind, VM_EXIT_CALL, "split: the guest may still fetch");
     vm_write(&vm, BASE + 0x8000, 0x88);
-    check_equal(hvpt_space_collapse(&vm.paging.space, hvpt_make_gpa(BASE), HVPT_2M, NULL, &report), HVPT_OK, "collapse");
+    check_equal(hvpt_space_collapse(&vm.paging.space, hvpt_make_gpa(BASE), HVPT_2M, NULL, &report), HVPT_OK,
+                "collapse");
     check_equal(report.collapsed, 1, "collapse: one table became a page");
     paging_translate(&vm.paging, BASE + 0x9000, &mapping);
     check_equal(mapping.page_size, HVPT_2M, "collapse: one large page");
@@ -60,7 +61,8 @@ static void check_split_collapse(struct frames *frames, bool hardware_bits)
     check_equal(frames->held, held, "collapse: the table's frame came back");
     check_reads(&vm, BASE + HVPT_2M - 8, VM_MEMORY + HVPT_2M - 8, "collapse: the guest reads the last word");
     check_equal(vm_write(&vm, BASE + 0x9000, 0x99).kind, VM_EXIT_CALL, "collapse: the guest may still write");
-    check_equal(*vm_host_word(VM_MEMORY + 0x7000) + *vm_host_word(VM_MEMORY + 0x8000) + *vm_host_word(VM_MEMORY + 0x9000),
+    check_equal(*vm_host_word(VM_MEMORY + 0x7000) + *vm_host_word(VM_MEMORY + 0x8000)
+                    + *vm_host_word(VM_MEMORY + 0x9000),
                 0x77 + 0x88 + 0x99, "collapse: all that the guest wrote is there");
 
     /* A page that differs keeps the table */

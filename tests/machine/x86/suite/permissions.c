@@ -3,8 +3,8 @@
 
 #include "console.h"
 
-static void check_combination(struct vm *vm, uint64_t gpa, uint64_t hpa, uint64_t offset, uint32_t perm, enum access access,
-                              uint64_t size)
+static void check_combination(struct vm *vm, uint64_t gpa, uint64_t hpa, uint64_t offset, uint32_t perm,
+                              enum access access, uint64_t size)
 {
     char name[64];
     struct vm_exit exit;
@@ -82,18 +82,20 @@ void suite_permissions(struct frames *frames)
         }
         for (uint32_t perm = 0; perm <= RWX; perm++) {
             uint64_t hpa = vm_backing(size), offset = size - 0x238;
-            enum hvpt_status status = perm == 0 ? HVPT_E_ATTR : paging_map(&vm.paging, gpa, hpa, size, paging_attr(perm));
+            enum hvpt_status status =
+                perm == 0 ? HVPT_E_ATTR : paging_map(&vm.paging, gpa, hpa, size, paging_attr(perm));
             /* Both manuals: no writing without reading. EPT: execute-only needs a capability, which all machines here have. */
             bool possible = (perm & HVPT_READ) != 0 || (perm == HVPT_EXEC && !vm.svm);
 
             if (perm != 0)
-                check_equal(status, possible ? HVPT_OK : HVPT_E_ATTR, "%s page of %s: %s", perm_name(perm), size_name(size),
-                            possible ? "can be mapped" : "is refused");
+                check_equal(status, possible ? HVPT_OK : HVPT_E_ATTR, "%s page of %s: %s", perm_name(perm),
+                            size_name(size), possible ? "can be mapped" : "is refused");
             if (status != HVPT_OK)
                 continue;
             for (enum access access = ACCESS_READ; access < ACCESS_COUNT; access++)
                 check_combination(&vm, gpa, hpa, offset, perm, access, size);
-            check_equal(paging_unmap(&vm.paging, gpa, size), HVPT_OK, "%s page of %s: unmap", perm_name(perm), size_name(size));
+            check_equal(paging_unmap(&vm.paging, gpa, size), HVPT_OK, "%s page of %s: unmap", perm_name(perm),
+                        size_name(size));
         }
         vm_destroy(&vm);
         check_equal(frames->held, 0, "pages of %s: every frame came back", size_name(size));

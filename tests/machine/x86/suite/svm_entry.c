@@ -85,10 +85,12 @@ static void check_enable(void)
     check_equal(hvctl_svm_enable(&ops, &cpu, svm_host_save(), &caps), HVCTL_SVM_ALREADY_ON, "a second time: named");
     vm_disable();
     check_true(cpu_rdmsr(HVCTL_MSR_EFER, &value) && (value & HVCTL_EFER_SVME) == 0, "off: EFER.SVME is 0");
-    check_equal(hvctl_svm_enable(&ops, &cpu, svm_host_save() + 8, &caps), HVCTL_SVM_REGION_ALIGN, "save area not aligned: named");
+    check_equal(hvctl_svm_enable(&ops, &cpu, svm_host_save() + 8, &caps), HVCTL_SVM_REGION_ALIGN,
+                "save area not aligned: named");
     check_equal(hvctl_svm_enable(&ops, &cpu, UINT64_C(1) << cpu_physical_address_bits(), &caps), HVCTL_SVM_REGION_RANGE,
                 "save area beyond MAXPHYADDR: named");
-    check_true(cpu_rdmsr(HVCTL_MSR_EFER, &value) && (value & HVCTL_EFER_SVME) == 0, "after failures EFER.SVME is still 0");
+    check_true(cpu_rdmsr(HVCTL_MSR_EFER, &value) && (value & HVCTL_EFER_SVME) == 0,
+               "after failures EFER.SVME is still 0");
     check_true(vm_enable() == NULL, "on again");
 }
 
@@ -106,7 +108,8 @@ static void check_clean_bits(struct vm *vm)
 
     check_equal(vm_do(vm, PIECE_CPUID).kind, VM_EXIT_CPUID, "clean bits: CPUID is intercepted");
     check_equal(vmcb->control.vmcb_clean, HVCTL_CLEAN_ALL, "clean bits: all set after a run");
-    check_equal(hvctl_vmcb_intercept(vmcb, HVCTL_SVM_EXIT_CPUID, false), HVCTL_OK, "clean bits: the intercept is taken off");
+    check_equal(hvctl_vmcb_intercept(vmcb, HVCTL_SVM_EXIT_CPUID, false), HVCTL_OK,
+                "clean bits: the intercept is taken off");
     check_equal(vm_do(vm, PIECE_CPUID).kind, VM_EXIT_CALL, "clean bits: the CPU takes notice");
     begin(vm);
 }

@@ -29,10 +29,17 @@ static const struct {
     const char *name;
     uint64_t value; /* for the time of the check; 0: as it is */
 } msrs[MSR_COUNT] = {
-    {0xc0000100, "FS base", 0x1111000},         {0xc0000101, "GS base", 0x2222000},   {0xc0000102, "KERNEL_GS_BASE", 0x3333000},
-    {0x174, "SYSENTER_CS", 0x10},               {0x175, "SYSENTER_ESP", 0x4444000},   {0x176, "SYSENTER_EIP", 0x5555000},
-    {0xc0000081, "STAR", 0x0010000800000000},   {0xc0000082, "LSTAR", 0x6666000},     {0xc0000084, "SFMASK", 0x700},
-    {0xc0000080, "EFER", 0},                    {0x277, "PAT", 0},
+    {0xc0000100, "FS base", 0x1111000},
+    {0xc0000101, "GS base", 0x2222000},
+    {0xc0000102, "KERNEL_GS_BASE", 0x3333000},
+    {0x174, "SYSENTER_CS", 0x10},
+    {0x175, "SYSENTER_ESP", 0x4444000},
+    {0x176, "SYSENTER_EIP", 0x5555000},
+    {0xc0000081, "STAR", 0x0010000800000000},
+    {0xc0000082, "LSTAR", 0x6666000},
+    {0xc0000084, "SFMASK", 0x700},
+    {0xc0000080, "EFER", 0},
+    {0x277, "PAT", 0},
 };
 
 static void look(struct host_state *state)
@@ -110,7 +117,8 @@ void suite_switch(struct frames *frames)
     exit = vm_do(&vm, PIECE_MIX);
     check_equal(exit.kind, VM_EXIT_CALL, "the guest changes all and calls");
     for (unsigned i = 0; i < 15; i++)
-        check_equal(registers_of(&vm)[i], pattern(i) + 0x11 + i, "%s comes back as the guest left it", register_names[i]);
+        check_equal(registers_of(&vm)[i], pattern(i) + 0x11 + i, "%s comes back as the guest left it",
+                    register_names[i]);
 
     vm.regs.cr2 = 0x123456789000;
     vm.regs.rdi = 0x2468ace00000;

@@ -21,7 +21,8 @@ static unsigned use_pages(struct vm *vm)
         if (exit.kind == VM_EXIT_FAULT) {
             faults++;
             check_equal(exit.gpa, gpa, "the fault is where the guest was (page %u)", uses[i].page);
-            check_equal(hvpt_space_touch(&vm->paging.space, hvpt_make_gpa(gpa), uses[i].access == ACCESS_READ ? HVPT_READ : HVPT_WRITE),
+            check_equal(hvpt_space_touch(&vm->paging.space, hvpt_make_gpa(gpa),
+                                         uses[i].access == ACCESS_READ ? HVPT_READ : HVPT_WRITE),
                         HVPT_OK, "touch gives the right back (page %u)", uses[i].page);
             exit = vm_run(vm);
         }
@@ -81,7 +82,8 @@ static void check_write_protect(struct frames *frames)
 
     vm_create(&vm, frames, NULL);
     paging_map(&vm.paging, BASE, VM_MEMORY, HVPT_2M, paging_attr(RWX));
-    check_equal(hvpt_space_write_protect(&vm.paging.space, hvpt_make_gpa(BASE + 0x4000), 0x2000, NULL), HVPT_OK, "write_protect");
+    check_equal(hvpt_space_write_protect(&vm.paging.space, hvpt_make_gpa(BASE + 0x4000), 0x2000, NULL), HVPT_OK,
+                "write_protect");
     exit = vm_write(&vm, BASE + 0x5008, 5);
     check_fault(&vm, &exit, ACCESS_WRITE, HVPT_READ | HVPT_EXEC, BASE + 0x5008, "write to a protected page");
     check_equal(hvpt_space_touch(&vm.paging.space, hvpt_make_gpa(BASE + 0x5008), HVPT_WRITE), HVPT_OK, "touch");

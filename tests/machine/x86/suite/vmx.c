@@ -8,7 +8,7 @@
 #include "cpu.h"
 
 struct breakage {
-    unsigned level;    /* of the broken entry */
+    unsigned level; /* of the broken entry */
     uint64_t clear, set;
     const char *name;
 };

@@ -24,9 +24,11 @@ static const struct breakage controls[] = {
     {HVCTL_VMCS_PIN_BASED_VM_EXECUTION_CONTROLS, 1 << 1, 0, "pin-based controls: a bit that must be 1 is 0"},
     {HVCTL_VMCS_PIN_BASED_VM_EXECUTION_CONTROLS, 0, 1u << 31, "pin-based controls: a bit that must be 0 is 1"},
     {HVCTL_VMCS_PIN_BASED_VM_EXECUTION_CONTROLS, 0, 1 << 5, "virtual NMIs without NMI exiting"},
-    {HVCTL_VMCS_PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, 1 << 8, 0, "primary controls: a bit that must be 1 is 0"},
+    {HVCTL_VMCS_PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, 1 << 8, 0,
+     "primary controls: a bit that must be 1 is 0"},
     {HVCTL_VMCS_PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, 0, 1 << 22, "NMI-window exiting without virtual NMIs"},
-    {HVCTL_VMCS_SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, 0, 1u << 31, "secondary controls: a bit that must be 0 is 1"},
+    {HVCTL_VMCS_SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, 0, 1u << 31,
+     "secondary controls: a bit that must be 0 is 1"},
     {HVCTL_VMCS_SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, 1 << 1, 0, "unrestricted guest without EPT"},
     {HVCTL_VMCS_SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, 0, 1 << 5, "VPID enabled and 0"},
     {HVCTL_VMCS_CR3_TARGET_COUNT, ALL, 5, "5 CR3 targets"},
@@ -135,7 +137,8 @@ static void check_link_pointer(struct vm *vm)
 
     check_true(written, "link pointer: the image takes it");
     check_equal(exit.reason, ENTRY_FAILED_GUEST, "link pointer: not aligned, exit reason");
-    check_equal(exit.info, 4, "link pointer: not aligned, qualification"); /* SDM: 4 says that it was the link pointer */
+    check_equal(exit.info, 4,
+                "link pointer: not aligned, qualification"); /* SDM: 4 says that it was the link pointer */
 }
 
 /* Entry n of the MSR-load area, counted from 1, is the one at fault. */
@@ -172,13 +175,16 @@ static void check_instruction_errors(struct vm *vm)
 
     check_equal(ops->vmclear(ops->ctx, own + 8), HVCTL_VMX_FAIL_VALID, "VMCLEAR, address not aligned: VMfailValid");
     check_equal(hvctl_vmx_instruction_error(ops), 2, "VMCLEAR, address not aligned: number");
-    check_equal(ops->vmclear(ops->ctx, beyond), HVCTL_VMX_FAIL_VALID, "VMCLEAR, address beyond MAXPHYADDR: VMfailValid");
+    check_equal(ops->vmclear(ops->ctx, beyond), HVCTL_VMX_FAIL_VALID,
+                "VMCLEAR, address beyond MAXPHYADDR: VMfailValid");
     check_equal(hvctl_vmx_instruction_error(ops), 2, "VMCLEAR, address beyond MAXPHYADDR: number");
-    check_equal(ops->vmclear(ops->ctx, vmx_vmxon_region()), HVCTL_VMX_FAIL_VALID, "VMCLEAR of the VMXON region: VMfailValid");
+    check_equal(ops->vmclear(ops->ctx, vmx_vmxon_region()), HVCTL_VMX_FAIL_VALID,
+                "VMCLEAR of the VMXON region: VMfailValid");
     check_equal(hvctl_vmx_instruction_error(ops), 3, "VMCLEAR of the VMXON region: number");
     check_equal(ops->vmptrld(ops->ctx, own + 8), HVCTL_VMX_FAIL_VALID, "VMPTRLD, address not aligned: VMfailValid");
     check_equal(hvctl_vmx_instruction_error(ops), 9, "VMPTRLD, address not aligned: number");
-    check_equal(ops->vmptrld(ops->ctx, vmx_vmxon_region()), HVCTL_VMX_FAIL_VALID, "VMPTRLD of the VMXON region: VMfailValid");
+    check_equal(ops->vmptrld(ops->ctx, vmx_vmxon_region()), HVCTL_VMX_FAIL_VALID,
+                "VMPTRLD of the VMXON region: VMfailValid");
     check_equal(hvctl_vmx_instruction_error(ops), 10, "VMPTRLD of the VMXON region: number");
     *(uint32_t *)page = hvctl_vmx_revision(caps) + 1;
     check_equal(ops->vmptrld(ops->ctx, (uintptr_t)page), HVCTL_VMX_FAIL_VALID, "VMPTRLD, wrong revision: VMfailValid");
@@ -190,14 +196,16 @@ static void check_instruction_errors(struct vm *vm)
     check_true(!ops->vmwrite(ops->ctx, 0x7ffe, 0), "VMWRITE of no field: VMfail");
     check_equal(hvctl_vmx_instruction_error(ops), 12, "VMWRITE of no field: number");
     if (caps->misc & HVCTL_VMX_MISC_VMWRITE_ANY_FIELD) {
-        check_true(ops->vmwrite(ops->ctx, HVCTL_VMCS_EXIT_QUALIFICATION, 1), "VMWRITE of exit information: allowed by VMX_MISC");
+        check_true(ops->vmwrite(ops->ctx, HVCTL_VMCS_EXIT_QUALIFICATION, 1),
+                   "VMWRITE of exit information: allowed by VMX_MISC");
     } else {
         check_true(!ops->vmwrite(ops->ctx, HVCTL_VMCS_EXIT_QUALIFICATION, 1), "VMWRITE of exit information: VMfail");
         check_equal(hvctl_vmx_instruction_error(ops), 13, "VMWRITE of exit information: number");
     }
     check_equal(ops->vmxon(ops->ctx, vmx_vmxon_region()), HVCTL_VMX_FAIL_VALID, "VMXON in VMX operation: VMfailValid");
     check_equal(hvctl_vmx_instruction_error(ops), 15, "VMXON in VMX operation: number");
-    check_equal(ops->invept(ops->ctx, (enum hvctl_invept_type)3, &nothing), HVCTL_VMX_FAIL_VALID, "INVEPT of type 3: VMfailValid");
+    check_equal(ops->invept(ops->ctx, (enum hvctl_invept_type)3, &nothing), HVCTL_VMX_FAIL_VALID,
+                "INVEPT of type 3: VMfailValid");
     check_equal(hvctl_vmx_instruction_error(ops), 28, "INVEPT of type 3: number");
     check_equal(ops->invvpid(ops->ctx, HVCTL_INVVPID_SINGLE_CONTEXT, &nothing), HVCTL_VMX_FAIL_VALID,
                 "INVVPID of VPID 0: VMfailValid");
@@ -271,9 +279,11 @@ static void check_enable(void)
     vm_disable();
     check_equal(ops.read_cr4(ops.ctx) & HVCTL_CR4_VMXE, 0, "off: CR4.VMXE is 0");
     region.physical += 8;
-    check_equal(hvctl_vmx_enable(&ops, &cpu, &region, &caps), HVCTL_VMX_REGION_ALIGN, "VMXON region not aligned: named");
+    check_equal(hvctl_vmx_enable(&ops, &cpu, &region, &caps), HVCTL_VMX_REGION_ALIGN,
+                "VMXON region not aligned: named");
     region.physical = UINT64_C(1) << hvctl_vmx_physaddr_bits(vmx_caps());
-    check_equal(hvctl_vmx_enable(&ops, &cpu, &region, &caps), HVCTL_VMX_REGION_RANGE, "VMXON region beyond MAXPHYADDR: named");
+    check_equal(hvctl_vmx_enable(&ops, &cpu, &region, &caps), HVCTL_VMX_REGION_RANGE,
+                "VMXON region beyond MAXPHYADDR: named");
     check_equal(ops.read_cr4(ops.ctx) & HVCTL_CR4_VMXE, 0, "after failures CR4.VMXE is still 0");
     check_true(vm_enable() == NULL, "on again");
 }

@@ -15,10 +15,10 @@ struct paging {
     struct hvpt_hooks hooks;
     struct frames *frames;
     unsigned levels;
-    unsigned flushes;   /* calls of the flush hook */
-    unsigned early;     /* table frames that came back inside an unmap before its flush: must stay 0 */
+    unsigned flushes; /* calls of the flush hook */
+    unsigned early;   /* table frames that came back inside an unmap before its flush: must stay 0 */
     bool unmapping;
-    bool stale;         /* set by the flush hook: drop the guest's translations before the next entry (NPT) */
+    bool stale; /* set by the flush hook: drop the guest's translations before the next entry (NPT) */
 };
 
 /* What differs from machine to machine. max_page_size 0: the largest the machine has. */

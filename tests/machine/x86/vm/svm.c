@@ -81,9 +81,8 @@ void svm_start_real(struct vm *vm)
 void svm_create(struct vm *vm)
 {
     static const uint64_t intercepts[] = {
-        HVCTL_SVM_EXIT_CPUID, HVCTL_SVM_EXIT_HLT,      HVCTL_SVM_EXIT_VMMCALL,
-        HVCTL_SVM_EXIT_MSR,   HVCTL_SVM_EXIT_IOIO,     HVCTL_SVM_EXIT_SHUTDOWN,
-        HVCTL_SVM_EXIT_VMRUN, HVCTL_SVM_EXIT_INTR,     HVCTL_SVM_EXIT_NMI,
+        HVCTL_SVM_EXIT_CPUID,    HVCTL_SVM_EXIT_HLT,   HVCTL_SVM_EXIT_VMMCALL, HVCTL_SVM_EXIT_MSR, HVCTL_SVM_EXIT_IOIO,
+        HVCTL_SVM_EXIT_SHUTDOWN, HVCTL_SVM_EXIT_VMRUN, HVCTL_SVM_EXIT_INTR,    HVCTL_SVM_EXIT_NMI,
     };
     struct hvctl_vmcb *vmcb;
 
@@ -124,7 +123,8 @@ static enum vm_exit_kind kind_of(const struct hvctl_vmcb *vmcb)
     case HVCTL_SVM_EXIT_MSR: return vmcb->control.exitinfo1 & 1 ? VM_EXIT_WRMSR : VM_EXIT_RDMSR;
     case HVCTL_SVM_EXIT_IOIO: return VM_EXIT_IO;
     case HVCTL_SVM_EXIT_SHUTDOWN: return VM_EXIT_SHUTDOWN;
-    default: return code >= HVCTL_SVM_EXIT_EXCP_DE && code < HVCTL_SVM_EXIT_EXCP_DE + 32 ? VM_EXIT_EXCEPTION : VM_EXIT_OTHER;
+    default:
+        return code >= HVCTL_SVM_EXIT_EXCP_DE && code < HVCTL_SVM_EXIT_EXCP_DE + 32 ? VM_EXIT_EXCEPTION : VM_EXIT_OTHER;
     }
 }
 
@@ -203,7 +203,8 @@ void svm_print_controls(const struct vm *vm)
         if (!exception && hvctl_vmcb_intercepts(control.vmcb, code))
             length += print_to(words + length, sizeof(words) - length, "%s, ", hvctl_svm_exit_name(code));
     }
-    print_to(words + length, sizeof(words) - length, "all exceptions; nested paging, ASID %u", control.vmcb->control.guest_asid);
+    print_to(words + length, sizeof(words) - length, "all exceptions; nested paging, ASID %u",
+             control.vmcb->control.guest_asid);
     print("VMCB, intercepts: ");
     print_wrapped(words, 2, 100);
 }

@@ -8,12 +8,9 @@
 const char *vm_enable(void)
 {
     switch (cpu_vendor()) {
-    case CPU_INTEL:
-        return vmx_enable();
-    case CPU_AMD:
-        return svm_enable();
-    default:
-        return "this CPU is neither Intel's nor AMD's";
+    case CPU_INTEL: return vmx_enable();
+    case CPU_AMD: return svm_enable();
+    default: return "this CPU is neither Intel's nor AMD's";
     }
 }
 
@@ -116,18 +113,11 @@ void vm_skip(struct vm *vm, const struct vm_exit *exit)
         switch (exit->kind) {
         case VM_EXIT_CPUID:
         case VM_EXIT_RDMSR:
-        case VM_EXIT_WRMSR:
-            length = 2;
-            break;
-        case VM_EXIT_CALL:
-            length = 3;
-            break;
+        case VM_EXIT_WRMSR: length = 2; break;
+        case VM_EXIT_CALL: length = 3; break;
         case VM_EXIT_HLT:
-        case VM_EXIT_IO:
-            length = 1;
-            break;
-        default:
-            panic("cannot skip an instruction after exit %lx", exit->reason);
+        case VM_EXIT_IO: length = 1; break;
+        default: panic("cannot skip an instruction after exit %lx", exit->reason);
         }
     }
     vm->regs.rip += length;

@@ -20,19 +20,19 @@ enum vm_exit_kind {
     VM_EXIT_CR,
     VM_EXIT_EXCEPTION,
     VM_EXIT_SHUTDOWN,
-    VM_EXIT_INVALID,   /* the entry failed: guest state (VMX), anything (SVM) */
+    VM_EXIT_INVALID, /* the entry failed: guest state (VMX), anything (SVM) */
     VM_EXIT_OTHER
 };
 
 struct vm_exit {
     enum vm_exit_kind kind;
-    uint64_t reason;   /* VMX: the exit-reason field; SVM: EXITCODE */
-    uint64_t info;     /* VMX: exit qualification; SVM: EXITINFO1 */
-    uint64_t gpa;      /* of a fault or misconfiguration; SVM: EXITINFO2 */
-    uint64_t linear;   /* VMX: guest-linear address */
-    unsigned length;   /* of the instruction that exited; 0 where the CPU does not tell */
+    uint64_t reason;               /* VMX: the exit-reason field; SVM: EXITCODE */
+    uint64_t info;                 /* VMX: exit qualification; SVM: EXITINFO1 */
+    uint64_t gpa;                  /* of a fault or misconfiguration; SVM: EXITINFO2 */
+    uint64_t linear;               /* VMX: guest-linear address */
+    unsigned length;               /* of the instruction that exited; 0 where the CPU does not tell */
     bool read, write, fetch, walk; /* of a fault: decoded; walk: in the guest's own page tables */
-    unsigned fail;     /* VMX: VMfail's instruction error, 0 if the entry did not VMfail; ~0: VMfailInvalid */
+    unsigned fail; /* VMX: VMfail's instruction error, 0 if the entry did not VMfail; ~0: VMfailInvalid */
 };
 
 struct vm_registers {

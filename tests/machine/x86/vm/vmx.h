@@ -14,7 +14,7 @@
 struct vmx_control {
     struct hvctl_vmcs_image image; /* what the next entry uses; dirty fields are written before it */
     struct hvctl_guest_regs regs;
-    void *region;                  /* the VMCS */
+    void *region; /* the VMCS */
     bool launched;
 };
 
