@@ -14,7 +14,7 @@ static struct machine {
     uint64_t msr_value; /* of any other MSR, plus its number */
     uint32_t rdmsr_faults, wrmsr_faults; /* an MSR that does, or 0 */
     bool no_vmx, no_svm, svm_key;
-    bool feature_control_ignores, vm_cr_ignores, efer_ignores, cr0_ignores, cr4_ignores;
+    bool vm_cr_ignores, efer_ignores, cr0_ignores, cr0_lacks_ne, cr4_ignores;
     enum hvctl_vmx_result vmxon_result, vmxoff_result, vmclear_result, vmptrld_result, inv_result;
     uint64_t region, cleared, current;
     bool in_vmx;
@@ -96,7 +96,7 @@ static bool m_write_cr0(void *ctx, uint64_t value)
 {
     (void)ctx;
     if (!machine.cr0_ignores)
-        machine.cr0 = value;
+        machine.cr0 = machine.cr0_lacks_ne ? value & ~UINT64_C(0x20) : value;
     return true;
 }
 
@@ -379,6 +379,10 @@ Test(vmx_enable, control_registers_that_do_not_take_their_bits_are_named)
     machine.cr0_ignores = true;
     expect_refused(HVCTL_VMX_CR0_WRITE);
     machine.cr0_ignores = false;
+    machine.cr0_lacks_ne = true;
+    machine.model.msr[0x486] |= 2; /* takes MP, not NE: MP goes again */
+    expect_refused(HVCTL_VMX_CR0_WRITE);
+    machine.cr0_lacks_ne = false;
     machine.cr4_ignores = true;
     expect_refused(HVCTL_VMX_CR4_WRITE);
 }
