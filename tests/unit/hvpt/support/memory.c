@@ -209,6 +209,8 @@ void memory_on_store(const void *slot, uint64_t value)
     CHECK(frame != NULL, "a store to %p, which is in no frame", slot);
     CHECK(frame->state != FRAME_FREE, "a store into %#llx, which is free", (unsigned long long)frame->pa);
     CHECK(frame->state != FRAME_UNLINKED, "a store into %#llx, which is unlinked", (unsigned long long)frame->pa);
+    if (memory->any_store != NULL)
+        memory->any_store(memory->after_store_ctx);
     if (frame->state != FRAME_LINKED)
         return;
     index = (unsigned)((const uint64_t *)slot - frame->virt);

@@ -75,6 +75,8 @@ struct memory {
     /* Seen after each store into a linked table, and at each flush. May be NULL. */
     void (*after_store)(void *ctx, struct frame *frame, unsigned index, uint64_t old, uint64_t value);
     void *after_store_ctx;
+    /* Seen after each store at all, into tables that nobody can see yet as well. */
+    void (*any_store)(void *ctx);
     void (*on_flush)(void *ctx, const struct hvpt_flush *flush);
     void *on_flush_ctx;
     enum hvpt_flush_kind flush_kind; /* what a flush must ask for, and for which root */

@@ -248,9 +248,9 @@ enum hvpt_status rig_protect(struct rig *rig, uint64_t gpa, uint64_t size, struc
             after.span[i].attr = as_kept(rig, after.span[i].attr);
             if ((rig->setup->config.policy & HVPT_POLICY_EXEC_4K_ONLY)
                 && (after.span[i].attr.perm & (HVPT_EXEC | HVPT_EXEC_USER)))
-                for (uint64_t at = after.span[i].first, first, last;
-                     at - after.span[i].first <= after.span[i].last - after.span[i].first; at = last + 1)
-                    if (leaf_at(rig, at, &first, &last) && last - first >= PAGE)
+                for (uint64_t at = after.span[i].first, begin, end;
+                     at - after.span[i].first <= after.span[i].last - after.span[i].first; at = end + 1)
+                    if (leaf_at(rig, at, &begin, &end) && end - begin >= PAGE)
                         causes |= bit(HVPT_E_ATTR);
         }
     }
