@@ -18,8 +18,9 @@
  *
  * The order is that of the encodings within width and type, with no gaps: position in the list is the slot in the
  * image. Names are the manual's of the editions before FRED. VIRTUAL_TIMER_VECTOR, GUEST_DEADLINE_SHADOW,
- * GUEST_DEADLINE and EXTENDED_INSTRUCTION_INFORMATION are in the newest documents only; ENCLV_EXITING_BITMAP is no longer
- * in them. The manual has GUEST_IA32_SPEC_CTRL and HOST_IA32_SPEC_CTRL, but their encodings rest on one implementation.
+ * GUEST_DEADLINE and EXTENDED_INSTRUCTION_INFORMATION are in the newest documents only; ENCLV_EXITING_BITMAP is not
+ * in them any more. The manual has GUEST_IA32_SPEC_CTRL and HOST_IA32_SPEC_CTRL, but their encodings rest on one
+ * implementation.
  */
 #define HVCTL_VMCS_SLOTS(X, R)                                                                                        \
     /* 16-bit, control */                                                                                             \
