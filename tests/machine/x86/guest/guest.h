@@ -22,6 +22,7 @@ enum guest_piece {
     PIECE_UD,
     PIECE_MIX,
     PIECE_CR2,
+    PIECE_VMFUNC,
     PIECE_SWEEP,
     PIECE_STORY,
     PIECE_REAL,

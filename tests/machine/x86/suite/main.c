@@ -29,6 +29,7 @@ void kernel_main(void)
     suite_tracking(&frames);
     if (cpu_vendor() == CPU_INTEL) {
         suite_vmx(&frames);
+        suite_vmx_features(&frames);
         suite_vmx_entry(&frames);
     } else {
         suite_svm(&frames);

@@ -25,6 +25,7 @@ struct paging {
 struct paging_options {
     uint64_t max_page_size;
     bool accessed_dirty; /* EPT: let hardware keep A and D; NPT always does */
+    bool violation_ve;   /* EPT: for a VMCS with "EPT-violation #VE" */
 };
 
 /* The machine's usual paging with this allocator; VMX must be on for EPT, since the flush is an INVEPT. */

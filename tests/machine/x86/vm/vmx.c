@@ -54,8 +54,8 @@ void vmx_invept(uint64_t eptp)
         panic("INVEPT: %s", hvctl_status_text(status));
 }
 
-/* What every guest here needs, and what is taken where the CPU has it. */
-static enum hvctl_status solve(void)
+/* What every guest here needs, and one control more, or HVCTL_ALWAYS for none. */
+static enum hvctl_status solve(enum hvctl_vmx_control more, struct hvctl_vmx_solution *out)
 {
     static const enum hvctl_vmx_control needed[] = {
         HVCTL_PRIMARY_HLT_EXITING,          HVCTL_PRIMARY_UNCONDITIONAL_IO_EXITING,
@@ -70,7 +70,8 @@ static enum hvctl_status solve(void)
     memset(&required, 0, sizeof(required));
     for (unsigned i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
         hvctl_vmx_controls_add(&required, needed[i]);
-    return hvctl_vmx_solve(&required, NULL, &caps, &solution);
+    hvctl_vmx_controls_add(&required, more);
+    return hvctl_vmx_solve(&required, NULL, &caps, out);
 }
 
 const char *vmx_enable(void)
@@ -85,7 +86,7 @@ const char *vmx_enable(void)
     status = hvctl_vmx_enable(&ops, &cpu, &region, &caps);
     if (status != HVCTL_VMX_ENABLED)
         return hvctl_vmx_enable_text(status);
-    if (solve() != HVCTL_OK) {
+    if (solve(HVCTL_ALWAYS, &solution) != HVCTL_OK) {
         struct hvctl_text_buffer buffer;
         struct hvctl_text text = hvctl_text_into(&buffer, problem, sizeof(problem));
 
@@ -132,6 +133,17 @@ void vmx_host_changed(struct vm *vm)
 {
     (void)vm;
     expect_ok(hvctl_vmx_host_capture(&ops, &control.image), "host state");
+}
+
+bool vmx_require(struct vm *vm, enum hvctl_vmx_control wanted)
+{
+    static struct hvctl_vmx_solution more;
+
+    if (solve(wanted, &more) != HVCTL_OK)
+        return false;
+    expect_ok(hvctl_vmx_controls_write(&control.image, &more.controls), "VMX controls");
+    vm_start_long(vm); /* "IA-32e mode guest" is the guest's state as much as a control */
+    return true;
 }
 
 void vmx_create(struct vm *vm)

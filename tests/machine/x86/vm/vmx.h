@@ -27,6 +27,12 @@ static inline struct vmx_control *vmx_control(struct vm *vm)
 const struct hvctl_vmx_caps *vmx_caps(void);
 const struct hvctl_cpu_ops *vmx_ops(void);
 
+/*
+ * Adds a control, with what it needs, to those of this guest. false: this CPU does not have it, and nothing changed.
+ * What fields the control brings into use is the caller's to fill in.
+ */
+bool vmx_require(struct vm *vm, enum hvctl_vmx_control wanted);
+
 /* The VMXON region in use. */
 uint64_t vmx_vmxon_region(void);
 
