@@ -1,6 +1,7 @@
 /*
  * EPT's faults as a VM exit reports them: the bits of an EPT violation's exit qualification, and how to compose one.
- * SDM vol. 3, "Exit Qualification for EPT Violations". For code that plays the processor; hvctl/vmx_exit.h takes them apart.
+ * SDM vol. 3, "Exit Qualification for EPT Violations". For code that plays the processor; hvctl/vmx_exit.h takes them
+ * apart.
  */
 #ifndef HVPT_EPT_FAULT_H
 #define HVPT_EPT_FAULT_H

@@ -1,6 +1,6 @@
 /*
- * Guest-virtual -> guest-physical -> host-physical, through the guest's own tables and the second level, as hardware does
- * it; faults of the two stages told apart. One file a guest architecture; see there.
+ * Guest-virtual -> guest-physical -> host-physical, through the guest's own tables and the second level, as hardware
+ * does it; faults of the two stages told apart. One file a guest architecture; see there.
  *
  * For instruction emulation and introspection. It reads, never writes: where hardware would set accessed and dirty bits
  * of the guest's tables, the report says so. Nothing that the guest wrote is trusted: the work is bounded by the number

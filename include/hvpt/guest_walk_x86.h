@@ -246,8 +246,8 @@ static inline unsigned hvpt_x86_span_shift(const struct hvpt_x86_paging *paging,
 }
 
 /*
- * A PDPTE of PAE paging: no rights, no accessed bit, never a page. Intel's CPUs keep the four in registers; a guest on NPT
- * has them read as any other entry (APM vol. 2, "Nested Paging", "Legacy PAE Mode").
+ * A PDPTE of PAE paging: no rights, no accessed bit, never a page. Intel's CPUs keep the four in registers; a guest on
+ * NPT has them read as any other entry (APM vol. 2, "Nested Paging", "Legacy PAE Mode").
  */
 static inline bool hvpt_x86_is_pdpte(const struct hvpt_x86_paging *paging, unsigned level)
 {
@@ -263,8 +263,8 @@ static inline bool hvpt_x86_is_leaf(const struct hvpt_x86_paging *paging, unsign
 }
 
 /*
- * The bits that must be clear in a present entry. SDM vol. 3, "32-Bit Paging", "PAE Paging", "4-Level Paging and 5-Level
- * Paging"; APM vol. 2, "Long-Mode Page Translation", also reserves bit 8 of the two highest levels.
+ * The bits that must be clear in a present entry. SDM vol. 3, "32-Bit Paging", "PAE Paging", "4-Level Paging and
+ * 5-Level Paging"; APM vol. 2, "Long-Mode Page Translation", also reserves bit 8 of the two highest levels.
  */
 static inline uint64_t hvpt_x86_reserved_bits(const struct hvpt_x86_paging *paging, unsigned level, uint64_t entry)
 {
@@ -413,8 +413,8 @@ static inline bool hvpt_x86_second(const struct hvpt_space *space, const struct 
 
 /*
  * Do the walk's reads of the guest's tables count as writes?
- * With EPT, if its own accessed and dirty bits are on (SDM vol. 3, "Accessed and Dirty Flags for EPT"); with NPT, always
- * (APM vol. 2, "Nested Table Walk").
+ * With EPT, if its own accessed and dirty bits are on (SDM vol. 3, "Accessed and Dirty Flags for EPT"); with NPT,
+ * always (APM vol. 2, "Nested Table Walk").
  */
 static inline bool hvpt_x86_walk_writes(const struct hvpt_space *space)
 {
@@ -423,7 +423,10 @@ static inline bool hvpt_x86_walk_writes(const struct hvpt_space *space)
 
 /* ---- the walk ---- */
 
-/* The table entry at gpa, read once, into *step. The word that holds a 4-byte entry is read whole: x86 is little-endian. */
+/*
+ * The table entry at gpa, read once, into *step. The word that holds a 4-byte entry is read whole: x86 is little-
+ * endian.
+ */
 static inline bool hvpt_x86_read_entry(const struct hvpt_space *space, const struct hvpt_x86_guest *guest, bool wide,
                                        uint64_t gpa, struct hvpt_guest_step *step, struct hvpt_guest_walk *walk)
 {
@@ -453,7 +456,9 @@ static inline bool hvpt_x86_read_entry(const struct hvpt_space *space, const str
     return true;
 }
 
-/* The guest's tables, from the root to the leaf: gpa and what all entries say together. Permissions are judged later. */
+/*
+ * The guest's tables, from the root to the leaf: gpa and what all entries say together. Permissions are judged later.
+ */
 static inline bool hvpt_x86_descend(const struct hvpt_space *space, const struct hvpt_x86_guest *guest,
                                     const struct hvpt_x86_paging *paging, uint32_t access, bool *verified,
                                     struct hvpt_guest_walk *walk)
@@ -580,8 +585,8 @@ static inline bool hvpt_x86_is_access(uint32_t access)
  * the masking of upper address bits (LAM, UAI); without paging and in 32-bit and PAE paging below 4G. The access must
  * not cross a page. space: EPT or NPT. Returns walk->end; *walk is written in any case.
  *
- * Safe beside all readers, map and fault_map, and beside the running guest; from any CPU. Whether the TLB of a CPU holds
- * something else is not known here.
+ * Safe beside all readers, map and fault_map, and beside the running guest; from any CPU. Whether the TLB of a CPU
+ * holds something else is not known here.
  *
  * The order of faults is the manual's (SDM vol. 3, "Prioritization of EPT Misconfigurations and EPT Violations"): each
  * table access through the second level; absent and reserved, table by table; the guest's permissions; setting accessed

@@ -50,19 +50,21 @@ struct hvpt_space {
     const struct hvpt_hooks *hooks;
     hvpt_entry *root_table;
     uint64_t root_frame;
-    uint64_t root_register; /* as hardware wants it; also names the space in a flush */
-    uint64_t gpa_limit;     /* first guest-physical address beyond the space */
-    uint64_t hpa_limit;     /* first host-physical address beyond MAXPHYADDR */
-    uint64_t reserved_bits; /* address bits that no entry may have set: MAXPHYADDR and up */
-    uint64_t present_mask;  /* an entry with none of these bits set is empty */
-    uint64_t empty_entry;   /* what the engine writes to make an entry empty */
-    uint64_t features;      /* the format's own, from its config and the CPU's capabilities */
-    uint64_t memtype_codes; /* the format's own: how it encodes each memory type, and back */
+    uint64_t root_register;    /* as hardware wants it; also names the space in a flush */
+    uint64_t control_register; /* what goes with it: VTCR_EL2 */
+    uint64_t gpa_limit;        /* first guest-physical address beyond the space */
+    uint64_t hpa_limit;        /* first host-physical address beyond MAXPHYADDR */
+    uint64_t reserved_bits;    /* address bits that no entry may have set: MAXPHYADDR and up */
+    uint64_t present_mask;     /* an entry with none of these bits set is empty */
+    uint64_t empty_entry;      /* what the engine writes to make an entry empty */
+    uint64_t features;         /* the format's own, from its config and the CPU's capabilities */
+    uint64_t memtype_codes;    /* the format's own: how it encodes each memory type, and back */
     uint64_t memtype_names;
     uint32_t policy;
     uint8_t kind;
     uint8_t root_level;
     uint8_t root_order;
+    uint8_t page_shift;     /* log2 of the smallest page, for formats with a choice */
     uint8_t max_leaf_level; /* the largest page allowed */
     bool readonly;
 
