@@ -246,6 +246,11 @@ void memory_poke(struct frame *frame, unsigned index, uint64_t value)
 
 /* ---- life ---- */
 
+void memory_observe(struct memory *memory)
+{
+    observed = memory;
+}
+
 void memory_open(struct memory *memory, const struct memory_options *options)
 {
     uint64_t slot_size = UINT64_C(4096) << options->slot_order;

@@ -87,6 +87,9 @@ void memory_open(struct memory *memory, const struct memory_options *options);
 /* Every frame must be back. */
 void memory_close(struct memory *memory);
 
+/* Whose tables the reported stores are; memory_open made it its own. NULL: nobody's, where several threads store. */
+void memory_observe(struct memory *memory);
+
 /* From now on the tree below root is followed as it changes. root_pa is what the root register points to. */
 void memory_track(struct memory *memory, bool (*child)(const void *, unsigned, uint64_t, uint64_t *), const void *cpu,
                   unsigned page_shift, unsigned index_bits, uint64_t root_pa, unsigned root_level);

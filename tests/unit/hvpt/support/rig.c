@@ -653,7 +653,7 @@ void rig_compare(struct rig *rig, uint64_t gpa)
     CHECK_EQ(now.entry, mapping.entry, "the raw leaf");
 }
 
-static void recount(struct rig *rig)
+void rig_recount(struct rig *rig)
 {
     struct hvpt_stats told;
     struct hvpt_stats counted = {0};
@@ -694,7 +694,7 @@ void rig_check(struct rig *rig)
 {
     uint64_t limit = setup_gpa_limit(rig->setup);
 
-    recount(rig);
+    rig_recount(rig);
     memory_check_contents(&rig->memory);
     rig_compare(rig, 0);
     rig_compare(rig, limit - 1);

@@ -1,0 +1,374 @@
+/*
+ * What the concurrency contract allows beside one another: fault_map with fault_map, with a map of other pages, with
+ * readers; touch with dirty and write_protect. A program of its own, also built with -fsanitize=thread, speaking TAP.
+ * Frames are handed out by one relaxed counter: no lock of the test may order what the library must order itself.
+ */
+#define _POSIX_C_SOURCE 200809L
+#include "support/rig.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGE    HVPT_4K
+#define THREADS 4
+#define POOL    1500
+#define BASE    (4 * HVPT_1G - 32 * HVPT_2M)
+
+struct arena {
+    struct rig rig;
+    struct hvpt_hooks hooks;
+    uint64_t frame[POOL];
+    unsigned char back[POOL]; /* given back; never handed out again */
+    unsigned next;
+    pthread_barrier_t start;
+    unsigned ready;
+    unsigned done;
+};
+
+static bool pool_alloc(void *ctx, unsigned order, hvpt_hpa *out)
+{
+    struct arena *arena = ctx;
+    unsigned i = __atomic_fetch_add(&arena->next, 1, __ATOMIC_RELAXED);
+
+    CHECK(order == 0, "order %u", order);
+    if (i >= POOL)
+        return false;
+    out->value = arena->frame[i];
+    return true;
+}
+
+static void pool_free(void *ctx, hvpt_hpa frame, unsigned order)
+{
+    struct arena *arena = ctx;
+
+    (void)order;
+    for (unsigned i = 0; i < POOL; i++) {
+        if (arena->frame[i] == frame.value) {
+            CHECK(__atomic_exchange_n(&arena->back[i], 1, __ATOMIC_RELAXED) == 0, "double free");
+            return;
+        }
+    }
+    CHECK(false, "free of what is no frame");
+}
+
+static void *pool_virt(void *ctx, hvpt_hpa frame)
+{
+    struct arena *arena = ctx;
+    struct frame *found = memory_frame(&arena->rig.memory, frame.value);
+
+    CHECK(found != NULL && found->state != FRAME_FREE, "%#llx is no frame", (unsigned long long)frame.value);
+    return found->virt;
+}
+
+static void pool_flush(void *ctx, const struct hvpt_flush *flush)
+{
+    (void)ctx, (void)flush;
+}
+
+static void arena_open(struct arena *arena, const struct setup *setup)
+{
+    struct memory_options options = {.slots_log2 = 11, .linear = setup->linear, .phys_base = UINT64_C(1) << 24};
+    struct rig *rig = &arena->rig;
+
+    memset(arena, 0, sizeof(*arena));
+    check_context("%s", setup->name);
+    rig->setup = setup;
+    rig->adapter = setup->adapter;
+    memory_open(&rig->memory, &options);
+    memory_observe(NULL);
+    cpu_init(&rig->cpu, &setup->cpu);
+    for (unsigned i = 0; i < POOL; i++) {
+        hvpt_hpa frame;
+
+        CHECK(rig->memory.hooks.alloc_frame(&rig->memory, 0, &frame), "no frame for the pool");
+        arena->frame[i] = frame.value;
+    }
+    arena->hooks.ctx = arena;
+    arena->hooks.alloc_frame = pool_alloc;
+    arena->hooks.free_frame = pool_free;
+    arena->hooks.phys_to_virt = setup->linear ? NULL : pool_virt;
+    arena->hooks.linear_map = rig->memory.hooks.linear_map;
+    arena->hooks.flush = pool_flush;
+    CHECK_STATUS(rig->adapter->init(&rig->space, &arena->hooks, &setup->config), HVPT_OK, "init");
+    CHECK(pthread_barrier_init(&arena->start, NULL, THREADS) == 0, "barrier");
+}
+
+/* One thread again: frames that were not used go back, the tree is walked by the processor and recounted. */
+static void arena_close(struct arena *arena)
+{
+    struct rig *rig = &arena->rig;
+    uint64_t root = rig->adapter->root(&rig->space);
+
+    for (unsigned i = 0; i < POOL; i++)
+        if (i >= arena->next || arena->back[i])
+            rig->memory.hooks.free_frame(&rig->memory, hvpt_make_hpa(arena->frame[i]), 0);
+    memory_track(&rig->memory, cpu_child, &rig->cpu, 12, 9, cpu_root_table(&rig->cpu, root),
+                 rig->setup->cpu.levels - 1);
+    rig->empty_tables_allowed = true;
+    rig_recount(rig);
+    arena->next = arena->next < POOL ? arena->next : POOL;
+    rig->memory.destroying = true;
+    rig->adapter->destroy(&rig->space);
+    for (unsigned i = 0; i < arena->next; i++) {
+        CHECK(arena->back[i], "frame %#llx leaked", (unsigned long long)arena->frame[i]);
+        if (memory_frame(&rig->memory, arena->frame[i])->state != FRAME_FREE)
+            rig->memory.hooks.free_frame(&rig->memory, hvpt_make_hpa(arena->frame[i]), 0);
+    }
+    memory_close(&rig->memory);
+    (void)pthread_barrier_destroy(&arena->start);
+}
+
+struct worker {
+    struct arena *arena;
+    unsigned number;
+    pthread_t thread;
+};
+
+static void run(struct arena *arena, void *(*body)(void *))
+{
+    struct worker workers[THREADS];
+
+    for (unsigned i = 0; i < THREADS; i++) {
+        workers[i].arena = arena;
+        workers[i].number = i;
+        CHECK(pthread_create(&workers[i].thread, NULL, body, &workers[i]) == 0, "no thread");
+    }
+    for (unsigned i = 0; i < THREADS; i++)
+        (void)pthread_join(workers[i].thread, NULL);
+}
+
+/* ---- many fault handlers, the same pages ---- */
+
+#define CONTESTED 4096
+
+static unsigned char winner[CONTESTED]; /* thread + 1 */
+
+static uint64_t contested_gpa(unsigned i)
+{
+    /* Neighbours in a table, tables side by side, and far apart: all kinds of first links are fought for. */
+    return i % 4 == 3 ? 64 * HVPT_1G + (uint64_t)i / 16 * HVPT_2M + i % 16 * PAGE : BASE + (uint64_t)i * 5 * PAGE;
+}
+
+static uint64_t contested_hpa(unsigned i, unsigned thread)
+{
+    return HVPT_1G + ((uint64_t)i * THREADS + thread) * PAGE;
+}
+
+static void *fight(void *ctx)
+{
+    struct worker *worker = ctx;
+    struct rig *rig = &worker->arena->rig;
+
+    (void)pthread_barrier_wait(&worker->arena->start);
+    for (unsigned k = 0; k < CONTESTED; k++) {
+        unsigned i = worker->number % 2 ? k : k ^ 1;
+        enum hvpt_status status =
+            rig->adapter->fault_map(&rig->space, contested_gpa(i), contested_hpa(i, worker->number), PAGE, attr_rwx());
+
+        if (status == HVPT_OK)
+            CHECK(__atomic_exchange_n(&winner[i], (unsigned char)(worker->number + 1), __ATOMIC_RELAXED) == 0,
+                  "two winners");
+        else
+            CHECK(status == HVPT_E_EXISTS || status == HVPT_E_RACE, "fault_map: %s", hvpt_status_text(status));
+    }
+    return NULL;
+}
+
+static void one_winner(const struct setup *setup)
+{
+    static struct arena arena;
+
+    memset(winner, 0, sizeof(winner));
+    arena_open(&arena, setup);
+    run(&arena, fight);
+    for (unsigned i = 0; i < CONTESTED; i++) {
+        struct hvpt_mapping mapping;
+
+        CHECK(winner[i] != 0, "nobody mapped page %u", i);
+        CHECK_STATUS(arena.rig.adapter->translate(&arena.rig.space, contested_gpa(i), &mapping), HVPT_OK, "translate");
+        CHECK_EQ(mapping.hpa.value, contested_hpa(i, winner[i] - 1u), "the winner's page");
+    }
+    arena_close(&arena);
+}
+
+/* ---- a writer that maps, handlers that map other pages of the same tables, readers ---- */
+
+#define STRIPES 2048
+
+/* hpa follows from gpa alone, so that a reader can tell right from wrong. */
+static uint64_t hpa_of(uint64_t gpa)
+{
+    return HVPT_1G + (gpa & (8 * HVPT_1G - 1));
+}
+
+static bool right_leaf(void *ctx, hvpt_gpa gpa, const struct hvpt_mapping *mapping)
+{
+    (void)ctx;
+    CHECK_EQ(mapping->hpa.value, hpa_of(gpa.value), "a leaf that a reader saw");
+    return true;
+}
+
+static void read_all(struct rig *rig, struct random_stream *random)
+{
+    struct hvpt_visitor visitor = {NULL, right_leaf, NULL, NULL, NULL};
+    struct hvpt_mapping mapping, many[16];
+    enum hvpt_status status[16];
+    struct hvpt_leaf_iterator iterator = hvpt_leaves(hvpt_make_gpa(BASE), 8 * HVPT_2M);
+    hvpt_gpa gpa[16], at;
+
+    for (unsigned i = 0; i < 64; i++) {
+        uint64_t address = BASE + random_below(random, 2 * STRIPES * 4 * PAGE);
+        enum hvpt_status one = rig->adapter->translate(&rig->space, address, &mapping);
+
+        CHECK(one == HVPT_OK || one == HVPT_E_ABSENT, "translate: %s", hvpt_status_text(one));
+        if (one == HVPT_OK)
+            CHECK_EQ(mapping.hpa.value, hpa_of(address), "what a reader saw");
+        gpa[i % 16] = hvpt_make_gpa(address);
+    }
+    rig->adapter->translate_batch(&rig->space, gpa, 16, many, status);
+    for (unsigned i = 0; i < 16; i++)
+        if (status[i] == HVPT_OK)
+            CHECK_EQ(many[i].hpa.value, hpa_of(gpa[i].value), "what a batch saw");
+    CHECK_STATUS(rig->adapter->walk(&rig->space, BASE, 8 * HVPT_2M, &visitor), HVPT_OK, "walk");
+    while (rig->adapter->next_leaf(&rig->space, &iterator, &at, &mapping))
+        CHECK_EQ(mapping.hpa.value, hpa_of(at.value), "what the iterator saw");
+    CHECK_STATUS(iterator.status, HVPT_OK, "the iterator");
+}
+
+/* Stripes of four pages: thread 0 maps two of them in one call, handlers the others; threads 2 and 3 also read. */
+static void *mix(void *ctx)
+{
+    struct worker *worker = ctx;
+    struct rig *rig = &worker->arena->rig;
+    struct random_stream random = {worker->number};
+
+    (void)pthread_barrier_wait(&worker->arena->start);
+    for (unsigned i = 0; i < STRIPES; i++) {
+        uint64_t gpa = BASE + (uint64_t)i * 4 * PAGE;
+
+        if (worker->number == 0) {
+            CHECK_STATUS(rig->adapter->map(&rig->space, gpa, hpa_of(gpa), 2 * PAGE, attr_rwx(), NULL), HVPT_OK, "map");
+            if (i % 64 == 0) {
+                uint64_t whole = BASE + (uint64_t)STRIPES * 4 * PAGE + (uint64_t)i / 64 * 2 * HVPT_2M;
+
+                CHECK_STATUS(rig->adapter->map(&rig->space, whole, hpa_of(whole), HVPT_2M, attr_rwx(), NULL), HVPT_OK,
+                             "map");
+            }
+        } else if (worker->number == 1 || i % 2 == worker->number % 2) {
+            enum hvpt_status status =
+                rig->adapter->fault_map(&rig->space, gpa + 2 * PAGE + (i % 2) * PAGE,
+                                        hpa_of(gpa + 2 * PAGE + (i % 2) * PAGE), PAGE, attr_rwx());
+
+            CHECK(status == HVPT_OK || status == HVPT_E_EXISTS || status == HVPT_E_RACE, "fault_map: %s",
+                  hvpt_status_text(status));
+        }
+        if (worker->number >= 2 && i % 16 == 0)
+            read_all(rig, &random);
+    }
+    return NULL;
+}
+
+static void map_beside_handlers_and_readers(const struct setup *setup)
+{
+    static struct arena arena;
+
+    arena_open(&arena, setup);
+    run(&arena, mix);
+    for (unsigned i = 0; i < STRIPES; i++) {
+        uint64_t gpa = BASE + (uint64_t)i * 4 * PAGE;
+        struct hvpt_mapping mapping;
+
+        CHECK_STATUS(arena.rig.adapter->translate(&arena.rig.space, gpa + PAGE, &mapping), HVPT_OK, "what map mapped");
+        CHECK_STATUS(arena.rig.adapter->translate(&arena.rig.space, gpa + 2 * PAGE + (i % 2) * PAGE, &mapping), HVPT_OK,
+                     "what a handler mapped");
+        CHECK_STATUS(arena.rig.adapter->translate(&arena.rig.space, gpa + 3 * PAGE - (i % 2) * PAGE, &mapping),
+                     HVPT_E_ABSENT, "what nobody mapped");
+    }
+    arena_close(&arena);
+}
+
+/* ---- write logging: one CPU harvests, others give rights back at their faults ---- */
+
+#define LOGGED 512
+
+static void *log_writes(void *ctx)
+{
+    struct worker *worker = ctx;
+    struct rig *rig = &worker->arena->rig;
+    struct random_stream random = {worker->number};
+    struct hvpt_flush flush = {0};
+    uint64_t bitmap[LOGGED / 64 + 1] = {0};
+
+    (void)pthread_barrier_wait(&worker->arena->start);
+    for (unsigned i = 0; i < 3000; i++) {
+        uint64_t gpa = BASE + random_below(&random, LOGGED) * PAGE;
+        struct hvpt_mapping mapping;
+
+        if (worker->number == 0) {
+            if (i % 32 == 0)
+                CHECK_STATUS(rig->adapter->dirty(&rig->space, BASE, LOGGED * PAGE, bitmap, &flush), HVPT_OK, "dirty");
+            else if (i % 32 == 11)
+                CHECK_STATUS(rig->adapter->age(&rig->space, BASE, LOGGED * PAGE, bitmap, &flush), HVPT_OK, "age");
+            else if (i % 32 == 22)
+                CHECK_STATUS(rig->adapter->write_protect(&rig->space, BASE, LOGGED * PAGE, &flush), HVPT_OK,
+                             "write_protect");
+        } else if (worker->number < 3) {
+            CHECK_STATUS(rig->adapter->touch(&rig->space, gpa, random_next(&random) & 1 ? HVPT_WRITE : HVPT_READ),
+                         HVPT_OK, "touch");
+        } else {
+            CHECK_STATUS(rig->adapter->translate(&rig->space, gpa, &mapping), HVPT_OK, "translate");
+            CHECK_EQ(mapping.hpa.value, hpa_of(gpa), "what a reader saw");
+        }
+    }
+    if (worker->number == 0)
+        rig->adapter->flush(&rig->space, &flush);
+    return NULL;
+}
+
+static void touch_beside_a_harvest(const struct setup *setup)
+{
+    static struct arena arena;
+
+    arena_open(&arena, setup);
+    CHECK_STATUS(arena.rig.adapter->map(&arena.rig.space, BASE, hpa_of(BASE), LOGGED * PAGE, attr_rwx(), NULL), HVPT_OK,
+                 "map");
+    CHECK_STATUS(arena.rig.adapter->split(&arena.rig.space, BASE, LOGGED * PAGE, PAGE, NULL), HVPT_OK, "split");
+    run(&arena, log_writes);
+    for (unsigned i = 0; i < LOGGED; i++) {
+        struct hvpt_mapping mapping;
+
+        CHECK_STATUS(arena.rig.adapter->touch(&arena.rig.space, BASE + i * PAGE, HVPT_WRITE), HVPT_OK, "touch");
+        CHECK_STATUS(arena.rig.adapter->translate(&arena.rig.space, BASE + i * PAGE, &mapping), HVPT_OK, "translate");
+        CHECK((mapping.attr.perm & 7) == (HVPT_READ | HVPT_WRITE | HVPT_EXEC) && !(mapping.attr.flags & HVPT_LOGGED),
+              "page %u has lost a right for good: %x", i, mapping.attr.perm);
+    }
+    arena_close(&arena);
+}
+
+int main(void)
+{
+    static const struct {
+        const char *name;
+        void (*run)(const struct setup *setup);
+    } cases[] = {
+        {"of_handlers_for_the_same_page_one_wins", one_winner},
+        {"map_beside_handlers_and_readers", map_beside_handlers_and_readers},
+        {"touch_beside_a_harvest", touch_beside_a_harvest},
+    };
+    static const char *const names[] = {"EPT, all defaults", "EPT, linear map",
+                                        "EPT, #VE and execution on 4K pages only", "NPT, all defaults",
+                                        "NPT, 5 levels, every memory type, linear map"};
+    unsigned number = 0;
+
+    printf("TAP version 13\n1..%zu\n", sizeof(cases) / sizeof(cases[0]) * (sizeof(names) / sizeof(names[0])));
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        for (size_t j = 0; j < sizeof(names) / sizeof(names[0]); j++) {
+            cases[i].run(setup_named(names[j]));
+            printf("ok %u - race::%s, %s\n", ++number, cases[i].name, names[j]);
+            (void)fflush(stdout);
+        }
+    }
+    return 0;
+}
