@@ -1,0 +1,59 @@
+"""The RISC-V machines: QEMU's virt with the hypervisor extension; where QEMU differs from the manual; their part of the demo."""
+import os
+import shutil
+import subprocess
+
+from deviations import Deviation, Versions
+from emulator import parse_version
+
+
+class QemuRiscv:
+    name = "QEMU RISC-V"
+    binary_name = "qemu-system-riscv64"
+
+    def __init__(self, cpu, what, since=(7, 0)):
+        self.cpu, self.what, self.since = cpu, what, since
+        self.title = "QEMU RISC-V, " + what
+        self.package = "qemu-system-riscv64 of QEMU %d.%d or later" % since
+
+    @property
+    def binary(self):
+        path = shutil.which(self.binary_name)
+        return path if path and self.version() >= self.since else None
+
+    def version(self):
+        return parse_version(subprocess.run([self.binary_name, "--version"], capture_output=True, text=True).stdout) or (0,)
+
+    def command(self, kernel, folder):
+        # Two harts, of which one sleeps: with a single one QEMU makes an atomic of a load and a store, and faults as a load
+        return [self.binary, "-accel", "tcg", "-M", "virt", "-m", "2048", "-smp", "2", "-cpu", self.cpu, "-bios", "none",
+                "-display", "none", "-nodefaults", "-serial", "stdio", "-monitor", "none", "-no-reboot", "-kernel", kernel,
+                "-D", os.path.join(folder, "log")]
+
+
+MACHINES = {
+    "qemu-riscv": QemuRiscv("rv64,h=true,svpbmt=true,svnapot=true", "H, Svpbmt, Svnapot: G-stage"),
+    # With Svpbmt or Svnapot, QEMU 7.2 no longer looks at reserved bits: so once without
+    "qemu-riscv-plain": QemuRiscv("rv64,h=true,svpbmt=false,svnapot=false", "H alone: G-stage"),
+    "qemu-riscv-svade": QemuRiscv("rv64,h=true,svpbmt=true,svnapot=true,svade=true,svadu=false",
+                                  "H, Svpbmt, Svnapot, Svade: G-stage", (9, 2)),
+}
+
+DEMO = [("qemu-riscv", "riscv64/machine-riscv64-demo.elf")]
+
+BEFORE_10 = Versions((7, 2), (10, 0))
+WALK = "Privileged Architecture, Two-Stage Address Translation: the exception is reported for the original access type"
+TOP = "Privileged Architecture, Guest Physical Address Translation: 41, 50 or 59 bits, zero-extended"
+HLVX = "Privileged Architecture, Hypervisor Virtual-Machine Load and Store Instructions: HLVX wants execute in place of read permission"
+RESERVED = "Privileged Architecture, Sv39: bits 60:54 and PBMT 3 are reserved, and must fault"
+DEVIATIONS = [
+    Deviation("QEMU RISC-V", BEFORE_10, "G-stage, exits: guest's page walk, for a write: scause", "15", WALK),
+    Deviation("QEMU RISC-V", BEFORE_10, "G-stage, exits: guest's page walk, for a fetch: scause", "15", WALK),
+    Deviation("QEMU RISC-V", BEFORE_10, "G-stage, Sv??x4: an address with its top bit set is that address", "15", TOP),
+    Deviation("QEMU RISC-V", BEFORE_10, "G-stage, permissions: HLVX of r page of *", "", HLVX),
+    Deviation("QEMU RISC-V", BEFORE_10, "G-stage, permissions: HLVX of rw page of *", "", HLVX),
+    Deviation("QEMU RISC-V", BEFORE_10, "G-stage, permissions: HLVX of x page of *: goes through", "", HLVX),
+    Deviation("QEMU RISC-V", BEFORE_10, "G-stage, entries: bit [56]?: *", "", RESERVED),
+    Deviation("QEMU RISC-V", BEFORE_10, "G-stage, entries: bit 54 in a table entry: *", "", RESERVED),
+    Deviation("QEMU RISC-V", BEFORE_10, "G-stage, entries: PBMT 3: *", "", RESERVED),
+]
