@@ -1,0 +1,49 @@
+"""The Arm machines: QEMU's virt with EL2, several CPUs; where QEMU differs from the Arm ARM; and their part of the demo."""
+import os
+import shutil
+import subprocess
+
+from deviations import ALL, Deviation, Versions
+from emulator import parse_version
+
+
+class QemuArm:
+    name = "QEMU Arm"
+    package = "qemu-system-arm"
+
+    def __init__(self, cpu, what):
+        self.cpu, self.what = cpu, what
+        self.title = "QEMU Arm, %s: %s" % (cpu, what)
+        self.binary = shutil.which("qemu-system-aarch64")
+
+    def version(self):
+        return parse_version(subprocess.run([self.binary, "--version"], capture_output=True, text=True).stdout) or (0,)
+
+    def command(self, kernel, folder):
+        return [self.binary, "-accel", "tcg", "-M", "virt,virtualization=on", "-m", "2048", "-cpu", self.cpu, "-display", "none",
+                "-nodefaults", "-serial", "stdio", "-monitor", "none", "-no-reboot", "-kernel", kernel,
+                "-D", os.path.join(folder, "log")]
+
+
+MACHINES = {
+    "qemu-arm-max": QemuArm("max", "stage 2 with every feature QEMU has"),
+    "qemu-arm-a76": QemuArm("cortex-a76", "stage 2 of Armv8.2"),
+    "qemu-arm-a53": QemuArm("cortex-a53", "stage 2 of Armv8.0"),
+}
+
+DEMO = [("qemu-arm-max", "aarch64/machine-aarch64-demo.elf")]
+
+BEFORE_10 = Versions(None, (10, 0))  # 10.0 has none of these
+
+DEVIATIONS = [
+    Deviation("QEMU Arm", ALL, "exits: DC CIVAC of nothing: *", "",
+              "Arm ARM, DC CIVAC: the instruction translates its address, and takes the faults of a load"),
+    Deviation("QEMU Arm", BEFORE_10, "exits: the guest's table is gone: fault status", "5",
+              "Arm ARM, ISS encoding for an exception from a Data Abort: with S1PTW the level is that of the stage 2 walk"),
+    Deviation("QEMU Arm", BEFORE_10, "geometry, 4K granule: ??-bit IPA, LPA2, from level -1, *", "",
+              "Arm ARM, VTCR_EL2: SL2 with SL0 0 begins at level -1 for any IPA of more than 48 bits"),
+    Deviation("QEMU Arm", BEFORE_10, "geometry, 16K granule: ??-bit IPA, LPA2, from level 0, *", "",
+              "Arm ARM, VTCR_EL2: SL0 3 begins at level 0 with the 16K granule and DS"),
+    Deviation("QEMU Arm", BEFORE_10, "memory types, FWB: UC with nGnRnE at stage 1: PAR_EL1.ATTR", "4",
+              "Arm ARM, stage 2 memory attributes with FEAT_S2FWB: of two Device types the stronger results"),
+]

@@ -1,0 +1,157 @@
+/*
+ * What CPUs keep after a change: without the flush the old translation is still used (so these machines can judge flushes), with
+ * it the new one; and the engine's obligations cover what changed.
+ */
+#include "suite.h"
+
+#define BASE HVPT_1G
+
+/* The hook is deaf: the change happens in memory, and nobody tells the CPU. */
+static void check_missing(struct frames *frames)
+{
+    struct hvpt_flush flush = {0};
+    struct vm vm;
+    struct vm_exit exit;
+    uint64_t value, tag = vm_tag(VM_MEMORY);
+
+    create(&vm, frames, NULL);
+    paging_map(&vm.paging, BASE, VM_MEMORY, HVPT_4K, paging_attr(RWX));
+    check_reads(&vm, BASE, VM_MEMORY, "before unmap");
+    check_equal(hvpt_s2_unmap(&vm.paging.s2, hvpt_make_gpa(BASE), HVPT_4K, &flush), HVPT_OK, "unmap");
+    check_true(hvpt_flush_needed(&flush), "unmap asks for a flush");
+    check_true(!paging_walk(&vm.paging, BASE).valid, "unmap: the entry is empty");
+    exit = vm_read(&vm, BASE, &value);
+    check_true(exit.kind == VM_EXIT_CALL && value == tag, "without the flush, the guest still reads the page");
+    hvpt_s2_flush(&vm.paging.s2, &flush);
+    check_true(!hvpt_flush_needed(&flush), "the flush settles it");
+    exit = vm_read(&vm, BASE, NULL);
+    check_equal(exit.kind, VM_EXIT_FAULT, "after the flush, the guest faults");
+    check_fault(&vm, &exit, ACCESS_READ, FAULT_TRANSLATION, paging_walk(&vm.paging, BASE).level, BASE, "after the flush");
+
+    paging_map(&vm.paging, BASE, VM_MEMORY, HVPT_4K, paging_attr(RWX));
+    check_equal(vm_write(&vm, BASE, tag).kind, VM_EXIT_CALL, "before protect");
+    check_equal(hvpt_s2_protect(&vm.paging.s2, hvpt_make_gpa(BASE), HVPT_4K, paging_attr(HVPT_READ), HVPT_WRITE, &flush),
+                HVPT_OK, "protect");
+    check_equal(vm_write(&vm, BASE, tag).kind, VM_EXIT_CALL, "without the flush, the guest still writes");
+    hvpt_s2_flush(&vm.paging.s2, &flush);
+    exit = vm_write(&vm, BASE, tag);
+    check_fault(&vm, &exit, ACCESS_WRITE, FAULT_PERMISSION, 3, BASE, "write after the flush");
+    finish(&vm, "missing flush");
+}
+
+/* What an operation asks to flush covers the page that changed, in every operation. */
+static void check_cover(struct frames *frames, unsigned granule_shift)
+{
+    uint64_t page = UINT64_C(1) << granule_shift, block = page_size_at(granule_shift, 2), hpa = vm_backing(block);
+    uint64_t gpa = 8 * HVPT_1G, at = gpa + 5 * page;
+    struct paging_options options = {granule_shift, 0, 0, 0, 0, 0};
+    struct hvpt_flush flush = {0};
+    struct vm vm;
+    struct vm_exit exit;
+
+    create(&vm, frames, &options);
+    paging_map(&vm.paging, gpa, hpa, block, paging_attr(RWX));
+    check_reads(&vm, at, hpa + 5 * page, "one block");
+
+    /* A protected part: a split, then a change */
+    paging_watch(&vm.paging, at);
+    check_equal(hvpt_s2_protect(&vm.paging.s2, hvpt_make_gpa(at), page, paging_attr(HVPT_READ), HVPT_WRITE, &flush), HVPT_OK,
+                "protect a page of a block");
+    hvpt_s2_flush(&vm.paging.s2, &flush);
+    check_true(vm.paging.low <= at && vm.paging.high >= at + page, "protect: the flushes cover the page");
+    check_true(vm.paging.low <= gpa && vm.paging.high >= gpa + block, "protect: and the block, which was broken");
+    check_true(vm.paging.seen_empty > 0, "protect: the block was broken before the table was made");
+    exit = vm_write(&vm, at, 1);
+    check_fault(&vm, &exit, ACCESS_WRITE, FAULT_PERMISSION, 3, at, "write to the protected page");
+    check_equal(vm_write(&vm, at + page, 1).kind, VM_EXIT_CALL, "write beside it");
+
+    /* Elsewhere */
+    paging_watch(&vm.paging, at);
+    check_equal(hvpt_s2_replace(&vm.paging.s2, hvpt_make_gpa(at), hvpt_make_hpa(VM_GIANT), page, paging_attr(RWX), &flush),
+                HVPT_OK, "replace a page");
+    hvpt_s2_flush(&vm.paging.s2, &flush);
+    check_true(vm.paging.low <= at && vm.paging.high >= at + page, "replace: the flushes cover the page");
+    check_true(vm.paging.seen_empty > 0, "replace: the page was broken before it was made again");
+    check_reads(&vm, at, VM_GIANT, "the page is elsewhere");
+    check_reads(&vm, at - 8, hpa + 5 * page - 8, "the one before it is not");
+
+    /* Back, and one block again */
+    check_equal(hvpt_s2_replace(&vm.paging.s2, hvpt_make_gpa(at), hvpt_make_hpa(hpa + 5 * page), page, paging_attr(RWX), NULL),
+                HVPT_OK, "replace back");
+    paging_watch(&vm.paging, at);
+    check_equal(hvpt_s2_collapse(&vm.paging.s2, hvpt_make_gpa(gpa), block, &flush, NULL), HVPT_OK, "collapse");
+    hvpt_s2_flush(&vm.paging.s2, &flush);
+    check_equal((uint64_t)paging_walk(&vm.paging, at).level, 2, "collapse: one block again");
+    check_true(vm.paging.low <= gpa && vm.paging.high >= gpa + block, "collapse: the flushes cover the block");
+    check_true(vm.paging.seen_empty > 0, "collapse: the table was broken before the block was made");
+    check_reads(&vm, at, hpa + 5 * page, "after the collapse");
+
+    /* Gone */
+    paging_watch(&vm.paging, at);
+    check_equal(paging_unmap(&vm.paging, gpa, block), HVPT_OK, "unmap the block");
+    check_true(vm.paging.low <= gpa && vm.paging.high >= gpa + block, "unmap: the flushes cover the block");
+    exit = vm_read(&vm, at, NULL);
+    check_equal(exit.kind, VM_EXIT_FAULT, "after unmap, the guest faults");
+    finish(&vm, "flushes");
+}
+
+/* A map where nothing was needs none: Arm keeps no translation that faults with a translation fault. */
+static void check_map(struct frames *frames)
+{
+    struct hvpt_flush flush = {0};
+    struct vm vm;
+    struct vm_exit exit;
+
+    create(&vm, frames, NULL);
+    exit = vm_read(&vm, BASE, NULL);
+    check_equal(exit.kind, VM_EXIT_FAULT, "nothing is mapped");
+    check_equal(hvpt_s2_map(&vm.paging.s2, hvpt_make_gpa(BASE), hvpt_make_hpa(VM_MEMORY), HVPT_4K, paging_attr(HVPT_READ), &flush),
+                HVPT_OK, "map");
+    check_true(!hvpt_flush_needed(&flush), "map asks for no flush");
+    check_reads(&vm, BASE, VM_MEMORY, "the guest reads what was mapped");
+    exit = vm_write(&vm, BASE, 1);
+    check_fault(&vm, &exit, ACCESS_WRITE, FAULT_PERMISSION, 3, BASE, "write to a read-only page");
+    check_equal(hvpt_s2_protect(&vm.paging.s2, hvpt_make_gpa(BASE), HVPT_4K, paging_attr(RW), HVPT_WRITE, &flush), HVPT_OK,
+                "protect");
+    check_true(hvpt_flush_needed(&flush), "more rights ask for one: a CPU may keep the old entry, and fault again");
+    hvpt_s2_flush(&vm.paging.s2, &flush);
+    check_equal(vm_run(&vm).kind, VM_EXIT_CALL, "the write goes on");
+    finish(&vm, "map");
+}
+
+/* Two guests in turn, at the same guest-physical addresses: neither's flush, nor its translations, are the other's. */
+static void check_two(struct frames *frames)
+{
+    struct vm one, two;
+    uint64_t value = 0;
+
+    create(&one, frames, NULL);
+    create(&two, frames, NULL);
+    paging_map(&one.paging, BASE, VM_MEMORY, HVPT_4K, paging_attr(RWX));
+    paging_map(&two.paging, BASE, VM_MEMORY + HVPT_4K, HVPT_4K, paging_attr(RWX));
+    for (unsigned i = 0; i < 3; i++) {
+        check_reads(&one, BASE, VM_MEMORY, "the first guest reads its page");
+        check_reads(&two, BASE, VM_MEMORY + HVPT_4K, "the second guest reads its page");
+    }
+    check_equal(paging_unmap(&one.paging, BASE, HVPT_4K), HVPT_OK, "unmap the first one's");
+    check_equal(vm_read(&two, BASE, &value).kind, VM_EXIT_CALL, "the second guest still reads");
+    check_equal(vm_read(&one, BASE, &value).kind, VM_EXIT_FAULT, "the first guest faults");
+    vm_destroy(&two);
+    finish(&one, "two guests");
+}
+
+void suite_stale(struct frames *frames)
+{
+    check_group("flushes");
+    check_missing(frames);
+    check_map(frames);
+    check_two(frames);
+    check_group("flushes, 4K granule");
+    check_cover(frames, 12);
+    check_group("flushes, 16K granule");
+    if (paging_has_granule(14))
+        check_cover(frames, 14);
+    check_group("flushes, 64K granule");
+    if (paging_has_granule(16))
+        check_cover(frames, 16);
+}
