@@ -217,12 +217,14 @@ static inline struct hvpt_attr hvpt_gstage_leaf_attr(const struct hvpt_space *sp
     return attr;
 }
 
+/* Without Svadu a page that becomes writable becomes dirty too, as one mapped so: its first write would fault. */
 static inline uint64_t hvpt_gstage_attr_bits(const struct hvpt_space *space, unsigned level)
 {
     (void)level;
     return HVPT_GSTAGE_BIT_READ | HVPT_GSTAGE_BIT_WRITE | HVPT_GSTAGE_BIT_EXEC | HVPT_GSTAGE_BIT_LOGGED
          | (uint64_t)HVPT_GSTAGE_SOFTWARE_MAX << HVPT_GSTAGE_SOFTWARE_SHIFT
-         | (space->features & HVPT_GSTAGE_USE_SVPBMT ? HVPT_GSTAGE_PBMT_BITS : 0);
+         | (space->features & HVPT_GSTAGE_USE_SVPBMT ? HVPT_GSTAGE_PBMT_BITS : 0)
+         | (space->features & HVPT_GSTAGE_USE_SVADU ? 0 : HVPT_GSTAGE_BIT_DIRTY);
 }
 
 /* Large and small leaves look alike. */
