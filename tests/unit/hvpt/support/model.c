@@ -126,6 +126,8 @@ void model_remove(struct model *model, uint64_t first, uint64_t last)
     size_t index;
     size_t n = model_cut(model, first, last, &index);
 
+    if (n == 0)
+        return;
     memmove(&model->span[index], &model->span[index + n], (model->count - index - n) * sizeof(*model->span));
     model->count -= n;
 }

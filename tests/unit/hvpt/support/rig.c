@@ -808,12 +808,13 @@ static void check_batch(struct rig *rig)
     enum hvpt_status status[61];
 
     for (unsigned i = 0; i < 61; i++) {
-        const struct span *span = &rig->model.span[i % (rig->model.count + 1)];
+        gpa[i].value = random_next(&rig->random) >> (i % 20);
+        if (i % 7 != 0 && rig->model.count != 0) {
+            const struct span *span = &rig->model.span[i % rig->model.count];
 
-        gpa[i].value = i % 7 == 0                                     ? random_next(&rig->random) >> (i % 20)
-                     : i % (rig->model.count + 1) == rig->model.count ? 0
-                     : i % 3 == 0                                     ? span->last + 1
-                                  : span->first + random_below(&rig->random, span->last - span->first);
+            gpa[i].value =
+                i % 3 == 0 ? span->last + 1 : span->first + random_below(&rig->random, span->last - span->first);
+        }
     }
     rig->adapter->translate_batch(&rig->space, gpa, 61, many, status);
     for (unsigned i = 0; i < 61; i++) {

@@ -211,8 +211,9 @@ void script_step(struct script *script, struct rig *rig)
     rig->memory.fail_forever = mood & 1;
     (void)operate(script, rig);
     rig->memory.fail_at = 0;
-    rig_check(rig);
-    if (script->steps % 32 == 0)
+    if (script->check_every == 0 || script->steps % script->check_every == 0)
+        rig_check(rig);
+    if (script->check_every == 0 && script->steps % 32 == 0)
         rig_check_walk(rig);
     /* A tree that fills all memory only refuses: start again now and then. */
     if (rig->memory.live > rig->memory.slot_count * 3 / 4 || rig->model.count > 400)

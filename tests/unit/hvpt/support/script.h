@@ -14,6 +14,7 @@ struct script {
     size_t at;
     struct random_stream random;
     uint64_t steps;
+    unsigned check_every; /* how many steps between two looks at everything; 0: look after each */
 };
 
 bool script_ended(const struct script *script);
