@@ -41,19 +41,30 @@ MACHINES = {
 
 DEMO = [("qemu-riscv", "riscv64/machine-riscv64-demo.elf")]
 
-BEFORE_10 = Versions((7, 2), (10, 0))
+ALL = Versions((7, 2))
+BEFORE_10 = Versions((7, 2), (10, 0))  # seen in 7.2 and not in 10.0; those between have not been looked at
+SINCE_10 = Versions((8, 0))            # seen in 10.0 and not in 7.2
 WALK = "Privileged Architecture, Two-Stage Address Translation: the exception is reported for the original access type"
 TOP = "Privileged Architecture, Guest Physical Address Translation: 41, 50 or 59 bits, zero-extended"
-HLVX = "Privileged Architecture, Hypervisor Virtual-Machine Load and Store Instructions: HLVX wants execute in place of read permission"
-RESERVED = "Privileged Architecture, Sv39: bits 60:54 and PBMT 3 are reserved, and must fault"
+HLVX = "Privileged Architecture, Hypervisor Virtual-Machine Load and Store Instructions: HLVX is a load that wants execute permission"
+RESERVED = "Privileged Architecture, Sv39: bits 60:54 are reserved, and must fault"
+PBMT = "Privileged Architecture, Svpbmt: the value 3 in a leaf raises a page-fault exception"
+
+
+def deviation(versions, check, got, manual):
+    return Deviation("QEMU RISC-V", versions, "G-stage, " + check, got, manual)
+
+
 DEVIATIONS = [
-    Deviation("QEMU RISC-V", BEFORE_10, "G-stage, exits: guest's page walk, for a write: scause", "15", WALK),
-    Deviation("QEMU RISC-V", BEFORE_10, "G-stage, exits: guest's page walk, for a fetch: scause", "15", WALK),
-    Deviation("QEMU RISC-V", BEFORE_10, "G-stage, Sv??x4: an address with its top bit set is that address", "15", TOP),
-    Deviation("QEMU RISC-V", BEFORE_10, "G-stage, permissions: HLVX of r page of *", "", HLVX),
-    Deviation("QEMU RISC-V", BEFORE_10, "G-stage, permissions: HLVX of rw page of *", "", HLVX),
-    Deviation("QEMU RISC-V", BEFORE_10, "G-stage, permissions: HLVX of x page of *: goes through", "", HLVX),
-    Deviation("QEMU RISC-V", BEFORE_10, "G-stage, entries: bit [56]?: *", "", RESERVED),
-    Deviation("QEMU RISC-V", BEFORE_10, "G-stage, entries: bit 54 in a table entry: *", "", RESERVED),
-    Deviation("QEMU RISC-V", BEFORE_10, "G-stage, entries: PBMT 3: *", "", RESERVED),
+    deviation(BEFORE_10, "exits: guest's page walk, for a write: scause", "15", WALK),
+    deviation(BEFORE_10, "exits: guest's page walk, for a fetch: scause", "15", WALK),
+    deviation(BEFORE_10, "Sv??x4: an address with its top bit set is that address", "15", TOP),
+    # 7.2 asks for the right to read; 10.0 asks for the right one, and reports a fetch of no guest-physical address
+    deviation(BEFORE_10, "permissions: HLVX of r page of *", "", HLVX),
+    deviation(BEFORE_10, "permissions: HLVX of rw page of *", "", HLVX),
+    deviation(BEFORE_10, "permissions: HLVX of x page of *: goes through", "", HLVX),
+    deviation(SINCE_10, "*: HLVX of *: scause", "c", HLVX),
+    deviation(BEFORE_10, "entries: bit [56]?: *", "", RESERVED),
+    deviation(BEFORE_10, "entries: bit 54 in a table entry: *", "", RESERVED),
+    deviation(ALL, "entries: PBMT 3: *", "", PBMT),
 ]

@@ -1,0 +1,100 @@
+/* The picture, drawn by a visitor of the headers' walk: it knows no entry bits and no levels' shifts. */
+#include "picture.h"
+
+#include "console.h"
+#include "machine.h"
+
+struct picture {
+    unsigned root_level;
+    unsigned tables, pages;
+    /* the run that is being collected; count 0: none */
+    uint64_t gpa, hpa, page_size, count;
+    struct hvpt_attr attr;
+    unsigned level;
+};
+
+/* As Svpbmt names them; the last two of x86 do not exist here. */
+static const char *const memtype_names[] = {"IO", "NC", "?", "?", "PMA"};
+
+static unsigned indent(const struct picture *picture, unsigned level)
+{
+    return 2 + 2 * (picture->root_level - level);
+}
+
+static void print_run(struct picture *picture)
+{
+    uint64_t size = picture->count * picture->page_size;
+    unsigned shift = picture->page_size >> 30 ? 30 : picture->page_size >> 20 ? 20 : 10;
+    uint32_t perm = picture->attr.perm;
+    char range[64];
+
+    if (picture->count == 0)
+        return;
+    print_to(range, sizeof(range), "%010lx-%010lx -> %010lx", picture->gpa, picture->gpa + size - 1, picture->hpa);
+    print("%*s%-*s %4lu x %lu%c  %c%c%c  %s\n", (int)indent(picture, picture->level) + 2, "",
+          50 - (int)indent(picture, picture->level), range, picture->count, picture->page_size >> shift,
+          shift == 30   ? 'G'
+          : shift == 20 ? 'M'
+                        : 'K',
+          perm & HVPT_READ ? 'r' : '-', perm & HVPT_WRITE ? 'w' : '-', perm & HVPT_EXEC ? 'x' : '-',
+          memtype_names[picture->attr.memtype]);
+    picture->count = 0;
+}
+
+static bool on_leaf(void *ctx, hvpt_gpa gpa, const struct hvpt_mapping *mapping)
+{
+    struct picture *picture = ctx;
+    uint64_t size = picture->count * picture->page_size;
+    bool more;
+
+    more = picture->count != 0 && picture->level == mapping->level && gpa.value == picture->gpa + size
+        && mapping->hpa.value == picture->hpa + size && mapping->attr.perm == picture->attr.perm
+        && mapping->attr.memtype == picture->attr.memtype;
+    if (!more) {
+        print_run(picture);
+        picture->gpa = gpa.value;
+        picture->hpa = mapping->hpa.value;
+        picture->page_size = mapping->page_size;
+        picture->level = mapping->level;
+        picture->attr = mapping->attr;
+    }
+    picture->pages++;
+    picture->count++;
+    return true;
+}
+
+static bool on_enter(void *ctx, hvpt_gpa gpa, hvpt_hpa table, unsigned level)
+{
+    struct picture *picture = ctx;
+
+    (void)gpa;
+    print_run(picture);
+    picture->tables++;
+    print("%*s%s table at %lx\n", (int)indent(picture, level), "",
+          level == picture->root_level ? "root"
+          : level > 0                  ? "middle"
+                                       : "lowest",
+          table.value);
+    return true;
+}
+
+static bool on_leave(void *ctx, hvpt_gpa gpa, hvpt_hpa table, unsigned level)
+{
+    (void)gpa, (void)table, (void)level;
+    print_run(ctx);
+    return true;
+}
+
+void picture_print(const struct paging *paging)
+{
+    struct picture picture = {0};
+    struct hvpt_visitor visitor = {&picture, on_leaf, NULL, on_enter, on_leave};
+    uint64_t all = paging_limit(paging->mode);
+    enum hvpt_status status;
+
+    picture.root_level = paging->levels - 1;
+    status = hvpt_gstage_walk(&paging->gstage, hvpt_make_gpa(0), all, &visitor);
+    if (status != HVPT_OK)
+        panic("walk: %s", hvpt_status_text(status));
+    print("  = %u pages in %u tables\n", picture.pages, picture.tables);
+}
