@@ -166,7 +166,7 @@ static inline bool hvpt_mtrr_holds(uint64_t base, uint64_t mask, uint64_t limit,
             return false;
         bit = room & (0 - room);
     }
-    *change = (address & ~(2 * bit - 1)) | bit | (base & mask & (bit - 1));
+    *change = (address & ~(bit - 1)) | bit | (base & mask & (bit - 1)); /* address has no bit there */
     return false;
 }
 

@@ -329,6 +329,14 @@ Test(memtype, bad_arguments_are_refused_before_anything_is_written)
             CHECK_EQ(bench.memory.stores, stores, "stores");
             CHECK_EQ(bench.memory.allocations, allocations, "allocations");
         }
+        /* A space that reaches further than the MTRRs do. */
+        bench.space.hpa_limit = UINT64_C(1) << 48;
+        CHECK_STATUS(hvpt_memtype_map_identity(&bench.space, &bench.mtrr, limit + HVPT_4K, rwx, &bench.flush),
+                     HVPT_E_RANGE, "a page too much");
+        CHECK_STATUS(hvpt_memtype_map(&bench.space, &bench.mtrr, hvpt_make_gpa(0), hvpt_make_hpa(limit - HVPT_4K),
+                                      2 * HVPT_4K, rwx, &bench.flush),
+                     HVPT_E_RANGE, "half of it beyond");
+        CHECK_EQ(leaves(&bench), 0, "pages");
         for (unsigned bits = 0; bits < 80; bits++) {
             bench.mtrr.maxphyaddr = bits;
             if (bits < 32 || bits > 52)

@@ -145,6 +145,41 @@ Test(mtrr, a_reserved_type_is_uc_and_said_to_be_undefined)
     }
 }
 
+Test(mtrr, a_range_is_undefined_if_any_part_of_it_is)
+{
+    struct hvpt_memtype_range range = {0};
+    struct machine machine;
+    struct hvpt_mtrr mtrr;
+
+    machine_init(&machine, 36, 2);
+    for (uint32_t pair = 0; pair < 2; pair++) {
+        machine_set(&machine, 0x200 + 2 * pair, UINT64_C(0x40000000) | (pair == 0 ? TYPE_WC : TYPE_WP));
+        machine_set(&machine, 0x201 + 2 * pair, UINT64_C(0xfc0000800));
+    }
+    take(&mtrr, &machine);
+    CHECK(hvpt_mtrr_next(&mtrr, &range), "no range");
+    CHECK_EQ(range.end, UINT64_C(1) << 36, "all of it is UC");
+    CHECK(range.undefined, "the second GiB is WC and WP at once");
+    memset(&range, 0, sizeof(range));
+    range.end = 0x80000000;
+    CHECK(hvpt_mtrr_next(&mtrr, &range), "no range");
+    CHECK(!range.undefined, "nothing is open from 2 GiB up");
+}
+
+Test(mtrr, a_count_of_registers_that_cannot_be_is_not_followed)
+{
+    struct hvpt_mtrr mtrr;
+
+    memset(&mtrr, 0, sizeof(mtrr));
+    mtrr.maxphyaddr = 36;
+    mtrr.cap = 0xff;
+    mtrr.def_type = 0x806;
+    mtrr.mask[39] = 0x800;
+    CHECK_EQ(type_at(&mtrr, 0), TYPE_UC, "the last pair counts");
+    mtrr.mask[39] = 0;
+    CHECK_EQ(type_at(&mtrr, 0), TYPE_WB, "and what follows it in memory does not");
+}
+
 /* ---- machines ---- */
 
 Test(mtrr, machines_have_the_ranges_that_belong_to_them)

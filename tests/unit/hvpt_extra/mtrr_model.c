@@ -78,8 +78,11 @@ void machine_random(struct machine *machine, struct random_stream *random, unsig
         case 1: mask &= ~(UINT64_C(1) << random_below(random, maxphyaddr)); break;
         default: break;
         }
-        /* Bits of base that mask does not name do not count, and are set here all the same. */
-        machine_set(machine, 0x200 + 2 * pair, (random_next(random) & all) | types[random_below(random, 5)]);
+        /* Bits of base that mask does not name do not count, nor do bits from MAXPHYADDR up; some are set all the same. */
+        if (random_below(random, 8) == 0)
+            mask |= random_next(random) << maxphyaddr;
+        machine_set(machine, 0x200 + 2 * pair,
+                    (random_next(random) & ~UINT64_C(0xfff)) | types[random_below(random, 5)]);
         machine_set(machine, 0x201 + 2 * pair, mask | (random_below(random, 6) != 0 ? 0x800 : 0));
     }
     machine_set(machine, 0x2ff, 0x800 | types[random_below(random, 5)]);
