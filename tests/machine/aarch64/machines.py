@@ -44,6 +44,10 @@ DEVIATIONS = [
               "Arm ARM, VTCR_EL2: SL2 with SL0 0 begins at level -1 for any IPA of more than 48 bits"),
     Deviation("QEMU Arm", BEFORE_10, "geometry, 16K granule: ??-bit IPA, LPA2, from level 0, *", "",
               "Arm ARM, VTCR_EL2: SL0 3 begins at level 0 with the 16K granule and DS"),
+    Deviation("QEMU Arm", ALL, "memory types: WC with nGRE at stage 1: PAR_EL1.ATTR", "4",
+              "Arm ARM, combining stage 1 and stage 2 attributes: Device and Normal give the Device type of the one"),
+    Deviation("QEMU Arm", ALL, "memory types: WC with GRE at stage 1: PAR_EL1.ATTR", "4",
+              "Arm ARM, combining stage 1 and stage 2 attributes: Device and Normal give the Device type of the one"),
     Deviation("QEMU Arm", BEFORE_10, "memory types, FWB: UC with nGnRnE at stage 1: PAR_EL1.ATTR", "4",
               "Arm ARM, stage 2 memory attributes with FEAT_S2FWB: of two Device types the stronger results"),
 ]

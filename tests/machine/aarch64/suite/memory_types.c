@@ -118,6 +118,6 @@ void suite_memory_types(struct frames *frames)
     check_group("memory types, FWB");
     if (paging_has(HVPT_S2_USE_FWB))
         check_types(frames, true);
-    else
-        check_equal(paging_init(&paging, frames, &with_fwb), HVPT_E_ATTR, "FWB, which the CPU lacks, is refused");
+    else if (!check_equal(paging_init(&paging, frames, &with_fwb), HVPT_E_ATTR, "FWB, which the CPU lacks, is refused"))
+        paging_destroy(&paging);
 }
