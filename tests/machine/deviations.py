@@ -31,6 +31,8 @@ DEVIATIONS = [
               "SDM vol. 3, Page-Modification Logging: bits 11:0 of the value written are always 0"),
     Deviation("Bochs", BOCHS_2_7, "VMX on EPT: #VE: information area, EPTP index", "0",
               "SDM vol. 3, Virtualization-Exception Information: the EPTP-index control is at offset 32"),
+    Deviation("Bochs", BOCHS_2_7, "VM exits: monitor trap flag: *", "",
+              "SDM vol. 3, Monitor Trap Flag: an MTF VM exit is pending after the first instruction"),
     Deviation("Bochs", BOCHS_2_7, "enable: VM_CR can be read", "",
               "APM vol. 2, SVM Related MSRs: VM_CR is there with SVM"),
     Deviation("Bochs", BOCHS_2_7, "world switch: the guest saw its CR2", "0",

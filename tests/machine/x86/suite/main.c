@@ -31,6 +31,9 @@ void kernel_main(void)
         suite_vmx(&frames);
         suite_vmx_features(&frames);
         suite_vmx_entry(&frames);
+        suite_hvctl_fields(&frames);
+        suite_hvctl_solver(&frames);
+        suite_hvctl_vmx_exits(&frames);
     } else {
         suite_svm(&frames);
         suite_svm_entry(&frames);

@@ -45,5 +45,11 @@ void suite_vmx_features(struct frames *frames);
 void suite_vmx_entry(struct frames *frames);
 void suite_svm(struct frames *frames);
 void suite_svm_entry(struct frames *frames);
+void suite_hvctl_fields(struct frames *frames);
+void suite_hvctl_solver(struct frames *frames);
+void suite_hvctl_events(struct frames *frames);
+void suite_hvctl_areas(struct frames *frames);
+void suite_hvctl_svm_exits(struct frames *frames);
+void suite_hvctl_vmx_exits(struct frames *frames); /* the last that enters a guest: see there */
 
 #endif
