@@ -1,7 +1,8 @@
 /*
  * Every geometry: granule, width of the guest-physical space, depth of the tree and how many tables stand side by side at its
  * root. Judged by the address translation instructions, which take the registers and the tables as they are. Pages lie
- * anywhere in the physical address space: nothing is accessed.
+ * anywhere in the physical address space: nothing is accessed. Permissions are left to permissions.c: QEMU 10.0 ends itself
+ * when one of these instructions meets a page of stage 2 that denies the access.
  */
 #include "suite.h"
 
@@ -67,7 +68,7 @@ static void check_pages(struct paging *paging, const char *name)
 
         gpa[i] = i == 0 ? 0 : i == 1 ? space - page : random_next() & (space - 1) & ~(page - 1);
         hpa[i] = i == 2 ? (UINT64_C(1) << pa_bits) - page : random_next() & ((UINT64_C(1) << pa_bits) - 1) & ~(page - 1);
-        status = paging_map(paging, gpa[i], hpa[i], page, paging_attr(i == 3 ? HVPT_READ : RWX));
+        status = paging_map(paging, gpa[i], hpa[i], page, paging_attr(RWX));
         if (status != HVPT_OK) {
             check_equal(status, HVPT_OK, "%s: map", name);
             return;
@@ -75,7 +76,7 @@ static void check_pages(struct paging *paging, const char *name)
     }
     for (unsigned i = 0; i < PAGES; i++) {
         uint64_t offset = i == 0 ? 0 : i == 1 ? page - 8 : random_next() & (page - 1);
-        uint64_t par = paging_at(paging, gpa[i] + offset, i & 1 && i != 3);
+        uint64_t par = paging_at(paging, gpa[i] + offset, i & 1);
 
         if ((par & 1) != 0 || par_address(par) != ((hpa[i] + offset) & ~UINT64_C(0xfff))) {
             first = wrong++ == 0 ? par : first;
@@ -83,8 +84,6 @@ static void check_pages(struct paging *paging, const char *name)
     }
     if (!check_equal(wrong, 0, "%s: every page is translated right", name))
         print("%s: the first wrong PAR_EL1 is %lx\n", name, first);
-    check_equal(fault_par(paging_at(paging, gpa[3], true)), expected_fault(FAULT_PERMISSION, 3), "%s: write to a read-only page",
-                name);
     for (unsigned i = 0; i < 4 * PAGES; i++) {
         /* Anywhere, and around the pages: the nearer, the deeper the walk */
         uint64_t at = i < PAGES ? random_next() : gpa[i % PAGES] ^ UINT64_C(1) << random_next() % geometry.ipa_bits;
