@@ -1,4 +1,4 @@
-"""The RISC-V machines: QEMU's virt with the hypervisor extension; where QEMU differs from the manual; their part of the demo."""
+"""The RISC-V machines: QEMU's virt with H; where QEMU differs from the manual; their part of the demo."""
 import os
 import shutil
 import subprocess
@@ -22,13 +22,14 @@ class QemuRiscv:
         return path if path and self.version() >= self.since else None
 
     def version(self):
-        return parse_version(subprocess.run([self.binary_name, "--version"], capture_output=True, text=True).stdout) or (0,)
+        said = subprocess.run([self.binary_name, "--version"], capture_output=True, text=True).stdout
+        return parse_version(said) or (0,)
 
     def command(self, kernel, folder):
-        # Two harts, of which one sleeps: with a single one QEMU makes an atomic of a load and a store, and faults as a load
-        return [self.binary, "-accel", "tcg", "-M", "virt", "-m", "2048", "-smp", "2", "-cpu", self.cpu, "-bios", "none",
-                "-display", "none", "-nodefaults", "-serial", "stdio", "-monitor", "none", "-no-reboot", "-kernel", kernel,
-                "-D", os.path.join(folder, "log")]
+        # Two harts, one asleep: with a single one QEMU makes an atomic of a load and a store, and faults as a load
+        return [self.binary, "-accel", "tcg", "-M", "virt", "-m", "2048", "-smp", "2", "-cpu", self.cpu,
+                "-bios", "none", "-display", "none", "-nodefaults", "-serial", "stdio", "-monitor", "none",
+                "-no-reboot", "-kernel", kernel, "-D", os.path.join(folder, "log")]
 
 
 MACHINES = {
@@ -46,7 +47,8 @@ BEFORE_10 = Versions((7, 2), (10, 0))  # seen in 7.2 and not in 10.0; those betw
 SINCE_10 = Versions((8, 0))            # seen in 10.0 and not in 7.2
 WALK = "Privileged Architecture, Two-Stage Address Translation: the exception is reported for the original access type"
 TOP = "Privileged Architecture, Guest Physical Address Translation: 41, 50 or 59 bits, zero-extended"
-HLVX = "Privileged Architecture, Hypervisor Virtual-Machine Load and Store Instructions: HLVX is a load that wants execute permission"
+HLVX = ("Privileged Architecture, Hypervisor Virtual-Machine Load and Store Instructions: HLVX is a load that wants "
+        "execute permission")
 RESERVED = "Privileged Architecture, Sv39: bits 60:54 are reserved, and must fault"
 PBMT = "Privileged Architecture, Svpbmt: the value 3 in a leaf raises a page-fault exception"
 

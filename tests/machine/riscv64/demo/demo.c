@@ -1,6 +1,6 @@
 /*
- * The main job on RISC-V, for a person to read: G-stage tables through this kernel's own allocator, a guest in VS-mode in
- * them, every exit in words, and all frames back in the end. What is expected of the guest is checked here.
+ * The main job on RISC-V, for a person to read: G-stage tables through this kernel's own allocator, a guest in VS-mode
+ * in them, every exit in words, and all frames back in the end. What is expected of the guest is checked here.
  */
 #include "console.h"
 #include "cpu.h"
@@ -119,7 +119,7 @@ void kernel_main(void)
     picture_print(&vm.paging);
     vm_destroy(&vm);
     print(
-        "\nFrames: %lu handed out, at most %u at once; %lu came back, %u are held; %u came back twice, %u were not ours\n",
+        "\nFrames: %lu handed out, at most %u at once; %lu came back, %u are held; %u came twice, %u were not ours\n",
         frames.allocated, frames.peak, frames.given_back, frames.held, frames.double_free, frames.foreign_free);
     expect(frames.held == 0 && frames.double_free == 0 && frames.foreign_free == 0, "every frame came back, once");
     if (complaint != NULL)

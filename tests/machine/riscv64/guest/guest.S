@@ -1,6 +1,6 @@
 /*
- * The pieces, position-independent, copied into guest memory. The host sets registers and pc to a piece, enters, and gets the
- * guest back at its ecall or at a fault on the way. No compressed instructions: the host skips four bytes.
+ * The pieces, position-independent, copied into guest memory. The host sets registers and pc to a piece, enters, and
+ * gets the guest back at its ecall or at a fault on the way. No compressed instructions: the host skips four bytes.
  */
     .option norelax
     .option norvc
@@ -49,12 +49,12 @@ piece_break:
     ebreak
 
 piece_mix:                          /* every register changes in a way of its own */
-    .irp    n, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+    .irp    n, 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
     addi    x\n, x\n, 0x100 + \n
     .endr
     ecall
 
-piece_sweep:                        /* a1 pages from a0: add 1 to the first word of each, sum into a2; call after each */
+piece_sweep:                        /* a1 pages from a0: each one's first word + 1, sum into a2; call after each */
     li      a2, 0
     li      a4, 4096
 1:  ld      a3, 0(a0)

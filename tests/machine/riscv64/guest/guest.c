@@ -1,4 +1,7 @@
-/* A guest's home in memory, and the tables of its own. Privileged manual, "Sv39: Page-Based 39-bit Virtual-Memory System". */
+/*
+ * A guest's home in memory, and the tables of its own. Privileged manual, "Sv39: Page-Based 39-bit Virtual-Memory
+ * System".
+ */
 #include "guest.h"
 
 #include "memory.h"

@@ -34,8 +34,8 @@ void guest_build(void *memory);
 uint64_t guest_entry(enum guest_piece piece);
 
 /*
- * The guest's own Sv39 tables: its first GiB one to one, and GUEST_FAR through a table that lies at far_table, wherever that
- * is. The answer is the value for the guest's satp.
+ * The guest's own Sv39 tables: its first GiB one to one, and GUEST_FAR through a table that lies at far_table,
+ * wherever that is. The answer is the value for the guest's satp.
  */
 #define GUEST_FAR (UINT64_C(1) << 30)
 uint64_t guest_build_tables(void *memory, uint64_t far_table);

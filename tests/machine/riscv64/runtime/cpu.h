@@ -1,6 +1,6 @@
 /*
- * Instructions that the runtime needs: CSRs, the hypervisor's loads, stores and fences, and the fault-safe forms of those
- * that may trap. A safe form names its own instruction and its way out in the .fixups section; see exceptions.c.
+ * Instructions that the runtime needs: CSRs, the hypervisor's loads, stores and fences, and the fault-safe forms of
+ * those that may trap. A safe form names its own instruction and its way out in the .fixups section; see exceptions.c.
  *
  * Hypervisor instructions are written as .insn, so that an assembler without the extension will do.
  */

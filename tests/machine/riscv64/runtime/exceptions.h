@@ -4,7 +4,10 @@
 
 #include <stdint.h>
 
-/* What the CSRs said: privileged manual, "Supervisor Cause (scause) Register", "Hypervisor Trap Value (htval) Register". */
+/*
+ * What the CSRs said: privileged manual, "Supervisor Cause (scause) Register", "Hypervisor Trap Value (htval)
+ * Register".
+ */
 struct exception {
     uint64_t cause, stval, htval, htinst, hstatus;
     uint32_t instruction; /* the one that trapped */

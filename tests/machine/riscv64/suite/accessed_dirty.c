@@ -1,6 +1,6 @@
 /*
- * Accessed and dirty bits. With Svadu hardware sets them; without, an access that would set one faults, so the engine maps
- * pages with both set. Privileged manual, "Addressing and Memory Protection" (A and D bits); "Svadu" and "Svade".
+ * Accessed and dirty bits. With Svadu hardware sets them; without, an access that would set one faults, so the engine
+ * maps pages with both set. Privileged manual, "Addressing and Memory Protection" (A and D bits); "Svadu" and "Svade".
  */
 #include "suite.h"
 

@@ -1,4 +1,6 @@
-/* Changes under a living guest: what was unmapped faults, what was moved is seen where it is now, splits lose nothing. */
+/*
+ * Changes under a living guest: what was unmapped faults, what was moved is seen where it is now, splits lose nothing.
+ */
 #include "suite.h"
 
 #define BASE HVPT_1G
@@ -43,7 +45,10 @@ static void check_protect(struct frames *frames)
     check_equal(frames->held, 0, "protect: every frame came back");
 }
 
-/* A large page that is split keeps the rest of itself. size is the large page's, part the piece that is taken out of it. */
+/*
+ * A large page that is split keeps the rest of itself. size is the large page's, part the piece that is taken out of
+ * it.
+ */
 static void check_split(struct frames *frames, uint64_t size, uint64_t part, const char *name)
 {
     uint64_t hpa = vm_backing(size), hole = 200 * part, gpa = 2 * HVPT_1G;
@@ -73,7 +78,10 @@ static void check_split(struct frames *frames, uint64_t size, uint64_t part, con
     check_equal(frames->held, 0, "%s: every frame came back", name);
 }
 
-/* The guest walks through a large page and calls after each small page of it; the host splits it on the way, and mends it. */
+/*
+ * The guest walks through a large page and calls after each small page of it; the host splits it on the way, and mends
+ * it.
+ */
 static void check_split_under_way(struct frames *frames)
 {
     uint64_t sum = 0, faults = 0, calls = 0;

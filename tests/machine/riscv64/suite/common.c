@@ -117,8 +117,9 @@ static uint64_t fault_cause(enum access access)
 }
 
 /*
- * Privileged manual, "Transformed Instruction or Pseudoinstruction for mtinst or htinst": 0, or the instruction with rs1
- * replaced by the address offset (0 for what is aligned) and a load's or store's immediate by 0. Nothing for a fetch.
+ * Privileged manual, "Transformed Instruction or Pseudoinstruction for mtinst or htinst": 0, or the instruction with
+ * rs1 replaced by the address offset (0 for what is aligned) and a load's or store's immediate by 0. Nothing for a
+ * fetch.
  */
 static uint64_t transformed(enum access access, uint32_t instruction)
 {

@@ -1,6 +1,6 @@
 /*
- * Entries broken by hand: what the manual reserves must fault, and the engine must call it corrupt. Leaves that the engine
- * makes are held against the same rules by every other suite.
+ * Entries broken by hand: what the manual reserves must fault, and the engine must call it corrupt. Leaves that the
+ * engine makes are held against the same rules by every other suite.
  */
 #include "suite.h"
 
@@ -16,8 +16,8 @@ struct rule {
 };
 
 /*
- * Privileged manual, "Virtual Address Translation Process" (steps 3 to 5) with "Guest Physical Address Translation" (U), and
- * the figures of Sv39: reserved bits 60:54; Svpbmt and Svnapot for bits 63:61.
+ * Privileged manual, "Virtual Address Translation Process" (steps 3 to 5) with "Guest Physical Address Translation"
+ * (U), and the figures of Sv39: reserved bits 60:54; Svpbmt and Svnapot for bits 63:61.
  */
 static const struct rule rules[] = {
     {"V clear", 0, 0, PTE_V, true, false},

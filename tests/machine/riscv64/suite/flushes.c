@@ -1,6 +1,7 @@
 /*
- * Flush obligations, where they show: HLV goes on through a translation that is no longer in the tables until the fence, and
- * not after it. A machine may drop a translation at any time, so "still seen" is asked only of one that kept another.
+ * Flush obligations, where they show: HLV goes on through a translation that is no longer in the tables until the
+ * fence, and not after it. A machine may drop a translation at any time, so "still seen" is asked only of one that
+ * kept another.
  */
 #include "suite.h"
 
@@ -70,7 +71,10 @@ static void check_protect(struct vm *vm, bool stale)
     check_equal(vm_hsv(BASE, 3).cause, CAUSE_STORE_GUEST, "protect: the flush is enough");
     check_equal(vm_hlv(BASE, NULL).cause, 0, "protect: it can still be read");
 
-    /* Rights that grow: a processor that remembers the lesser ones goes on faulting (no fault flushes here, unlike x86) */
+    /*
+     * Rights that grow: a processor that remembers the lesser ones goes on faulting (no fault flushes here, unlike
+     * x86)
+     */
     check_equal(hvpt_gstage_protect(&vm->paging.gstage, hvpt_make_gpa(BASE), HVPT_4K, paging_attr(RW), RWX, &flush),
                 HVPT_OK, "protect, more rights");
     check_obligation(&flush, BASE, HVPT_4K, "protect, more rights");
@@ -99,8 +103,8 @@ static void check_replace(struct vm *vm, bool stale)
 }
 
 /*
- * A split changes no translation, so what a processor remembers stays right: nothing need be owed, but what is then done to
- * a part must reach a processor that remembers the whole.
+ * A split changes no translation, so what a processor remembers stays right: nothing need be owed, but what is then
+ * done to a part must reach a processor that remembers the whole.
  */
 static void check_split(struct vm *vm)
 {

@@ -86,6 +86,25 @@ static void check_mixed(struct frames *frames)
     check_equal(frames->held, 0, "4K + 2M + 4K: every frame came back");
 }
 
+/* Several large pages side by side: each leads to its own piece of memory. */
+static void check_row(struct frames *frames)
+{
+    struct vm vm;
+    char name[48];
+
+    vm_create(&vm, frames, NULL);
+    check_equal(paging_map(&vm.paging, HVPT_1G, VM_MEMORY, 8 * HVPT_2M, paging_attr(RWX)), HVPT_OK, "8 x 2M: map");
+    check_equal(paging_map(&vm.paging, 4 * HVPT_1G, 0, 4 * HVPT_1G, paging_attr(HVPT_READ)), HVPT_OK, "4 x 1G: map");
+    for (uint64_t i = 0; i < 8; i++) {
+        print_to(name, sizeof(name), "8 x 2M: page %lu", i);
+        check_reads(&vm, HVPT_1G + i * HVPT_2M + 0x1230, VM_MEMORY + i * HVPT_2M + 0x1230, name);
+    }
+    check_reads(&vm, 4 * HVPT_1G + VM_MEMORY, VM_MEMORY, "4 x 1G: third page");
+    check_reads(&vm, 4 * HVPT_1G + VM_GIANT, VM_GIANT, "4 x 1G: fourth page");
+    vm_destroy(&vm);
+    check_equal(frames->held, 0, "rows of large pages: every frame came back");
+}
+
 void suite_leaves(struct frames *frames)
 {
     static const char *const groups[] = {"G-stage, leaves of Sv39x4", "G-stage, leaves of Sv48x4",
@@ -103,4 +122,5 @@ void suite_leaves(struct frames *frames)
     }
     check_group("G-stage, leaves");
     check_mixed(frames);
+    check_row(frames);
 }

@@ -1,6 +1,7 @@
 /*
- * Svnapot: sixteen entries that are one page of 64 KiB. Made where they fit, unmade when a part changes, and the guest sees
- * no difference. Manual, "Svnapot" Standard Extension for NAPOT Translation Contiguity: N set, low page-number bits 1000.
+ * Svnapot: sixteen entries that are one page of 64 KiB. Made where they fit, unmade when a part changes, and the guest
+ * sees no difference. Manual, "Svnapot" Standard Extension for NAPOT Translation Contiguity: N set, low page-number
+ * bits 1000.
  */
 #include "suite.h"
 

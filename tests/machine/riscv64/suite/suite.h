@@ -1,4 +1,7 @@
-/* The suites of checks, and the expectations they share: values from the manual's tables, computed here and nowhere else. */
+/*
+ * The suites of checks, and the expectations they share: values from the manual's tables, computed here and nowhere
+ * else.
+ */
 #ifndef SUITE_SUITE_H
 #define SUITE_SUITE_H
 

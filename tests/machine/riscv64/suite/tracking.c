@@ -5,7 +5,9 @@
 #define PAGES 64u
 #define SIZE  (PAGES * HVPT_4K)
 
-/* The guest touches pages 3 and 17 for writing, 5 for reading. A fault that the tracking itself caused is given back. */
+/*
+ * The guest touches pages 3 and 17 for writing, 5 for reading. A fault that the tracking itself caused is given back.
+ */
 static unsigned use_pages(struct vm *vm)
 {
     static const struct {

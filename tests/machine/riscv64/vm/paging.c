@@ -9,8 +9,8 @@
 #define FENCES_ONE_BY_ONE 64
 
 /*
- * The flush hook. Fences for single addresses order leaf entries alone (privileged manual, "Hypervisor Memory-Management
- * Fence Instructions"), so where tables went away the whole VMID is fenced.
+ * The flush hook. Fences for single addresses order leaf entries alone (privileged manual, "Hypervisor Memory-
+ * Management Fence Instructions"), so where tables went away the whole VMID is fenced.
  */
 static void flush_hook(void *ctx, const struct hvpt_flush *flush)
 {

@@ -49,8 +49,8 @@ struct hvpt_attr paging_attr(uint32_t perm);
 uint64_t paging_limit(unsigned mode);
 
 /*
- * The entry for gpa at a level, found by a walk of its own: the manual's figures, not the headers' code. NULL: the walk ends
- * above. For reading back what hardware wrote, and for breaking entries on purpose (fence afterwards).
+ * The entry for gpa at a level, found by a walk of its own: the manual's figures, not the headers' code. NULL: the
+ * walk ends above. For reading back what hardware wrote, and for breaking entries on purpose (fence afterwards).
  */
 uint64_t *paging_entry(const struct paging *paging, uint64_t gpa, unsigned level);
 

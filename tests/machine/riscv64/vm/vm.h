@@ -1,4 +1,7 @@
-/* A guest on this machine: second-level tables, registers, entry and exit; and its accesses made from here by HLV and HSV. */
+/*
+ * A guest on this machine: second-level tables, registers, entry and exit; and its accesses made from here by HLV and
+ * HSV.
+ */
 #ifndef VM_VM_H
 #define VM_VM_H
 
@@ -17,7 +20,9 @@ struct vm_context {
     uint64_t host_sp;
 };
 
-/* Exception codes: privileged manual, "Supervisor Cause (scause) Register" with the hypervisor extension's additions. */
+/*
+ * Exception codes: privileged manual, "Supervisor Cause (scause) Register" with the hypervisor extension's additions.
+ */
 enum {
     CAUSE_ILLEGAL_INSTRUCTION = 2,
     CAUSE_BREAKPOINT = 3,
@@ -45,7 +50,10 @@ struct vm {
     unsigned long exits;
 };
 
-/* A guest with its home mapped at guest-physical 0 and nothing else, translation of its own off. options NULL: the usual. */
+/*
+ * A guest with its home mapped at guest-physical 0 and nothing else, translation of its own off. options NULL: the
+ * usual.
+ */
 void vm_create(struct vm *vm, struct frames *frames, const struct paging_options *options);
 void vm_destroy(struct vm *vm);
 
@@ -73,8 +81,8 @@ struct vm_exit vm_hlvx(uint64_t gpa, uint32_t *value);
 struct vm_exit vm_hsv(uint64_t gpa, uint64_t value);
 
 /*
- * Memory of the machine that neither the kernel nor the frame pool uses, to map into guests, and a word to recognize each
- * address by: its low half is a return, so that the page may also be called.
+ * Memory of the machine that neither the kernel nor the frame pool uses, to map into guests, and a word to recognize
+ * each address by: its low half is a return, so that the page may also be called.
  */
 #define VM_HOME   UINT64_C(0x83000000) /* the guest's home */
 #define VM_MEMORY UINT64_C(0x84000000) /* for small and large pages: 128 MiB */
