@@ -180,6 +180,18 @@ static inline enum hvpt_memtype hvpt_ept_memtype_name(uint64_t code)
                      : HVPT_MEM_WB;
 }
 
+/* Flags as bits of a leaf. Out of line: most leaves have none. */
+static HVPT_NOINLINE uint64_t hvpt_ept_flag_bits(uint32_t flags)
+{
+    return (flags & HVPT_ACCESSED ? HVPT_EPT_BIT_ACCESSED : 0) | (flags & HVPT_DIRTY ? HVPT_EPT_BIT_DIRTY : 0)
+         | (flags & HVPT_LOGGED ? HVPT_EPT_BIT_LOGGED : 0) | (flags & HVPT_EPT_IGNORE_PAT ? HVPT_EPT_BIT_IGNORE_PAT : 0)
+         | (flags & HVPT_EPT_SUPPRESS_VE ? HVPT_EPT_BIT_SUPPRESS_VE : 0)
+         | (flags & HVPT_EPT_VERIFY_GUEST_PAGING ? HVPT_EPT_BIT_VERIFY_GUEST_PAGING : 0)
+         | (flags & HVPT_EPT_PAGING_WRITE ? HVPT_EPT_BIT_PAGING_WRITE : 0)
+         | (flags & HVPT_EPT_SHADOW_STACK ? HVPT_EPT_BIT_SHADOW_STACK : 0)
+         | (flags & HVPT_EPT_SUB_PAGE_WRITE ? HVPT_EPT_BIT_SUB_PAGE_WRITE : 0);
+}
+
 /* The leaf for the page at hpa. attr has passed hvpt_ept_check_attr and hpa is aligned to the page: cannot fail. */
 static inline uint64_t hvpt_ept_make_leaf(const struct hvpt_space *space, uint64_t hpa, struct hvpt_attr attr,
                                           unsigned level)
@@ -192,14 +204,7 @@ static inline uint64_t hvpt_ept_make_leaf(const struct hvpt_space *space, uint64
         entry |= HVPT_EPT_BIT_USER_EXEC;
     if (HVPT_LIKELY(attr.flags == 0))
         return entry;
-    return entry | (attr.flags & HVPT_ACCESSED ? HVPT_EPT_BIT_ACCESSED : 0)
-         | (attr.flags & HVPT_DIRTY ? HVPT_EPT_BIT_DIRTY : 0) | (attr.flags & HVPT_LOGGED ? HVPT_EPT_BIT_LOGGED : 0)
-         | (attr.flags & HVPT_EPT_IGNORE_PAT ? HVPT_EPT_BIT_IGNORE_PAT : 0)
-         | (attr.flags & HVPT_EPT_SUPPRESS_VE ? HVPT_EPT_BIT_SUPPRESS_VE : 0)
-         | (attr.flags & HVPT_EPT_VERIFY_GUEST_PAGING ? HVPT_EPT_BIT_VERIFY_GUEST_PAGING : 0)
-         | (attr.flags & HVPT_EPT_PAGING_WRITE ? HVPT_EPT_BIT_PAGING_WRITE : 0)
-         | (attr.flags & HVPT_EPT_SHADOW_STACK ? HVPT_EPT_BIT_SHADOW_STACK : 0)
-         | (attr.flags & HVPT_EPT_SUB_PAGE_WRITE ? HVPT_EPT_BIT_SUB_PAGE_WRITE : 0);
+    return entry | hvpt_ept_flag_bits(attr.flags);
 }
 
 static inline uint64_t hvpt_ept_leaf_step(unsigned level)
@@ -302,6 +307,24 @@ static inline uint32_t hvpt_ept_table_perm(const struct hvpt_space *space, uint6
     return hvpt_ept_perm(space, entry);
 }
 
+/* The flags in a leaf of features that few spaces use. Out of line for that reason. */
+static HVPT_NOINLINE uint32_t hvpt_ept_feature_flags(uint64_t features, uint64_t entry, unsigned level)
+{
+    uint32_t flags = 0;
+
+    if ((features & HVPT_EPT_USE_VIOLATION_VE) && (entry & HVPT_EPT_BIT_SUPPRESS_VE))
+        flags |= HVPT_EPT_SUPPRESS_VE;
+    if ((features & HVPT_EPT_USE_VERIFY_GUEST_PAGING) && (entry & HVPT_EPT_BIT_VERIFY_GUEST_PAGING))
+        flags |= HVPT_EPT_VERIFY_GUEST_PAGING;
+    if ((features & HVPT_EPT_USE_PAGING_WRITE) && (entry & HVPT_EPT_BIT_PAGING_WRITE))
+        flags |= HVPT_EPT_PAGING_WRITE;
+    if ((features & HVPT_EPT_USE_SHADOW_STACK) && (entry & HVPT_EPT_BIT_SHADOW_STACK))
+        flags |= HVPT_EPT_SHADOW_STACK;
+    if ((features & HVPT_EPT_USE_SUB_PAGE_WRITE) && level == 0 && (entry & HVPT_EPT_BIT_SUB_PAGE_WRITE))
+        flags |= HVPT_EPT_SUB_PAGE_WRITE;
+    return flags;
+}
+
 /* What a leaf says; bits of features that are off say nothing. */
 static inline struct hvpt_attr hvpt_ept_leaf_attr(const struct hvpt_space *space, uint64_t entry, unsigned level)
 {
@@ -319,16 +342,7 @@ static inline struct hvpt_attr hvpt_ept_leaf_attr(const struct hvpt_space *space
                     | (entry & HVPT_EPT_BIT_DIRTY ? (uint32_t)HVPT_DIRTY : 0);
     if (HVPT_LIKELY(!(features & HVPT_EPT_USE_ALL & ~(uint64_t)HVPT_EPT_USE_ACCESSED_DIRTY)))
         return attr;
-    if ((features & HVPT_EPT_USE_VIOLATION_VE) && (entry & HVPT_EPT_BIT_SUPPRESS_VE))
-        attr.flags |= HVPT_EPT_SUPPRESS_VE;
-    if ((features & HVPT_EPT_USE_VERIFY_GUEST_PAGING) && (entry & HVPT_EPT_BIT_VERIFY_GUEST_PAGING))
-        attr.flags |= HVPT_EPT_VERIFY_GUEST_PAGING;
-    if ((features & HVPT_EPT_USE_PAGING_WRITE) && (entry & HVPT_EPT_BIT_PAGING_WRITE))
-        attr.flags |= HVPT_EPT_PAGING_WRITE;
-    if ((features & HVPT_EPT_USE_SHADOW_STACK) && (entry & HVPT_EPT_BIT_SHADOW_STACK))
-        attr.flags |= HVPT_EPT_SHADOW_STACK;
-    if ((features & HVPT_EPT_USE_SUB_PAGE_WRITE) && level == 0 && (entry & HVPT_EPT_BIT_SUB_PAGE_WRITE))
-        attr.flags |= HVPT_EPT_SUB_PAGE_WRITE;
+    attr.flags |= hvpt_ept_feature_flags(features, entry, level);
     return attr;
 }
 
@@ -402,8 +416,12 @@ static inline uint64_t hvpt_ept_leaf_touch(const struct hvpt_space *space, uint6
     return entry;
 }
 
-static enum hvpt_status hvpt_ept_visit(const struct hvpt_space *space, uint64_t start, uint64_t end,
-                                       enum hvpt_visit visit, void *ctx);
+static enum hvpt_status hvpt_ept_look(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                      enum hvpt_visit visit, void *ctx);
+static enum hvpt_status hvpt_ept_change(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                        enum hvpt_visit visit, void *ctx);
+static enum hvpt_status hvpt_ept_recast(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                        enum hvpt_visit visit, void *ctx);
 static enum hvpt_status hvpt_ept_map_pieces(struct hvpt_space *space, uint64_t gpa, uint64_t hpa, uint64_t size,
                                             struct hvpt_attr attr);
 static enum hvpt_status hvpt_ept_unmap_pieces(struct hvpt_space *space, uint64_t start, uint64_t end,
@@ -412,16 +430,15 @@ static enum hvpt_status hvpt_ept_descend(const struct hvpt_space *space, uint64_
                                          struct hvpt_run *found);
 static void hvpt_ept_split_leaf(struct hvpt_space *space, struct hvpt_frames *list, struct hvpt_flush *flush,
                                 const struct hvpt_run *run);
-static enum hvpt_status hvpt_ept_take_frames(struct hvpt_space *space, struct hvpt_frames *list, uint64_t count);
-static void hvpt_ept_release_frames(struct hvpt_space *space, struct hvpt_frames *list);
+static void hvpt_ept_fill_leaves(const struct hvpt_space *space, hvpt_entry *slot, unsigned count, uint64_t gpa,
+                                 uint64_t hpa, struct hvpt_attr attr, unsigned level);
+static void hvpt_ept_unlink_table(struct hvpt_space *space, struct hvpt_flush *flush, const struct hvpt_run *run);
 static void hvpt_ept_settle(struct hvpt_space *space, struct hvpt_flush *flush);
 static bool hvpt_ept_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size);
 
 static const struct hvpt_format hvpt_ept_format = {
     HVPT_KIND_EPT,
-    HVPT_FLUSH_INVEPT,
     12, /* page_shift */
-    0,  /* table_order */
     /* relaxing_needs_flush: SDM vol. 3, "Operations that Invalidate Cached Mappings": an EPT violation does it */
     false,
     0, /* break_bits */
@@ -450,21 +467,35 @@ static const struct hvpt_format hvpt_ept_format = {
     hvpt_ept_leaf_clean,
     hvpt_ept_leaf_forget,
     hvpt_ept_leaf_touch,
-    hvpt_ept_visit,
+    hvpt_ept_look,
+    hvpt_ept_change,
+    hvpt_ept_recast,
     hvpt_ept_map_pieces,
     hvpt_ept_unmap_pieces,
     hvpt_ept_descend,
     hvpt_ept_split_leaf,
-    hvpt_ept_take_frames,
-    hvpt_ept_release_frames,
+    hvpt_ept_fill_leaves,
+    hvpt_ept_unlink_table,
     hvpt_ept_settle,
     hvpt_ept_holds_table,
 };
 
-static HVPT_NOINLINE enum hvpt_status hvpt_ept_visit(const struct hvpt_space *space, uint64_t start, uint64_t end,
-                                                     enum hvpt_visit visit, void *ctx)
+static HVPT_NOINLINE enum hvpt_status hvpt_ept_look(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                                    enum hvpt_visit visit, void *ctx)
 {
-    return hvpt_traverse(&hvpt_ept_format, space, start, end, visit, ctx);
+    return hvpt_traverse(&hvpt_ept_format, space, start, end, HVPT_VISITS_LOOK, visit, ctx);
+}
+
+static HVPT_NOINLINE enum hvpt_status hvpt_ept_change(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                                      enum hvpt_visit visit, void *ctx)
+{
+    return hvpt_traverse(&hvpt_ept_format, space, start, end, HVPT_VISITS_CHANGE, visit, ctx);
+}
+
+static HVPT_NOINLINE enum hvpt_status hvpt_ept_recast(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                                      enum hvpt_visit visit, void *ctx)
+{
+    return hvpt_traverse(&hvpt_ept_format, space, start, end, HVPT_VISITS_RECAST, visit, ctx);
 }
 
 static HVPT_NOINLINE enum hvpt_status hvpt_ept_map_pieces(struct hvpt_space *space, uint64_t gpa, uint64_t hpa,
@@ -491,15 +522,16 @@ static HVPT_NOINLINE void hvpt_ept_split_leaf(struct hvpt_space *space, struct h
     hvpt_split_leaf(&hvpt_ept_format, space, list, flush, run);
 }
 
-static HVPT_NOINLINE enum hvpt_status hvpt_ept_take_frames(struct hvpt_space *space, struct hvpt_frames *list,
-                                                           uint64_t count)
+static HVPT_NOINLINE void hvpt_ept_fill_leaves(const struct hvpt_space *space, hvpt_entry *slot, unsigned count,
+                                               uint64_t gpa, uint64_t hpa, struct hvpt_attr attr, unsigned level)
 {
-    return hvpt_frames_take(&hvpt_ept_format, space, list, count);
+    hvpt_fill_leaves(&hvpt_ept_format, space, slot, count, gpa, hpa, attr, level);
 }
 
-static HVPT_NOINLINE void hvpt_ept_release_frames(struct hvpt_space *space, struct hvpt_frames *list)
+static HVPT_NOINLINE void hvpt_ept_unlink_table(struct hvpt_space *space, struct hvpt_flush *flush,
+                                                const struct hvpt_run *run)
 {
-    hvpt_frames_release(&hvpt_ept_format, space, list);
+    hvpt_unlink_table(&hvpt_ept_format, space, flush, run);
 }
 
 static HVPT_NOINLINE void hvpt_ept_settle(struct hvpt_space *space, struct hvpt_flush *flush)
@@ -543,6 +575,7 @@ static inline enum hvpt_status hvpt_ept_configure(struct hvpt_space *space, cons
         return HVPT_E_ATTR;
 
     space->kind = HVPT_KIND_EPT;
+    space->flush_kind = HVPT_FLUSH_INVEPT;
     space->root_level = (uint8_t)(levels - 1);
     space->gpa_limit = UINT64_C(1) << (12 + 9 * levels);
     space->hpa_limit = UINT64_C(1) << maxphyaddr;
@@ -763,7 +796,7 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_frames_needed_to_split(co
 /* As hvpt_reserve_frames. */
 HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_reserve(struct hvpt_ept *ept, uint64_t frames)
 {
-    return hvpt_reserve_frames(&hvpt_ept_format, &ept->space, frames);
+    return hvpt_reserve_frames(&ept->space, frames);
 }
 
 /* Do what flush asks for, by the hook, and free the frames that waited for it; flush is empty afterwards. */

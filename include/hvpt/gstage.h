@@ -300,8 +300,12 @@ static inline uint64_t hvpt_gstage_leaf_touch(const struct hvpt_space *space, ui
     return entry | HVPT_GSTAGE_BIT_ACCESSED | (access & HVPT_WRITE ? HVPT_GSTAGE_BIT_DIRTY : 0);
 }
 
-static enum hvpt_status hvpt_gstage_visit(const struct hvpt_space *space, uint64_t start, uint64_t end,
-                                          enum hvpt_visit visit, void *ctx);
+static enum hvpt_status hvpt_gstage_look(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                         enum hvpt_visit visit, void *ctx);
+static enum hvpt_status hvpt_gstage_change(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                           enum hvpt_visit visit, void *ctx);
+static enum hvpt_status hvpt_gstage_recast(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                           enum hvpt_visit visit, void *ctx);
 static enum hvpt_status hvpt_gstage_map_pieces(struct hvpt_space *space, uint64_t gpa, uint64_t hpa, uint64_t size,
                                                struct hvpt_attr attr);
 static enum hvpt_status hvpt_gstage_unmap_pieces(struct hvpt_space *space, uint64_t start, uint64_t end,
@@ -310,16 +314,15 @@ static enum hvpt_status hvpt_gstage_descend(const struct hvpt_space *space, uint
                                             struct hvpt_run *found);
 static void hvpt_gstage_split_leaf(struct hvpt_space *space, struct hvpt_frames *list, struct hvpt_flush *flush,
                                    const struct hvpt_run *run);
-static enum hvpt_status hvpt_gstage_take_frames(struct hvpt_space *space, struct hvpt_frames *list, uint64_t count);
-static void hvpt_gstage_release_frames(struct hvpt_space *space, struct hvpt_frames *list);
+static void hvpt_gstage_fill_leaves(const struct hvpt_space *space, hvpt_entry *slot, unsigned count, uint64_t gpa,
+                                    uint64_t hpa, struct hvpt_attr attr, unsigned level);
+static void hvpt_gstage_unlink_table(struct hvpt_space *space, struct hvpt_flush *flush, const struct hvpt_run *run);
 static void hvpt_gstage_settle(struct hvpt_space *space, struct hvpt_flush *flush);
 static bool hvpt_gstage_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size);
 
 static const struct hvpt_format hvpt_gstage_format = {
     HVPT_KIND_GSTAGE,
-    HVPT_FLUSH_HFENCE,
     12,   /* page_shift */
-    0,    /* table_order */
     true, /* relaxing_needs_flush: a stale entry goes on faulting until HFENCE.GVMA */
     0,    /* break_bits */
     HVPT_GSTAGE_BIT_TABLE_FULL,
@@ -347,21 +350,35 @@ static const struct hvpt_format hvpt_gstage_format = {
     hvpt_gstage_leaf_clean,
     hvpt_gstage_leaf_forget,
     hvpt_gstage_leaf_touch,
-    hvpt_gstage_visit,
+    hvpt_gstage_look,
+    hvpt_gstage_change,
+    hvpt_gstage_recast,
     hvpt_gstage_map_pieces,
     hvpt_gstage_unmap_pieces,
     hvpt_gstage_descend,
     hvpt_gstage_split_leaf,
-    hvpt_gstage_take_frames,
-    hvpt_gstage_release_frames,
+    hvpt_gstage_fill_leaves,
+    hvpt_gstage_unlink_table,
     hvpt_gstage_settle,
     hvpt_gstage_holds_table,
 };
 
-static HVPT_NOINLINE enum hvpt_status hvpt_gstage_visit(const struct hvpt_space *space, uint64_t start, uint64_t end,
-                                                        enum hvpt_visit visit, void *ctx)
+static HVPT_NOINLINE enum hvpt_status hvpt_gstage_look(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                                       enum hvpt_visit visit, void *ctx)
 {
-    return hvpt_traverse(&hvpt_gstage_format, space, start, end, visit, ctx);
+    return hvpt_traverse(&hvpt_gstage_format, space, start, end, HVPT_VISITS_LOOK, visit, ctx);
+}
+
+static HVPT_NOINLINE enum hvpt_status hvpt_gstage_change(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                                         enum hvpt_visit visit, void *ctx)
+{
+    return hvpt_traverse(&hvpt_gstage_format, space, start, end, HVPT_VISITS_CHANGE, visit, ctx);
+}
+
+static HVPT_NOINLINE enum hvpt_status hvpt_gstage_recast(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                                         enum hvpt_visit visit, void *ctx)
+{
+    return hvpt_traverse(&hvpt_gstage_format, space, start, end, HVPT_VISITS_RECAST, visit, ctx);
 }
 
 static HVPT_NOINLINE enum hvpt_status hvpt_gstage_map_pieces(struct hvpt_space *space, uint64_t gpa, uint64_t hpa,
@@ -388,15 +405,16 @@ static HVPT_NOINLINE void hvpt_gstage_split_leaf(struct hvpt_space *space, struc
     hvpt_split_leaf(&hvpt_gstage_format, space, list, flush, run);
 }
 
-static HVPT_NOINLINE enum hvpt_status hvpt_gstage_take_frames(struct hvpt_space *space, struct hvpt_frames *list,
-                                                              uint64_t count)
+static HVPT_NOINLINE void hvpt_gstage_fill_leaves(const struct hvpt_space *space, hvpt_entry *slot, unsigned count,
+                                                  uint64_t gpa, uint64_t hpa, struct hvpt_attr attr, unsigned level)
 {
-    return hvpt_frames_take(&hvpt_gstage_format, space, list, count);
+    hvpt_fill_leaves(&hvpt_gstage_format, space, slot, count, gpa, hpa, attr, level);
 }
 
-static HVPT_NOINLINE void hvpt_gstage_release_frames(struct hvpt_space *space, struct hvpt_frames *list)
+static HVPT_NOINLINE void hvpt_gstage_unlink_table(struct hvpt_space *space, struct hvpt_flush *flush,
+                                                   const struct hvpt_run *run)
 {
-    hvpt_frames_release(&hvpt_gstage_format, space, list);
+    hvpt_unlink_table(&hvpt_gstage_format, space, flush, run);
 }
 
 static HVPT_NOINLINE void hvpt_gstage_settle(struct hvpt_space *space, struct hvpt_flush *flush)
@@ -431,6 +449,7 @@ static inline enum hvpt_status hvpt_gstage_configure(struct hvpt_space *space, c
         return HVPT_E_ATTR;
 
     space->kind = HVPT_KIND_GSTAGE;
+    space->flush_kind = HVPT_FLUSH_HFENCE;
     space->page_shift = 12;
     space->root_level = (uint8_t)(mode - 6);
     space->root_order = 2; /* four tables side by side: the x4 */
@@ -648,7 +667,7 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_gstage_frames_needed_to_split
 /* As hvpt_reserve_frames. */
 HVPT_NODISCARD static inline enum hvpt_status hvpt_gstage_reserve(struct hvpt_gstage *gstage, uint64_t frames)
 {
-    return hvpt_reserve_frames(&hvpt_gstage_format, &gstage->space, frames);
+    return hvpt_reserve_frames(&gstage->space, frames);
 }
 
 /* Do what flush asks for, by the hook, and free the frames that waited for it; flush is empty afterwards. */

@@ -260,8 +260,12 @@ static inline uint64_t hvpt_npt_leaf_touch(const struct hvpt_space *space, uint6
     return entry;
 }
 
-static enum hvpt_status hvpt_npt_visit(const struct hvpt_space *space, uint64_t start, uint64_t end,
-                                       enum hvpt_visit visit, void *ctx);
+static enum hvpt_status hvpt_npt_look(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                      enum hvpt_visit visit, void *ctx);
+static enum hvpt_status hvpt_npt_change(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                        enum hvpt_visit visit, void *ctx);
+static enum hvpt_status hvpt_npt_recast(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                        enum hvpt_visit visit, void *ctx);
 static enum hvpt_status hvpt_npt_map_pieces(struct hvpt_space *space, uint64_t gpa, uint64_t hpa, uint64_t size,
                                             struct hvpt_attr attr);
 static enum hvpt_status hvpt_npt_unmap_pieces(struct hvpt_space *space, uint64_t start, uint64_t end,
@@ -270,16 +274,15 @@ static enum hvpt_status hvpt_npt_descend(const struct hvpt_space *space, uint64_
                                          struct hvpt_run *found);
 static void hvpt_npt_split_leaf(struct hvpt_space *space, struct hvpt_frames *list, struct hvpt_flush *flush,
                                 const struct hvpt_run *run);
-static enum hvpt_status hvpt_npt_take_frames(struct hvpt_space *space, struct hvpt_frames *list, uint64_t count);
-static void hvpt_npt_release_frames(struct hvpt_space *space, struct hvpt_frames *list);
+static void hvpt_npt_fill_leaves(const struct hvpt_space *space, hvpt_entry *slot, unsigned count, uint64_t gpa,
+                                 uint64_t hpa, struct hvpt_attr attr, unsigned level);
+static void hvpt_npt_unlink_table(struct hvpt_space *space, struct hvpt_flush *flush, const struct hvpt_run *run);
 static void hvpt_npt_settle(struct hvpt_space *space, struct hvpt_flush *flush);
 static bool hvpt_npt_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size);
 
 static const struct hvpt_format hvpt_npt_format = {
     HVPT_KIND_NPT,
-    HVPT_FLUSH_ASID,
     12,    /* page_shift */
-    0,     /* table_order */
     false, /* relaxing_needs_flush: APM vol. 2, "Translation-Lookaside Buffer": the page fault does it */
     0,     /* break_bits */
     HVPT_NPT_BIT_TABLE_FULL,
@@ -307,21 +310,35 @@ static const struct hvpt_format hvpt_npt_format = {
     hvpt_npt_leaf_clean,
     hvpt_npt_leaf_forget,
     hvpt_npt_leaf_touch,
-    hvpt_npt_visit,
+    hvpt_npt_look,
+    hvpt_npt_change,
+    hvpt_npt_recast,
     hvpt_npt_map_pieces,
     hvpt_npt_unmap_pieces,
     hvpt_npt_descend,
     hvpt_npt_split_leaf,
-    hvpt_npt_take_frames,
-    hvpt_npt_release_frames,
+    hvpt_npt_fill_leaves,
+    hvpt_npt_unlink_table,
     hvpt_npt_settle,
     hvpt_npt_holds_table,
 };
 
-static HVPT_NOINLINE enum hvpt_status hvpt_npt_visit(const struct hvpt_space *space, uint64_t start, uint64_t end,
-                                                     enum hvpt_visit visit, void *ctx)
+static HVPT_NOINLINE enum hvpt_status hvpt_npt_look(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                                    enum hvpt_visit visit, void *ctx)
 {
-    return hvpt_traverse(&hvpt_npt_format, space, start, end, visit, ctx);
+    return hvpt_traverse(&hvpt_npt_format, space, start, end, HVPT_VISITS_LOOK, visit, ctx);
+}
+
+static HVPT_NOINLINE enum hvpt_status hvpt_npt_change(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                                      enum hvpt_visit visit, void *ctx)
+{
+    return hvpt_traverse(&hvpt_npt_format, space, start, end, HVPT_VISITS_CHANGE, visit, ctx);
+}
+
+static HVPT_NOINLINE enum hvpt_status hvpt_npt_recast(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                                      enum hvpt_visit visit, void *ctx)
+{
+    return hvpt_traverse(&hvpt_npt_format, space, start, end, HVPT_VISITS_RECAST, visit, ctx);
 }
 
 static HVPT_NOINLINE enum hvpt_status hvpt_npt_map_pieces(struct hvpt_space *space, uint64_t gpa, uint64_t hpa,
@@ -348,15 +365,16 @@ static HVPT_NOINLINE void hvpt_npt_split_leaf(struct hvpt_space *space, struct h
     hvpt_split_leaf(&hvpt_npt_format, space, list, flush, run);
 }
 
-static HVPT_NOINLINE enum hvpt_status hvpt_npt_take_frames(struct hvpt_space *space, struct hvpt_frames *list,
-                                                           uint64_t count)
+static HVPT_NOINLINE void hvpt_npt_fill_leaves(const struct hvpt_space *space, hvpt_entry *slot, unsigned count,
+                                               uint64_t gpa, uint64_t hpa, struct hvpt_attr attr, unsigned level)
 {
-    return hvpt_frames_take(&hvpt_npt_format, space, list, count);
+    hvpt_fill_leaves(&hvpt_npt_format, space, slot, count, gpa, hpa, attr, level);
 }
 
-static HVPT_NOINLINE void hvpt_npt_release_frames(struct hvpt_space *space, struct hvpt_frames *list)
+static HVPT_NOINLINE void hvpt_npt_unlink_table(struct hvpt_space *space, struct hvpt_flush *flush,
+                                                const struct hvpt_run *run)
 {
-    hvpt_frames_release(&hvpt_npt_format, space, list);
+    hvpt_unlink_table(&hvpt_npt_format, space, flush, run);
 }
 
 static HVPT_NOINLINE void hvpt_npt_settle(struct hvpt_space *space, struct hvpt_flush *flush)
@@ -395,6 +413,7 @@ static inline enum hvpt_status hvpt_npt_configure(struct hvpt_space *space, cons
         return HVPT_E_ATTR;
 
     space->kind = HVPT_KIND_NPT;
+    space->flush_kind = HVPT_FLUSH_ASID;
     space->root_level = (uint8_t)(levels - 1);
     space->max_leaf_level = max_page_size == HVPT_1G ? 2 : max_page_size == HVPT_2M ? 1 : 0;
     space->gpa_limit = UINT64_C(1) << (12 + 9 * levels);
@@ -594,7 +613,7 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_frames_needed_to_split(co
 /* As hvpt_reserve_frames. */
 HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_reserve(struct hvpt_npt *npt, uint64_t frames)
 {
-    return hvpt_reserve_frames(&hvpt_npt_format, &npt->space, frames);
+    return hvpt_reserve_frames(&npt->space, frames);
 }
 
 /* Do what flush asks for, by the hook, and free the frames that waited for it; flush is empty afterwards. */

@@ -426,8 +426,12 @@ static inline uint64_t hvpt_s2_leaf_touch(const struct hvpt_space *space, uint64
     return entry;
 }
 
-static enum hvpt_status hvpt_s2_visit(const struct hvpt_space *space, uint64_t start, uint64_t end,
-                                      enum hvpt_visit visit, void *ctx);
+static enum hvpt_status hvpt_s2_look(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                     enum hvpt_visit visit, void *ctx);
+static enum hvpt_status hvpt_s2_change(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                       enum hvpt_visit visit, void *ctx);
+static enum hvpt_status hvpt_s2_recast(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                       enum hvpt_visit visit, void *ctx);
 static enum hvpt_status hvpt_s2_map_pieces(struct hvpt_space *space, uint64_t gpa, uint64_t hpa, uint64_t size,
                                            struct hvpt_attr attr);
 static enum hvpt_status hvpt_s2_unmap_pieces(struct hvpt_space *space, uint64_t start, uint64_t end,
@@ -436,16 +440,15 @@ static enum hvpt_status hvpt_s2_descend(const struct hvpt_space *space, uint64_t
                                         struct hvpt_run *found);
 static void hvpt_s2_split_leaf(struct hvpt_space *space, struct hvpt_frames *list, struct hvpt_flush *flush,
                                const struct hvpt_run *run);
-static enum hvpt_status hvpt_s2_take_frames(struct hvpt_space *space, struct hvpt_frames *list, uint64_t count);
-static void hvpt_s2_release_frames(struct hvpt_space *space, struct hvpt_frames *list);
+static void hvpt_s2_fill_leaves(const struct hvpt_space *space, hvpt_entry *slot, unsigned count, uint64_t gpa,
+                                uint64_t hpa, struct hvpt_attr attr, unsigned level);
+static void hvpt_s2_unlink_table(struct hvpt_space *space, struct hvpt_flush *flush, const struct hvpt_run *run);
 static void hvpt_s2_settle(struct hvpt_space *space, struct hvpt_flush *flush);
 static bool hvpt_s2_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size);
 
 static const struct hvpt_format hvpt_s2_4k_format = {
     HVPT_KIND_S2,
-    HVPT_FLUSH_TLBI,
     12,   /* page_shift */
-    0,    /* table_order */
     true, /* relaxing_needs_flush: a stale entry goes on faulting until TLBI */
     HVPT_S2_MEMATTR_BITS | HVPT_S2_SH_BITS,
     HVPT_S2_BIT_TABLE_FULL,
@@ -473,22 +476,22 @@ static const struct hvpt_format hvpt_s2_4k_format = {
     hvpt_s2_leaf_clean,
     hvpt_s2_leaf_forget,
     hvpt_s2_leaf_touch,
-    hvpt_s2_visit,
+    hvpt_s2_look,
+    hvpt_s2_change,
+    hvpt_s2_recast,
     hvpt_s2_map_pieces,
     hvpt_s2_unmap_pieces,
     hvpt_s2_descend,
     hvpt_s2_split_leaf,
-    hvpt_s2_take_frames,
-    hvpt_s2_release_frames,
+    hvpt_s2_fill_leaves,
+    hvpt_s2_unlink_table,
     hvpt_s2_settle,
     hvpt_s2_holds_table,
 };
 
 static const struct hvpt_format hvpt_s2_16k_format = {
     HVPT_KIND_S2,
-    HVPT_FLUSH_TLBI,
     14,   /* page_shift */
-    2,    /* table_order */
     true, /* relaxing_needs_flush: a stale entry goes on faulting until TLBI */
     HVPT_S2_MEMATTR_BITS | HVPT_S2_SH_BITS,
     HVPT_S2_BIT_TABLE_FULL,
@@ -516,22 +519,22 @@ static const struct hvpt_format hvpt_s2_16k_format = {
     hvpt_s2_leaf_clean,
     hvpt_s2_leaf_forget,
     hvpt_s2_leaf_touch,
-    hvpt_s2_visit,
+    hvpt_s2_look,
+    hvpt_s2_change,
+    hvpt_s2_recast,
     hvpt_s2_map_pieces,
     hvpt_s2_unmap_pieces,
     hvpt_s2_descend,
     hvpt_s2_split_leaf,
-    hvpt_s2_take_frames,
-    hvpt_s2_release_frames,
+    hvpt_s2_fill_leaves,
+    hvpt_s2_unlink_table,
     hvpt_s2_settle,
     hvpt_s2_holds_table,
 };
 
 static const struct hvpt_format hvpt_s2_64k_format = {
     HVPT_KIND_S2,
-    HVPT_FLUSH_TLBI,
     16,   /* page_shift */
-    4,    /* table_order */
     true, /* relaxing_needs_flush: a stale entry goes on faulting until TLBI */
     HVPT_S2_MEMATTR_BITS | HVPT_S2_SH_BITS,
     HVPT_S2_BIT_TABLE_FULL,
@@ -559,24 +562,48 @@ static const struct hvpt_format hvpt_s2_64k_format = {
     hvpt_s2_leaf_clean,
     hvpt_s2_leaf_forget,
     hvpt_s2_leaf_touch,
-    hvpt_s2_visit,
+    hvpt_s2_look,
+    hvpt_s2_change,
+    hvpt_s2_recast,
     hvpt_s2_map_pieces,
     hvpt_s2_unmap_pieces,
     hvpt_s2_descend,
     hvpt_s2_split_leaf,
-    hvpt_s2_take_frames,
-    hvpt_s2_release_frames,
+    hvpt_s2_fill_leaves,
+    hvpt_s2_unlink_table,
     hvpt_s2_settle,
     hvpt_s2_holds_table,
 };
 
-static HVPT_NOINLINE enum hvpt_status hvpt_s2_visit(const struct hvpt_space *space, uint64_t start, uint64_t end,
-                                                    enum hvpt_visit visit, void *ctx)
+static HVPT_NOINLINE enum hvpt_status hvpt_s2_look(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                                   enum hvpt_visit visit, void *ctx)
 {
     switch (space->page_shift) {
-    case 12: return hvpt_traverse(&hvpt_s2_4k_format, space, start, end, visit, ctx);
-    case 14: return hvpt_traverse(&hvpt_s2_16k_format, space, start, end, visit, ctx);
-    case 16: return hvpt_traverse(&hvpt_s2_64k_format, space, start, end, visit, ctx);
+    case 12: return hvpt_traverse(&hvpt_s2_4k_format, space, start, end, HVPT_VISITS_LOOK, visit, ctx);
+    case 14: return hvpt_traverse(&hvpt_s2_16k_format, space, start, end, HVPT_VISITS_LOOK, visit, ctx);
+    case 16: return hvpt_traverse(&hvpt_s2_64k_format, space, start, end, HVPT_VISITS_LOOK, visit, ctx);
+    default: return HVPT_E_CORRUPT;
+    }
+}
+
+static HVPT_NOINLINE enum hvpt_status hvpt_s2_change(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                                     enum hvpt_visit visit, void *ctx)
+{
+    switch (space->page_shift) {
+    case 12: return hvpt_traverse(&hvpt_s2_4k_format, space, start, end, HVPT_VISITS_CHANGE, visit, ctx);
+    case 14: return hvpt_traverse(&hvpt_s2_16k_format, space, start, end, HVPT_VISITS_CHANGE, visit, ctx);
+    case 16: return hvpt_traverse(&hvpt_s2_64k_format, space, start, end, HVPT_VISITS_CHANGE, visit, ctx);
+    default: return HVPT_E_CORRUPT;
+    }
+}
+
+static HVPT_NOINLINE enum hvpt_status hvpt_s2_recast(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                                     enum hvpt_visit visit, void *ctx)
+{
+    switch (space->page_shift) {
+    case 12: return hvpt_traverse(&hvpt_s2_4k_format, space, start, end, HVPT_VISITS_RECAST, visit, ctx);
+    case 14: return hvpt_traverse(&hvpt_s2_16k_format, space, start, end, HVPT_VISITS_RECAST, visit, ctx);
+    case 16: return hvpt_traverse(&hvpt_s2_64k_format, space, start, end, HVPT_VISITS_RECAST, visit, ctx);
     default: return HVPT_E_CORRUPT;
     }
 }
@@ -624,23 +651,23 @@ static HVPT_NOINLINE void hvpt_s2_split_leaf(struct hvpt_space *space, struct hv
     }
 }
 
-static HVPT_NOINLINE enum hvpt_status hvpt_s2_take_frames(struct hvpt_space *space, struct hvpt_frames *list,
-                                                          uint64_t count)
+static HVPT_NOINLINE void hvpt_s2_fill_leaves(const struct hvpt_space *space, hvpt_entry *slot, unsigned count,
+                                              uint64_t gpa, uint64_t hpa, struct hvpt_attr attr, unsigned level)
 {
     switch (space->page_shift) {
-    case 12: return hvpt_frames_take(&hvpt_s2_4k_format, space, list, count);
-    case 14: return hvpt_frames_take(&hvpt_s2_16k_format, space, list, count);
-    case 16: return hvpt_frames_take(&hvpt_s2_64k_format, space, list, count);
-    default: return HVPT_E_CORRUPT;
+    case 12: hvpt_fill_leaves(&hvpt_s2_4k_format, space, slot, count, gpa, hpa, attr, level); break;
+    case 14: hvpt_fill_leaves(&hvpt_s2_16k_format, space, slot, count, gpa, hpa, attr, level); break;
+    case 16: hvpt_fill_leaves(&hvpt_s2_64k_format, space, slot, count, gpa, hpa, attr, level); break;
     }
 }
 
-static HVPT_NOINLINE void hvpt_s2_release_frames(struct hvpt_space *space, struct hvpt_frames *list)
+static HVPT_NOINLINE void hvpt_s2_unlink_table(struct hvpt_space *space, struct hvpt_flush *flush,
+                                               const struct hvpt_run *run)
 {
     switch (space->page_shift) {
-    case 12: hvpt_frames_release(&hvpt_s2_4k_format, space, list); break;
-    case 14: hvpt_frames_release(&hvpt_s2_16k_format, space, list); break;
-    case 16: hvpt_frames_release(&hvpt_s2_64k_format, space, list); break;
+    case 12: hvpt_unlink_table(&hvpt_s2_4k_format, space, flush, run); break;
+    case 14: hvpt_unlink_table(&hvpt_s2_16k_format, space, flush, run); break;
+    case 16: hvpt_unlink_table(&hvpt_s2_64k_format, space, flush, run); break;
     }
 }
 
@@ -773,7 +800,9 @@ static inline enum hvpt_status hvpt_s2_configure(struct hvpt_space *space, const
         return HVPT_E_ATTR;
 
     space->kind = HVPT_KIND_S2;
+    space->flush_kind = HVPT_FLUSH_TLBI;
     space->page_shift = (uint8_t)shift;
+    space->table_order = (uint8_t)(shift - 12);
     space->root_level = (uint8_t)(levels - 1);
     space->gpa_limit = UINT64_C(1) << ipa_bits;
     space->hpa_limit = UINT64_C(1) << pa_bits;
@@ -1103,12 +1132,7 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_s2_frames_needed_to_split(con
 /* As hvpt_reserve_frames. */
 HVPT_NODISCARD static inline enum hvpt_status hvpt_s2_reserve(struct hvpt_s2 *s2, uint64_t frames)
 {
-    switch (s2->space.page_shift) {
-    case 12: return hvpt_reserve_frames(&hvpt_s2_4k_format, &s2->space, frames);
-    case 14: return hvpt_reserve_frames(&hvpt_s2_16k_format, &s2->space, frames);
-    case 16: return hvpt_reserve_frames(&hvpt_s2_64k_format, &s2->space, frames);
-    default: return HVPT_E_CORRUPT;
-    }
+    return hvpt_reserve_frames(&s2->space, frames);
 }
 
 /* Do what flush asks for, by the hook, and free the frames that waited for it; flush is empty afterwards. */

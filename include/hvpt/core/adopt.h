@@ -69,7 +69,7 @@ HVPT_ENGINE enum hvpt_status hvpt_adopt_root(const struct hvpt_format *format, s
     census.gpa = UINT64_MAX; /* here: the lowest and highest table */
     census.size = 0;
     census.tables[space->root_level] = 1;
-    status = format->visit(space, 0, space->gpa_limit, HVPT_VISIT_ADOPT, &census);
+    status = format->change(space, 0, space->gpa_limit, HVPT_VISIT_ADOPT, &census);
     if (status != HVPT_OK) {
         hvpt_clear_space(space);
         return status;

@@ -46,7 +46,7 @@ HVPT_ENGINE enum hvpt_status hvpt_take_census(const struct hvpt_format *format, 
         census->leaves[level] = 0;
         census->tables[level] = 0;
     }
-    return format->visit(space, census->gpa, census->gpa + census->size, HVPT_VISIT_CENSUS, census);
+    return format->look(space, census->gpa, census->gpa + census->size, HVPT_VISIT_CENSUS, census);
 }
 
 struct hvpt_frame_search {
@@ -74,7 +74,7 @@ HVPT_ENGINE enum hvpt_step hvpt_search_enter(const struct hvpt_format *format, c
 HVPT_ENGINE bool hvpt_holds_table(const struct hvpt_format *format, const struct hvpt_space *space, uint64_t hpa,
                                   uint64_t size)
 {
-    uint64_t table_size = HVPT_4K << format->table_order;
+    uint64_t table_size = HVPT_4K << space->table_order;
     uint64_t root_size = HVPT_4K << space->root_order;
     struct hvpt_frame_search search;
 
@@ -89,7 +89,7 @@ HVPT_ENGINE bool hvpt_holds_table(const struct hvpt_format *format, const struct
     search.first = hpa & ~(table_size - 1);
     search.last = hpa + size - 1;
     search.found = false;
-    (void)format->visit(space, 0, space->gpa_limit, HVPT_VISIT_SEARCH, &search);
+    (void)format->look(space, 0, space->gpa_limit, HVPT_VISIT_SEARCH, &search);
     return search.found;
 }
 

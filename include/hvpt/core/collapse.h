@@ -91,7 +91,7 @@ HVPT_ENGINE void hvpt_collapse_settle(const struct hvpt_format *format, struct h
 
         if (late & ~hvpt_load(collapse->replaced[i]))
             hvpt_fetch_or(collapse->replaced[i], late);
-        hvpt_free_frame(space, collapse->frame[i], format->table_order);
+        hvpt_free_frame(space, collapse->frame[i], space->table_order);
     }
     collapse->pending = 0;
 }
@@ -165,8 +165,12 @@ HVPT_ENGINE enum hvpt_status hvpt_collapse_leave(const struct hvpt_format *forma
 
     if (run->level > space->max_leaf_level)
         return HVPT_OK; /* no page of that size exists: not a table that stayed */
-    if (run->level > 1)
-        hvpt_collapse_settle(format, collapse); /* the leaves below are about to be looked at */
+    /*
+     * Before leaves below are looked at that hardware may still mark in the table they replaced, or when there is no
+     * room.
+     */
+    if (run->level > 1 || collapse->pending == HVPT_COLLAPSE_PENDING)
+        hvpt_collapse_settle(format, collapse);
     obstacle = hvpt_collapse_check(format, collapse, run, &leaf, &page);
     if (obstacle != HVPT_OBSTACLE_NONE) {
         if (report->kept++ == 0) {
@@ -188,11 +192,9 @@ HVPT_ENGINE enum hvpt_status hvpt_collapse_leave(const struct hvpt_format *forma
         hvpt_bury(format, collapse->space, collapse->flush, run);
         return HVPT_OK;
     }
-    hvpt_owe_flush(format, space, collapse->flush, run->gpa, hvpt_span(format, run->level), true);
+    hvpt_owe_flush(space, collapse->flush, run->gpa, hvpt_span(format, run->level), true);
     collapse->replaced[collapse->pending] = run->slot;
     collapse->frame[collapse->pending++] = format->table_frame(space, run->entry);
-    if (collapse->pending == HVPT_COLLAPSE_PENDING)
-        hvpt_collapse_settle(format, collapse);
     return HVPT_OK;
 }
 
@@ -233,7 +235,7 @@ HVPT_ENGINE enum hvpt_status hvpt_collapse_range(const struct hvpt_format *forma
     collapse.start = gpa.value;
     collapse.end = gpa.value + size;
     collapse.pending = 0;
-    status = format->visit(space, collapse.start, collapse.end, HVPT_VISIT_COLLAPSE, &collapse);
+    status = format->recast(space, collapse.start, collapse.end, HVPT_VISIT_COLLAPSE, &collapse);
     hvpt_collapse_settle(format, &collapse);
     hvpt_flush_own(format, space, flush, &own);
     return status;

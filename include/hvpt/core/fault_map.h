@@ -23,13 +23,12 @@ HVPT_ENGINE unsigned hvpt_stripe_here(void)
     return (unsigned)(hash >> 61) & (HVPT_STRIPES - 1);
 }
 
-HVPT_ENGINE void hvpt_path_release(const struct hvpt_format *format, const struct hvpt_space *space,
-                                   struct hvpt_path_frames *path)
+HVPT_ENGINE void hvpt_path_release(const struct hvpt_space *space, struct hvpt_path_frames *path)
 {
     const struct hvpt_hooks *hooks = hvpt_hooks_of(space);
 
     while (path->count != 0)
-        hooks->free_frame(hooks->ctx, hvpt_make_hpa(path->frame[--path->count]), format->table_order);
+        hooks->free_frame(hooks->ctx, hvpt_make_hpa(path->frame[--path->count]), space->table_order);
 }
 
 /*
@@ -43,7 +42,7 @@ HVPT_ENGINE enum hvpt_status hvpt_path_build(const struct hvpt_format *format, s
     unsigned i;
 
     while (path->count < level - leaf_level) {
-        path->table[path->count] = hvpt_alloc_frame(space, format->table_order, &path->frame[path->count]);
+        path->table[path->count] = hvpt_alloc_frame(space, space->table_order, &path->frame[path->count]);
         if (path->table[path->count] == NULL)
             return HVPT_E_NOMEM;
         path->count++;
@@ -141,7 +140,7 @@ HVPT_ENGINE enum hvpt_status hvpt_fault_map_page(const struct hvpt_format *forma
     path.count = 0;
     status =
         hvpt_fault_map_insert(format, space, &path, gpa.value, format->make_leaf(space, hpa.value, attr, level), level);
-    hvpt_path_release(format, space, &path);
+    hvpt_path_release(space, &path);
     return status;
 }
 

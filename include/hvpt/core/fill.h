@@ -73,7 +73,10 @@ HVPT_ENGINE void hvpt_fill_leaves_at(const struct hvpt_format *format, const str
         hvpt_fill_linear(format, space, slot, count, gpa, hpa, attr, level);
 }
 
-/* The same with the level as a constant, for the two levels that matter: a run-time step costs half as much again. */
+/*
+ * The same with the level as a constant, for the two levels that matter: a run-time step costs half as much again.
+ * Compiled once a format, out of line, as format->fill_leaves: it runs once a table.
+ */
 HVPT_ENGINE void hvpt_fill_leaves(const struct hvpt_format *format, const struct hvpt_space *space, hvpt_entry *slot,
                                   unsigned count, uint64_t gpa, uint64_t hpa, struct hvpt_attr attr, unsigned level)
 {
@@ -86,13 +89,13 @@ HVPT_ENGINE void hvpt_fill_leaves(const struct hvpt_format *format, const struct
 }
 
 /* Make count entries empty that nobody can see. */
-HVPT_ENGINE void hvpt_fill_empty(const struct hvpt_space *space, hvpt_entry *slot, unsigned count)
+static HVPT_NOINLINE void hvpt_fill_empty(const struct hvpt_space *space, hvpt_entry *slot, unsigned count)
 {
     hvpt_fill(slot, count, space->empty_entry, 0);
 }
 
 /* How many of the count entries from slot upwards are empty, before the first that is not. */
-HVPT_ENGINE unsigned hvpt_count_empty(const struct hvpt_space *space, const hvpt_entry *slot, unsigned count)
+static HVPT_NOINLINE unsigned hvpt_count_empty(const struct hvpt_space *space, const hvpt_entry *slot, unsigned count)
 {
     uint64_t mask = space->present_mask;
     unsigned seen = 0;
@@ -111,7 +114,7 @@ HVPT_ENGINE unsigned hvpt_count_empty(const struct hvpt_space *space, const hvpt
 }
 
 /* Make count entries empty that hardware and readers may be looking at. Returns how many were not. */
-HVPT_ENGINE unsigned hvpt_clear_leaves(const struct hvpt_space *space, hvpt_entry *slot, unsigned count)
+static HVPT_NOINLINE unsigned hvpt_clear_leaves(const struct hvpt_space *space, hvpt_entry *slot, unsigned count)
 {
     uint64_t mask = space->present_mask;
     uint64_t empty = space->empty_entry;

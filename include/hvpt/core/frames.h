@@ -16,7 +16,7 @@ HVPT_ENGINE void hvpt_free_frame(struct hvpt_space *space, uint64_t frame, unsig
 }
 
 /* One frame from the hook, refused if the format could not address it. NULL: none, and nothing is held. */
-HVPT_ENGINE hvpt_entry *hvpt_alloc_frame(struct hvpt_space *space, unsigned order, uint64_t *frame)
+static HVPT_NOINLINE hvpt_entry *hvpt_alloc_frame(struct hvpt_space *space, unsigned order, uint64_t *frame)
 {
     const struct hvpt_hooks *hooks = hvpt_hooks_of(space);
     uint64_t size = HVPT_4K << order;
@@ -53,31 +53,30 @@ HVPT_ENGINE hvpt_entry *hvpt_frames_pop(const struct hvpt_space *space, struct h
 }
 
 /* Back to the hook, all of them. They were never linked, so no flush is due. */
-HVPT_ENGINE void hvpt_frames_release(const struct hvpt_format *format, struct hvpt_space *space,
-                                     struct hvpt_frames *list)
+static HVPT_NOINLINE void hvpt_frames_release(struct hvpt_space *space, struct hvpt_frames *list)
 {
     while (list->count != 0) {
         uint64_t frame;
 
         (void)hvpt_frames_pop(space, list, &frame);
-        hvpt_free_frame(space, frame, format->table_order);
+        hvpt_free_frame(space, frame, space->table_order);
     }
 }
 
 /* count more frames onto list, from the hook. HVPT_E_NOMEM: list is as it was. */
-HVPT_ENGINE enum hvpt_status hvpt_frames_alloc(const struct hvpt_format *format, struct hvpt_space *space,
-                                               struct hvpt_frames *list, uint64_t count)
+static HVPT_NOINLINE enum hvpt_status hvpt_frames_alloc(struct hvpt_space *space, struct hvpt_frames *list,
+                                                        uint64_t count)
 {
     uint64_t held = list->count;
 
     while (list->count < held + count) {
         uint64_t frame = 0;
-        hvpt_entry *table = hvpt_alloc_frame(space, format->table_order, &frame);
+        hvpt_entry *table = hvpt_alloc_frame(space, space->table_order, &frame);
 
         if (table == NULL) {
             while (list->count > held) {
                 (void)hvpt_frames_pop(space, list, &frame);
-                hvpt_free_frame(space, frame, format->table_order);
+                hvpt_free_frame(space, frame, space->table_order);
             }
             return HVPT_E_NOMEM;
         }
@@ -88,15 +87,15 @@ HVPT_ENGINE enum hvpt_status hvpt_frames_alloc(const struct hvpt_format *format,
 }
 
 /* Everything an operation is going to need, from the space's reserve first. HVPT_E_NOMEM: nothing was taken. */
-HVPT_ENGINE enum hvpt_status hvpt_frames_take(const struct hvpt_format *format, struct hvpt_space *space,
-                                              struct hvpt_frames *list, uint64_t count)
+static HVPT_NOINLINE enum hvpt_status hvpt_frames_take(struct hvpt_space *space, struct hvpt_frames *list,
+                                                       uint64_t count)
 {
     uint64_t pooled = count < space->pool.count ? count : space->pool.count;
 
     list->head = 0;
     list->count = 0;
     if (count > pooled) {
-        enum hvpt_status status = hvpt_frames_alloc(format, space, list, count - pooled);
+        enum hvpt_status status = hvpt_frames_alloc(space, list, count - pooled);
 
         if (status != HVPT_OK)
             return status;

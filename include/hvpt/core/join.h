@@ -42,8 +42,7 @@ HVPT_ENGINE void hvpt_rewrite_joined(const struct hvpt_format *format, struct hv
                                          : hvpt_load(&joined->slot[i]))
               & hardware;
     if (format->break_bits != 0) {
-        hvpt_owe_flush(format, space, flush, joined->gpa, (uint64_t)joined->count << hvpt_span_shift(format, level),
-                       false);
+        hvpt_owe_flush(space, flush, joined->gpa, (uint64_t)joined->count << hvpt_span_shift(format, level), false);
         format->settle(space, flush);
     }
     first = (first & ~hardware) | seen;

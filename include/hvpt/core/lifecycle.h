@@ -53,7 +53,7 @@ HVPT_ENGINE enum hvpt_status hvpt_create_root(const struct hvpt_format *format, 
 HVPT_ENGINE void hvpt_close_space(const struct hvpt_format *format, struct hvpt_space *space)
 {
     if (space->root_table != NULL && !space->readonly) {
-        format->release_frames(space, &space->pool);
+        hvpt_frames_release(space, &space->pool);
         hvpt_free_subtree(format, space, space->root_frame, space->root_level);
     }
     hvpt_clear_space(space);

@@ -17,7 +17,7 @@ struct hvpt_harvest {
 };
 
 /* Set count bits from bit first upwards, whole words at a time. */
-HVPT_ENGINE void hvpt_bitmap_set(uint64_t *bitmap, uint64_t first, uint64_t count)
+static HVPT_NOINLINE void hvpt_bitmap_set(uint64_t *bitmap, uint64_t first, uint64_t count)
 {
     while (count != 0) {
         uint64_t shift = first & 63;
@@ -56,7 +56,7 @@ HVPT_ENGINE enum hvpt_status hvpt_harvest_slots(const struct hvpt_format *format
             continue; /* it stands for pages outside, too, which would be forgotten */
         while (!hvpt_compare_exchange(&run->slot[i], &old, cleared))
             cleared = harvest->dirty ? format->clean(space, old) : format->forget(space, old);
-        hvpt_owe_flush(format, space, harvest->flush, gpa, span, false);
+        hvpt_owe_flush(space, harvest->flush, gpa, span, false);
     }
     return HVPT_OK;
 }
@@ -96,7 +96,7 @@ HVPT_ENGINE enum hvpt_status hvpt_harvest_range(const struct hvpt_format *format
     harvest.start = gpa.value;
     harvest.end = gpa.value + size;
     harvest.dirty = dirty;
-    status = format->visit(space, harvest.start, harvest.end, HVPT_VISIT_HARVEST, &harvest);
+    status = format->recast(space, harvest.start, harvest.end, HVPT_VISIT_HARVEST, &harvest);
     hvpt_flush_own(format, space, flush, &own);
     return status;
 }

@@ -61,7 +61,7 @@ HVPT_ENGINE enum hvpt_status hvpt_map_prepare(const struct hvpt_format *format, 
                                               struct hvpt_map_plan *plan)
 {
     plan->tables = 0;
-    return format->visit(space, plan->start, plan->end, HVPT_VISIT_MAP_PLAN, plan);
+    return format->look(space, plan->start, plan->end, HVPT_VISIT_MAP_PLAN, plan);
 }
 
 /*
@@ -87,7 +87,7 @@ HVPT_ENGINE uint64_t hvpt_build_full(const struct hvpt_format *format, struct hv
             link[at] = format->make_table(space, frame) | (at == 0 ? format->table_full : 0);
             filled[at] = 0;
         }
-        hvpt_fill_leaves(format, space, table[at], entries, 0, hpa, attr, at);
+        format->fill_leaves(space, table[at], entries, 0, hpa, attr, at);
         hvpt_count_add(&space->stats.leaves[at], entries);
         hpa += (uint64_t)entries << hvpt_span_shift(format, at);
         filled[at] = entries;
@@ -152,7 +152,7 @@ HVPT_ENGINE void hvpt_map_commit(const struct hvpt_format *format, struct hvpt_s
         }
         if (whole != 0) {
             if (level <= leaf_level) {
-                hvpt_fill_leaves(format, space, slot, whole, at, hpa, attr, level);
+                format->fill_leaves(space, slot, whole, at, hpa, attr, level);
                 hvpt_count_add(&space->stats.leaves[level], whole);
             } else {
                 whole = 1;
@@ -233,12 +233,12 @@ HVPT_ENGINE enum hvpt_status hvpt_map_pieces(const struct hvpt_format *format, s
     plan.leaf_level = hvpt_leaf_level(format, space, gpa, hpa, attr);
     status = hvpt_map_prepare(format, space, &plan);
     if (status == HVPT_OK)
-        status = format->take_frames(space, &list, plan.tables);
+        status = hvpt_frames_take(space, &list, plan.tables);
     if (status != HVPT_OK)
         return status;
     hvpt_map_commit(format, space, &list, plan.start, plan.end, hpa, attr, plan.leaf_level);
     /* Left over only where fault_map linked a table first. */
-    format->release_frames(space, &list);
+    hvpt_frames_release(space, &list);
     return HVPT_OK;
 }
 

@@ -13,11 +13,11 @@
  * Translations of [gpa, gpa + size) changed that a CPU may have cached; tables: an entry that led to a table is among
  * them.
  */
-HVPT_ENGINE void hvpt_owe_flush(const struct hvpt_format *format, const struct hvpt_space *space,
-                                struct hvpt_flush *flush, uint64_t gpa, uint64_t size, bool tables)
+static HVPT_NOINLINE void hvpt_owe_flush(const struct hvpt_space *space, struct hvpt_flush *flush, uint64_t gpa,
+                                         uint64_t size, bool tables)
 {
     if (flush->kind == HVPT_FLUSH_NONE) {
-        flush->kind = format->flush_kind;
+        flush->kind = (enum hvpt_flush_kind)space->flush_kind;
         flush->root = space->root_register;
         flush->gpa = hvpt_make_gpa(gpa);
         flush->size = size;
@@ -73,7 +73,7 @@ HVPT_ENGINE void hvpt_free_subtree(const struct hvpt_format *format, struct hvpt
     next[at] = 0;
     for (;;) {
         if (table[at] == NULL || next[at] == hvpt_table_entries(format, space, at)) {
-            hvpt_free_frame(space, frames[at], at == space->root_level ? space->root_order : format->table_order);
+            hvpt_free_frame(space, frames[at], at == space->root_level ? space->root_order : space->table_order);
             if (at == level)
                 return;
             at++;
@@ -83,7 +83,7 @@ HVPT_ENGINE void hvpt_free_subtree(const struct hvpt_format *format, struct hvpt
             if (!hvpt_is_present(space, entry) || !format->is_table(space, entry, at))
                 continue;
             if (at == 1) {
-                hvpt_free_frame(space, format->table_frame(space, entry), format->table_order);
+                hvpt_free_frame(space, format->table_frame(space, entry), space->table_order);
             } else {
                 at--;
                 frames[at] = format->table_frame(space, entry);

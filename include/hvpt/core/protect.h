@@ -43,12 +43,11 @@ HVPT_ENGINE struct hvpt_attr hvpt_protect_attr(const struct hvpt_protect *protec
     return old;
 }
 
-/* The leaf entry becomes this. Bits that no attribute stands for stay as they are. */
-HVPT_ENGINE uint64_t hvpt_protect_leaf(const struct hvpt_format *format, const struct hvpt_space *space,
-                                       const struct hvpt_protect *protect, uint64_t entry, unsigned level)
+/* The leaf entry becomes this when it says attr. Bits that no attribute stands for stay as they are. */
+HVPT_ENGINE uint64_t hvpt_protect_leaf(const struct hvpt_format *format, const struct hvpt_space *space, uint64_t entry,
+                                       struct hvpt_attr attr, unsigned level)
 {
     uint64_t bits = format->attr_bits(space, level);
-    struct hvpt_attr attr = hvpt_protect_attr(protect, format->leaf_attr(space, entry, level));
 
     return (entry & ~bits) | (format->make_leaf(space, 0, attr, level) & bits);
 }
@@ -82,7 +81,7 @@ HVPT_ENGINE enum hvpt_status hvpt_protect_plan_slots(const struct hvpt_format *f
         if ((space->policy & HVPT_POLICY_EXEC_4K_ONLY) && run->level > 0
             && (attr.perm & ~old.perm & (HVPT_EXEC | HVPT_EXEC_USER)))
             return HVPT_E_ATTR;
-        if (hvpt_protect_leaf(format, space, protect, entry, run->level) != entry) {
+        if (hvpt_protect_leaf(format, space, entry, attr, run->level) != entry) {
             protect->split_start = protect->split_start || run->gpa < protect->start;
             protect->split_end = protect->split_end || run->gpa + run->count * span > protect->end;
         }
@@ -90,45 +89,56 @@ HVPT_ENGINE enum hvpt_status hvpt_protect_plan_slots(const struct hvpt_format *f
     return HVPT_OK;
 }
 
-/* Could a CPU that still uses old allow what entry does not, or use another memory type? */
-HVPT_ENGINE bool hvpt_protect_is_stale(const struct hvpt_format *format, const struct hvpt_space *space, uint64_t old,
-                                       uint64_t entry, unsigned level)
+/* Could a CPU that still uses a leaf as it was allow what it does not now, or use another memory type? */
+HVPT_ENGINE bool hvpt_protect_is_stale(const struct hvpt_format *format, struct hvpt_attr before,
+                                       struct hvpt_attr after)
 {
-    struct hvpt_attr before, after;
+    return format->relaxing_needs_flush || (before.perm & ~after.perm) != 0 || before.memtype != after.memtype
+        || before.flags != after.flags;
+}
 
-    if (format->relaxing_needs_flush)
-        return true;
-    before = format->leaf_attr(space, old, level);
-    after = format->leaf_attr(space, entry, level);
-    return (before.perm & ~after.perm) != 0 || before.memtype != after.memtype || before.flags != after.flags;
+/* One present leaf, until no hardware comes between. */
+HVPT_ENGINE void hvpt_protect_one(const struct hvpt_format *format, const struct hvpt_protect *protect,
+                                  hvpt_entry *slot, uint64_t old, uint64_t gpa, unsigned level)
+{
+    struct hvpt_space *space = protect->space;
+    bool broken = false;
+
+    for (;;) {
+        struct hvpt_attr before = format->leaf_attr(space, old, level);
+        struct hvpt_attr after = hvpt_protect_attr(protect, before);
+        uint64_t entry = hvpt_protect_leaf(format, space, old, after, level);
+
+        if (broken) {
+            hvpt_store_release(slot, entry);
+            return;
+        }
+        if (entry == old)
+            return;
+        if ((entry ^ old) & format->break_bits) {
+            old = hvpt_break(format, space, protect->flush, slot, gpa, level);
+            broken = true;
+        } else if (hvpt_compare_exchange(slot, &old, entry)) {
+            if (hvpt_protect_is_stale(format, before, after))
+                hvpt_owe_flush(space, protect->flush, gpa, hvpt_span(format, level), false);
+            return;
+        }
+    }
 }
 
 HVPT_ENGINE enum hvpt_status hvpt_protect_slots(const struct hvpt_format *format, const struct hvpt_space *space,
                                                 void *ctx, const struct hvpt_run *run)
 {
     struct hvpt_protect *protect = (struct hvpt_protect *)ctx;
-    uint64_t span = hvpt_span(format, run->level);
     unsigned i;
 
     hvpt_unjoin_run(format, protect->space, protect->flush, run);
     for (i = 0; i < run->count; i++) {
         uint64_t old = hvpt_load(&run->slot[i]);
-        uint64_t entry;
 
-        if (!hvpt_is_present(space, old))
-            continue;
-        if ((hvpt_protect_leaf(format, space, protect, old, run->level) ^ old) & format->break_bits) {
-            old = hvpt_break(format, protect->space, protect->flush, &run->slot[i], run->gpa + i * span, run->level);
-            hvpt_store_release(&run->slot[i], hvpt_protect_leaf(format, space, protect, old, run->level));
-            continue;
-        }
-        do {
-            entry = hvpt_protect_leaf(format, space, protect, old, run->level);
-            if (entry == old)
-                break;
-        } while (!hvpt_compare_exchange(&run->slot[i], &old, entry));
-        if (entry != old && hvpt_protect_is_stale(format, space, old, entry, run->level))
-            hvpt_owe_flush(format, space, protect->flush, run->gpa + i * span, span, false);
+        if (hvpt_is_present(space, old))
+            hvpt_protect_one(format, protect, &run->slot[i], old, run->gpa + i * hvpt_span(format, run->level),
+                             run->level);
     }
     return HVPT_OK;
 }
@@ -138,20 +148,20 @@ HVPT_ENGINE enum hvpt_status hvpt_protect_pieces(const struct hvpt_format *forma
 {
     struct hvpt_frames list;
     uint64_t frames = 0;
-    enum hvpt_status status = format->visit(space, protect->start, protect->end, HVPT_VISIT_PROTECT_PLAN, protect);
+    enum hvpt_status status = format->look(space, protect->start, protect->end, HVPT_VISIT_PROTECT_PLAN, protect);
 
     if (status == HVPT_OK && (protect->split_start || protect->split_end))
         status = hvpt_edges_need(format, space, protect->start, protect->end, protect->split_start, protect->split_end,
                                  &frames);
     if (status == HVPT_OK)
-        status = format->take_frames(space, &list, frames);
+        status = hvpt_frames_take(space, &list, frames);
     if (status != HVPT_OK)
         return status;
     if (protect->split_start)
         hvpt_split_at(format, space, &list, protect->flush, protect->start);
     if (protect->split_end)
         hvpt_split_at(format, space, &list, protect->flush, protect->end);
-    return format->visit(space, protect->start, protect->end, HVPT_VISIT_PROTECT, protect);
+    return format->change(space, protect->start, protect->end, HVPT_VISIT_PROTECT, protect);
 }
 
 /*

@@ -55,14 +55,14 @@ HVPT_ENGINE enum hvpt_status hvpt_replace_slots(const struct hvpt_format *format
     if (format->break_bits != 0) {
         for (i = 0; i < run->count; i++)
             hvpt_store_relaxed(&run->slot[i], space->empty_entry);
-        hvpt_owe_flush(format, space, replace->flush, run->gpa, size, run->level > 0);
+        hvpt_owe_flush(space, replace->flush, run->gpa, size, run->level > 0);
         format->settle(replace->space, replace->flush);
     } else {
-        hvpt_owe_flush(format, space, replace->flush, run->gpa, size, false);
+        hvpt_owe_flush(space, replace->flush, run->gpa, size, false);
     }
     hvpt_fence_release();
     if (run->level <= replace->leaf_level) {
-        hvpt_fill_leaves(format, replace->space, run->slot, run->count, run->gpa, hpa, replace->attr, run->level);
+        format->fill_leaves(replace->space, run->slot, run->count, run->gpa, hpa, replace->attr, run->level);
     } else {
         hvpt_store_release(run->slot, hvpt_build_full(format, replace->space, replace->list, hpa, replace->attr,
                                                       run->level, replace->leaf_level));
@@ -75,16 +75,16 @@ HVPT_ENGINE enum hvpt_status hvpt_replace_pieces(const struct hvpt_format *forma
                                                  struct hvpt_replace *replace)
 {
     struct hvpt_frames list;
-    enum hvpt_status status = format->visit(space, replace->start, replace->end, HVPT_VISIT_REPLACE_PLAN, replace);
+    enum hvpt_status status = format->look(space, replace->start, replace->end, HVPT_VISIT_REPLACE_PLAN, replace);
 
     if (status == HVPT_OK)
-        status = format->take_frames(space, &list, replace->tables);
+        status = hvpt_frames_take(space, &list, replace->tables);
     if (status != HVPT_OK)
         return status;
     replace->list = &list;
     hvpt_split_at(format, space, &list, replace->flush, replace->start);
     hvpt_split_at(format, space, &list, replace->flush, replace->end);
-    return format->visit(space, replace->start, replace->end, HVPT_VISIT_REPLACE, replace);
+    return format->change(space, replace->start, replace->end, HVPT_VISIT_REPLACE, replace);
 }
 
 /*

@@ -71,18 +71,17 @@ HVPT_ENGINE enum hvpt_status hvpt_split_needs(const struct hvpt_format *format, 
  *
  * The caller serializes it against everything but readers and fault_map.
  */
-HVPT_ENGINE enum hvpt_status hvpt_reserve_frames(const struct hvpt_format *format, struct hvpt_space *space,
-                                                 uint64_t count)
+HVPT_ENGINE enum hvpt_status hvpt_reserve_frames(struct hvpt_space *space, uint64_t count)
 {
     if (space->readonly)
         return HVPT_E_READONLY;
     if (count == 0) {
-        format->release_frames(space, &space->pool);
+        hvpt_frames_release(space, &space->pool);
         return HVPT_OK;
     }
     if (count <= space->pool.count)
         return HVPT_OK;
-    return hvpt_frames_alloc(format, space, &space->pool, count - space->pool.count);
+    return hvpt_frames_alloc(space, &space->pool, count - space->pool.count);
 }
 
 #endif

@@ -45,7 +45,7 @@ HVPT_ENGINE enum hvpt_status hvpt_split_prepare(const struct hvpt_format *format
                                                 struct hvpt_split *split)
 {
     split->tables = 0;
-    return format->visit(space, split->start, split->end, HVPT_VISIT_SPLIT_PLAN, split);
+    return format->look(space, split->start, split->end, HVPT_VISIT_SPLIT_PLAN, split);
 }
 
 /* A page size of this format, as a level. HVPT_MAX_LEVELS: it is none. */
@@ -89,7 +89,7 @@ HVPT_ENGINE enum hvpt_status hvpt_split_range(const struct hvpt_format *format, 
         return HVPT_E_READONLY;
     status = hvpt_split_prepare(format, space, &split);
     if (status == HVPT_OK)
-        status = format->take_frames(space, &list, split.tables);
+        status = hvpt_frames_take(space, &list, split.tables);
     if (status != HVPT_OK)
         return status;
     while (list.count != 0) {

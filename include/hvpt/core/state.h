@@ -62,8 +62,10 @@ struct hvpt_space {
     uint64_t memtype_names;
     uint32_t policy;
     uint8_t kind;
+    uint8_t flush_kind;
     uint8_t root_level;
     uint8_t root_order;
+    uint8_t table_order;    /* order of the frame of any other table */
     uint8_t page_shift;     /* log2 of the smallest page, for formats with a choice */
     uint8_t max_leaf_level; /* the largest page allowed */
     bool readonly;
@@ -93,9 +95,7 @@ struct hvpt_census {
  */
 struct hvpt_format {
     enum hvpt_kind kind;
-    enum hvpt_flush_kind flush_kind;
     unsigned page_shift;       /* log2 of the smallest page, which is also the size of a table */
-    unsigned table_order;      /* order of a table's frame */
     bool relaxing_needs_flush; /* permissions that grow are seen only after a flush (x86: the fault flushes) */
     /* of a leaf: they change only by way of an empty entry and a flush, and so does its size */
     uint64_t break_bits;
@@ -152,16 +152,21 @@ struct hvpt_format {
      * Parts of the engine that are compiled once a format, out of line: what runs once an operation or once a table,
      * and would only make the rest larger. Each is the engine's function of that name over this format.
      */
-    enum hvpt_status (*visit)(const struct hvpt_space *space, uint64_t start, uint64_t end, enum hvpt_visit visit,
-                              void *ctx);
+    enum hvpt_status (*look)(const struct hvpt_space *space, uint64_t start, uint64_t end, enum hvpt_visit visit,
+                             void *ctx);
+    enum hvpt_status (*change)(const struct hvpt_space *space, uint64_t start, uint64_t end, enum hvpt_visit visit,
+                               void *ctx);
+    enum hvpt_status (*recast)(const struct hvpt_space *space, uint64_t start, uint64_t end, enum hvpt_visit visit,
+                               void *ctx);
     enum hvpt_status (*map_pieces)(struct hvpt_space *space, uint64_t gpa, uint64_t hpa, uint64_t size,
                                    struct hvpt_attr attr);
     enum hvpt_status (*unmap_pieces)(struct hvpt_space *space, uint64_t start, uint64_t end, struct hvpt_flush *flush);
     enum hvpt_status (*descend)(const struct hvpt_space *space, uint64_t gpa, unsigned lowest, struct hvpt_run *found);
     void (*split_leaf)(struct hvpt_space *space, struct hvpt_frames *list, struct hvpt_flush *flush,
                        const struct hvpt_run *run);
-    enum hvpt_status (*take_frames)(struct hvpt_space *space, struct hvpt_frames *list, uint64_t count);
-    void (*release_frames)(struct hvpt_space *space, struct hvpt_frames *list);
+    void (*fill_leaves)(const struct hvpt_space *space, hvpt_entry *slot, unsigned count, uint64_t gpa, uint64_t hpa,
+                        struct hvpt_attr attr, unsigned level);
+    void (*unlink_table)(struct hvpt_space *space, struct hvpt_flush *flush, const struct hvpt_run *run);
     void (*settle)(struct hvpt_space *space, struct hvpt_flush *flush);
     bool (*holds_table)(const struct hvpt_space *space, uint64_t hpa, uint64_t size);
 };

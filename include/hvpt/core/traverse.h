@@ -1,5 +1,5 @@
 /*
- * The loop through a tree, and the operations' parts in it. Compiled once a format, out of line, as format->visit.
+ * The loop through a tree, and the operations' parts in it. Compiled out of line, as format->look, change and recast.
  * No recursion; the path is an array of tables, one a level.
  */
 #ifndef HVPT_CORE_TRAVERSE_H
@@ -16,11 +16,20 @@
 #include "unmap.h"
 #include "walk.h"
 
+/* visit, with what the compiler may assume of it: that it is one of visits. */
+HVPT_ENGINE enum hvpt_visit hvpt_visit_among(enum hvpt_visits visits, enum hvpt_visit visit)
+{
+    if (!((unsigned)visits >> (unsigned)visit & 1))
+        __builtin_unreachable();
+    return visit;
+}
+
 /* A run without tables in it: leaves, empty entries, corrupt ones. Any status but HVPT_OK ends the visit. */
 HVPT_ENGINE enum hvpt_status hvpt_visit_slots(const struct hvpt_format *format, const struct hvpt_space *space,
-                                              enum hvpt_visit visit, void *ctx, const struct hvpt_run *run)
+                                              enum hvpt_visits visits, enum hvpt_visit visit, void *ctx,
+                                              const struct hvpt_run *run)
 {
-    switch (visit) {
+    switch (hvpt_visit_among(visits, visit)) {
     case HVPT_VISIT_MAP_PLAN: return hvpt_plan_slots(format, space, ctx, run);
     case HVPT_VISIT_UNMAP: return hvpt_unmap_slots(format, space, ctx, run);
     case HVPT_VISIT_PROTECT_PLAN: return hvpt_protect_plan_slots(format, space, ctx, run);
@@ -40,9 +49,10 @@ HVPT_ENGINE enum hvpt_status hvpt_visit_slots(const struct hvpt_format *format, 
 
 /* A table entry: into what is below it, or over. */
 HVPT_ENGINE enum hvpt_step hvpt_visit_enter(const struct hvpt_format *format, const struct hvpt_space *space,
-                                            enum hvpt_visit visit, void *ctx, const struct hvpt_run *run)
+                                            enum hvpt_visits visits, enum hvpt_visit visit, void *ctx,
+                                            const struct hvpt_run *run)
 {
-    switch (visit) {
+    switch (hvpt_visit_among(visits, visit)) {
     case HVPT_VISIT_UNMAP: return hvpt_unmap_enter(format, space, ctx, run);
     case HVPT_VISIT_SPLIT_PLAN: return hvpt_split_enter(format, space, ctx, run);
     case HVPT_VISIT_WALK: return hvpt_walk_enter(format, space, ctx, run);
@@ -62,9 +72,10 @@ HVPT_ENGINE enum hvpt_step hvpt_visit_enter(const struct hvpt_format *format, co
 
 /* All of the table below run->slot that lies in the range has been visited. */
 HVPT_ENGINE enum hvpt_status hvpt_visit_leave(const struct hvpt_format *format, const struct hvpt_space *space,
-                                              enum hvpt_visit visit, void *ctx, const struct hvpt_run *run)
+                                              enum hvpt_visits visits, enum hvpt_visit visit, void *ctx,
+                                              const struct hvpt_run *run)
 {
-    switch (visit) {
+    switch (hvpt_visit_among(visits, visit)) {
     case HVPT_VISIT_UNMAP: return hvpt_unmap_leave(format, space, ctx, run);
     case HVPT_VISIT_COLLAPSE: return hvpt_collapse_leave(format, space, ctx, run);
     case HVPT_VISIT_WALK: return hvpt_walk_leave(format, space, ctx, run);
@@ -84,7 +95,8 @@ HVPT_ENGINE enum hvpt_status hvpt_visit_leave(const struct hvpt_format *format, 
 
 /* Visit [start, end), which has passed hvpt_check_range, in ascending order. The visit itself only reads. */
 HVPT_ENGINE enum hvpt_status hvpt_traverse(const struct hvpt_format *format, const struct hvpt_space *space,
-                                           uint64_t start, uint64_t end, enum hvpt_visit visit, void *ctx)
+                                           uint64_t start, uint64_t end, enum hvpt_visits visits, enum hvpt_visit visit,
+                                           void *ctx)
 {
     hvpt_entry *table[HVPT_MAX_LEVELS];
     unsigned level = space->root_level;
@@ -109,7 +121,7 @@ HVPT_ENGINE enum hvpt_status hvpt_traverse(const struct hvpt_format *format, con
 
             run.count = left < rest ? (unsigned)left : rest;
         } else if (hvpt_is_present(space, run.entry) && format->is_table(space, run.entry, level)) {
-            if (hvpt_visit_enter(format, space, visit, ctx, &run) == HVPT_STEP_INTO) {
+            if (hvpt_visit_enter(format, space, visits, visit, ctx, &run) == HVPT_STEP_INTO) {
                 table[level - 1] = hvpt_table_at(space, format->table_frame(space, run.entry));
                 if (table[level - 1] == NULL)
                     return HVPT_E_CORRUPT;
@@ -118,7 +130,7 @@ HVPT_ENGINE enum hvpt_status hvpt_traverse(const struct hvpt_format *format, con
             }
             goto next;
         }
-        status = hvpt_visit_slots(format, space, visit, ctx, &run);
+        status = hvpt_visit_slots(format, space, visits, visit, ctx, &run);
         if (status != HVPT_OK)
             return status;
     next:
@@ -130,7 +142,7 @@ HVPT_ENGINE enum hvpt_status hvpt_traverse(const struct hvpt_format *format, con
             run.level = level;
             run.count = 1;
             run.entry = hvpt_load(run.slot);
-            status = hvpt_visit_leave(format, space, visit, ctx, &run);
+            status = hvpt_visit_leave(format, space, visits, visit, ctx, &run);
             if (status != HVPT_OK)
                 return status;
         }

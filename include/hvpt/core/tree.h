@@ -51,7 +51,7 @@ HVPT_ENGINE uint64_t hvpt_break(const struct hvpt_format *format, struct hvpt_sp
 {
     uint64_t old = hvpt_exchange(slot, space->empty_entry);
 
-    hvpt_owe_flush(format, space, flush, gpa, hvpt_span(format, level), level > 0);
+    hvpt_owe_flush(space, flush, gpa, hvpt_span(format, level), level > 0);
     format->settle(space, flush);
     return old;
 }
@@ -155,11 +155,14 @@ HVPT_ENGINE void hvpt_bury(const struct hvpt_format *format, struct hvpt_space *
 
     if (flush->dead_count == HVPT_FLUSH_DEAD_MAX)
         format->settle(space, flush);
-    hvpt_owe_flush(format, space, flush, run->gpa, size, true);
+    hvpt_owe_flush(space, flush, run->gpa, size, true);
     flush->dead[flush->dead_count++] = format->table_frame(space, run->entry) | (run->level - 1);
 }
 
-/* Empty a slot that holds a table, and let the table and all below it wait for the flush. */
+/*
+ * Empty a slot that holds a table, and let the table and all below it wait for the flush.
+ * Compiled once a format, out of line, as format->unlink_table.
+ */
 HVPT_ENGINE void hvpt_unlink_table(const struct hvpt_format *format, struct hvpt_space *space, struct hvpt_flush *flush,
                                    const struct hvpt_run *run)
 {

@@ -23,8 +23,8 @@ HVPT_ENGINE enum hvpt_status hvpt_unmap_slots(const struct hvpt_format *format, 
     cleared = hvpt_clear_leaves(space, run->slot, run->count);
     if (cleared != 0) {
         hvpt_count_add(&unmap->space->stats.leaves[run->level], (uint64_t)0 - cleared);
-        hvpt_owe_flush(format, space, unmap->flush, run->gpa,
-                       (uint64_t)run->count << hvpt_span_shift(format, run->level), false);
+        hvpt_owe_flush(space, unmap->flush, run->gpa, (uint64_t)run->count << hvpt_span_shift(format, run->level),
+                       false);
     }
     return HVPT_OK;
 }
@@ -38,7 +38,7 @@ HVPT_ENGINE enum hvpt_step hvpt_unmap_enter(const struct hvpt_format *format, co
     (void)space;
     if (run->gpa < unmap->start || hvpt_span(format, run->level) > unmap->end - run->gpa)
         return HVPT_STEP_INTO;
-    hvpt_unlink_table(format, unmap->space, unmap->flush, run);
+    format->unlink_table(unmap->space, unmap->flush, run);
     return HVPT_STEP_OVER;
 }
 
@@ -65,7 +65,7 @@ HVPT_ENGINE enum hvpt_status hvpt_unmap_leave(const struct hvpt_format *format, 
     index = hvpt_index(format, space, past - 1, run->level - 1);
     if (!hvpt_is_present(space, hvpt_load(&table[index]))
         && hvpt_alone_in_table(space, table, hvpt_entries(format), index))
-        hvpt_unlink_table(format, unmap->space, unmap->flush, &emptied);
+        format->unlink_table(unmap->space, unmap->flush, &emptied);
     return HVPT_OK;
 }
 
@@ -102,7 +102,7 @@ HVPT_ENGINE enum hvpt_status hvpt_unmap_page(const struct hvpt_format *format, s
         return HVPT_E_RACE;
     hvpt_store_relaxed(&table[index], space->empty_entry);
     hvpt_count_add(&space->stats.leaves[0], (uint64_t)-1);
-    hvpt_owe_flush(format, space, flush, gpa, hvpt_span(format, 0), false);
+    hvpt_owe_flush(space, flush, gpa, hvpt_span(format, 0), false);
     return HVPT_OK;
 }
 
@@ -117,14 +117,14 @@ HVPT_ENGINE enum hvpt_status hvpt_unmap_pieces(const struct hvpt_format *format,
     enum hvpt_status status = hvpt_edges_need(format, space, start, end, true, true, &frames);
 
     if (status == HVPT_OK)
-        status = format->take_frames(space, &list, frames);
+        status = hvpt_frames_take(space, &list, frames);
     if (status != HVPT_OK)
         return status;
     if (frames != 0) {
         hvpt_split_at(format, space, &list, unmap.flush, start);
         hvpt_split_at(format, space, &list, unmap.flush, end);
     }
-    status = format->visit(space, start, end, HVPT_VISIT_UNMAP, &unmap);
+    status = format->change(space, start, end, HVPT_VISIT_UNMAP, &unmap);
     hvpt_flush_own(format, space, flush, &own);
     return status;
 }

@@ -28,18 +28,27 @@ enum hvpt_step { HVPT_STEP_INTO, HVPT_STEP_OVER };
  */
 enum hvpt_visit {
     HVPT_VISIT_MAP_PLAN,
-    HVPT_VISIT_UNMAP,
     HVPT_VISIT_PROTECT_PLAN,
-    HVPT_VISIT_PROTECT,
     HVPT_VISIT_REPLACE_PLAN,
-    HVPT_VISIT_REPLACE,
     HVPT_VISIT_SPLIT_PLAN,
-    HVPT_VISIT_COLLAPSE,
-    HVPT_VISIT_HARVEST,
     HVPT_VISIT_WALK,
     HVPT_VISIT_CENSUS,
     HVPT_VISIT_SEARCH,
-    HVPT_VISIT_ADOPT
+    HVPT_VISIT_UNMAP,
+    HVPT_VISIT_PROTECT,
+    HVPT_VISIT_REPLACE,
+    HVPT_VISIT_ADOPT,
+    HVPT_VISIT_HARVEST,
+    HVPT_VISIT_COLLAPSE
+};
+
+/*
+ * The loop is compiled three times a format, so that its frame stays small: for what only looks, changes, and recasts.
+ */
+enum hvpt_visits {
+    HVPT_VISITS_LOOK = (1 << HVPT_VISIT_UNMAP) - 1,
+    HVPT_VISITS_CHANGE = (1 << HVPT_VISIT_HARVEST) - (1 << HVPT_VISIT_UNMAP),
+    HVPT_VISITS_RECAST = (1 << HVPT_VISIT_HARVEST) | (1 << HVPT_VISIT_COLLAPSE)
 };
 
 #endif

@@ -127,7 +127,7 @@ HVPT_ENGINE enum hvpt_status hvpt_walk_range(const struct hvpt_format *format, c
     if (visitor->enter != NULL
         && !visitor->enter(visitor->ctx, hvpt_make_gpa(0), hvpt_make_hpa(space->root_frame), space->root_level))
         return HVPT_OK;
-    status = format->visit(space, walk.start, walk.end, HVPT_VISIT_WALK, &walk);
+    status = format->look(space, walk.start, walk.end, HVPT_VISIT_WALK, &walk);
     if (walk.ended)
         return HVPT_OK;
     if (status == HVPT_OK && visitor->leave != NULL)
