@@ -6,7 +6,7 @@
 
 #define BASE HVPT_1G
 
-/* The hook is deaf: the change happens in memory, and nobody tells the CPU. */
+/* The flush is put off: the change happens in memory, and nobody tells the CPU. */
 static void check_missing(struct frames *frames)
 {
     struct hvpt_flush flush = {0};

@@ -77,6 +77,7 @@ static void free_frame(void *ctx, hvpt_hpa frame, unsigned order)
 {
     struct paging *paging = ctx;
 
+    paging->early = paging->early || paging->unflushed;
     frames_free(paging->frames, frame, order);
 }
 
@@ -89,6 +90,7 @@ static void flush_hook(void *ctx, const struct hvpt_flush *flush)
     if (flush->kind != HVPT_FLUSH_TLBI)
         panic("flush of kind %u", (unsigned)flush->kind);
     paging->flushes++;
+    paging->unflushed = false;
     if (paging->watching) {
         paging->seen_empty += !paging_walk(paging, paging->watched).valid;
         if (flush->gpa.value < paging->low)
@@ -96,8 +98,6 @@ static void flush_hook(void *ctx, const struct hvpt_flush *flush)
         if (end > paging->high)
             paging->high = end;
     }
-    if (paging->deaf)
-        return;
     if (loaded != paging)
         paging_load(paging, HCR_DC);
     cpu_barrier(); /* the tables' stores before the invalidation */
@@ -199,7 +199,12 @@ enum hvpt_status paging_map(struct paging *paging, uint64_t gpa, uint64_t hpa, u
 
 enum hvpt_status paging_unmap(struct paging *paging, uint64_t gpa, uint64_t size)
 {
-    return hvpt_s2_unmap(&paging->s2, hvpt_make_gpa(gpa), size, NULL);
+    enum hvpt_status status;
+
+    paging->unflushed = true;
+    status = hvpt_s2_unmap(&paging->s2, hvpt_make_gpa(gpa), size, NULL);
+    paging->unflushed = false;
+    return status;
 }
 
 enum hvpt_status paging_protect(struct paging *paging, uint64_t gpa, uint64_t size, uint32_t perm)

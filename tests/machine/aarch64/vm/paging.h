@@ -28,11 +28,11 @@ struct paging {
     unsigned vmid;
     unsigned flushes;       /* calls of the flush hook */
     uint64_t low, high;     /* hull of what they were asked to flush since paging_watch() */
-    bool deaf;              /* the hook does nothing: to see what happens then */
     bool watching;          /* paging_watch() was called */
     uint64_t watched;       /* this address */
     unsigned seen_empty;    /* flushes during which it was not mapped */
-    bool early;             /* a table's frame came back before the flush: must stay false */
+    bool unflushed;         /* inside an unmap, and no flush yet */
+    bool early;             /* a table's frame came back then: must stay false */
 };
 
 /* What the ID registers say. */
