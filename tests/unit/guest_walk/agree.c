@@ -113,7 +113,7 @@ void agree(const struct world *world, const struct oracle *cpu, uint64_t linear,
     const char *what = NULL;
     unsigned level;
 
-    if (end_of[hvpt_guest_walk_x86(&world->space, &guest, linear, bits, &got)] != wanted.end)
+    if (end_of[world_walk(world, &guest, linear, bits, &got)] != wanted.end)
         what = "the end";
     else if (got.error_code != wanted.error_code)
         what = "the error code";
@@ -151,7 +151,7 @@ struct hvpt_guest_walk walk_to(const struct world *world, const struct oracle *c
 {
     const struct hvpt_x86_guest guest = registers_of(cpu);
     struct hvpt_guest_walk walk;
-    enum hvpt_guest_end got = hvpt_guest_walk_x86(&world->space, &guest, linear, access, &walk);
+    enum hvpt_guest_end got = world_walk(world, &guest, linear, access, &walk);
 
     cr_assert(got == end && walk.end == end, "\"%s\" (%#llx at %#llx, error code %#x), should be \"%s\"",
               hvpt_guest_end_text(got), (unsigned long long)walk.exit_information,

@@ -533,15 +533,12 @@ Test(guest_walk_exits, an_aged_page_is_absent)
 {
     struct world world;
     struct oracle cpu;
-    struct hvpt_flush flush = {0};
-    uint64_t bitmap = 0;
 
     world_open_ept(&world, 0);
     cpu = start(&world);
-    EXPECT(hvpt_ept_age(hvpt_space_ept(&world.space), hvpt_make_gpa(DATA), 0x1000, &bitmap, &flush), HVPT_OK);
-    EXPECT(bitmap, 1);
+    world_age(&world, DATA);
     expect_exit(&world, &cpu, HVPT_READ, 0x181, DATA + 0xabc);
-    EXPECT(hvpt_space_touch(&world.space, hvpt_make_gpa(DATA), HVPT_READ), HVPT_OK);
+    world_touch(&world, DATA);
     (void)walk_to(&world, &cpu, LINEAR, HVPT_READ, HVPT_GUEST_OK);
     world_close(&world);
 }

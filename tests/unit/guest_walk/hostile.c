@@ -60,7 +60,6 @@ Test(guest_walk_hostile, tables_outside_memory)
 
     for (unsigned npt = 0; npt < 2; npt++) {
         for (unsigned level = 0; level <= 3; level++) {
-            struct hvpt_flush flush = {0};
             struct hvpt_guest_walk walk;
             struct world world;
             struct oracle cpu;
@@ -83,8 +82,7 @@ Test(guest_walk_hostile, tables_outside_memory)
             EXPECT(walk.fault_gpa.value, device + inside);
             agree(&world, &cpu, LINEAR, access_number(0));
 
-            EXPECT(hvpt_space_map(&world.space, hvpt_make_gpa(device), hvpt_make_hpa(device), 0x1000, all, &flush),
-                   HVPT_OK);
+            world_map(&world, device, device, 0x1000, all);
             walk = walk_to(&world, &cpu, LINEAR, HVPT_READ, HVPT_GUEST_UNREACHABLE);
             EXPECT(walk.fault_gpa.value, device + inside);
             EXPECT(walk.on_table, 1);
@@ -101,7 +99,6 @@ Test(guest_walk_hostile, second_level_tables_outside_memory)
 {
     struct hvpt_attr all = {HVPT_READ | HVPT_WRITE | HVPT_EXEC, HVPT_MEM_WB, 0, 0};
     const uint64_t far = UINT64_C(0x80000000);
-    struct hvpt_flush flush = {0};
     struct hvpt_guest_walk walk;
     struct world world;
     struct oracle cpu;
@@ -110,7 +107,7 @@ Test(guest_walk_hostile, second_level_tables_outside_memory)
     cpu = oracle_of(&world);
     cpu.mode = ORACLE_4;
     build(&world, &cpu, LINEAR, far, 0x67, 0);
-    EXPECT(hvpt_space_map(&world.space, hvpt_make_gpa(far), hvpt_make_hpa(HOST), 0x1000, all, &flush), HVPT_OK);
+    world_map(&world, far, HOST, 0x1000, all);
     *world_slot(&world, far, 1) = UINT64_C(0x12345000) | 7;
     walk = walk_to(&world, &cpu, LINEAR, HVPT_READ, HVPT_GUEST_UNREACHABLE);
     EXPECT(walk.fault_gpa.value, far + 0xabc);
@@ -153,13 +150,13 @@ Test(guest_walk_hostile, hooks_for_the_guests_memory)
     memory.ctx = &calls;
     memory.phys_to_virt = refuse;
     guest.memory = &memory;
-    EXPECT(hvpt_guest_walk_x86(&world.space, &guest, LINEAR, HVPT_READ, &walk), HVPT_GUEST_UNREACHABLE);
+    EXPECT(world_walk(&world, &guest, LINEAR, HVPT_READ, &walk), HVPT_GUEST_UNREACHABLE);
     EXPECT(calls, 1);
     EXPECT(walk.fault_gpa.value, entry_at(&cpu, LINEAR, 3));
 
     memory.phys_to_virt = NULL;
     memory.linear_map = (void *)((uintptr_t)world.memory - (uintptr_t)HOST);
-    EXPECT(hvpt_guest_walk_x86(&world.space, &guest, LINEAR, HVPT_READ, &walk), HVPT_GUEST_OK);
+    EXPECT(world_walk(&world, &guest, LINEAR, HVPT_READ, &walk), HVPT_GUEST_OK);
     EXPECT(walk.hpa.value, world_hpa(&world, DATA + 0xabc));
     EXPECT(calls, 1);
     world_close(&world);
@@ -343,7 +340,7 @@ Test(guest_walk_hostile, an_entry_is_read_once, .timeout = 60)
         struct hvpt_guest_walk walk;
         bool second;
 
-        EXPECT(hvpt_guest_walk_x86(&world.space, &guest, LINEAR, HVPT_READ, &walk), HVPT_GUEST_OK);
+        EXPECT(world_walk(&world, &guest, LINEAR, HVPT_READ, &walk), HVPT_GUEST_OK);
         second = walk.gpa.value == frame(200) + 0xabc;
         seen[second]++;
         EXPECT(walk.gpa.value, frame(second ? 200 : 100) + 0xabc);

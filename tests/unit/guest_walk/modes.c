@@ -104,11 +104,8 @@ Test(guest_walk_modes, addresses_are_put_together_as_the_manual_says)
     /* PSE-36: bits 20:13 of the entry are bits 39:32 of the address. The second level maps one page up there. */
     {
         struct hvpt_attr all = {HVPT_READ | HVPT_WRITE, HVPT_MEM_WT, 0, 0};
-        struct hvpt_flush flush = {0};
 
-        EXPECT(hvpt_space_map(&world.space, hvpt_make_gpa(UINT64_C(0xa500c05000)), hvpt_make_hpa(HOST + 0x7000), 0x1000,
-                              all, &flush),
-               HVPT_OK);
+        world_map(&world, UINT64_C(0xa500c05000), HOST + 0x7000, 0x1000, all);
     }
     cpu.mode = ORACLE_32;
     cpu.pse = true;
@@ -259,32 +256,32 @@ Test(guest_walk_modes, impossible_questions_are_refused)
     cpu.mode = ORACLE_4;
     good = registers_of(&cpu);
     for (unsigned i = 0; i < sizeof(accesses) / sizeof(accesses[0]); i++)
-        EXPECT(hvpt_guest_walk_x86(&world.space, &good, 0, accesses[i], &walk), HVPT_GUEST_BAD_ARGUMENT);
+        EXPECT(world_walk(&world, &good, 0, accesses[i], &walk), HVPT_GUEST_BAD_ARGUMENT);
 
     guest = good;
     guest.cr0 &= ~UINT64_C(1); /* paging without protection */
-    EXPECT(hvpt_guest_walk_x86(&world.space, &guest, 0, HVPT_READ, &walk), HVPT_GUEST_BAD_ARGUMENT);
+    EXPECT(world_walk(&world, &guest, 0, HVPT_READ, &walk), HVPT_GUEST_BAD_ARGUMENT);
     guest = good;
     guest.cr4 = 0; /* long mode without PAE */
-    EXPECT(hvpt_guest_walk_x86(&world.space, &guest, 0, HVPT_READ, &walk), HVPT_GUEST_BAD_ARGUMENT);
+    EXPECT(world_walk(&world, &guest, 0, HVPT_READ, &walk), HVPT_GUEST_BAD_ARGUMENT);
     guest = good;
     guest.maxphyaddr = 31;
-    EXPECT(hvpt_guest_walk_x86(&world.space, &guest, 0, HVPT_READ, &walk), HVPT_GUEST_BAD_ARGUMENT);
+    EXPECT(world_walk(&world, &guest, 0, HVPT_READ, &walk), HVPT_GUEST_BAD_ARGUMENT);
     guest.maxphyaddr = 53;
-    EXPECT(hvpt_guest_walk_x86(&world.space, &guest, 0, HVPT_READ, &walk), HVPT_GUEST_BAD_ARGUMENT);
+    EXPECT(world_walk(&world, &guest, 0, HVPT_READ, &walk), HVPT_GUEST_BAD_ARGUMENT);
     guest.maxphyaddr = 40;
     guest.cr3 = UINT64_C(1) << 40;
-    EXPECT(hvpt_guest_walk_x86(&world.space, &guest, 0, HVPT_READ, &walk), HVPT_GUEST_BAD_ARGUMENT);
+    EXPECT(world_walk(&world, &guest, 0, HVPT_READ, &walk), HVPT_GUEST_BAD_ARGUMENT);
 
     cpu.mode = ORACLE_32;
     guest = registers_of(&cpu);
-    EXPECT(hvpt_guest_walk_x86(&world.space, &guest, UINT64_C(1) << 32, HVPT_READ, &walk), HVPT_GUEST_BAD_ARGUMENT);
+    EXPECT(world_walk(&world, &guest, UINT64_C(1) << 32, HVPT_READ, &walk), HVPT_GUEST_BAD_ARGUMENT);
     cpu.mode = ORACLE_NONE;
     guest = registers_of(&cpu);
-    EXPECT(hvpt_guest_walk_x86(&world.space, &guest, UINT64_C(1) << 32, HVPT_READ, &walk), HVPT_GUEST_BAD_ARGUMENT);
+    EXPECT(world_walk(&world, &guest, UINT64_C(1) << 32, HVPT_READ, &walk), HVPT_GUEST_BAD_ARGUMENT);
 
     world.space.kind = HVPT_KIND_GSTAGE;
-    EXPECT(hvpt_guest_walk_x86(&world.space, &good, 0, HVPT_READ, &walk), HVPT_GUEST_BAD_ARGUMENT);
+    EXPECT(world_walk(&world, &good, 0, HVPT_READ, &walk), HVPT_GUEST_BAD_ARGUMENT);
     world.space.kind = HVPT_KIND_EPT;
     EXPECT(world.looked_up, 0);
     world_close(&world);
@@ -311,10 +308,10 @@ Test(guest_walk_modes, memory_type_of_each_pat_index)
             world_put(&world, entry_at(&cpu, linear, leaf),
                       (leaf ? GUEST | 0x80 : frame(300)) | 0x67 | bits | (index & 4 ? (leaf ? 0x1000u : 0x80u) : 0));
             guest = registers_of(&cpu);
-            EXPECT(hvpt_guest_walk_x86(&world.space, &guest, linear, HVPT_READ, &walk), HVPT_GUEST_OK);
+            EXPECT(world_walk(&world, &guest, linear, HVPT_READ, &walk), HVPT_GUEST_OK);
             EXPECT(walk.pat_type, reset[index]);
             guest.pat = UINT64_C(0x0001040506070001);
-            EXPECT(hvpt_guest_walk_x86(&world.space, &guest, linear, HVPT_READ, &walk), HVPT_GUEST_OK);
+            EXPECT(world_walk(&world, &guest, linear, HVPT_READ, &walk), HVPT_GUEST_OK);
             EXPECT(walk.pat_type, UINT64_C(0x0001040506070001) >> 8 * index & 255);
         }
     }

@@ -37,11 +37,41 @@ static void free_frame(void *ctx, hvpt_hpa hpa, unsigned order)
     (void)ctx, (void)hpa, (void)order;
 }
 
+enum hvpt_guest_end world_walk(const struct world *world, const struct hvpt_x86_guest *guest, uint64_t linear,
+                               uint32_t access, struct hvpt_guest_walk *walk)
+{
+    return hvpt_guest_walk_x86(&world->space, guest, linear, access, walk);
+}
+
+void world_map(struct world *world, uint64_t gpa, uint64_t hpa, uint64_t size, struct hvpt_attr attr)
+{
+    struct hvpt_flush flush = {0};
+
+    if (world->space.kind == HVPT_KIND_EPT)
+        EXPECT(hvpt_ept_map(hvpt_space_ept(&world->space), hvpt_make_gpa(gpa), hvpt_make_hpa(hpa), size, attr, &flush),
+               HVPT_OK);
+    else
+        EXPECT(hvpt_npt_map(hvpt_space_npt(&world->space), hvpt_make_gpa(gpa), hvpt_make_hpa(hpa), size, attr, &flush),
+               HVPT_OK);
+}
+
+void world_age(struct world *world, uint64_t gpa)
+{
+    struct hvpt_flush flush = {0};
+    uint64_t bitmap = 0;
+
+    EXPECT(hvpt_ept_age(hvpt_space_ept(&world->space), hvpt_make_gpa(gpa), 0x1000, &bitmap, &flush), HVPT_OK);
+    EXPECT(bitmap, 1);
+}
+
+void world_touch(struct world *world, uint64_t gpa)
+{
+    EXPECT(hvpt_ept_touch(hvpt_space_ept(&world->space), hvpt_make_gpa(gpa), HVPT_READ), HVPT_OK);
+}
+
 void world_open(struct world *world, const struct hvpt_space_config *config, uint64_t page_size)
 {
     const struct hvpt_attr all = {HVPT_READ | HVPT_WRITE | HVPT_EXEC | HVPT_EXEC_USER, HVPT_MEM_WB, 0, 0};
-    struct hvpt_flush flush = {0};
-    enum hvpt_status status;
 
     memset(world, 0, sizeof(*world));
     world->hooks.ctx = world;
@@ -53,20 +83,17 @@ void world_open(struct world *world, const struct hvpt_space_config *config, uin
     memset(world->memory, 0, 0x1000 * HOST_FRAMES);
     world->next_table = HOST_FRAMES / 2;
 
-    EXPECT(hvpt_space_init(&world->space, &world->hooks, config), HVPT_OK);
+    if (config->kind == HVPT_KIND_EPT)
+        EXPECT(hvpt_ept_init(hvpt_space_ept(&world->space), &world->hooks, &config->ept), HVPT_OK);
+    else
+        EXPECT(hvpt_npt_init(hvpt_space_npt(&world->space), &world->hooks, &config->npt), HVPT_OK);
     for (unsigned i = 0; i < GUEST_FRAMES; i++) {
         world->place[i] = page_size == HVPT_4K ? (i * 37 + 11) % GUEST_FRAMES : i;
-        if (page_size != HVPT_4K)
-            continue;
-        status = hvpt_space_map(&world->space, hvpt_make_gpa(frame(i)),
-                                hvpt_make_hpa(HOST + 0x1000 * (uint64_t)world->place[i]), 0x1000, all, &flush);
-        EXPECT(status, HVPT_OK);
+        if (page_size == HVPT_4K)
+            world_map(world, frame(i), HOST + 0x1000 * (uint64_t)world->place[i], 0x1000, all);
     }
-    if (page_size != HVPT_4K) {
-        status = hvpt_space_map(&world->space, hvpt_make_gpa(GUEST), hvpt_make_hpa(HOST), page_size, all, &flush);
-        EXPECT(status, HVPT_OK);
-    }
-    hvpt_space_flush(&world->space, &flush);
+    if (page_size != HVPT_4K)
+        world_map(world, GUEST, HOST, page_size, all);
     world->looked_up = 0;
 }
 
@@ -92,7 +119,7 @@ void world_open_npt(struct world *world)
 
 void world_close(struct world *world)
 {
-    hvpt_space_destroy(&world->space);
+    /* The frames are the arena's. */
     free(world->memory);
 }
 

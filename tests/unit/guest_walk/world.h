@@ -51,6 +51,16 @@ static inline uint64_t frame(unsigned number)
     return GUEST + 0x1000 * (uint64_t)number;
 }
 
+/*
+ * The headers' functions that the tests call, compiled once: the engine takes a sanitizing compiler minutes a copy.
+ * Mapping and the like must succeed.
+ */
+enum hvpt_guest_end world_walk(const struct world *world, const struct hvpt_x86_guest *guest, uint64_t linear,
+                               uint32_t access, struct hvpt_guest_walk *walk);
+void world_map(struct world *world, uint64_t gpa, uint64_t hpa, uint64_t size, struct hvpt_attr attr);
+void world_age(struct world *world, uint64_t gpa);
+void world_touch(struct world *world, uint64_t gpa);
+
 /* A sum over all memory: equal before and after what may only read. */
 uint64_t world_sum(const struct world *world);
 
