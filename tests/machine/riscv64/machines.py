@@ -66,7 +66,7 @@ DEVIATIONS = [
     deviation(BEFORE_10, "permissions: HLVX of rw page of *", "", HLVX),
     deviation(BEFORE_10, "permissions: HLVX of x page of *: goes through", "", HLVX),
     deviation(SINCE_10, "*: HLVX of *: scause", "c", HLVX),
-    deviation(BEFORE_10, "entries: bit [56]?: *", "", RESERVED),
-    deviation(BEFORE_10, "entries: bit 54 in a table entry: *", "", RESERVED),
-    deviation(ALL, "entries: PBMT 3: *", "", PBMT),
+    deviation(BEFORE_10, "entries: bit [56]?: *, scause", "", RESERVED),
+    deviation(BEFORE_10, "entries: bit 54 in a table entry: *, scause", "", RESERVED),
+    deviation(ALL, "entries: PBMT 3: *, scause", "", PBMT),
 ]

@@ -96,6 +96,8 @@ static void check_runs(struct frames *frames)
 static void check_operations(struct frames *frames)
 {
     struct paging_options options = {.features = HVPT_GSTAGE_USE_SVNAPOT};
+    struct hvpt_collapse_report report = {0};
+    struct hvpt_mapping mapping;
     struct vm vm;
     struct vm_exit exit;
 
@@ -120,6 +122,18 @@ static void check_operations(struct frames *frames)
         check_equal(exit.cause, CAUSE_STORE_GUEST, "protect a whole run: write to page %u", i);
     }
     check_all_pages(&vm, 3 * BASE, VM_MEMORY, PAGES, "protect a whole run");
+
+    /* Thirty-two runs become one page of 2 MiB */
+    for (uint64_t at = 0; at < HVPT_2M; at += HVPT_64K)
+        paging_map(&vm.paging, 4 * BASE + at, VM_MEMORY + at, HVPT_64K, paging_attr(RW));
+    check_equal(count_napot(&vm, 4 * BASE + HVPT_2M - HVPT_64K, VM_MEMORY + HVPT_2M - HVPT_64K), PAGES,
+                "collapse of runs: the last is one");
+    check_equal(hvpt_gstage_collapse(&vm.paging.gstage, hvpt_make_gpa(4 * BASE), HVPT_2M, NULL, &report), HVPT_OK,
+                "collapse of runs");
+    check_equal(report.collapsed, 1, "collapse of runs: to one page");
+    paging_translate(&vm.paging, 4 * BASE, &mapping);
+    check_equal(mapping.page_size, HVPT_2M, "collapse of runs: of 2 MiB");
+    check_all_pages(&vm, 4 * BASE + HVPT_64K, VM_MEMORY + HVPT_64K, PAGES, "collapse of runs");
     vm_destroy(&vm);
     check_equal(frames->held, 0, "operations: every frame came back");
 }
