@@ -281,7 +281,7 @@ static void garbage(uint64_t seed, bool npt, uint32_t features, unsigned rounds)
     world_close(&world);
 }
 
-Test(guest_walk_hostile, garbage_over_ept, .timeout = 120)
+Test(guest_walk_hostile, garbage_over_ept)
 {
     garbage(1, false, 0, 400);
     garbage(2, false, HVPT_EPT_USE_ACCESSED_DIRTY, 400);
@@ -289,7 +289,7 @@ Test(guest_walk_hostile, garbage_over_ept, .timeout = 120)
     garbage(4, false, HVPT_EPT_USE_MODE_BASED_EXECUTE | HVPT_EPT_USE_ACCESSED_DIRTY, 400);
 }
 
-Test(guest_walk_hostile, garbage_over_npt, .timeout = 120)
+Test(guest_walk_hostile, garbage_over_npt)
 {
     garbage(5, true, 0, 1600);
 }
@@ -315,7 +315,7 @@ static void *flip(void *argument)
  * The last entry alternates between a user's read-only page and a supervisor's writable one. A walk that read it twice
  * would now and then see the address of one and the rights of the other.
  */
-Test(guest_walk_hostile, an_entry_is_read_once, .timeout = 60)
+Test(guest_walk_hostile, an_entry_is_read_once)
 {
     struct flipper flipper;
     struct world world;

@@ -173,7 +173,7 @@ Test(guest_walk_modes, pae_reads_its_root_on_npt)
 }
 
 /* Every bit of every entry, one at a time, in tables and in pages, for all widths, on both vendors' CPUs. */
-Test(guest_walk_modes, every_single_bit_of_every_entry, .timeout = 120)
+Test(guest_walk_modes, every_single_bit_of_every_entry)
 {
     static const struct {
         enum oracle_mode mode;

@@ -39,7 +39,7 @@ static void every_combination(struct world *world, struct oracle *cpu)
     }
 }
 
-Test(guest_walk_permissions, all_rights_of_all_levels_on_ept, .timeout = 120)
+Test(guest_walk_permissions, all_rights_of_all_levels_on_ept)
 {
     struct world world;
     struct oracle cpu;
@@ -51,7 +51,7 @@ Test(guest_walk_permissions, all_rights_of_all_levels_on_ept, .timeout = 120)
 }
 
 /* The rights of the four levels meet in one place, so one level and the rest together are enough on the second format. */
-Test(guest_walk_permissions, each_level_alone_on_npt, .timeout = 120)
+Test(guest_walk_permissions, each_level_alone_on_npt)
 {
     struct world world;
     struct oracle cpu;
@@ -110,7 +110,7 @@ static uint64_t npt_bits(unsigned number)
  * The guest's own tables hang below the same second-level table, so that taking rights from it stops the page walk, too:
  * both kinds of fault are compared.
  */
-Test(guest_walk_permissions, every_pair_of_ept_entries, .timeout = 120)
+Test(guest_walk_permissions, every_pair_of_ept_entries)
 {
     static const uint32_t features[] = {
         0,
@@ -130,7 +130,7 @@ Test(guest_walk_permissions, every_pair_of_ept_entries, .timeout = 120)
     }
 }
 
-Test(guest_walk_permissions, every_pair_of_npt_entries, .timeout = 120)
+Test(guest_walk_permissions, every_pair_of_npt_entries)
 {
     for (unsigned no_nx = 0; no_nx < 2; no_nx++) {
         struct hvpt_space_config config = {.kind = HVPT_KIND_NPT};
@@ -146,7 +146,7 @@ Test(guest_walk_permissions, every_pair_of_npt_entries, .timeout = 120)
 }
 
 /* SDM vol. 3, "Protection Keys": every key's two bits, by every access, with and without WP. */
-Test(guest_walk_permissions, every_protection_key, .timeout = 60)
+Test(guest_walk_permissions, every_protection_key)
 {
     struct world world;
     struct oracle cpu;
