@@ -1,4 +1,4 @@
-"""The Arm machines: QEMU's virt with EL2, several CPUs; where QEMU differs from the Arm ARM; and their part of the demo."""
+"""The Arm machines: QEMU's virt with EL2, several CPUs; where QEMU differs from the Arm ARM; their part of the demo."""
 import os
 import shutil
 import subprocess
@@ -20,8 +20,8 @@ class QemuArm:
         return parse_version(subprocess.run([self.binary, "--version"], capture_output=True, text=True).stdout) or (0,)
 
     def command(self, kernel, folder):
-        return [self.binary, "-accel", "tcg", "-M", "virt,virtualization=on", "-m", "2048", "-cpu", self.cpu, "-display", "none",
-                "-nodefaults", "-serial", "stdio", "-monitor", "none", "-no-reboot", "-kernel", kernel,
+        return [self.binary, "-accel", "tcg", "-M", "virt,virtualization=on", "-m", "2048", "-cpu", self.cpu,
+                "-display", "none", "-nodefaults", "-serial", "stdio", "-monitor", "none", "-no-reboot", "-kernel", kernel,
                 "-D", os.path.join(folder, "log")]
 
 
@@ -39,7 +39,7 @@ DEVIATIONS = [
     Deviation("QEMU Arm", ALL, "exits: DC CIVAC of nothing: *", "",
               "Arm ARM, DC CIVAC: the instruction translates its address, and takes the faults of a load"),
     Deviation("QEMU Arm", BEFORE_10, "exits: the guest's table is gone: fault status", "5",
-              "Arm ARM, ISS encoding for an exception from a Data Abort: with S1PTW the level is that of the stage 2 walk"),
+              "Arm ARM, ISS encoding for an exception from a Data Abort: with S1PTW the level is that of stage 2"),
     Deviation("QEMU Arm", BEFORE_10, "geometry, 4K granule: ??-bit IPA, LPA2, from level -1, *", "",
               "Arm ARM, VTCR_EL2: SL2 with SL0 0 begins at level -1 for any IPA of more than 48 bits"),
     Deviation("QEMU Arm", BEFORE_10, "geometry, 16K granule: ??-bit IPA, LPA2, from level 0, *", "",

@@ -1,5 +1,6 @@
 /*
- * EL2's vectors and the world switch. A synchronous exception from a guest is its exit; anything else is the end of the run.
+ * EL2's vectors and the world switch. A synchronous exception from a guest is its exit; anything else is the end of
+ * the run.
  * Arm ARM, "AArch64 Exception vectors".
  */
     .text
@@ -26,7 +27,8 @@ vectors:
     .endr
 
 /*
- * void vm_enter(struct vm_registers *): into the guest until it exits. The struct is x0 .. x30, the program counter, and the
+ * void vm_enter(struct vm_registers *): into the guest until it exits. The struct is x0 .. x30, the program counter,
+ * and the
  * processor state. TPIDR_EL2 finds it again; the host's callee-saved registers wait on its stack.
  */
     .balign 128

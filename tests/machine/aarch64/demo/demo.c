@@ -1,5 +1,6 @@
 /*
- * The main job on Arm, for a person to read: stage 2 tables through this kernel's own allocator, a guest at EL1 in them, every
+ * The main job on Arm, for a person to read: stage 2 tables through this kernel's own allocator, a guest at EL1 in
+ * them, every
  * exit in words, and all frames back in the end. What is expected of the guest is checked here.
  */
 #include "console.h"
@@ -50,7 +51,8 @@ static void expect_exit(struct vm *vm, uint64_t esr, uint64_t gpa, const char *w
 
 static void run_guest(struct vm *vm)
 {
-    uint64_t lazy = vm_tag(VM_MEMORY), heap = vm_tag(VM_MEMORY + HVPT_2M + 0x345678), archive = vm_tag(VM_GIANT + 0x12345678);
+    uint64_t lazy = vm_tag(VM_MEMORY), heap = vm_tag(VM_MEMORY + HVPT_2M + 0x345678),
+             archive = vm_tag(VM_GIANT + 0x12345678);
 
     vm_tag(VM_MEMORY + 2 * HVPT_4K); /* the plug-in returns at once */
     vm->regs.pc = guest_entry(guest_story);
@@ -76,7 +78,8 @@ static void run_guest(struct vm *vm)
     expect(*vm_host_word(VM_MEMORY + HVPT_4K) == lazy, "the guest's write arrived");
     expect(vm->regs.x[6] == heap, "the guest read through a 2 MiB block");
     expect(vm->regs.x[7] == archive, "the guest read through a 1 GiB block");
-    print("  The words it read through 4K, 2M and 1G %s\n", complaint == NULL ? "are the host's." : "are NOT the host's.");
+    print("  The words it read through 4K, 2M and 1G %s\n",
+          complaint == NULL ? "are the host's." : "are NOT the host's.");
 }
 
 void kernel_main(void)
@@ -100,8 +103,9 @@ void kernel_main(void)
     print("\nThe tables afterwards\n");
     picture_print(&vm.paging);
     vm_destroy(&vm);
-    print("\nFrames: %lu handed out, at most %u at once; %lu came back, %u are held; %u came back twice, %u were not ours\n",
-          frames.allocated, frames.peak, frames.given_back, frames.held, frames.double_free, frames.foreign_free);
+    print(
+        "\nFrames: %lu handed out, at most %u at once; %lu came back, %u are held; %u came back twice, %u were not ours\n",
+        frames.allocated, frames.peak, frames.given_back, frames.held, frames.double_free, frames.foreign_free);
     expect(frames.held == 0 && frames.double_free == 0 && frames.foreign_free == 0, "every frame came back, once");
     if (complaint != NULL)
         print("result: bad: this does not hold: %s\n", complaint);

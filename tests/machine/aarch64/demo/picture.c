@@ -25,11 +25,14 @@ static void print_run(struct picture *picture)
 
     if (picture->count == 0)
         return;
-    print("%*s%010lx-%010lx -> %010lx%*s %3lu x %lu%c  %c%c%c  %s%s  %u accessed\n", indent(picture, first->level) + 2, "",
-          picture->gpa, picture->gpa + picture->count * first->page_size - 1, first->hpa.value, (int)(2 * first->level), "",
-          picture->count, first->page_size >> shift, shift == 30 ? 'G' : shift == 20 ? 'M' : 'K', perm & HVPT_READ ? 'r' : '-',
-          perm & HVPT_WRITE ? 'w' : '-', perm & HVPT_EXEC ? 'x' : '-', types[first->attr.memtype],
-          first->attr.flags & HVPT_JOINED ? ", contiguous" : "", picture->accessed);
+    print("%*s%010lx-%010lx -> %010lx%*s %3lu x %lu%c  %c%c%c  %s%s  %u accessed\n", indent(picture, first->level) + 2,
+          "", picture->gpa, picture->gpa + picture->count * first->page_size - 1, first->hpa.value,
+          (int)(2 * first->level), "", picture->count, first->page_size >> shift,
+          shift == 30   ? 'G'
+          : shift == 20 ? 'M'
+                        : 'K',
+          perm & HVPT_READ ? 'r' : '-', perm & HVPT_WRITE ? 'w' : '-', perm & HVPT_EXEC ? 'x' : '-',
+          types[first->attr.memtype], first->attr.flags & HVPT_JOINED ? ", contiguous" : "", picture->accessed);
     picture->count = 0;
 }
 

@@ -1,4 +1,7 @@
-/* A picture of the tables for a person: the registers, then tables indented by level, runs of like pages in one line. */
+/*
+ * A picture of the tables for a person: the registers, then tables indented by level, runs of like pages in one
+ * line.
+ */
 #ifndef DEMO_PICTURE_H
 #define DEMO_PICTURE_H
 

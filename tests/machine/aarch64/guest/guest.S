@@ -1,6 +1,7 @@
 /*
  * What the guests run: EL1's vectors, then position-independent pieces, copied to guest-physical 0 by guest.c.
- * The host sets registers and PC to a piece, enters, and gets the guest back at its hypercall, or at a fault on the way.
+ * The host sets registers and PC to a piece, enters, and gets the guest back at its hypercall, or at a fault on the
+ * way.
  */
     .section .rodata.guest, "a"
     .balign 2048
@@ -46,7 +47,10 @@ guest_\name:
     blr x0
     svc #0
 
-/* Further forms of access, for the syndrome: a byte into w7 with sign, a half word, a pair, an atomic one, the cache's. */
+/*
+ * Further forms of access, for the syndrome: a byte into w7 with sign, a half word, a pair, an atomic one, the
+ * cache's.
+ */
     piece read_signed_byte
     ldrsb w7, [x0]
     hvc #1

@@ -21,7 +21,8 @@ void guest_build(void *home);
 uint64_t guest_entry(const char *piece);
 
 /*
- * The guest's own translation, once turned on: linear addresses are guest-physical ones below 64 GiB, eight times over, each
+ * The guest's own translation, once turned on: linear addresses are guest-physical ones below 64 GiB, eight times
+ * over, each
  * time with the attributes of another byte of MAIR_EL1.
  */
 #define GUEST_TCR UINT64_C(0x200803519) /* 39 bits, 4 KiB granule, walks write-back, 40-bit addresses */

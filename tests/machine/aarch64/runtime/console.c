@@ -32,7 +32,8 @@ static void put_padded(struct sink *sink, const char *text, size_t length, unsig
         put(sink, ' ');
 }
 
-static void put_number(struct sink *sink, uint64_t value, bool negative, unsigned base, unsigned width, bool left, char fill)
+static void put_number(struct sink *sink, uint64_t value, bool negative, unsigned base, unsigned width, bool left,
+                       char fill)
 {
     char digits[24];
     size_t at = sizeof(digits);

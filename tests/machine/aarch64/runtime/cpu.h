@@ -4,16 +4,16 @@
 
 #include <stdint.h>
 
-#define CPU_REGISTER(name, register)                                                                                   \
-    static inline uint64_t cpu_read_##name(void)                                                                       \
-    {                                                                                                                  \
-        uint64_t value;                                                                                                \
-        __asm__ volatile("mrs %0, " register : "=r"(value) : : "memory");                                              \
-        return value;                                                                                                  \
-    }                                                                                                                  \
-    static inline void cpu_write_##name(uint64_t value)                                                                \
-    {                                                                                                                  \
-        __asm__ volatile("msr " register ", %0" : : "r"(value) : "memory");                                            \
+#define CPU_REGISTER(name, register)                                        \
+    static inline uint64_t cpu_read_##name(void)                            \
+    {                                                                       \
+        uint64_t value;                                                     \
+        __asm__ volatile("mrs %0, " register : "=r"(value) : : "memory");   \
+        return value;                                                       \
+    }                                                                       \
+    static inline void cpu_write_##name(uint64_t value)                     \
+    {                                                                       \
+        __asm__ volatile("msr " register ", %0" : : "r"(value) : "memory"); \
     }
 
 CPU_REGISTER(hcr_el2, "hcr_el2")
@@ -34,12 +34,12 @@ CPU_REGISTER(vbar_el1, "vbar_el1")
 CPU_REGISTER(par_el1, "par_el1")
 #undef CPU_REGISTER
 
-#define CPU_IDENTIFICATION(name, register)                                                                             \
-    static inline uint64_t cpu_read_##name(void)                                                                       \
-    {                                                                                                                  \
-        uint64_t value;                                                                                                \
-        __asm__ volatile("mrs %0, " register : "=r"(value));                                                           \
-        return value;                                                                                                  \
+#define CPU_IDENTIFICATION(name, register)                   \
+    static inline uint64_t cpu_read_##name(void)             \
+    {                                                        \
+        uint64_t value;                                      \
+        __asm__ volatile("mrs %0, " register : "=r"(value)); \
+        return value;                                        \
     }
 
 CPU_IDENTIFICATION(mmfr0, "s3_0_c0_c7_0") /* ID_AA64MMFR0_EL1 */

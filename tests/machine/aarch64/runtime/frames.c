@@ -40,7 +40,8 @@ bool frames_alloc(void *ctx, unsigned order, hvpt_hpa *out)
         if (frames->refuse_after != FRAMES_NO_LIMIT)
             frames->refuse_after--;
         *out = hvpt_make_hpa(FRAMES_BASE + i * UINT64_C(4096));
-        memset((void *)(uintptr_t)out->value, POISON, count * (size_t)4096); /* contents undefined, so nobody relies on zeros */
+        memset((void *)(uintptr_t)out->value, POISON,
+               count * (size_t)4096); /* contents undefined, so nobody relies on zeros */
         return true;
     }
     return false;

@@ -1,4 +1,7 @@
-/* Where things lie in the machine's RAM, 0x40000000 to 0xc0000000. The first 16 MiB hold the device tree and the kernel. */
+/*
+ * Where things lie in the machine's RAM, 0x40000000 to 0xc0000000. The first 16 MiB hold the device tree and the
+ * kernel.
+ */
 #ifndef RUNTIME_LAYOUT_H
 #define RUNTIME_LAYOUT_H
 

@@ -3,7 +3,10 @@
 
 #include <stdint.h>
 
-/* Whole words first: tables of 64 KiB and roots of 1 MiB are filled by these. volatile: or they would call themselves. */
+/*
+ * Whole words first: tables of 64 KiB and roots of 1 MiB are filled by these. volatile: or they would call
+ * themselves.
+ */
 void *memset(void *at, int value, size_t size)
 {
     volatile unsigned char *to = at;

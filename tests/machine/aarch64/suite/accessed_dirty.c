@@ -1,5 +1,6 @@
 /*
- * The access flag and the dirty state: kept by hardware where VTCR_EL2.HA and HD are set, else by faults that the host answers
+ * The access flag and the dirty state: kept by hardware where VTCR_EL2.HA and HD are set, else by faults that the
+ * host answers
  * with touch. Arm ARM, "The Access flag", "Hardware management of the dirty state".
  */
 #include "suite.h"
@@ -52,8 +53,10 @@ static void check_by_faults(struct frames *frames, unsigned granule_shift)
         vm_tag(VM_MEMORY + (access + 1) * page);
         exit = access_do(&vm, access, gpa, NULL);
         check_fault(&vm, &exit, access, FAULT_ACCESS_FLAG, 3, gpa, name);
-        check_equal(hvpt_s2_touch(&vm.paging.s2, hvpt_make_gpa(gpa), access == ACCESS_READ ? HVPT_READ
-                                                                     : access == ACCESS_WRITE ? HVPT_WRITE : HVPT_EXEC),
+        check_equal(hvpt_s2_touch(&vm.paging.s2, hvpt_make_gpa(gpa),
+                                  access == ACCESS_READ    ? HVPT_READ
+                                  : access == ACCESS_WRITE ? HVPT_WRITE
+                                                           : HVPT_EXEC),
                     HVPT_OK, "%s: touch", name);
         exit = vm_run(&vm); /* Arm keeps no entry with the access flag clear: no flush is needed */
         check_true(access_passed(access, &exit), "%s: goes on", name);
@@ -69,13 +72,15 @@ static void check_by_faults(struct frames *frames, unsigned granule_shift)
     check_reads(&vm, BASE + 5 * page, VM_MEMORY + 5 * page, "a clean page can be read");
     exit = vm_write(&vm, BASE + 5 * page, 5);
     check_fault(&vm, &exit, ACCESS_WRITE, FAULT_PERMISSION, 3, BASE + 5 * page, "write to a clean page");
-    check_equal(hvpt_s2_touch(&vm.paging.s2, hvpt_make_gpa(BASE + 5 * page), HVPT_WRITE), HVPT_OK, "write to a clean page: touch");
+    check_equal(hvpt_s2_touch(&vm.paging.s2, hvpt_make_gpa(BASE + 5 * page), HVPT_WRITE), HVPT_OK,
+                "write to a clean page: touch");
     exit = vm_run(&vm);
     check_equal(exit.kind, VM_EXIT_CALL, "write to a clean page: goes on");
     check_equal(harvest(&vm, true), 1 << 5, "the page that was written");
 
     /* Logging by write_protect, which keeps reading at full speed */
-    check_equal(hvpt_s2_write_protect(&vm.paging.s2, hvpt_make_gpa(BASE), PAGES * page, NULL), HVPT_OK, "write_protect");
+    check_equal(hvpt_s2_write_protect(&vm.paging.s2, hvpt_make_gpa(BASE), PAGES * page, NULL), HVPT_OK,
+                "write_protect");
     exit = vm_write(&vm, BASE + 2 * page, 5);
     check_fault(&vm, &exit, ACCESS_WRITE, FAULT_PERMISSION, 3, BASE + 2 * page, "write to a logged page");
     finish(&vm, "by faults");
@@ -128,7 +133,8 @@ static void check_hardware_dirty(struct frames *frames, unsigned granule_shift)
     check_equal(vm_write(&vm, BASE + 6 * page, 1).kind, VM_EXIT_CALL, "another is written at once");
     check_equal(entry_bits(&vm, BASE + 6 * page), DBM | AF | S2W, "written at once: accessed and dirty");
     paging_translate(&vm.paging, BASE + 6 * page, &mapping);
-    check_equal(mapping.attr.flags & (HVPT_ACCESSED | HVPT_DIRTY), HVPT_ACCESSED | HVPT_DIRTY, "written: as translate tells");
+    check_equal(mapping.attr.flags & (HVPT_ACCESSED | HVPT_DIRTY), HVPT_ACCESSED | HVPT_DIRTY,
+                "written: as translate tells");
     paging_translate(&vm.paging, BASE + 2 * page, &mapping);
     check_equal(mapping.attr.perm, RWX, "clean: may be written, as translate tells");
     exit = vm_write(&vm, BASE + PAGES * page, 1);

@@ -105,8 +105,8 @@ uint64_t fault_syndrome(enum access access, unsigned status)
     return UINT64_C(0x24) << 26 | 1u << 25 | 1u << 24 | 3u << 22 | 1u << 16 | 1u << 15 | (write ? 1u << 6 : 0) | status;
 }
 
-void check_fault(const struct vm *vm, const struct vm_exit *exit, enum access access, enum fault fault, int level, uint64_t gpa,
-                 const char *name)
+void check_fault(const struct vm *vm, const struct vm_exit *exit, enum access access, enum fault fault, int level,
+                 uint64_t gpa, const char *name)
 {
     bool write = access == ACCESS_WRITE || access == ACCESS_USER_WRITE;
     bool fetch = access == ACCESS_FETCH || access == ACCESS_USER_FETCH;

@@ -73,7 +73,8 @@ static void check_run(struct frames *frames, unsigned granule_shift, int level)
     paging_watch(&vm.paging, gpa + 7 * page);
     check_equal(paging_protect(&vm.paging, gpa + third, page, HVPT_READ), HVPT_OK, "%s: protect one", name);
     check_true(vm.paging.seen_empty > 0, "%s: protect one: the run was broken first", name);
-    check_true(vm.paging.low <= gpa && vm.paging.high >= gpa + size, "%s: protect one: the flushes cover the run", name);
+    check_true(vm.paging.low <= gpa && vm.paging.high >= gpa + size, "%s: protect one: the flushes cover the run",
+               name);
     check_bits(&vm, gpa, level, 0, (unsigned)length, "protect one");
     if (reach) {
         exit = vm_write(&vm, gpa + third + word, 1);
@@ -101,7 +102,8 @@ static void check_run(struct frames *frames, unsigned granule_shift, int level)
     check_equal(paging_unmap(&vm.paging, gpa, size), HVPT_OK, "%s: unmap all", name);
 
     /* What is not aligned to a run is none */
-    check_equal(paging_map(&vm.paging, gpa + page, hpa, size - page, paging_attr(RWX)), HVPT_OK, "%s less one: map", name);
+    check_equal(paging_map(&vm.paging, gpa + page, hpa, size - page, paging_attr(RWX)), HVPT_OK, "%s less one: map",
+                name);
     check_bits(&vm, gpa, level, 0, (unsigned)length - 1, "too short for a run");
     finish(&vm, name);
 }

@@ -1,7 +1,9 @@
 /*
- * Every geometry: granule, width of the guest-physical space, depth of the tree and how many tables stand side by side at its
+ * Every geometry: granule, width of the guest-physical space, depth of the tree and how many tables stand side by
+ * side at its
  * root. Judged by the address translation instructions, which take the registers and the tables as they are. Pages lie
- * anywhere in the physical address space: nothing is accessed. Permissions are left to permissions.c: QEMU 10.0 ends itself
+ * anywhere in the physical address space: nothing is accessed. Permissions are left to permissions.c: QEMU 10.0 ends
+ * itself
  * when one of these instructions meets a page of stage 2 that denies the access.
  */
 #include "suite.h"
@@ -67,7 +69,8 @@ static void check_pages(struct paging *paging, const char *name)
         enum hvpt_status status;
 
         gpa[i] = i == 0 ? 0 : i == 1 ? space - page : random_next() & (space - 1) & ~(page - 1);
-        hpa[i] = i == 2 ? (UINT64_C(1) << pa_bits) - page : random_next() & ((UINT64_C(1) << pa_bits) - 1) & ~(page - 1);
+        hpa[i] =
+            i == 2 ? (UINT64_C(1) << pa_bits) - page : random_next() & ((UINT64_C(1) << pa_bits) - 1) & ~(page - 1);
         status = paging_map(paging, gpa[i], hpa[i], page, paging_attr(RWX));
         if (status != HVPT_OK) {
             check_equal(status, HVPT_OK, "%s: map", name);
@@ -113,7 +116,8 @@ static bool allowed(unsigned granule_shift, unsigned ipa_bits, bool lpa2)
 }
 
 /*
- * Where a walk may begin, by "VTCR_EL2", SL0 and SL2: the highest levels only on CPUs whose physical addresses could need
+ * Where a walk may begin, by "VTCR_EL2", SL0 and SL2: the highest levels only on CPUs whose physical addresses could
+ * need
  * them, or with DS.
  */
 static bool allowed_start(const struct walk_geometry *geometry)
@@ -121,7 +125,8 @@ static bool allowed_start(const struct walk_geometry *geometry)
     unsigned pa_bits = paging_physical_bits();
 
     switch (geometry->granule_shift) {
-    case 12: return geometry->level == -1 ? geometry->wide : geometry->level == 0 ? pa_bits >= 44 : geometry->level <= 2;
+    case 12:
+        return geometry->level == -1 ? geometry->wide : geometry->level == 0 ? pa_bits >= 44 : geometry->level <= 2;
     case 14: return geometry->level == 0 ? geometry->wide : geometry->level == 1 ? pa_bits >= 42 : true;
     default: return geometry->level == 1 ? pa_bits >= 44 : geometry->level >= 2;
     }
@@ -138,13 +143,13 @@ static void check_geometry(struct frames *frames, unsigned granule_shift, unsign
     status = paging_init(&paging, frames, &options);
     if (status != HVPT_OK) {
         if (levels == 0)
-            check_equal(status, allowed(granule_shift, ipa_bits, lpa2) ? HVPT_OK : HVPT_E_ATTR, "%u-bit IPA%s", ipa_bits,
-                        lpa2 ? ", LPA2" : "");
+            check_equal(status, allowed(granule_shift, ipa_bits, lpa2) ? HVPT_OK : HVPT_E_ATTR, "%u-bit IPA%s",
+                        ipa_bits, lpa2 ? ", LPA2" : "");
         return;
     }
     geometry = walk_geometry(hvpt_s2_vtcr(&paging.s2));
-    print_to(name, sizeof(name), "%u-bit IPA%s, from level %d, %u table%s", ipa_bits, lpa2 ? ", LPA2" : "", geometry.level,
-             geometry.tables, geometry.tables == 1 ? "" : "s");
+    print_to(name, sizeof(name), "%u-bit IPA%s, from level %d, %u table%s", ipa_bits, lpa2 ? ", LPA2" : "",
+             geometry.level, geometry.tables, geometry.tables == 1 ? "" : "s");
     if (check_true(allowed(granule_shift, ipa_bits, lpa2) && allowed_start(&geometry), "%s: is allowed", name)) {
         check_equal(geometry.granule_shift, granule_shift, "%s: VTCR_EL2.TG0", name);
         check_equal(geometry.ipa_bits, ipa_bits, "%s: VTCR_EL2.T0SZ", name);

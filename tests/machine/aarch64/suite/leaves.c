@@ -44,8 +44,10 @@ static void check_leaf(struct frames *frames, unsigned granule_shift, int level,
         uint64_t at = i == 0 ? gpa - 8 : gpa + size;
 
         exit = vm_read(&vm, at, NULL);
-        check_equal(exit.kind, VM_EXIT_FAULT, "page of %s: just %s it: a fault", size_name(size), i == 0 ? "before" : "behind");
-        check_equal(exit.hpfar, at >> 12 << 4, "page of %s: just %s it: HPFAR_EL2", size_name(size), i == 0 ? "before" : "behind");
+        check_equal(exit.kind, VM_EXIT_FAULT, "page of %s: just %s it: a fault", size_name(size),
+                    i == 0 ? "before" : "behind");
+        check_equal(exit.hpfar, at >> 12 << 4, "page of %s: just %s it: HPFAR_EL2", size_name(size),
+                    i == 0 ? "before" : "behind");
     }
     print_to(name, sizeof(name), "page of %s", size_name(size));
     finish(&vm, name);

@@ -1,6 +1,7 @@
 /*
  * The memory type that both stages give together, as PAR_EL1 tells it, with and without FEAT_S2FWB.
- * Arm ARM, "Combining stage 1 and stage 2 memory type attributes", "Stage 2 memory type and Cacheability attributes when
+ * Arm ARM, "Combining stage 1 and stage 2 memory type attributes", "Stage 2 memory type and Cacheability attributes
+ * when
  * FEAT_S2FWB is implemented", "PAR_EL1".
  */
 #include "suite.h"
@@ -14,7 +15,8 @@
 enum { NGNRNE = 0x00, NGNRE = 0x04, NGRE = 0x08, GRE = 0x0c, NC = 0x44, WT = 0xbb, WB = 0xff, WB_NO_ALLOCATE = 0xcc };
 
 static const uint8_t stage1_types[8] = {NGNRNE, NGNRE, NGRE, GRE, NC, WT, WB, WB_NO_ALLOCATE};
-static const char *const stage1_names[8] = {"nGnRnE", "nGnRE", "nGRE", "GRE", "NC", "WT", "WB", "WB without allocation"};
+static const char *const stage1_names[8] = {"nGnRnE", "nGnRE", "nGRE", "GRE",
+                                            "NC",     "WT",    "WB",   "WB without allocation"};
 
 static const struct {
     enum hvpt_memtype memtype;
@@ -78,8 +80,8 @@ static void check_types(struct frames *frames, bool fwb)
         uint64_t gpa = BASE + 3 * HVPT_4K;
 
         paging_watch(&vm.paging, gpa);
-        check_equal(hvpt_s2_protect(&vm.paging.s2, hvpt_make_gpa(gpa), HVPT_4K, attr, HVPT_CHANGE_MEMTYPE, NULL), HVPT_OK,
-                    "protect: the memory type");
+        check_equal(hvpt_s2_protect(&vm.paging.s2, hvpt_make_gpa(gpa), HVPT_4K, attr, HVPT_CHANGE_MEMTYPE, NULL),
+                    HVPT_OK, "protect: the memory type");
         check_true(vm.paging.seen_empty > 0, "protect: the page was broken before it got another type");
         vm_load(&vm);
         check_equal(cpu_at_s12e1r(guest_linear(gpa, 6)) >> 56, combined(WB, HVPT_MEM_WC, fwb), "protect: PAR_EL1.ATTR");
@@ -94,15 +96,19 @@ static void check_shareability(struct frames *frames)
         uint32_t flags;
         unsigned sh;
         const char *name;
-    } kinds[] = {{0, 3, "inner shareable"}, {HVPT_S2_OUTER_SHAREABLE, 2, "outer shareable"}, {HVPT_S2_NON_SHAREABLE, 0, "non-shareable"}};
+    } kinds[] = {{0, 3, "inner shareable"},
+                 {HVPT_S2_OUTER_SHAREABLE, 2, "outer shareable"},
+                 {HVPT_S2_NON_SHAREABLE, 0, "non-shareable"}};
     struct vm vm;
 
     create(&vm, frames, NULL);
     for (unsigned i = 0; i < 3; i++) {
         struct hvpt_attr attr = {RWX, HVPT_MEM_WB, kinds[i].flags, 0};
 
-        check_equal(paging_map(&vm.paging, BASE + i * HVPT_4K, VM_MEMORY, HVPT_4K, attr), HVPT_OK, "%s: map", kinds[i].name);
-        check_equal(paging_at(&vm.paging, BASE + i * HVPT_4K, false) >> 7 & 3, kinds[i].sh, "%s: PAR_EL1.SH", kinds[i].name);
+        check_equal(paging_map(&vm.paging, BASE + i * HVPT_4K, VM_MEMORY, HVPT_4K, attr), HVPT_OK, "%s: map",
+                    kinds[i].name);
+        check_equal(paging_at(&vm.paging, BASE + i * HVPT_4K, false) >> 7 & 3, kinds[i].sh, "%s: PAR_EL1.SH",
+                    kinds[i].name);
     }
     finish(&vm, "shareability");
 }

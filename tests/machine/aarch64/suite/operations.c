@@ -18,7 +18,8 @@ static void check_unmap(struct frames *frames, const struct paging_options *opti
     check_reads(&vm, BASE + page, VM_MEMORY + page, "the page beside it is still there");
     check_equal(paging_map(&vm.paging, BASE, VM_MEMORY + page * 4, page, paging_attr(RWX)), HVPT_OK, "map elsewhere");
     check_reads(&vm, BASE, VM_MEMORY + page * 4, "the guest sees the new page");
-    check_equal(paging_map(&vm.paging, BASE, VM_MEMORY, page, paging_attr(RWX)), HVPT_E_EXISTS, "mapping over it is refused");
+    check_equal(paging_map(&vm.paging, BASE, VM_MEMORY, page, paging_attr(RWX)), HVPT_E_EXISTS,
+                "mapping over it is refused");
     check_reads(&vm, BASE, VM_MEMORY + page * 4, "the guest still sees the new page");
     finish(&vm, "unmap");
 }
@@ -39,14 +40,17 @@ static void check_split(struct frames *frames, const struct paging_options *opti
             continue;
         create(&vm, frames, options);
         paging_map(&vm.paging, BASE, hpa, size, paging_attr(RWX));
-        check_equal(paging_protect(&vm.paging, BASE + hole, part, HVPT_READ), HVPT_OK, "%s block: protect a part", size_name(size));
+        check_equal(paging_protect(&vm.paging, BASE + hole, part, HVPT_READ), HVPT_OK, "%s block: protect a part",
+                    size_name(size));
         paging_translate(&vm.paging, BASE + hole, &mapping);
         check_equal(mapping.page_size, part, "%s block: the part is a page of its own", size_name(size));
         exit = vm_write(&vm, BASE + hole, 0);
         check_fault(&vm, &exit, ACCESS_WRITE, FAULT_PERMISSION, level + 1, BASE + hole, "write to the protected part");
         check_reads(&vm, BASE + hole, hpa + hole, "reading the protected part");
-        check_equal(vm_write(&vm, BASE + hole - 8, 7).kind, VM_EXIT_CALL, "%s block: write just before it", size_name(size));
-        check_equal(vm_write(&vm, BASE + hole + part, 7).kind, VM_EXIT_CALL, "%s block: write just after it", size_name(size));
+        check_equal(vm_write(&vm, BASE + hole - 8, 7).kind, VM_EXIT_CALL, "%s block: write just before it",
+                    size_name(size));
+        check_equal(vm_write(&vm, BASE + hole + part, 7).kind, VM_EXIT_CALL, "%s block: write just after it",
+                    size_name(size));
         check_equal(paging_unmap(&vm.paging, BASE + hole, part), HVPT_OK, "%s block: unmap the part", size_name(size));
         exit = vm_read(&vm, BASE + hole + part - 8, NULL);
         check_fault(&vm, &exit, ACCESS_READ, FAULT_TRANSLATION, level + 1, BASE + hole + part - 8, "read in the hole");
@@ -55,7 +59,8 @@ static void check_split(struct frames *frames, const struct paging_options *opti
         check_reads(&vm, BASE + size - 8, hpa + size - 8, "at the end of what was the block");
         check_reads(&vm, BASE, hpa, "at its beginning");
         vm_tag(hpa + hole + part);
-        check_equal(vm_fetch(&vm, BASE + hole + part).kind, VM_EXIT_CALL, "%s block: fetch beside the hole", size_name(size));
+        check_equal(vm_fetch(&vm, BASE + hole + part).kind, VM_EXIT_CALL, "%s block: fetch beside the hole",
+                    size_name(size));
         finish(&vm, "split");
     }
 }
@@ -89,8 +94,9 @@ static void check_under_way(struct frames *frames, const struct paging_options *
         if (exit.kind == VM_EXIT_FAULT) {
             faults++;
             at = exit.far & ~(page - 1);
-            status = paging_walk(&vm.paging, at).valid ? paging_protect(&vm.paging, at, page, RW)
-                                                       : paging_map(&vm.paging, at, hpa + (at - BASE), page, paging_attr(RW));
+            status = paging_walk(&vm.paging, at).valid
+                       ? paging_protect(&vm.paging, at, page, RW)
+                       : paging_map(&vm.paging, at, hpa + (at - BASE), page, paging_attr(RW));
         } else if (exit.kind != VM_EXIT_CALL || exit.call == 4) {
             break;
         } else if (++calls, calls % 8 == 1) {
@@ -101,7 +107,8 @@ static void check_under_way(struct frames *frames, const struct paging_options *
             status = paging_unmap(&vm.paging, at, page);
         } else if (calls % 8 == 6 && calls < count) {
             *vm_host_word(moved) = *vm_host_word(hpa + (at - BASE));
-            status = hvpt_s2_replace(&vm.paging.s2, hvpt_make_gpa(at), hvpt_make_hpa(moved), page, paging_attr(RW), NULL);
+            status =
+                hvpt_s2_replace(&vm.paging.s2, hvpt_make_gpa(at), hvpt_make_hpa(moved), page, paging_attr(RW), NULL);
         } else if (calls % 8 == 7) {
             *vm_host_word(hpa + (calls - 1) * page) = *vm_host_word(moved);
             status = hvpt_s2_replace(&vm.paging.s2, hvpt_make_gpa(BASE + (calls - 1) * page),
@@ -132,13 +139,16 @@ static void check_fault_map(struct frames *frames, const struct paging_options *
 
     create(&vm, frames, options);
     exit = vm_read(&vm, BASE + 0x10, NULL);
-    check_fault(&vm, &exit, ACCESS_READ, FAULT_TRANSLATION, paging_walk(&vm.paging, BASE).level, BASE + 0x10, "fault_map: before");
-    check_equal(hvpt_s2_fault_map(&vm.paging.s2, hvpt_make_gpa(BASE), hvpt_make_hpa(VM_MEMORY), page, paging_attr(HVPT_READ)),
+    check_fault(&vm, &exit, ACCESS_READ, FAULT_TRANSLATION, paging_walk(&vm.paging, BASE).level, BASE + 0x10,
+                "fault_map: before");
+    check_equal(hvpt_s2_fault_map(&vm.paging.s2, hvpt_make_gpa(BASE), hvpt_make_hpa(VM_MEMORY), page,
+                                  paging_attr(HVPT_READ)),
                 HVPT_OK, "fault_map");
     exit = vm_run(&vm);
     check_equal(exit.kind, VM_EXIT_CALL, "fault_map: the guest goes on");
     check_equal(vm.regs.x[1], tag, "fault_map: the guest read the page");
-    check_equal(hvpt_s2_fault_map(&vm.paging.s2, hvpt_make_gpa(BASE), hvpt_make_hpa(VM_MEMORY), page, paging_attr(HVPT_READ)),
+    check_equal(hvpt_s2_fault_map(&vm.paging.s2, hvpt_make_gpa(BASE), hvpt_make_hpa(VM_MEMORY), page,
+                                  paging_attr(HVPT_READ)),
                 HVPT_E_EXISTS, "fault_map: a second time is told so");
     finish(&vm, "fault_map");
 }
@@ -150,9 +160,11 @@ static void check_reserve(struct frames *frames, const struct paging_options *op
     struct vm vm;
 
     create(&vm, frames, options);
-    check_equal(hvpt_s2_frames_needed(&vm.paging.s2, hvpt_make_gpa(BASE), hvpt_make_hpa(VM_MEMORY), page, paging_attr(RWX), &need),
+    check_equal(hvpt_s2_frames_needed(&vm.paging.s2, hvpt_make_gpa(BASE), hvpt_make_hpa(VM_MEMORY), page,
+                                      paging_attr(RWX), &need),
                 HVPT_OK, "frames_needed");
-    check_equal(need, (uint64_t)(3 - paging_walk(&vm.paging, BASE).level), "frames_needed: a table for each level that is missing");
+    check_equal(need, (uint64_t)(3 - paging_walk(&vm.paging, BASE).level),
+                "frames_needed: a table for each level that is missing");
     check_equal(hvpt_s2_reserve(&vm.paging.s2, need), HVPT_OK, "reserve");
     frames->refuse_after = 0;
     check_equal(paging_map(&vm.paging, BASE, VM_MEMORY, page, paging_attr(RWX)), HVPT_OK,
@@ -166,7 +178,8 @@ static void check_reserve(struct frames *frames, const struct paging_options *op
 
 void suite_operations(struct frames *frames)
 {
-    static const char *const groups[] = {"operations, 4K granule", "operations, 16K granule", "operations, 64K granule"};
+    static const char *const groups[] = {"operations, 4K granule", "operations, 16K granule",
+                                         "operations, 64K granule"};
 
     for (unsigned i = 0; i < 3; i++) {
         struct paging_options options = {12 + 2 * i, 0, 0, 0, 0, 0};

@@ -3,7 +3,8 @@
 
 #include "console.h"
 
-static void check_combination(struct vm *vm, uint64_t gpa, uint64_t hpa, uint32_t perm, enum access access, int level, bool xnx)
+static void check_combination(struct vm *vm, uint64_t gpa, uint64_t hpa, uint32_t perm, enum access access, int level,
+                              bool xnx)
 {
     uint64_t size = page_size_at(vm->paging.config.granule_shift, level), offset = size - 0x238;
     char name[64];
@@ -53,7 +54,8 @@ static void check_granule(struct frames *frames, unsigned granule_shift, bool xn
                 continue;
             for (enum access access = ACCESS_READ; access < ACCESS_COUNT; access++)
                 check_combination(&vm, gpa, hpa, perm, access, level, xnx);
-            check_equal(paging_unmap(&vm.paging, gpa, size), HVPT_OK, "%s page of %s: unmap", perm_name(perm), size_name(size));
+            check_equal(paging_unmap(&vm.paging, gpa, size), HVPT_OK, "%s page of %s: unmap", perm_name(perm),
+                        size_name(size));
         }
     }
     finish(&vm, "permissions");

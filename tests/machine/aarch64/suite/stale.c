@@ -1,5 +1,6 @@
 /*
- * What CPUs keep after a change: without the flush the old translation is still used (so these machines can judge flushes), with
+ * What CPUs keep after a change: without the flush the old translation is still used (so these machines can judge
+ * flushes), with
  * it the new one; and the engine's obligations cover what changed.
  */
 #include "suite.h"
@@ -26,11 +27,13 @@ static void check_missing(struct frames *frames)
     check_true(!hvpt_flush_needed(&flush), "the flush settles it");
     exit = vm_read(&vm, BASE, NULL);
     check_equal(exit.kind, VM_EXIT_FAULT, "after the flush, the guest faults");
-    check_fault(&vm, &exit, ACCESS_READ, FAULT_TRANSLATION, paging_walk(&vm.paging, BASE).level, BASE, "after the flush");
+    check_fault(&vm, &exit, ACCESS_READ, FAULT_TRANSLATION, paging_walk(&vm.paging, BASE).level, BASE,
+                "after the flush");
 
     paging_map(&vm.paging, BASE, VM_MEMORY, HVPT_4K, paging_attr(RWX));
     check_equal(vm_write(&vm, BASE, tag).kind, VM_EXIT_CALL, "before protect");
-    check_equal(hvpt_s2_protect(&vm.paging.s2, hvpt_make_gpa(BASE), HVPT_4K, paging_attr(HVPT_READ), HVPT_WRITE, &flush),
+    check_equal(hvpt_s2_protect(&vm.paging.s2, hvpt_make_gpa(BASE), HVPT_4K, paging_attr(HVPT_READ), HVPT_WRITE,
+                                &flush),
                 HVPT_OK, "protect");
     check_equal(vm_write(&vm, BASE, tag).kind, VM_EXIT_CALL, "without the flush, the guest still writes");
     hvpt_s2_flush(&vm.paging.s2, &flush);
@@ -55,8 +58,8 @@ static void check_cover(struct frames *frames, unsigned granule_shift)
 
     /* A protected part: a split, then a change */
     paging_watch(&vm.paging, at);
-    check_equal(hvpt_s2_protect(&vm.paging.s2, hvpt_make_gpa(at), page, paging_attr(HVPT_READ), HVPT_WRITE, &flush), HVPT_OK,
-                "protect a page of a block");
+    check_equal(hvpt_s2_protect(&vm.paging.s2, hvpt_make_gpa(at), page, paging_attr(HVPT_READ), HVPT_WRITE, &flush),
+                HVPT_OK, "protect a page of a block");
     hvpt_s2_flush(&vm.paging.s2, &flush);
     check_true(vm.paging.low <= at && vm.paging.high >= at + page, "protect: the flushes cover the page");
     check_true(vm.paging.low <= gpa && vm.paging.high >= gpa + block, "protect: and the block, which was broken");
@@ -67,7 +70,8 @@ static void check_cover(struct frames *frames, unsigned granule_shift)
 
     /* Elsewhere */
     paging_watch(&vm.paging, at);
-    check_equal(hvpt_s2_replace(&vm.paging.s2, hvpt_make_gpa(at), hvpt_make_hpa(VM_GIANT), page, paging_attr(RWX), &flush),
+    check_equal(hvpt_s2_replace(&vm.paging.s2, hvpt_make_gpa(at), hvpt_make_hpa(VM_GIANT), page, paging_attr(RWX),
+                                &flush),
                 HVPT_OK, "replace a page");
     hvpt_s2_flush(&vm.paging.s2, &flush);
     check_true(vm.paging.low <= at && vm.paging.high >= at + page, "replace: the flushes cover the page");
@@ -76,7 +80,8 @@ static void check_cover(struct frames *frames, unsigned granule_shift)
     check_reads(&vm, at - 8, hpa + 5 * page - 8, "the one before it is not");
 
     /* Back, and one block again */
-    check_equal(hvpt_s2_replace(&vm.paging.s2, hvpt_make_gpa(at), hvpt_make_hpa(hpa + 5 * page), page, paging_attr(RWX), NULL),
+    check_equal(hvpt_s2_replace(&vm.paging.s2, hvpt_make_gpa(at), hvpt_make_hpa(hpa + 5 * page), page, paging_attr(RWX),
+                                NULL),
                 HVPT_OK, "replace back");
     paging_watch(&vm.paging, at);
     check_equal(hvpt_s2_collapse(&vm.paging.s2, hvpt_make_gpa(gpa), block, &flush, NULL), HVPT_OK, "collapse");
@@ -105,14 +110,15 @@ static void check_map(struct frames *frames)
     create(&vm, frames, NULL);
     exit = vm_read(&vm, BASE, NULL);
     check_equal(exit.kind, VM_EXIT_FAULT, "nothing is mapped");
-    check_equal(hvpt_s2_map(&vm.paging.s2, hvpt_make_gpa(BASE), hvpt_make_hpa(VM_MEMORY), HVPT_4K, paging_attr(HVPT_READ), &flush),
+    check_equal(hvpt_s2_map(&vm.paging.s2, hvpt_make_gpa(BASE), hvpt_make_hpa(VM_MEMORY), HVPT_4K,
+                            paging_attr(HVPT_READ), &flush),
                 HVPT_OK, "map");
     check_true(!hvpt_flush_needed(&flush), "map asks for no flush");
     check_reads(&vm, BASE, VM_MEMORY, "the guest reads what was mapped");
     exit = vm_write(&vm, BASE, 1);
     check_fault(&vm, &exit, ACCESS_WRITE, FAULT_PERMISSION, 3, BASE, "write to a read-only page");
-    check_equal(hvpt_s2_protect(&vm.paging.s2, hvpt_make_gpa(BASE), HVPT_4K, paging_attr(RW), HVPT_WRITE, &flush), HVPT_OK,
-                "protect");
+    check_equal(hvpt_s2_protect(&vm.paging.s2, hvpt_make_gpa(BASE), HVPT_4K, paging_attr(RW), HVPT_WRITE, &flush),
+                HVPT_OK, "protect");
     check_true(hvpt_flush_needed(&flush), "more rights ask for one: a CPU may keep the old entry, and fault again");
     hvpt_s2_flush(&vm.paging.s2, &flush);
     check_equal(vm_run(&vm).kind, VM_EXIT_CALL, "the write goes on");

@@ -1,11 +1,22 @@
-/* The suites of checks, and the expectations they share: values from the Arm ARM's tables, computed here and nowhere else. */
+/*
+ * The suites of checks, and the expectations they share: values from the Arm ARM's tables, computed here and nowhere
+ * else.
+ */
 #ifndef SUITE_SUITE_H
 #define SUITE_SUITE_H
 
 #include "check.h"
 #include "vm/vm.h"
 
-enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_FETCH, ACCESS_USER_READ, ACCESS_USER_WRITE, ACCESS_USER_FETCH, ACCESS_COUNT };
+enum access {
+    ACCESS_READ,
+    ACCESS_WRITE,
+    ACCESS_FETCH,
+    ACCESS_USER_READ,
+    ACCESS_USER_WRITE,
+    ACCESS_USER_FETCH,
+    ACCESS_COUNT
+};
 
 #define RW   (HVPT_READ | HVPT_WRITE)
 #define RWX  (HVPT_READ | HVPT_WRITE | HVPT_EXEC)
@@ -40,8 +51,8 @@ bool access_passed(enum access access, const struct vm_exit *exit);
 uint64_t fault_syndrome(enum access access, unsigned status);
 
 /* The exit is the fault of this access, with every value that hardware reports and the headers' reading of them. */
-void check_fault(const struct vm *vm, const struct vm_exit *exit, enum access access, enum fault fault, int level, uint64_t gpa,
-                 const char *name);
+void check_fault(const struct vm *vm, const struct vm_exit *exit, enum access access, enum fault fault, int level,
+                 uint64_t gpa, const char *name);
 
 /* The guest reads the tag of hpa at gpa. */
 void check_reads(struct vm *vm, uint64_t gpa, uint64_t hpa, const char *name);

@@ -22,7 +22,8 @@ unsigned paging_physical_bits(void)
 }
 
 /*
- * Arm ARM, "ID_AA64MMFR0_EL1": TGran4_2, TGran16_2, TGran64_2 (0: as for stage 1; 1: no; 2: yes; 3: yes, with LPA2), and
+ * Arm ARM, "ID_AA64MMFR0_EL1": TGran4_2, TGran16_2, TGran64_2 (0: as for stage 1; 1: no; 2: yes; 3: yes, with LPA2),
+ * and
  * TGran4, TGran64 (0: yes; 1: with LPA2; 15: no), TGran16 (0: no; 1: yes; 2: with LPA2). 0: no, 1: yes, 2: with LPA2.
  */
 static unsigned granule_support(unsigned shift)
@@ -118,8 +119,8 @@ enum hvpt_status paging_init(struct paging *paging, struct frames *frames, const
 
     if (options == NULL)
         options = &usual;
-    *paging = (struct paging){.frames = frames};
-    paging->hooks = (struct hvpt_hooks){paging, alloc_frame, free_frame, NULL, NULL, flush_hook};
+    *paging = (struct paging) {.frames = frames};
+    paging->hooks = (struct hvpt_hooks) {paging, alloc_frame, free_frame, NULL, NULL, flush_hook};
     paging->config.granule_shift = options->granule_shift != 0 ? options->granule_shift : 12;
     paging->config.ipa_bits = options->ipa_bits != 0 ? options->ipa_bits : paging_usual_ipa_bits();
     paging->config.levels = options->levels;

@@ -1,5 +1,6 @@
 /*
- * A guest's stage 2 tables in the headers' struct hvpt_s2, with hooks that do what a hypervisor's would. The calls here flush
+ * A guest's stage 2 tables in the headers' struct hvpt_s2, with hooks that do what a hypervisor's would. The calls
+ * here flush
  * before they return; for others, hvpt_s2_* takes &paging->s2.
  */
 #ifndef VM_PAGING_H
@@ -26,13 +27,13 @@ struct paging {
     struct hvpt_s2_config config;
     struct frames *frames;
     unsigned vmid;
-    unsigned flushes;       /* calls of the flush hook */
-    uint64_t low, high;     /* hull of what they were asked to flush since paging_watch() */
-    bool watching;          /* paging_watch() was called */
-    uint64_t watched;       /* this address */
-    unsigned seen_empty;    /* flushes during which it was not mapped */
-    bool unflushed;         /* inside an unmap, and no flush yet */
-    bool early;             /* a table's frame came back then: must stay false */
+    unsigned flushes;    /* calls of the flush hook */
+    uint64_t low, high;  /* hull of what they were asked to flush since paging_watch() */
+    bool watching;       /* paging_watch() was called */
+    uint64_t watched;    /* this address */
+    unsigned seen_empty; /* flushes during which it was not mapped */
+    bool unflushed;      /* inside an unmap, and no flush yet */
+    bool early;          /* a table's frame came back then: must stay false */
 };
 
 /* What the ID registers say. */

@@ -24,7 +24,7 @@ struct vm {
     struct vm_registers regs;
     void *home;
     unsigned long exits;
-    bool stage1; /* the guest's own translation is on, with mair; off: addresses are guest-physical, memory is write-back */
+    bool stage1; /* the guest's own translation is on, with mair; off: linear is guest-physical, memory is write-back */
     uint64_t mair;
 };
 
@@ -55,7 +55,8 @@ static inline volatile uint64_t *vm_host_word(uint64_t hpa)
 }
 
 /*
- * Where a page of this size can be in memory, and where in it there is memory: pages larger than RAM begin at address 0 and
+ * Where a page of this size can be in memory, and where in it there is memory: pages larger than RAM begin at
+ * address 0 and
  * have it in the middle.
  */
 uint64_t vm_backing(uint64_t size);

@@ -33,7 +33,8 @@ unsigned walk_span_shift(const struct walk_geometry *g, int level)
 struct walk walk_tables(uint64_t vttbr, uint64_t vtcr, uint64_t ipa)
 {
     struct walk_geometry g = walk_geometry(vtcr);
-    uint64_t table = vttbr & UINT64_C(0x0000fffffffffffe), mask = (UINT64_C(1) << g.ipa_bits) - 1; /* frames are below 4 GiB */
+    uint64_t table = vttbr & UINT64_C(0x0000fffffffffffe),
+             mask = (UINT64_C(1) << g.ipa_bits) - 1; /* frames are below 4 GiB */
     struct walk walk = {0, 0, g.level, false};
 
     for (;; walk.level++) {

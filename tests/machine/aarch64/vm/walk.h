@@ -8,7 +8,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* VTCR_EL2 taken apart. level: Arm's number of the first lookup, 0 to 3, or -1. tables: how many are concatenated there. */
+/*
+ * VTCR_EL2 taken apart. level: Arm's number of the first lookup, 0 to 3, or -1. tables: how many are concatenated
+ * there.
+ */
 struct walk_geometry {
     unsigned granule_shift, ipa_bits, tables;
     int level;
