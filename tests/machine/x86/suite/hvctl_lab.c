@@ -6,7 +6,8 @@
 
 #define APIC UINT64_C(0xfee00000)
 
-LAB_SNIPPET(icr, "movl %eax, 0x300(%rdi)\n nop\n nop\n nop")
+/* Behind the write there is time for what it sets off: an emulator may look for it between blocks of code only. */
+LAB_SNIPPET(icr, "movl %eax, 0x300(%rdi)\n movl $100, %ecx\n 1: decl %ecx\n jnz 1b")
 
 static void expect(enum hvctl_status status, const char *what)
 {

@@ -37,6 +37,7 @@ void kernel_main(void)
     } else {
         suite_svm(&frames);
         suite_svm_entry(&frames);
+        suite_hvctl_svm_exits(&frames);
     }
     check_group("frames");
     check_equal(frames.held, 0, "none is held");
