@@ -668,11 +668,11 @@ static void check_ept(void)
                 "EPT: a page that may be read");
     lab.vm.regs.r8 = HVPT_1G + 0x10;
     exit = lab_run(&lab, LAB_CODE_OF(store));
-    check_exit(
-        &exit, 48, 0x18a,
-        "EPT violation: data write; EPT allows read; by the translation of a linear address, guest-physical 0x40000010, "
-        "linear 0x40000010",
-        "EPT violation");
+    check_exit(&exit, 48, 0x18a,
+               "EPT violation: data write; EPT allows read; by the translation of a linear address, "
+               "guest-physical 0x40000010, "
+               "linear 0x40000010",
+               "EPT violation");
     entry = paging_entry(&lab.vm.paging, HVPT_1G, 0);
     *entry = (*entry & ~UINT64_C(7)) | 2;
     paging_flush_all(&lab.vm.paging);
