@@ -86,8 +86,8 @@ enum {
  * ipa_bits: width of the guest-physical space, 32 to 52; 0: 40.
  * levels: depth of the tree; 0: the least, with up to 16 root tables side by side.
  * max_page_size: a block or page size of the granule; 0: the largest there is.
- * mmfr0, mmfr1, mmfr2: ID_AA64MMFR0_EL1 .. 2_EL1 as read; 0: not told; then the CPU is taken to have what this config
- * asks for.
+ * mmfr0, mmfr1, mmfr2: ID_AA64MMFR0_EL1 .. 2_EL1 as read, all three; all 0: not told; then the CPU is taken to have what
+ * this config asks for.
  * features: HVPT_S2_USE_...; policy: HVPT_POLICY_...
  */
 struct hvpt_s2_config {
@@ -723,7 +723,7 @@ static inline bool hvpt_s2_has_features(const struct hvpt_s2_config *config)
 
     if ((config->features & HVPT_S2_USE_HARDWARE_DIRTY) && !(config->features & HVPT_S2_USE_HARDWARE_AF))
         return false;
-    if (config->mmfr1 != 0) {
+    if (config->mmfr0 != 0 || config->mmfr1 != 0) {
         if ((config->features & HVPT_S2_USE_HARDWARE_AF) && hafdbs < 1)
             return false;
         if ((config->features & HVPT_S2_USE_HARDWARE_DIRTY) && hafdbs < 2)
@@ -733,7 +733,8 @@ static inline bool hvpt_s2_has_features(const struct hvpt_s2_config *config)
         if ((config->features & HVPT_S2_USE_XNX) && ((config->mmfr1 >> 28) & 15) < 1)
             return false;
     }
-    return config->mmfr2 == 0 || !(config->features & HVPT_S2_USE_FWB) || ((config->mmfr2 >> 40) & 15) >= 1;
+    return (config->mmfr0 == 0 && config->mmfr2 == 0) || !(config->features & HVPT_S2_USE_FWB)
+        || ((config->mmfr2 >> 40) & 15) >= 1;
 }
 
 /*
@@ -797,6 +798,10 @@ static inline enum hvpt_status hvpt_s2_configure(struct hvpt_space *space, const
         || ipa_bits <= shift + (levels - 1) * index)
         return HVPT_E_ATTR;
     if (shift == 14 && levels == 4 && !lpa2)
+        return HVPT_E_ATTR;
+    /* The highest start is reserved where physical addresses could not need it.  Arm ARM, "VTCR_EL2", SL0. */
+    if ((shift == 12 && levels == 4 && pa_bits < 44) || (shift == 14 && levels == 3 && pa_bits < 42)
+        || (shift == 16 && levels == 3 && pa_bits < 44))
         return HVPT_E_ATTR;
 
     space->kind = HVPT_KIND_S2;

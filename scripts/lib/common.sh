@@ -32,9 +32,9 @@ ld.lld                    lld-19|lld-18|lld-17|lld-16|lld-15|lld-14
 aarch64-linux-gnu-gcc     gcc-aarch64-linux-gnu
 riscv64-linux-gnu-gcc     gcc-riscv64-linux-gnu
 '
-
-# Not before there are kernels for them.
 needs_other_machines='
+aarch64-linux-gnu-gcc     gcc-aarch64-linux-gnu
+riscv64-linux-gnu-gcc     gcc-riscv64-linux-gnu
 qemu-system-aarch64       qemu-system-arm
 qemu-system-riscv64       qemu-system-riscv|qemu-system-misc
 '

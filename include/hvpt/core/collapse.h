@@ -143,6 +143,23 @@ HVPT_ENGINE enum hvpt_obstacle hvpt_collapse_check(const struct hvpt_format *for
     return HVPT_OBSTACLE_NONE;
 }
 
+/* Above level 0 a visit sees one entry at a time: with the last of a group, look at the whole group. */
+HVPT_ENGINE void hvpt_collapse_join(const struct hvpt_format *format, struct hvpt_collapse *collapse,
+                                    const struct hvpt_run *run)
+{
+    const uint64_t span = hvpt_span(format, run->level);
+    const uint64_t size = format->join_count(collapse->space, run->level) * span;
+    struct hvpt_joined joined = hvpt_joined_with(format, collapse->space, run->slot, run->gpa, run->level);
+    struct hvpt_run whole = *run;
+
+    if (((run->gpa + span) & (size - 1)) || joined.gpa < collapse->start || span > collapse->end - run->gpa)
+        return;
+    whole.slot = joined.slot;
+    whole.gpa = joined.gpa;
+    whole.count = joined.count;
+    hvpt_join_run(format, collapse->space, collapse->flush, &whole);
+}
+
 /* What stays small may still be joined. */
 HVPT_ENGINE enum hvpt_status hvpt_collapse_slots(const struct hvpt_format *format, const struct hvpt_space *space,
                                                  void *ctx, const struct hvpt_run *run)
@@ -150,7 +167,10 @@ HVPT_ENGINE enum hvpt_status hvpt_collapse_slots(const struct hvpt_format *forma
     struct hvpt_collapse *collapse = (struct hvpt_collapse *)ctx;
 
     (void)space;
-    hvpt_join_run(format, collapse->space, collapse->flush, run);
+    if (run->level == 0)
+        hvpt_join_run(format, collapse->space, collapse->flush, run);
+    else
+        hvpt_collapse_join(format, collapse, run);
     return HVPT_OK;
 }
 

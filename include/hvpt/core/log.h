@@ -139,12 +139,11 @@ HVPT_ENGINE enum hvpt_status hvpt_write_protect_range(const struct hvpt_format *
 }
 
 /*
- * The guest faulted on gpa: give back what write_protect, dirty or age took from the page. access: the one right it
- * wanted,
- * HVPT_READ, HVPT_WRITE, HVPT_EXEC or HVPT_EXEC_USER.
+ * The guest faulted on gpa: give back what write_protect, dirty or age took from the page.
+ * access: the one right it wanted, HVPT_READ, HVPT_WRITE, HVPT_EXEC or HVPT_EXEC_USER.
  *
- * HVPT_OK: the page allows the access now (another CPU may have seen to it); let the guest try again. Nothing becomes
- * stale.
+ * HVPT_OK: the page allows the access now (another CPU may have seen to it); let the guest try again. Where a CPU could go
+ * on denying it from what it has cached (Arm, RISC-V), the page has been flushed, through the hook, by this very call.
  * HVPT_E_ATTR: the page denies it for good.  HVPT_E_ABSENT, HVPT_E_RANGE, HVPT_E_READONLY, HVPT_E_CORRUPT.
  *
  * Safe on any number of CPUs at once, beside readers, map and fault_map, and beside dirty, age and write_protect.
@@ -152,6 +151,7 @@ HVPT_ENGINE enum hvpt_status hvpt_write_protect_range(const struct hvpt_format *
 HVPT_ENGINE enum hvpt_status hvpt_touch_page(const struct hvpt_format *format, struct hvpt_space *space, hvpt_gpa gpa,
                                              uint32_t access)
 {
+    struct hvpt_flush own;
     struct hvpt_run run;
     uint64_t touched;
     enum hvpt_status status;
@@ -172,6 +172,12 @@ HVPT_ENGINE enum hvpt_status hvpt_touch_page(const struct hvpt_format *format, s
         if (touched == run.entry)
             return HVPT_OK;
     } while (!hvpt_compare_exchange(run.slot, &run.entry, touched));
+    if (format->relaxing_needs_flush) {
+        /* A CPU that still holds the entry as it was would go on denying. */
+        hvpt_flush_clear(&own);
+        hvpt_owe_flush(space, &own, run.gpa, hvpt_span(format, run.level), false);
+        format->settle(space, &own);
+    }
     return HVPT_OK;
 }
 
