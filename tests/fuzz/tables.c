@@ -45,7 +45,7 @@ static void compare(uint64_t gpa, enum hvpt_status status, const struct hvpt_map
     if (status != HVPT_OK)
         return;
     CHECK_EQ(mapping->hpa.value, now.hpa, "hpa");
-    CHECK_EQ(mapping->attr.perm & (setup->two_exec ? 15 : 7), now.perm, "perm");
+    CHECK_EQ(mapping->attr.perm & (setup->two_exec ? 15 : 7), now.rights, "perm");
     CHECK_EQ(mapping->page_size, now.page_size, "page size");
     CHECK_EQ(mapping->entry, now.entry, "entry");
 }
@@ -108,9 +108,18 @@ static void read_everything(const uint8_t *data, size_t size)
         compare(at.value, HVPT_OK, &mapping);
 }
 
+/* The address part of an entry. */
+static uint64_t point_to(uint64_t entry, uint64_t frame)
+{
+    if (setup->cpu.kind == CPU_GSTAGE)
+        return (entry & ~(ADDRESS >> 2)) | frame >> 2;
+    return (entry & ~ADDRESS) | frame;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct memory_options options = {.slots_log2 = 4, .phys_base = UINT64_C(1) << 24};
+    unsigned order;
     struct hvpt_stats stats;
     uint64_t frame[FRAMES];
     uint64_t stores;
@@ -119,6 +128,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 1 + RECORD)
         return 0;
     setup = &setups[data[0] % setup_count];
+    order = options.slot_order = setup_root_order(setup);
     check_context("%s", setup->name);
     memory_open(&memory, &options);
     memory.lenient = true;
@@ -126,9 +136,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (unsigned i = 0; i < FRAMES; i++) {
         hvpt_hpa got;
 
-        CHECK(memory.hooks.alloc_frame(&memory, 0, &got), "no frame");
+        CHECK(memory.hooks.alloc_frame(&memory, order, &got), "no frame");
         frame[i] = got.value;
-        memset(memory_frame(&memory, got.value)->virt, 0, 4096);
+        memset(memory_frame(&memory, got.value)->virt, 0, HVPT_4K << order);
     }
     for (size_t at = 1; at + RECORD <= size; at += RECORD) {
         unsigned mode = data[at] >> 4;
@@ -138,16 +148,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (unsigned i = 0; i < 8; i++)
             entry |= (uint64_t)data[at + 4 + i] << (8 * i);
         if (mode != 0)
-            entry = (entry & ~ADDRESS) | frame[mode];
+            entry = point_to(entry, frame[mode]);
         for (unsigned i = 0; i <= data[at + 3] && slot + i < 512; i++)
             memory_frame(&memory, frame[data[at] & 15])->virt[slot + i] = entry;
     }
-    /* The register as the manuals have it: EPTP with write-back, walk length and A/D; nCR3 is the address alone. */
-    root = frame[0];
-    if (setup->cpu.kind == CPU_EPT)
-        root |= UINT64_C(6) | (uint64_t)(setup->cpu.levels - 1) << 3
-              | (setup->cpu.accessed_dirty ? UINT64_C(1) << 6 : 0)
-              | (setup->config.features & HVPT_EPT_USE_SHADOW_STACK ? UINT64_C(1) << 7 : 0);
+    root = setup_root_register(setup, frame[0]);
     stores = memory.stores;
     CHECK_STATUS(setup->adapter->adopt(&space, &memory.hooks, &setup->config, root, true), HVPT_OK, "adopt");
     read_everything(data, size);
@@ -160,7 +165,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CHECK_EQ(memory.stores, stores, "stores into what was adopted for reading");
     CHECK_EQ(memory.live, FRAMES, "frames after destroy");
     for (unsigned i = 0; i < FRAMES; i++)
-        memory.hooks.free_frame(&memory, hvpt_make_hpa(frame[i]), 0);
+        memory.hooks.free_frame(&memory, hvpt_make_hpa(frame[i]), order);
     memory_close(&memory);
     return 0;
 }

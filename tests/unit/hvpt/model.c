@@ -23,7 +23,7 @@ static void run(const struct setup *setup, uint64_t seed, unsigned steps)
     rig_close(&rig);
 }
 
-static void run_setups(const struct adapter *adapter)
+static void run_setups(enum cpu_kind kind)
 {
     bool soak = getenv("HVPT_SOAK") != NULL;
     uint64_t seed = soak ? (uint64_t)time(NULL) : 1;
@@ -32,7 +32,7 @@ static void run_setups(const struct adapter *adapter)
     if (given != NULL)
         seed = strtoull(given, NULL, 0);
     for (size_t i = 0; i < setup_count; i++) {
-        if (setups[i].adapter != adapter)
+        if (setups[i].cpu.kind != kind)
             continue;
         for (unsigned round = 0; round < (soak ? 100 : 1); round++) {
             if (soak)
@@ -44,10 +44,20 @@ static void run_setups(const struct adapter *adapter)
 
 Test(model, ept_follows_the_model_through_any_sequence, .timeout = 100000)
 {
-    run_setups(&ept_adapter);
+    run_setups(CPU_EPT);
 }
 
 Test(model, npt_follows_the_model_through_any_sequence, .timeout = 100000)
 {
-    run_setups(&npt_adapter);
+    run_setups(CPU_NPT);
+}
+
+Test(model, the_g_stage_follows_the_model_through_any_sequence, .timeout = 100000)
+{
+    run_setups(CPU_GSTAGE);
+}
+
+Test(model, stage_2_follows_the_model_through_any_sequence, .timeout = 100000)
+{
+    run_setups(CPU_S2);
 }

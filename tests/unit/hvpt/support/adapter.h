@@ -8,13 +8,15 @@
 #include "hardware.h"
 #include "observed.h"
 
-#include <hvpt/ept.h>
-#include <hvpt/npt.h>
+#include <hvpt/space.h>
 
 /* Room for any format's space. */
 union any_space {
     struct hvpt_ept ept;
     struct hvpt_npt npt;
+    struct hvpt_s2 s2;
+    struct hvpt_gstage gstage;
+    struct hvpt_space space;
 };
 
 /* Every format's config in one; an adapter takes what its format has. */
@@ -26,11 +28,14 @@ struct any_config {
     uint32_t policy;
     uint64_t ept_vpid_cap;
     uint64_t pat;
+    unsigned mode;
+    unsigned granule_shift, ipa_bits;
+    uint64_t mmfr0, mmfr1, mmfr2;
+    enum hvpt_kind kind; /* for the handle over all formats */
 };
 
 struct adapter {
     const char *name;
-    enum hvpt_flush_kind flush_kind;
     enum hvpt_status (*init)(union any_space *, const struct hvpt_hooks *, const struct any_config *);
     enum hvpt_status (*adopt)(union any_space *, const struct hvpt_hooks *, const struct any_config *, uint64_t root,
                               bool readonly);
@@ -68,6 +73,9 @@ struct adapter {
 
 extern const struct adapter ept_adapter;
 extern const struct adapter npt_adapter;
+extern const struct adapter s2_adapter;
+extern const struct adapter gstage_adapter;
+extern const struct adapter space_adapter; /* space.h: whatever config.kind says */
 
 /*
  * One configuration: what the library is told, what the processor is, and how memory looks.
@@ -96,5 +104,20 @@ bool setup_expresses(const struct setup *setup, struct hvpt_attr attr);
 uint64_t setup_gpa_limit(const struct setup *setup);
 uint64_t setup_hpa_limit(const struct setup *setup);
 uint64_t setup_max_page(const struct setup *setup);
+/* The largest number for attr.software. */
+uint32_t setup_software_max(const struct setup *setup);
+/* Which invalidation the format wants. */
+enum hvpt_flush_kind setup_flush_kind(const struct setup *setup);
+/* The order of the frames of a root. */
+unsigned setup_root_order(const struct setup *setup);
+/* Are neighbouring pages joined here? */
+bool setup_joins(const struct setup *setup);
+/* Does the space keep accessed, and dirty, in bits of the entry; and does software set them, so that a clear one faults? */
+bool setup_keeps_accessed(const struct setup *setup);
+bool setup_keeps_dirty(const struct setup *setup);
+bool setup_software_accessed(const struct setup *setup);
+bool setup_software_dirty(const struct setup *setup);
+/* The register for a root at frame, as the manuals have it. */
+uint64_t setup_root_register(const struct setup *setup, uint64_t frame);
 
 #endif

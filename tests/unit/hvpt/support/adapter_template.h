@@ -1,6 +1,6 @@
 /*
- * The adapter of one format. Defined before inclusion: FORMAT (ept, npt, ...), FORMAT_FLUSH, and FORMAT_CONFIG(from, to),
- * which fills in what the format's config has beyond levels, max_page_size, maxphyaddr, features and policy.
+ * The adapter of one format. Defined before inclusion: FORMAT (ept, npt, ..., space), and FORMAT_CONFIG(from, to), which
+ * fills in the format's config.
  */
 #define PASTE_(a, b, c) a##b##c
 #define PASTE(a, b, c)  PASTE_(a, b, c)
@@ -12,11 +12,6 @@
 static void LOCAL(config)(const struct any_config *from, CONFIG_T *to)
 {
     memset(to, 0, sizeof(*to));
-    to->levels = from->levels;
-    to->max_page_size = from->max_page_size;
-    to->maxphyaddr = from->maxphyaddr;
-    to->features = (uint32_t)from->features;
-    to->policy = from->policy;
     FORMAT_CONFIG(from, to);
 }
 
@@ -168,7 +163,6 @@ static enum hvpt_status LOCAL(reserve)(union any_space *space, uint64_t frames)
 }
 
 const struct adapter LOCAL(adapter) = {
-    .flush_kind = FORMAT_FLUSH,
     .init = LOCAL(init),
     .destroy = LOCAL(destroy),
     .root = LOCAL(root),
@@ -197,5 +191,4 @@ const struct adapter LOCAL(adapter) = {
 };
 
 #undef FORMAT
-#undef FORMAT_FLUSH
 #undef FORMAT_CONFIG

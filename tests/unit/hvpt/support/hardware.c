@@ -2,6 +2,7 @@
 #include "hardware.h"
 
 #include "reference.h"
+#include "risc.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -165,6 +166,8 @@ static void cpu_build(struct cpu *cpu, const struct cpu_features *features)
 
     memset(cpu, 0, sizeof(*cpu));
     cpu->features = *features;
+    if (features->kind == CPU_GSTAGE || features->kind == CPU_S2)
+        return; /* written out in risc.c */
     reference_load(&fields, ept ? "hvpt/ept_fields.csv" : "hvpt/npt_fields.csv");
     for (unsigned level = 0; level < CPU_LEVELS; level++) {
         load_entry(&cpu->table[level], &fields, ept ? ept_table_name[level] : npt_table_name[level], features);
@@ -180,7 +183,7 @@ static void cpu_build(struct cpu *cpu, const struct cpu_features *features)
 /* A fuzzer asks for the same few processors thousands of times a second: the records are read once for each. */
 void cpu_init(struct cpu *cpu, const struct cpu_features *features)
 {
-    static struct cpu known[32];
+    static struct cpu known[64];
     static unsigned count;
     unsigned i = 0;
 
@@ -195,10 +198,49 @@ void cpu_init(struct cpu *cpu, const struct cpu_features *features)
     *cpu = known[i];
 }
 
+unsigned cpu_shift(const struct cpu_features *on, unsigned level)
+{
+    unsigned page = on->page_shift == 0 ? 12 : on->page_shift;
+
+    return page + level * (page - 3);
+}
+
+unsigned cpu_gpa_bits(const struct cpu_features *on)
+{
+    return on->gpa_bits == 0 ? cpu_shift(on, on->levels) : on->gpa_bits;
+}
+
+/* A root may be several tables side by side: its index is all that is left of the address. */
+unsigned cpu_index(const struct cpu_features *on, uint64_t gpa, unsigned level)
+{
+    uint64_t index = gpa >> cpu_shift(on, level);
+
+    if (level != on->levels - 1)
+        index &= (UINT64_C(1) << (cpu_shift(on, 1) - cpu_shift(on, 0))) - 1;
+    return (unsigned)index;
+}
+
+bool cpu_marks_accessed(const struct cpu_features *on)
+{
+    return on->kind == CPU_NPT || on->accessed_dirty || on->hardware_access_flag;
+}
+
+bool cpu_marks_dirty(const struct cpu_features *on)
+{
+    return on->kind == CPU_NPT || on->accessed_dirty || on->hardware_dirty_state;
+}
+
+bool cpu_wants_break(const struct cpu *cpu, unsigned level, uint64_t old, uint64_t value)
+{
+    return cpu->features.kind == CPU_S2 && s2_wants_break(&cpu->features, level, old, value);
+}
+
 bool cpu_present(const struct cpu *cpu, uint64_t entry)
 {
     const struct cpu_entry *any = &cpu->leaf[0];
 
+    if (cpu->features.kind == CPU_GSTAGE || cpu->features.kind == CPU_S2)
+        return (entry & 1) != 0; /* V */
     if (cpu->features.kind == CPU_NPT)
         return (entry & any->read) != 0;
     return (entry & (any->read | any->write | any->exec)) != 0
@@ -207,6 +249,10 @@ bool cpu_present(const struct cpu *cpu, uint64_t entry)
 
 bool cpu_is_leaf(const struct cpu *cpu, unsigned level, uint64_t entry)
 {
+    if (cpu->features.kind == CPU_GSTAGE)
+        return gstage_is_leaf(entry);
+    if (cpu->features.kind == CPU_S2)
+        return s2_is_leaf(level, entry);
     return level == 0 || (entry & cpu->leaf[level].large) != 0;
 }
 
@@ -238,7 +284,9 @@ bool cpu_child(const void *ctx, unsigned level, uint64_t entry, uint64_t *pa)
 
     if (level == 0 || !cpu_present(cpu, entry) || cpu_is_leaf(cpu, level, entry))
         return false;
-    *pa = entry & cpu->table[level].address;
+    *pa = cpu->features.kind == CPU_GSTAGE ? gstage_address(entry)
+        : cpu->features.kind == CPU_S2     ? s2_address(&cpu->features, entry)
+                                           : entry & cpu->table[level].address;
     return true;
 }
 
@@ -255,6 +303,10 @@ unsigned cpu_memtype(const struct cpu *cpu, unsigned level, uint64_t leaf)
 
 uint64_t cpu_root_table(const struct cpu *cpu, uint64_t root_register)
 {
+    if (cpu->features.kind == CPU_GSTAGE)
+        return gstage_root(root_register);
+    if (cpu->features.kind == CPU_S2)
+        return s2_root(&cpu->features, root_register);
     return root_register & bits_mask(12, cpu->features.maxphyaddr - 1);
 }
 
@@ -289,8 +341,8 @@ static void walk_from(const struct cpu *cpu, const struct memory *memory, uint64
 {
     for (;; level--) {
         struct frame *frame = memory_frame(memory, pa);
-        unsigned shift = 12 + 9 * level;
-        unsigned index = (unsigned)(gpa >> shift) & 511;
+        unsigned shift = cpu_shift(&cpu->features, level);
+        unsigned index = cpu_index(&cpu->features, gpa, level);
         const struct cpu_entry *masks;
         uint64_t entry;
 
@@ -306,6 +358,15 @@ static void walk_from(const struct cpu *cpu, const struct memory *memory, uint64
         if (!cpu_present(cpu, entry)) {
             out->outcome = CPU_ABSENT;
             return;
+        }
+        if (cpu->features.kind == CPU_GSTAGE || cpu->features.kind == CPU_S2) {
+            bool down = cpu->features.kind == CPU_GSTAGE ? gstage_step(&cpu->features, entry, level, gpa, out)
+                                                         : s2_step(&cpu->features, entry, level, gpa, out);
+
+            if (!down)
+                return;
+            pa = out->hpa;
+            continue;
         }
         out->rule = cpu_misconfigured(cpu, level, entry);
         if (out->rule != NULL) {
@@ -324,7 +385,8 @@ static void walk_from(const struct cpu *cpu, const struct memory *memory, uint64
             out->outcome = CPU_MAPPED;
             out->page_size = size;
             out->hpa = (entry & masks->address) | (gpa & (size - 1));
-            out->perm = perm;
+            out->perm = out->rights = perm;
+            out->reach = size;
             out->memtype = cpu_memtype(cpu, level, entry);
             out->ignore_pat = (entry & masks->ignore_pat) != 0;
             return;
@@ -333,8 +395,33 @@ static void walk_from(const struct cpu *cpu, const struct memory *memory, uint64
     }
 }
 
+/* The leaf alone, and of a run of pages that hardware holds as one the page that was found. */
+static void mark_leaf(const struct cpu *cpu, unsigned access, struct cpu_translation *out)
+{
+    uint64_t accessed, dirty;
+
+    if (cpu->features.kind == CPU_GSTAGE)
+        gstage_marks(&accessed, &dirty);
+    else
+        s2_marks(&cpu->features, out->entry, &accessed, &dirty);
+    if (access != CPU_PROBE) {
+        uint64_t bits = (cpu_marks_accessed(&cpu->features) ? accessed : 0)
+                      | (cpu_marks_dirty(&cpu->features) && (access & CPU_WRITE) ? dirty : 0);
+
+        if ((out->entry & bits) != bits)
+            memory_hardware_set(out->table[out->level], out->index[out->level], bits);
+        out->entry |= bits;
+    }
+    out->accessed = (out->entry & accessed) != 0;
+    out->dirty = (out->entry & dirty) != 0;
+}
+
 static void mark_used(const struct cpu *cpu, unsigned access, struct cpu_translation *out)
 {
+    if (cpu->features.kind == CPU_GSTAGE || cpu->features.kind == CPU_S2) {
+        mark_leaf(cpu, access, out);
+        return;
+    }
     if (access != CPU_PROBE && (cpu->features.accessed_dirty || cpu->features.kind == CPU_NPT)) {
         for (unsigned level = out->level; level < CPU_LEVELS && out->table[level] != NULL; level++) {
             uint64_t entry = out->table[level]->virt[out->index[level]];
@@ -362,7 +449,7 @@ static bool allowed(uint32_t perm, unsigned access)
 
 static bool beyond(const struct cpu *cpu, uint64_t gpa)
 {
-    return gpa >> (12 + 9 * cpu->features.levels) != 0;
+    return gpa >> cpu_gpa_bits(&cpu->features) != 0;
 }
 
 static void finish(const struct cpu *cpu, unsigned access, struct cpu_translation *out)
@@ -404,7 +491,7 @@ static bool covers(uint64_t base, uint64_t size, uint64_t gpa)
 static void remember_table(struct tlb *tlb, const struct cpu_translation *walk, unsigned level, uint64_t gpa,
                            uint32_t perm)
 {
-    uint64_t size = UINT64_C(1) << (12 + 9 * level);
+    uint64_t size = UINT64_C(1) << cpu_shift(&tlb->cpu->features, level);
     uint64_t base = gpa & ~(size - 1);
     struct tlb_table *victim = &tlb->table[random_below(&tlb->random, TLB_TABLES)];
 
@@ -436,16 +523,17 @@ static void remember(struct tlb *tlb, const struct cpu_translation *walk, unsign
         /* Under GMET the user bits would have to be kept too: those spaces are cached as pages only. */
         if (tlb->cpu->features.guest_mode_execute_trap)
             break;
-        perm &= entry_perm(tlb->cpu, entry_of(tlb->cpu, level, entry), entry);
+        if (tlb->cpu->features.kind == CPU_EPT || tlb->cpu->features.kind == CPU_NPT)
+            perm &= entry_perm(tlb->cpu, entry_of(tlb->cpu, level, entry), entry);
         remember_table(tlb, walk, level, gpa, perm);
     }
     for (unsigned i = 0; i < TLB_PAGES; i++)
         if (!tlb->page[i].valid)
             victim = &tlb->page[i];
     victim->valid = true;
-    victim->gpa = gpa & ~(walk->page_size - 1);
-    victim->size = walk->page_size;
-    victim->hpa = walk->hpa & ~(walk->page_size - 1);
+    victim->gpa = gpa & ~(walk->reach - 1);
+    victim->size = walk->reach;
+    victim->hpa = walk->hpa & ~(walk->reach - 1);
     victim->perm = walk->perm;
     victim->memtype = walk->memtype;
     victim->ignore_pat = walk->ignore_pat;
@@ -457,7 +545,7 @@ void tlb_access(struct tlb *tlb, uint64_t gpa, unsigned access, struct cpu_trans
 {
     const struct tlb_table *start = NULL;
     unsigned top = tlb->cpu->features.levels - 1;
-    bool tracks_dirty = tlb->cpu->features.accessed_dirty || tlb->cpu->features.kind == CPU_NPT;
+    bool tracks_dirty = cpu_marks_dirty(&tlb->cpu->features);
 
     memset(out, 0, sizeof(*out));
     out->outcome = CPU_ABSENT;
@@ -535,7 +623,8 @@ void tlb_flush_all(struct tlb *tlb)
 
 void tlb_check(const struct tlb *tlb)
 {
-    bool tracks = tlb->cpu->features.accessed_dirty || tlb->cpu->features.kind == CPU_NPT;
+    bool accessed = cpu_marks_accessed(&tlb->cpu->features), dirty = cpu_marks_dirty(&tlb->cpu->features);
+    uint64_t small = UINT64_C(1) << cpu_shift(&tlb->cpu->features, 0);
 
     for (unsigned i = 0; i < TLB_PAGES; i++) {
         const struct tlb_page *page = &tlb->page[i];
@@ -543,8 +632,8 @@ void tlb_check(const struct tlb *tlb)
         /* A cached large page may since have become small ones that say the same: look at both ends and inside. */
         for (unsigned probe = 0; page->valid && probe < 3; probe++) {
             uint64_t offset = probe == 0 ? 0
-                            : probe == 1 ? page->size - 4096
-                                         : (page->size / 2 + page->size / 8) & ~UINT64_C(4095);
+                            : probe == 1 ? page->size - small
+                                         : (page->size / 2 + page->size / 8) & ~(small - 1);
             uint64_t gpa = page->gpa + offset;
             struct cpu_translation now;
 
@@ -558,12 +647,19 @@ void tlb_check(const struct tlb *tlb)
             CHECK(now.memtype == page->memtype && now.ignore_pat == page->ignore_pat,
                   "stale memory type for %#llx: %u, tables say %u", (unsigned long long)gpa, page->memtype,
                   now.memtype);
-            if (tracks) {
-                CHECK(!page->dirty || (now.entry & tlb->cpu->leaf[now.level].dirty),
-                      "stale TLB entry for %#llx: writes would not set D", (unsigned long long)gpa);
-                CHECK(!page->accessed || (now.entry & tlb->cpu->leaf[now.level].accessed),
-                      "stale TLB entry for %#llx: accesses would not set A", (unsigned long long)gpa);
+            /* What one page of a run has, all have. */
+            for (uint64_t at = gpa & ~(now.reach - 1); now.joined && at < (gpa & ~(now.reach - 1)) + now.reach;
+                 at += now.page_size) {
+                struct cpu_translation other;
+
+                cpu_walk(tlb->cpu, tlb->memory, tlb->root, at, CPU_PROBE, &other);
+                now.accessed = now.accessed || other.accessed;
+                now.dirty = now.dirty || other.dirty;
             }
+            CHECK(!dirty || !page->dirty || now.dirty, "stale TLB entry for %#llx: writes would not set D",
+                  (unsigned long long)gpa);
+            CHECK(!accessed || !page->accessed || now.accessed,
+                  "stale TLB entry for %#llx: accesses would not set A", (unsigned long long)gpa);
         }
     }
     for (unsigned i = 0; i < TLB_TABLES; i++) {

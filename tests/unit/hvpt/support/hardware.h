@@ -10,7 +10,7 @@
 #define CPU_LEVELS 5
 #define CPU_RULES  32
 
-enum cpu_kind { CPU_EPT, CPU_NPT };
+enum cpu_kind { CPU_EPT, CPU_NPT, CPU_GSTAGE, CPU_S2 };
 
 /* What the entries of one level mean: masks of the fields, 0 where the level has none. */
 struct cpu_entry {
@@ -49,6 +49,16 @@ struct cpu_features {
     bool no_execute;              /* NPT: host EFER.NXE */
     bool guest_mode_execute_trap; /* NPT: GMET */
     uint64_t pat;                 /* NPT: host IA32_PAT */
+    unsigned page_shift;          /* 0: 12 */
+    unsigned gpa_bits;            /* 0: as many as the levels make, with one table at the root */
+    bool svpbmt, svnapot;         /* G-stage; accessed_dirty is Svadu */
+    bool execute_never_two;       /* stage 2: FEAT_XNX */
+    bool forced_write_back;       /* stage 2: FEAT_S2FWB */
+    bool hardware_access_flag;    /* stage 2: VTCR_EL2.HA */
+    bool hardware_dirty_state;    /* stage 2: VTCR_EL2.HD */
+    bool contiguous;              /* stage 2: the contiguous bit means something here */
+    bool wide_low;                /* stage 2: bits 51:50 of an address in 9:8 (VTCR_EL2.DS) */
+    bool wide_high;               /* stage 2: bits 51:48 of an address in 15:12 (FEAT_LPA, 64K granule) */
 };
 
 struct cpu {
@@ -69,15 +79,25 @@ enum cpu_outcome {
     CPU_LOST           /* the walk left what is a table */
 };
 
-/* perm is in HVPT_READ ..; what all entries together allow. One execute bit: HVPT_EXEC alone. memtype is x86's code (0 UC .. 6 WB, 7 UC-). */
+/*
+ * perm is in HVPT_READ ..; what all entries together allow. One execute bit: HVPT_EXEC alone. rights: what they would
+ * allow if the page counted as used and written; the same as perm but where software keeps those bits.
+ * memtype is x86's code (0 UC .. 6 WB, 7 UC-, CPU_ANY_MEMTYPE where the manual does not say).
+ * reach: what hardware may hold as one translation: the page, or the run of pages that it is part of (joined).
+ */
+#define CPU_ANY_MEMTYPE 255u
+
 struct cpu_translation {
     enum cpu_outcome outcome;
     uint64_t hpa;
     uint32_t perm;
+    uint32_t rights;
     unsigned memtype;
     bool ignore_pat;
     bool accessed, dirty;
+    bool joined;
     uint64_t page_size;
+    uint64_t reach;
     unsigned level;
     uint64_t entry;
     const char *rule;                /* CPU_MISCONFIGURED: which */
@@ -90,6 +110,15 @@ void cpu_init(struct cpu *cpu, const struct cpu_features *features);
 /* The rule that entry breaks, NULL if none. The entry is present. */
 const char *cpu_misconfigured(const struct cpu *cpu, unsigned level, uint64_t entry);
 bool cpu_present(const struct cpu *cpu, uint64_t entry);
+/* Geometry: the address bit where the index into a table of this level begins, and what the whole space has. */
+unsigned cpu_shift(const struct cpu_features *on, unsigned level);
+unsigned cpu_gpa_bits(const struct cpu_features *on);
+unsigned cpu_index(const struct cpu_features *on, uint64_t gpa, unsigned level);
+/* Does hardware keep the accessed bit, and the dirty bit? */
+bool cpu_marks_accessed(const struct cpu_features *on);
+bool cpu_marks_dirty(const struct cpu_features *on);
+/* Must an entry that changes like this be made invalid and flushed first (Arm, break-before-make)? */
+bool cpu_wants_break(const struct cpu *cpu, unsigned level, uint64_t old, uint64_t value);
 bool cpu_is_leaf(const struct cpu *cpu, unsigned level, uint64_t entry);
 /* For memory_track; ctx is a struct cpu. */
 bool cpu_child(const void *ctx, unsigned level, uint64_t entry, uint64_t *pa);

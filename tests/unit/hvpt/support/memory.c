@@ -16,6 +16,12 @@ static uint64_t frame_words(const struct frame *frame)
     return UINT64_C(512) << frame->order;
 }
 
+/* The entries of a linked table; what follows them in a root's frame is nobody's. */
+static uint64_t table_entries(const struct memory *memory, const struct frame *frame)
+{
+    return frame->level == memory->root_level && memory->root_entries != 0 ? memory->root_entries : frame_words(frame);
+}
+
 static void *map_anonymous(size_t size)
 {
     void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -126,11 +132,14 @@ static void *hook_phys_to_virt(void *ctx, hvpt_hpa pa)
     return frame->virt;
 }
 
+static void flush_broken(struct memory *memory, const struct hvpt_flush *flush);
+
 static void hook_flush(void *ctx, const struct hvpt_flush *flush)
 {
     struct memory *memory = ctx;
 
     memory->flushes++;
+    flush_broken(memory, flush);
     CHECK(flush->kind == memory->flush_kind, "flush of kind %d", (int)flush->kind);
     CHECK(memory->flush_root == 0 || flush->root == memory->flush_root, "flush for root %#llx",
           (unsigned long long)flush->root);
@@ -149,13 +158,63 @@ static void hook_flush(void *ctx, const struct hvpt_flush *flush)
         memory->on_flush(memory->on_flush_ctx, flush);
 }
 
+/* ---- break-before-make ---- */
+
+void memory_begin(struct memory *memory)
+{
+    memory->broken_count = 0;
+}
+
+static uint64_t reach_of(const struct memory *memory, const struct frame *frame)
+{
+    return UINT64_C(1) << (memory->page_shift + frame->level * memory->index_bits);
+}
+
+static void flush_broken(struct memory *memory, const struct hvpt_flush *flush)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < memory->broken_count; i++) {
+        const struct broken_entry *entry = &memory->broken[i];
+        uint64_t reach = reach_of(memory, entry->frame);
+        uint64_t first = entry->frame->gpa + entry->index * reach;
+
+        if (flush->size == 0 || first + (reach - 1) < flush->gpa.value
+            || flush->gpa.value + (flush->size - 1) < first)
+            memory->broken[kept++] = *entry;
+    }
+    memory->broken_count = kept;
+}
+
+static void check_break(struct memory *memory, struct frame *frame, unsigned index, uint64_t old, uint64_t value)
+{
+    if ((old & 1) && (value & 1)) {
+        CHECK(!memory->wants_break(memory->cpu, frame->level, old, value),
+              "entry %#llx at level %u became %#llx without being invalid in between", (unsigned long long)old,
+              frame->level, (unsigned long long)value);
+    } else if (old & 1) {
+        if (memory->broken_count == memory->broken_room) {
+            memory->broken_room = 2 * memory->broken_room + 64;
+            memory->broken = realloc(memory->broken, memory->broken_room * sizeof(*memory->broken));
+            CHECK(memory->broken != NULL, "out of memory");
+        }
+        memory->broken[memory->broken_count++] = (struct broken_entry){frame, index, old};
+    } else if (value & 1) {
+        for (size_t i = 0; i < memory->broken_count; i++)
+            CHECK(memory->broken[i].frame != frame || memory->broken[i].index != index
+                      || !memory->wants_break(memory->cpu, frame->level, memory->broken[i].old, value),
+                  "entry %#llx at level %u became %#llx without a flush in between",
+                  (unsigned long long)memory->broken[i].old, frame->level, (unsigned long long)value);
+    }
+}
+
 /* ---- the tree as it changes ---- */
 
 static void unlink_tree(struct memory *memory, struct frame *frame)
 {
     frame->state = FRAME_UNLINKED;
     frame->flushed = false;
-    for (unsigned i = 0; frame->level > 0 && i < frame_words(frame); i++) {
+    for (unsigned i = 0; frame->level > 0 && i < table_entries(memory, frame); i++) {
         uint64_t pa;
 
         if (memory->child(memory->cpu, frame->level, frame->shadow[i], &pa))
@@ -177,7 +236,7 @@ static void link_tree(struct memory *memory, uint64_t pa, unsigned level, uint64
     frame->level = level;
     frame->gpa = gpa;
     memcpy(frame->shadow, frame->virt, frame_words(frame) * 8);
-    for (unsigned i = 0; level > 0 && i < frame_words(frame); i++) {
+    for (unsigned i = 0; level > 0 && i < table_entries(memory, frame); i++) {
         uint64_t below;
 
         if (memory->child(memory->cpu, level, frame->shadow[i], &below))
@@ -192,6 +251,7 @@ void memory_track(struct memory *memory, bool (*child)(const void *, unsigned, u
     memory->cpu = cpu;
     memory->page_shift = page_shift;
     memory->index_bits = index_bits;
+    memory->root_level = root_level;
     link_tree(memory, root_pa, root_level, 0);
 }
 
@@ -215,6 +275,8 @@ void memory_on_store(const void *slot, uint64_t value)
         return;
     index = (unsigned)((const uint64_t *)slot - frame->virt);
     old = frame->shadow[index];
+    if (memory->wants_break != NULL)
+        check_break(memory, frame, index, old, value);
     frame->shadow[index] = value;
     if (frame->level > 0) {
         uint64_t gone = 0;
@@ -298,6 +360,7 @@ void memory_close(struct memory *memory)
     CHECK(memory->live == 0, "%llu frames leaked", (unsigned long long)memory->live);
     memory_check_free(memory);
     observed = NULL;
+    free(memory->broken);
     free(memory->frames);
     free(memory->slot_of_position);
     free(memory->queue);

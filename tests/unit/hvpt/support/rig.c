@@ -41,7 +41,8 @@ static status_set host_causes(const struct rig *rig, uint64_t hpa, uint64_t size
         for (uint32_t slot = 0; slot < rig->memory.slot_count; slot++) {
             const struct frame *frame = &rig->memory.frames[slot];
 
-            if (frame->state == FRAME_LINKED && frame->pa < hpa + size && hpa < frame->pa + PAGE)
+            if (frame->state == FRAME_LINKED && frame->pa < hpa + size
+                && hpa < frame->pa + (PAGE << frame->order))
                 causes |= bit(HVPT_E_RANGE);
         }
     }
@@ -64,11 +65,12 @@ static uint64_t reserved(const struct rig *rig)
     return stats.reserved;
 }
 
-static struct before look(const struct rig *rig)
+static struct before look(struct rig *rig)
 {
     struct before before = {rig->memory.live, rig->memory.failures, rig->memory.stores, rig->memory.allocations,
                             reserved(rig)};
 
+    memory_begin(&rig->memory);
     return before;
 }
 
@@ -113,9 +115,16 @@ void rig_open(struct rig *rig, const struct setup *setup)
     rig_open_with(rig, setup, 12);
 }
 
+static bool wants_break(const void *cpu, unsigned level, uint64_t old, uint64_t value)
+{
+    return cpu_wants_break(cpu, level, old, value);
+}
+
 void rig_open_with(struct rig *rig, const struct setup *setup, unsigned slots_log2)
 {
-    struct memory_options options = {.slots_log2 = slots_log2, .slot_order = 0, .linear = setup->linear};
+    struct memory_options options = {
+        .slots_log2 = slots_log2, .slot_order = setup_root_order(setup), .linear = setup->linear};
+    unsigned shift = cpu_shift(&setup->cpu, 0);
 
     memset(rig, 0, sizeof(*rig));
     check_context("%s", setup->name);
@@ -126,11 +135,17 @@ void rig_open_with(struct rig *rig, const struct setup *setup, unsigned slots_lo
     options.phys_base = setup->linear ? UINT64_C(1) << 24 : UINT64_C(1) << (setup->cpu.maxphyaddr - 1);
     memory_open(&rig->memory, &options);
     cpu_init(&rig->cpu, &setup->cpu);
-    rig->memory.flush_kind = setup->adapter->flush_kind;
+    rig->memory.flush_kind = setup_flush_kind(setup);
     CHECK_STATUS(rig->adapter->init(&rig->space, &rig->memory.hooks, &setup->config), HVPT_OK, "init");
     rig->memory.flush_root = rig->adapter->root(&rig->space);
-    memory_track(&rig->memory, cpu_child, &rig->cpu, 12, 9, cpu_root_table(&rig->cpu, rig->memory.flush_root),
+    rig->memory.root_entries =
+        1u << (cpu_gpa_bits(&setup->cpu) - cpu_shift(&setup->cpu, setup->cpu.levels - 1));
+    memory_track(&rig->memory, cpu_child, &rig->cpu, shift, shift - 3, cpu_root_table(&rig->cpu, rig->memory.flush_root),
                  setup->cpu.levels - 1);
+    CHECK_EQ(rig->memory.flush_root, setup_root_register(setup, cpu_root_table(&rig->cpu, rig->memory.flush_root)),
+             "the root register");
+    if (setup->cpu.kind == CPU_S2)
+        rig->memory.wants_break = wants_break;
     tlb_init(&rig->tlb, &rig->cpu, &rig->memory, rig->memory.flush_root);
     rig->memory.on_flush = tlb_flush;
     rig->memory.on_flush_ctx = &rig->tlb;
@@ -155,7 +170,7 @@ static bool leaf_at(const struct rig *rig, uint64_t gpa, uint64_t *first, uint64
     uint64_t size;
 
     cpu_walk(&rig->cpu, &rig->memory, rig->tlb.root, gpa, CPU_PROBE, &now);
-    size = PAGE << (9 * now.level);
+    size = UINT64_C(1) << cpu_shift(&rig->setup->cpu, now.level);
     *first = gpa & ~(size - 1);
     *last = *first + (size - 1);
     return model_find(&rig->model, gpa) != NULL;
@@ -166,7 +181,47 @@ static struct hvpt_attr as_kept(const struct rig *rig, struct hvpt_attr attr)
 {
     if (!rig->setup->two_exec)
         attr.perm &= ~(uint32_t)HVPT_EXEC_USER;
+    /* Where software keeps these bits, a page that may be written counts as written: its first write would fault. */
+    if (setup_software_dirty(rig->setup) && (attr.perm & HVPT_WRITE))
+        attr.flags |= HVPT_DIRTY;
+    /* Stage 2 keeps the dirty state in the right to write, if at all. */
+    if (rig->setup->cpu.kind == CPU_S2 && !(setup_keeps_dirty(rig->setup) && (attr.perm & HVPT_WRITE)))
+        attr.flags &= ~(uint32_t)HVPT_DIRTY;
     return attr;
+}
+
+/* The same of a page that is new: one whose use hardware does not note counts as used. */
+static struct hvpt_attr as_mapped(const struct rig *rig, struct hvpt_attr attr)
+{
+    if (setup_software_accessed(rig->setup))
+        attr.flags |= HVPT_ACCESSED;
+    return as_kept(rig, attr);
+}
+
+/* What hardware lets the guest do with a page that says attr. */
+static uint32_t hardware_perm(const struct rig *rig, struct hvpt_attr attr)
+{
+    if (setup_software_accessed(rig->setup) && !(attr.flags & HVPT_ACCESSED))
+        return 0;
+    if (setup_software_dirty(rig->setup) && !(attr.flags & HVPT_DIRTY))
+        return attr.perm & ~(uint32_t)HVPT_WRITE;
+    return attr.perm;
+}
+
+bool rig_agrees(const struct rig *rig, const struct span *span, uint64_t gpa, const struct cpu_translation *now)
+{
+    uint32_t perm;
+
+    if (span == NULL || (span->attr.flags & MODEL_AGED))
+        return now->outcome == CPU_ABSENT;
+    if (now->outcome != CPU_MAPPED || now->hpa != span->hpa + (gpa - span->first)
+        || now->memtype != x86_memtype(span->attr.memtype))
+        return false;
+    perm = hardware_perm(rig, span->attr);
+    /* In a run of joined pages one page's accessed and dirty bits are all pages'. */
+    if (setup_joins(rig->setup))
+        return (perm & ~now->perm) == 0 && now->rights == span->attr.perm;
+    return now->perm == perm && now->rights == span->attr.perm;
 }
 
 enum hvpt_status rig_map(struct rig *rig, uint64_t gpa, uint64_t hpa, uint64_t size, struct hvpt_attr attr)
@@ -187,7 +242,7 @@ enum hvpt_status rig_map(struct rig *rig, uint64_t gpa, uint64_t hpa, uint64_t s
     judge(rig, "map", status, causes, before);
     check_taken(rig, status, needed, before);
     if (status == HVPT_OK)
-        model_insert(&rig->model, gpa, gpa + (size - 1), hpa, as_kept(rig, attr));
+        model_insert(&rig->model, gpa, gpa + (size - 1), hpa, as_mapped(rig, attr));
     return status;
 }
 
@@ -278,7 +333,7 @@ enum hvpt_status rig_replace(struct rig *rig, uint64_t gpa, uint64_t hpa, uint64
     judge(rig, "replace", status, causes, before);
     if (status == HVPT_OK) {
         model_remove(&rig->model, gpa, gpa + (size - 1));
-        model_insert(&rig->model, gpa, gpa + (size - 1), hpa, as_kept(rig, attr));
+        model_insert(&rig->model, gpa, gpa + (size - 1), hpa, as_mapped(rig, attr));
     }
     return status;
 }
@@ -304,7 +359,7 @@ enum hvpt_status rig_fault_map(struct rig *rig, uint64_t gpa, uint64_t hpa, uint
     status = rig->adapter->fault_map(&rig->space, gpa, hpa, page_size, attr);
     judge(rig, "fault_map", status, causes, before);
     if (status == HVPT_OK) {
-        model_insert(&rig->model, gpa, gpa + (page_size - 1), hpa, as_kept(rig, attr));
+        model_insert(&rig->model, gpa, gpa + (page_size - 1), hpa, as_mapped(rig, attr));
         CHECK_EQ(rig_page_size(rig, gpa), page_size, "the page that fault_map made");
     }
     return status;
@@ -398,7 +453,7 @@ enum hvpt_status rig_collapse(struct rig *rig, uint64_t gpa, uint64_t size)
 /* What age and dirty do to a page, by the contract: is it reported, and what does it become? */
 static bool harvested(const struct rig *rig, bool dirty, struct hvpt_attr *attr)
 {
-    bool by_hardware = rig->cpu.features.kind == CPU_NPT || rig->cpu.features.accessed_dirty;
+    bool by_hardware = dirty ? setup_keeps_dirty(rig->setup) : setup_keeps_accessed(rig->setup);
     uint32_t flag = dirty ? HVPT_DIRTY : HVPT_ACCESSED;
 
     if (by_hardware) {
@@ -462,7 +517,7 @@ static enum hvpt_status harvest(struct rig *rig, uint64_t gpa, uint64_t size, bo
     }
     judge(rig, dirty ? "dirty" : "age", status, causes, before);
     for (uint64_t i = 0; i < words; i++)
-        CHECK(got[i] == wanted[i], "%s: word %llu is %#llx, should be %#llx", dirty ? "dirty" : "age",
+        CHECK(setup_joins(rig->setup) ? (wanted[i] & ~got[i]) == 0 : got[i] == wanted[i], "%s: word %llu is %#llx, should be %#llx", dirty ? "dirty" : "age",
               (unsigned long long)i, (unsigned long long)got[i], (unsigned long long)wanted[i]);
     model_free(&after);
     free(wanted);
@@ -484,9 +539,15 @@ enum hvpt_status rig_write_protect(struct rig *rig, uint64_t gpa, uint64_t size)
 {
     status_set causes = range_causes(rig, gpa, size);
     struct before before = look(rig);
-    enum hvpt_status status = rig->adapter->write_protect(&rig->space, gpa, size, flush_of(rig));
+    enum hvpt_status status;
     size_t index, n;
 
+    /* A page that may only be written (stage 2) would have no right left. */
+    for (size_t i = 0; causes == 0 && i < rig->model.count; i++)
+        if (rig->model.span[i].attr.perm == HVPT_WRITE && rig->model.span[i].last >= gpa
+            && rig->model.span[i].first <= gpa + (size - 1))
+            causes = bit(HVPT_E_ATTR);
+    status = rig->adapter->write_protect(&rig->space, gpa, size, flush_of(rig));
     judge(rig, "write_protect", status, causes, before);
     if (status != HVPT_OK)
         return status;
@@ -498,6 +559,7 @@ enum hvpt_status rig_write_protect(struct rig *rig, uint64_t gpa, uint64_t size)
             attr->flags |= HVPT_LOGGED;
         attr->perm &= ~(uint32_t)HVPT_WRITE;
         attr->flags &= ~MODEL_AGED;
+        *attr = as_kept(rig, *attr);
     }
     model_tidy(&rig->model);
     return status;
@@ -520,6 +582,7 @@ enum hvpt_status rig_fault(struct rig *rig, uint64_t gpa, uint32_t access)
     struct before before = look(rig);
     const struct span *span = model_find(&rig->model, gpa);
     struct hvpt_attr attr = {0};
+    uint32_t marks = 0;
     status_set causes = 0;
     enum hvpt_status status;
     uint64_t first, last;
@@ -535,7 +598,14 @@ enum hvpt_status rig_fault(struct rig *rig, uint64_t gpa, uint32_t access)
         if (access == HVPT_WRITE && (attr.flags & HVPT_LOGGED)) {
             attr.flags &= ~(uint32_t)HVPT_LOGGED;
             attr.perm |= HVPT_WRITE;
+            if (rig->setup->cpu.hardware_dirty_state)
+                marks |= HVPT_DIRTY;
         }
+        /* Where the library may say so without lying: the guest is about to do it. */
+        if (rig->setup->cpu.kind == CPU_GSTAGE || rig->setup->cpu.kind == CPU_S2)
+            marks |= HVPT_ACCESSED;
+        if (rig->setup->cpu.kind == CPU_GSTAGE && access == HVPT_WRITE)
+            marks |= HVPT_DIRTY;
         if (!(attr.perm & access))
             causes |= bit(HVPT_E_ATTR);
     }
@@ -546,7 +616,7 @@ enum hvpt_status rig_fault(struct rig *rig, uint64_t gpa, uint32_t access)
         for (size_t i = index; i < index + n; i++) {
             rig->model.span[i].attr.perm = attr.perm;
             rig->model.span[i].attr.flags = (rig->model.span[i].attr.flags & (HVPT_ACCESSED | HVPT_DIRTY))
-                                          | (attr.flags & ~(uint32_t)(HVPT_ACCESSED | HVPT_DIRTY));
+                                          | (attr.flags & ~(uint32_t)(HVPT_ACCESSED | HVPT_DIRTY)) | marks;
         }
         model_tidy(&rig->model);
     }
@@ -582,6 +652,7 @@ void rig_touch(struct rig *rig, uint64_t gpa, unsigned access)
     struct cpu_translation seen, now;
     uint64_t hits = rig->tlb.hits;
     uint64_t first;
+    uint32_t flags = 0;
 
     tlb_access(&rig->tlb, gpa, access, &seen);
     if (seen.outcome != CPU_MAPPED || rig->tlb.hits != hits)
@@ -590,11 +661,12 @@ void rig_touch(struct rig *rig, uint64_t gpa, unsigned access)
     cpu_walk(&rig->cpu, &rig->memory, rig->tlb.root, gpa, CPU_PROBE, &now);
     if (now.outcome != CPU_MAPPED || now.table[now.level] != seen.table[seen.level] || !(seen.accessed || seen.dirty))
         return;
-    if (rig->cpu.features.kind == CPU_EPT && !rig->cpu.features.accessed_dirty)
-        return;
+    if (cpu_marks_accessed(&rig->setup->cpu))
+        flags |= HVPT_ACCESSED;
+    if (cpu_marks_dirty(&rig->setup->cpu) && (access & CPU_WRITE))
+        flags |= HVPT_DIRTY;
     first = gpa & ~(now.page_size - 1);
-    model_set_flags(&rig->model, first, first + (now.page_size - 1),
-                    HVPT_ACCESSED | ((access & CPU_WRITE) ? (uint32_t)HVPT_DIRTY : 0));
+    model_set_flags(&rig->model, first, first + (now.page_size - 1), flags);
 }
 
 uint64_t rig_page_size(struct rig *rig, uint64_t gpa)
@@ -614,8 +686,16 @@ static void compare_mapping(const struct rig *rig, uint64_t gpa, const struct sp
     CHECK_EQ(got->attr.perm & (rig->setup->two_exec ? 15 : 7), span->attr.perm, "perm");
     CHECK_EQ(got->attr.memtype, span->attr.memtype, "memtype");
     CHECK_EQ(got->attr.software, span->attr.software, "software");
-    CHECK_EQ(got->attr.flags, span->attr.flags & ~MODEL_AGED, "flags");
-    CHECK(got->page_size == PAGE << (9 * got->level), "page size %#llx at level %u", (unsigned long long)got->page_size,
+    if (setup_joins(rig->setup)) {
+        uint32_t more = got->attr.flags & ~(span->attr.flags & ~MODEL_AGED);
+
+        CHECK((more & ~(uint32_t)(HVPT_ACCESSED | HVPT_DIRTY | HVPT_JOINED)) == 0
+                  && (span->attr.flags & ~MODEL_AGED & ~got->attr.flags) == 0,
+              "flags %x, should be %x", got->attr.flags, span->attr.flags);
+    } else {
+        CHECK_EQ(got->attr.flags, span->attr.flags & ~MODEL_AGED, "flags");
+    }
+    CHECK(got->page_size == UINT64_C(1) << cpu_shift(&rig->setup->cpu, got->level), "page size %#llx at level %u", (unsigned long long)got->page_size,
           got->level);
     CHECK(got->page_size <= setup_max_page(rig->setup), "page size %#llx above the cap",
           (unsigned long long)got->page_size);
@@ -647,7 +727,10 @@ void rig_compare(struct rig *rig, uint64_t gpa)
     }
     CHECK(now.outcome == CPU_MAPPED, "%#llx: hardware finds no mapping", (unsigned long long)gpa);
     CHECK_EQ(now.hpa, mapping.hpa.value, "hardware's hpa");
-    CHECK_EQ(now.perm, span->attr.perm, "hardware's permissions");
+    CHECK_EQ(now.rights, span->attr.perm, "the entries' permissions");
+    CHECK(rig_agrees(rig, span, gpa, &now), "%#llx: hardware allows %x of %x", (unsigned long long)gpa, now.perm,
+          span->attr.perm);
+    CHECK_EQ(now.joined, (mapping.attr.flags & HVPT_JOINED) != 0, "joined");
     CHECK_EQ(now.memtype, x86_memtype(span->attr.memtype), "hardware's memory type");
     CHECK_EQ(now.page_size, mapping.page_size, "hardware's page size");
     CHECK_EQ(now.entry, mapping.entry, "the raw leaf");
@@ -657,6 +740,7 @@ void rig_recount(struct rig *rig)
 {
     struct hvpt_stats told;
     struct hvpt_stats counted = {0};
+    unsigned root = 1u << (cpu_gpa_bits(&rig->setup->cpu) - cpu_shift(&rig->setup->cpu, rig->setup->cpu.levels - 1));
 
     rig->adapter->stats(&rig->space, &told);
     for (uint32_t slot = 0; slot < rig->memory.slot_count; slot++) {
@@ -666,9 +750,9 @@ void rig_recount(struct rig *rig)
         if (frame->state != FRAME_LINKED)
             continue;
         counted.tables[frame->level]++;
-        for (unsigned i = 0; i < 512; i++) {
+        for (unsigned i = 0; i < (frame->level == rig->setup->cpu.levels - 1 ? root : 512u << frame->order); i++) {
             /* What hardware takes for empty is empty, or a page whose rights age took. */
-            bool aged = (frame->virt[i] & ~(UINT64_C(1) << 63)) != 0;
+            bool aged = rig->setup->cpu.kind == CPU_EPT && (frame->virt[i] & ~(UINT64_C(1) << 63)) != 0;
 
             if (!cpu_present(&rig->cpu, frame->virt[i]) && !aged)
                 continue;
@@ -744,7 +828,7 @@ static bool on_hole(void *ctx, hvpt_gpa gpa, uint64_t size, unsigned level)
 
     CHECK(gpa.value == check->next, "walk: hole at %#llx, expected something at %#llx", (unsigned long long)gpa.value,
           (unsigned long long)check->next);
-    CHECK(size != 0 && size <= PAGE << (9 * level), "walk: a hole of %#llx at level %u", (unsigned long long)size,
+    CHECK(size != 0 && size <= UINT64_C(1) << cpu_shift(&check->rig->setup->cpu, level), "walk: a hole of %#llx at level %u", (unsigned long long)size,
           level);
     CHECK(!model_any(&check->rig->model, gpa.value, gpa.value + (size - 1)), "walk: %#llx is shown as a hole",
           (unsigned long long)gpa.value);
@@ -856,7 +940,18 @@ struct hvpt_attr attr_rwx(void)
 
 struct hvpt_attr rig_data(const struct rig *rig)
 {
-    bool refusable = rig->setup->cpu.kind == CPU_EPT || rig->setup->cpu.no_execute;
+    bool refusable = rig->setup->cpu.kind != CPU_NPT || rig->setup->cpu.no_execute;
 
     return attr_of(HVPT_READ | HVPT_WRITE | (refusable ? 0 : (uint32_t)HVPT_EXEC), HVPT_MEM_WB);
+}
+
+uint32_t rig_software(const struct rig *rig, uint32_t number)
+{
+    return number & setup_software_max(rig->setup);
+}
+
+enum hvpt_memtype rig_uncached(const struct rig *rig)
+{
+    return setup_expresses(rig->setup, attr_of(HVPT_READ | HVPT_WRITE | HVPT_EXEC, HVPT_MEM_UC)) ? HVPT_MEM_UC
+                                                                                                 : HVPT_MEM_WB;
 }

@@ -66,6 +66,12 @@ void rig_check_walk(struct rig *rig);
 struct hvpt_attr attr_rwx(void);
 /* Readable, writable, and not executable where that can be said: no policy on executable pages speaks. */
 struct hvpt_attr rig_data(const struct rig *rig);
+/* As much of a number as fits the software bits, and a memory type other than write-back, if there is one. */
+uint32_t rig_software(const struct rig *rig, uint32_t number);
+enum hvpt_memtype rig_uncached(const struct rig *rig);
+
+/* Does what the processor found at gpa agree with span (NULL: nothing)? */
+bool rig_agrees(const struct rig *rig, const struct span *span, uint64_t gpa, const struct cpu_translation *now);
 struct hvpt_attr attr_of(uint32_t perm, enum hvpt_memtype memtype);
 
 /* The size of the page that the processor finds at gpa; 0: none. */

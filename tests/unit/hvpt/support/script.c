@@ -80,7 +80,7 @@ static struct hvpt_attr attributes(struct script *script, const struct rig *rig)
         attr.perm = a & 8 ? HVPT_READ | (a & 6) : a & HVPT_PERM_ALL;
     if (b >= 128)
         attr.memtype = types[b % 7];
-    attr.software = b % 16 < 12 ? 0 : b % 16;
+    attr.software = b % 16 < 12 ? 0 : rig_software(rig, b % 16);
     if (b % 32 == 31)
         attr.flags = a & 3;
     if (b == 100)

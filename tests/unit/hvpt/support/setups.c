@@ -20,6 +20,14 @@
     .kind = CPU_NPT, .levels = (levels_), .maxphyaddr = (m), .page_2m = true, .page_1g = true, .accessed_dirty = true, \
     .no_execute = true
 
+/* Sv39x4 .. Sv57x4: two bits more than the levels make. */
+#define GSTAGE_CPU(levels_, m)                                                                            \
+    .kind = CPU_GSTAGE, .levels = (levels_), .gpa_bits = 14 + 9 * (levels_), .maxphyaddr = (m), .page_2m = true, \
+    .page_1g = true
+
+#define S2_CPU(levels_, ipa_bits, m)                                                                      \
+    .kind = CPU_S2, .levels = (levels_), .gpa_bits = (ipa_bits), .maxphyaddr = (m), .page_2m = true, .page_1g = true
+
 const struct setup setups[] = {
     {
         .name = "EPT, all defaults",
@@ -132,6 +140,101 @@ const struct setup setups[] = {
         .config = {.policy = HVPT_POLICY_GUARD_TABLES | HVPT_POLICY_EXEC_4K_ONLY, .maxphyaddr = 40},
         .cpu = {NPT_CPU(4, 40), .pat = PAT_RESET},
     },
+    {
+        .name = "G-stage, Sv39x4, no extensions",
+        .adapter = &gstage_adapter,
+        .config = {.mode = 8},
+        .cpu = {GSTAGE_CPU(3, 56)},
+    },
+    {
+        .name = "G-stage, Sv48x4, Svpbmt, Svnapot, Svadu",
+        .adapter = &gstage_adapter,
+        .config = {.max_page_size = HVPT_1G, .features = HVPT_GSTAGE_USE_ALL},
+        .cpu = {GSTAGE_CPU(4, 56), .svpbmt = true, .svnapot = true, .accessed_dirty = true},
+    },
+    {
+        .name = "G-stage, Sv57x4, Svnapot, 46-bit addresses, linear map",
+        .adapter = &gstage_adapter,
+        .config = {.mode = 10, .max_page_size = HVPT_1G, .maxphyaddr = 46, .features = HVPT_GSTAGE_USE_SVNAPOT},
+        .cpu = {GSTAGE_CPU(5, 46), .svnapot = true},
+        .linear = true,
+    },
+    {
+        .name = "G-stage, Sv39x4, Svadu, 4K pages only, guarded tables",
+        .adapter = &gstage_adapter,
+        .config = {.mode = 8,
+                   .max_page_size = HVPT_4K,
+                   .maxphyaddr = 40,
+                   .features = HVPT_GSTAGE_USE_SVADU,
+                   .policy = HVPT_POLICY_GUARD_TABLES},
+        .cpu = {GSTAGE_CPU(3, 40), .accessed_dirty = true},
+    },
+    {
+        .name = "stage 2, 4K, all defaults",
+        .adapter = &s2_adapter,
+        .cpu = {S2_CPU(3, 40, 48)},
+    },
+    {
+        .name = "stage 2, 4K, 48 bits, XNX, hardware access flag and dirty state",
+        .adapter = &s2_adapter,
+        .config = {.ipa_bits = 48,
+                   .features = HVPT_S2_USE_XNX | HVPT_S2_USE_HARDWARE_AF | HVPT_S2_USE_HARDWARE_DIRTY},
+        .cpu = {S2_CPU(4, 48, 48),
+                .execute_never_two = true,
+                .hardware_access_flag = true,
+                .hardware_dirty_state = true},
+        .two_exec = true,
+    },
+    {
+        .name = "stage 2, 4K, 16 root tables, FWB, hardware access flag, linear map",
+        .adapter = &s2_adapter,
+        .config = {.ipa_bits = 43, .features = HVPT_S2_USE_FWB | HVPT_S2_USE_HARDWARE_AF},
+        .cpu = {S2_CPU(3, 43, 48), .forced_write_back = true, .hardware_access_flag = true},
+        .linear = true,
+    },
+    {
+        .name = "stage 2, 4K, contiguous runs, 40-bit addresses, execution on 4K pages only",
+        .adapter = &s2_adapter,
+        .config = {.mmfr0 = 2,
+                   .mmfr1 = 2,
+                   .features = HVPT_S2_USE_CONTIGUOUS | HVPT_S2_USE_HARDWARE_AF | HVPT_S2_USE_HARDWARE_DIRTY,
+                   .policy = HVPT_POLICY_EXEC_4K_ONLY},
+        .cpu = {S2_CPU(3, 40, 40), .contiguous = true, .hardware_access_flag = true, .hardware_dirty_state = true},
+    },
+    {
+        .name = "stage 2, 4K, LPA2, 52 bits, 5 levels, guarded tables",
+        .adapter = &s2_adapter,
+        .config = {.ipa_bits = 52,
+                   .levels = 5,
+                   .max_page_size = HVPT_1G,
+                   .features = HVPT_S2_USE_LPA2,
+                   .policy = HVPT_POLICY_GUARD_TABLES},
+        .cpu = {S2_CPU(5, 52, 52), .wide_low = true},
+    },
+    {
+        .name = "EPT through the handle",
+        .adapter = &space_adapter,
+        .config = {.kind = HVPT_KIND_EPT, .max_page_size = HVPT_2M, .maxphyaddr = 40},
+        .cpu = {EPT_CPU(4, 40)},
+    },
+    {
+        .name = "NPT through the handle",
+        .adapter = &space_adapter,
+        .config = {.kind = HVPT_KIND_NPT, .max_page_size = HVPT_2M, .maxphyaddr = 40},
+        .cpu = {NPT_CPU(4, 40), .pat = PAT_RESET},
+    },
+    {
+        .name = "stage 2 through the handle",
+        .adapter = &space_adapter,
+        .config = {.kind = HVPT_KIND_S2, .max_page_size = HVPT_2M, .ipa_bits = 42},
+        .cpu = {S2_CPU(3, 42, 48)},
+    },
+    {
+        .name = "G-stage through the handle",
+        .adapter = &space_adapter,
+        .config = {.kind = HVPT_KIND_GSTAGE, .mode = 8, .max_page_size = HVPT_2M, .maxphyaddr = 40},
+        .cpu = {GSTAGE_CPU(3, 40)},
+    },
 };
 
 const size_t setup_count = sizeof(setups) / sizeof(setups[0]);
@@ -155,7 +258,7 @@ unsigned x86_memtype(enum hvpt_memtype type)
 
 uint64_t setup_gpa_limit(const struct setup *setup)
 {
-    return UINT64_C(1) << (12 + 9 * setup->cpu.levels);
+    return UINT64_C(1) << cpu_gpa_bits(&setup->cpu);
 }
 
 uint64_t setup_hpa_limit(const struct setup *setup)
@@ -203,9 +306,114 @@ static bool npt_expresses(const struct setup *setup, struct hvpt_attr attr)
         && attr.software <= HVPT_NPT_SOFTWARE_MAX;
 }
 
+/* W without R is reserved; Svpbmt has NC and IO; there are two bits for software, and the library keeps one. */
+static bool gstage_expresses(const struct setup *setup, struct hvpt_attr attr)
+{
+    const uint32_t flags = HVPT_ACCESSED | HVPT_DIRTY | HVPT_LOGGED;
+
+    if (attr.perm == 0 || ((attr.perm & HVPT_WRITE) && !(attr.perm & HVPT_READ)))
+        return false;
+    if ((attr.perm & HVPT_EXEC_USER) && !(attr.perm & HVPT_EXEC))
+        return false;
+    if (attr.memtype != HVPT_MEM_WB
+        && !(setup->cpu.svpbmt && (attr.memtype == HVPT_MEM_UC || attr.memtype == HVPT_MEM_WC)))
+        return false;
+    return (attr.flags & ~flags) == 0 && attr.software <= HVPT_GSTAGE_SOFTWARE_MAX;
+}
+
+/* Any combination of S2AP and XN; no write-protect type; FWB has no write-through, DS no shareability of a page's own. */
+static bool s2_expresses(const struct setup *setup, struct hvpt_attr attr)
+{
+    const uint32_t shared = HVPT_S2_OUTER_SHAREABLE | HVPT_S2_NON_SHAREABLE;
+    uint32_t flags = HVPT_ACCESSED | HVPT_DIRTY | HVPT_LOGGED | (setup->cpu.wide_low ? 0 : shared);
+
+    if (attr.perm == 0 || attr.memtype == HVPT_MEM_WP
+        || (attr.memtype == HVPT_MEM_WT && setup->cpu.forced_write_back))
+        return false;
+    if ((attr.perm & HVPT_EXEC_USER) && !(attr.perm & HVPT_EXEC) && !setup->cpu.execute_never_two)
+        return false;
+    return (attr.flags & ~flags) == 0 && (attr.flags & shared) != shared && attr.software <= HVPT_S2_SOFTWARE_MAX;
+}
+
 bool setup_expresses(const struct setup *setup, struct hvpt_attr attr)
 {
     if ((attr.perm & ~HVPT_PERM_ALL) || (unsigned)attr.memtype > HVPT_MEM_WB)
         return false;
-    return setup->adapter == &ept_adapter ? ept_expresses(setup, attr) : npt_expresses(setup, attr);
+    switch (setup->cpu.kind) {
+    case CPU_EPT: return ept_expresses(setup, attr);
+    case CPU_NPT: return npt_expresses(setup, attr);
+    case CPU_GSTAGE: return gstage_expresses(setup, attr);
+    case CPU_S2: return s2_expresses(setup, attr);
+    }
+    return false;
+}
+
+uint32_t setup_software_max(const struct setup *setup)
+{
+    switch (setup->cpu.kind) {
+    case CPU_EPT: return HVPT_EPT_SOFTWARE_MAX;
+    case CPU_NPT: return HVPT_NPT_SOFTWARE_MAX;
+    case CPU_GSTAGE: return HVPT_GSTAGE_SOFTWARE_MAX;
+    case CPU_S2: return HVPT_S2_SOFTWARE_MAX;
+    }
+    return 0;
+}
+
+enum hvpt_flush_kind setup_flush_kind(const struct setup *setup)
+{
+    switch (setup->cpu.kind) {
+    case CPU_EPT: return HVPT_FLUSH_INVEPT;
+    case CPU_NPT: return HVPT_FLUSH_ASID;
+    case CPU_GSTAGE: return HVPT_FLUSH_HFENCE;
+    case CPU_S2: return HVPT_FLUSH_TLBI;
+    }
+    return HVPT_FLUSH_NONE;
+}
+
+unsigned setup_root_order(const struct setup *setup)
+{
+    unsigned bits = 3 + cpu_gpa_bits(&setup->cpu) - cpu_shift(&setup->cpu, setup->cpu.levels - 1);
+    unsigned table = cpu_shift(&setup->cpu, 0);
+
+    return (bits > table ? bits : table) - 12;
+}
+
+bool setup_joins(const struct setup *setup)
+{
+    return setup->cpu.svnapot || setup->cpu.contiguous;
+}
+
+bool setup_keeps_accessed(const struct setup *setup)
+{
+    return setup->cpu.kind != CPU_EPT || setup->cpu.accessed_dirty;
+}
+
+bool setup_keeps_dirty(const struct setup *setup)
+{
+    return setup->cpu.kind == CPU_S2 ? setup->cpu.hardware_dirty_state
+                                     : setup->cpu.kind != CPU_EPT || setup->cpu.accessed_dirty;
+}
+
+bool setup_software_accessed(const struct setup *setup)
+{
+    return setup_keeps_accessed(setup) && !cpu_marks_accessed(&setup->cpu);
+}
+
+bool setup_software_dirty(const struct setup *setup)
+{
+    return setup_keeps_dirty(setup) && !cpu_marks_dirty(&setup->cpu);
+}
+
+uint64_t setup_root_register(const struct setup *setup, uint64_t frame)
+{
+    switch (setup->cpu.kind) {
+    case CPU_EPT: /* write-back, walk length, A/D, supervisor shadow stack */
+        return frame | UINT64_C(6) | (uint64_t)(setup->cpu.levels - 1) << 3
+             | (setup->cpu.accessed_dirty ? UINT64_C(1) << 6 : 0)
+             | (setup->config.features & HVPT_EPT_USE_SHADOW_STACK ? UINT64_C(1) << 7 : 0);
+    case CPU_NPT: return frame;
+    case CPU_GSTAGE: return (uint64_t)(setup->cpu.levels + 5) << 60 | frame / 4096;
+    case CPU_S2: return (frame & ((UINT64_C(1) << 48) - 1)) | (frame >> 48) << 2;
+    }
+    return 0;
 }

@@ -119,8 +119,8 @@ static enum hvpt_status protect_whole(struct rig *rig)
 {
     struct hvpt_attr attr = readonly(rig);
 
-    attr.memtype = HVPT_MEM_UC;
-    attr.software = 5;
+    attr.memtype = rig_uncached(rig);
+    attr.software = rig_software(rig, 5);
     return rig_protect(rig, BASE, 2 * HVPT_2M, attr, HVPT_WRITE | HVPT_CHANGE_MEMTYPE | HVPT_CHANGE_SOFTWARE);
 }
 
