@@ -35,6 +35,7 @@ void kernel_main(void)
         suite_vmx_entry(&frames);
         suite_hvctl_fields(&frames);
         suite_hvctl_solver(&frames);
+        suite_hvctl_readme(&frames);
         suite_hvctl_vmx_exits(&frames);
     } else {
         suite_svm(&frames);

@@ -46,6 +46,7 @@ void suite_vmx_entry(struct frames *frames);
 void suite_svm(struct frames *frames);
 void suite_svm_entry(struct frames *frames);
 void suite_hvctl_fields(struct frames *frames);
+void suite_hvctl_readme(struct frames *frames);
 void suite_hvctl_solver(struct frames *frames);
 void suite_hvctl_events(struct frames *frames);
 void suite_hvctl_areas(struct frames *frames);
