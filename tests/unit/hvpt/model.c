@@ -52,6 +52,12 @@ Test(model, npt_follows_the_model_through_any_sequence, .timeout = 100000)
     run_setups(CPU_NPT);
 }
 
+Test(model, larger_granules_follow_the_model_through_any_sequence, .timeout = 100000)
+{
+    for (size_t i = 0; i < granule_count; i++)
+        run(&granules[i], 1, 700);
+}
+
 Test(model, the_g_stage_follows_the_model_through_any_sequence, .timeout = 100000)
 {
     run_setups(CPU_GSTAGE);

@@ -92,6 +92,9 @@ struct setup {
 
 extern const struct setup setups[];
 extern const size_t setup_count;
+/* The same with larger smallest pages. */
+extern const struct setup granules[];
+extern const size_t granule_count;
 
 /* A setup by name, for cases that want one; fails the test if there is none. */
 const struct setup *setup_named(const char *name);

@@ -4,18 +4,18 @@
 #include <string.h>
 
 /* What most formats' configs have in common. */
-#define COMMON_CONFIG(from, to)                                                                              \
-    ((to)->max_page_size = (from)->max_page_size, (to)->features = (uint32_t)(from)->features,               \
+#define COMMON_CONFIG(from, to)                                                                \
+    ((to)->max_page_size = (from)->max_page_size, (to)->features = (uint32_t)(from)->features, \
      (to)->policy = (from)->policy)
-#define EPT_CONFIG(from, to)                                                                                 \
-    (COMMON_CONFIG(from, to), (to)->levels = (from)->levels, (to)->maxphyaddr = (from)->maxphyaddr,          \
+#define EPT_CONFIG(from, to)                                                                        \
+    (COMMON_CONFIG(from, to), (to)->levels = (from)->levels, (to)->maxphyaddr = (from)->maxphyaddr, \
      (to)->ept_vpid_cap = (from)->ept_vpid_cap)
-#define NPT_CONFIG(from, to)                                                                                 \
-    (COMMON_CONFIG(from, to), (to)->levels = (from)->levels, (to)->maxphyaddr = (from)->maxphyaddr,          \
+#define NPT_CONFIG(from, to)                                                                        \
+    (COMMON_CONFIG(from, to), (to)->levels = (from)->levels, (to)->maxphyaddr = (from)->maxphyaddr, \
      (to)->pat = (from)->pat)
-#define S2_CONFIG(from, to)                                                                                  \
-    (COMMON_CONFIG(from, to), (to)->levels = (from)->levels, (to)->granule_shift = (from)->granule_shift,    \
-     (to)->ipa_bits = (from)->ipa_bits, (to)->mmfr0 = (from)->mmfr0, (to)->mmfr1 = (from)->mmfr1,            \
+#define S2_CONFIG(from, to)                                                                               \
+    (COMMON_CONFIG(from, to), (to)->levels = (from)->levels, (to)->granule_shift = (from)->granule_shift, \
+     (to)->ipa_bits = (from)->ipa_bits, (to)->mmfr0 = (from)->mmfr0, (to)->mmfr1 = (from)->mmfr1,         \
      (to)->mmfr2 = (from)->mmfr2)
 #define GSTAGE_CONFIG(from, to) \
     (COMMON_CONFIG(from, to), (to)->mode = (from)->mode, (to)->maxphyaddr = (from)->maxphyaddr)

@@ -658,8 +658,8 @@ void tlb_check(const struct tlb *tlb)
             }
             CHECK(!dirty || !page->dirty || now.dirty, "stale TLB entry for %#llx: writes would not set D",
                   (unsigned long long)gpa);
-            CHECK(!accessed || !page->accessed || now.accessed,
-                  "stale TLB entry for %#llx: accesses would not set A", (unsigned long long)gpa);
+            CHECK(!accessed || !page->accessed || now.accessed, "stale TLB entry for %#llx: accesses would not set A",
+                  (unsigned long long)gpa);
         }
     }
     for (unsigned i = 0; i < TLB_TABLES; i++) {

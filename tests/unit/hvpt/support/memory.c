@@ -179,8 +179,7 @@ static void flush_broken(struct memory *memory, const struct hvpt_flush *flush)
         uint64_t reach = reach_of(memory, entry->frame);
         uint64_t first = entry->frame->gpa + entry->index * reach;
 
-        if (flush->size == 0 || first + (reach - 1) < flush->gpa.value
-            || flush->gpa.value + (flush->size - 1) < first)
+        if (flush->size == 0 || first + (reach - 1) < flush->gpa.value || flush->gpa.value + (flush->size - 1) < first)
             memory->broken[kept++] = *entry;
     }
     memory->broken_count = kept;
@@ -198,7 +197,7 @@ static void check_break(struct memory *memory, struct frame *frame, unsigned ind
             memory->broken = realloc(memory->broken, memory->broken_room * sizeof(*memory->broken));
             CHECK(memory->broken != NULL, "out of memory");
         }
-        memory->broken[memory->broken_count++] = (struct broken_entry){frame, index, old};
+        memory->broken[memory->broken_count++] = (struct broken_entry) {frame, index, old};
     } else if (value & 1) {
         for (size_t i = 0; i < memory->broken_count; i++)
             CHECK(memory->broken[i].frame != frame || memory->broken[i].index != index

@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE UINT64_C(4096)
+/* The smallest page of the rig that was opened last; a process has one at a time. */
+static uint64_t smallest = HVPT_4K;
+
+#define PAGE smallest
 
 /* ---- expectations ---- */
 
@@ -41,8 +44,7 @@ static status_set host_causes(const struct rig *rig, uint64_t hpa, uint64_t size
         for (uint32_t slot = 0; slot < rig->memory.slot_count; slot++) {
             const struct frame *frame = &rig->memory.frames[slot];
 
-            if (frame->state == FRAME_LINKED && frame->pa < hpa + size
-                && hpa < frame->pa + (PAGE << frame->order))
+            if (frame->state == FRAME_LINKED && frame->pa < hpa + size && hpa < frame->pa + (HVPT_4K << frame->order))
                 causes |= bit(HVPT_E_RANGE);
         }
     }
@@ -122,10 +124,12 @@ static bool wants_break(const void *cpu, unsigned level, uint64_t old, uint64_t 
 
 void rig_open_with(struct rig *rig, const struct setup *setup, unsigned slots_log2)
 {
-    struct memory_options options = {
-        .slots_log2 = slots_log2, .slot_order = setup_root_order(setup), .linear = setup->linear};
+    struct memory_options options = {.slots_log2 = slots_log2,
+                                     .slot_order = setup_root_order(setup),
+                                     .linear = setup->linear};
     unsigned shift = cpu_shift(&setup->cpu, 0);
 
+    smallest = UINT64_C(1) << shift;
     memset(rig, 0, sizeof(*rig));
     check_context("%s", setup->name);
     rig->setup = setup;
@@ -138,10 +142,9 @@ void rig_open_with(struct rig *rig, const struct setup *setup, unsigned slots_lo
     rig->memory.flush_kind = setup_flush_kind(setup);
     CHECK_STATUS(rig->adapter->init(&rig->space, &rig->memory.hooks, &setup->config), HVPT_OK, "init");
     rig->memory.flush_root = rig->adapter->root(&rig->space);
-    rig->memory.root_entries =
-        1u << (cpu_gpa_bits(&setup->cpu) - cpu_shift(&setup->cpu, setup->cpu.levels - 1));
-    memory_track(&rig->memory, cpu_child, &rig->cpu, shift, shift - 3, cpu_root_table(&rig->cpu, rig->memory.flush_root),
-                 setup->cpu.levels - 1);
+    rig->memory.root_entries = 1u << (cpu_gpa_bits(&setup->cpu) - cpu_shift(&setup->cpu, setup->cpu.levels - 1));
+    memory_track(&rig->memory, cpu_child, &rig->cpu, shift, shift - 3,
+                 cpu_root_table(&rig->cpu, rig->memory.flush_root), setup->cpu.levels - 1);
     CHECK_EQ(rig->memory.flush_root, setup_root_register(setup, cpu_root_table(&rig->cpu, rig->memory.flush_root)),
              "the root register");
     if (setup->cpu.kind == CPU_S2)
@@ -338,9 +341,17 @@ enum hvpt_status rig_replace(struct rig *rig, uint64_t gpa, uint64_t hpa, uint64
     return status;
 }
 
+static bool is_page_size(const struct rig *rig, uint64_t size)
+{
+    for (unsigned level = 0; level < 3; level++)
+        if (size == UINT64_C(1) << cpu_shift(&rig->setup->cpu, level))
+            return true;
+    return false;
+}
+
 enum hvpt_status rig_fault_map(struct rig *rig, uint64_t gpa, uint64_t hpa, uint64_t page_size, struct hvpt_attr attr)
 {
-    bool is_size = page_size == PAGE || page_size == HVPT_2M || page_size == HVPT_1G;
+    bool is_size = is_page_size(rig, page_size);
     status_set causes = host_causes(rig, hpa, page_size) & bit(HVPT_E_RANGE);
     struct before before = look(rig);
     enum hvpt_status status;
@@ -373,7 +384,7 @@ enum hvpt_status rig_split(struct rig *rig, uint64_t gpa, uint64_t size, uint64_
     enum hvpt_status status;
 
     /* What page sizes a format has is more than leaves can be: a size of its geometry that no leaf has changes nothing. */
-    if (page_size != PAGE && page_size != HVPT_2M && page_size != HVPT_1G)
+    if (!is_page_size(rig, page_size))
         causes |= bit(HVPT_E_ALIGN);
     status = rig->adapter->split_needs(&rig->space, gpa, size, page_size, &needed);
     CHECK(status == HVPT_OK ? causes == 0 : (causes & bit(status)) != 0, "frames_needed says \"%s\"",
@@ -424,7 +435,8 @@ static void check_collapsed(struct rig *rig, uint64_t gpa, uint64_t size)
         for (size_t i = index; i < index + n; i++)
             hardware |= rig->model.span[i].attr.flags & (HVPT_ACCESSED | HVPT_DIRTY);
         model_set_flags(&rig->model, first, last, hardware);
-        for (uint64_t larger = (last - first + 1) * 512; larger <= setup_max_page(rig->setup); larger *= 512) {
+        for (uint64_t larger = (last - first + 1) * (PAGE / 8); larger <= setup_max_page(rig->setup);
+             larger *= PAGE / 8) {
             uint64_t start = first & ~(larger - 1);
 
             if (start >= gpa && start + (larger - 1) <= gpa + (size - 1))
@@ -517,8 +529,9 @@ static enum hvpt_status harvest(struct rig *rig, uint64_t gpa, uint64_t size, bo
     }
     judge(rig, dirty ? "dirty" : "age", status, causes, before);
     for (uint64_t i = 0; i < words; i++)
-        CHECK(setup_joins(rig->setup) ? (wanted[i] & ~got[i]) == 0 : got[i] == wanted[i], "%s: word %llu is %#llx, should be %#llx", dirty ? "dirty" : "age",
-              (unsigned long long)i, (unsigned long long)got[i], (unsigned long long)wanted[i]);
+        CHECK(setup_joins(rig->setup) ? (wanted[i] & ~got[i]) == 0 : got[i] == wanted[i],
+              "%s: word %llu is %#llx, should be %#llx", dirty ? "dirty" : "age", (unsigned long long)i,
+              (unsigned long long)got[i], (unsigned long long)wanted[i]);
     model_free(&after);
     free(wanted);
     free(got);
@@ -544,7 +557,7 @@ enum hvpt_status rig_write_protect(struct rig *rig, uint64_t gpa, uint64_t size)
 
     /* A page that may only be written (stage 2) would have no right left. */
     for (size_t i = 0; causes == 0 && i < rig->model.count; i++)
-        if (rig->model.span[i].attr.perm == HVPT_WRITE && rig->model.span[i].last >= gpa
+        if (!(rig->model.span[i].attr.perm & ~(uint32_t)HVPT_WRITE) && rig->model.span[i].last >= gpa
             && rig->model.span[i].first <= gpa + (size - 1))
             causes = bit(HVPT_E_ATTR);
     status = rig->adapter->write_protect(&rig->space, gpa, size, flush_of(rig));
@@ -695,8 +708,8 @@ static void compare_mapping(const struct rig *rig, uint64_t gpa, const struct sp
     } else {
         CHECK_EQ(got->attr.flags, span->attr.flags & ~MODEL_AGED, "flags");
     }
-    CHECK(got->page_size == UINT64_C(1) << cpu_shift(&rig->setup->cpu, got->level), "page size %#llx at level %u", (unsigned long long)got->page_size,
-          got->level);
+    CHECK(got->page_size == UINT64_C(1) << cpu_shift(&rig->setup->cpu, got->level), "page size %#llx at level %u",
+          (unsigned long long)got->page_size, got->level);
     CHECK(got->page_size <= setup_max_page(rig->setup), "page size %#llx above the cap",
           (unsigned long long)got->page_size);
 }
@@ -828,8 +841,8 @@ static bool on_hole(void *ctx, hvpt_gpa gpa, uint64_t size, unsigned level)
 
     CHECK(gpa.value == check->next, "walk: hole at %#llx, expected something at %#llx", (unsigned long long)gpa.value,
           (unsigned long long)check->next);
-    CHECK(size != 0 && size <= UINT64_C(1) << cpu_shift(&check->rig->setup->cpu, level), "walk: a hole of %#llx at level %u", (unsigned long long)size,
-          level);
+    CHECK(size != 0 && size <= UINT64_C(1) << cpu_shift(&check->rig->setup->cpu, level),
+          "walk: a hole of %#llx at level %u", (unsigned long long)size, level);
     CHECK(!model_any(&check->rig->model, gpa.value, gpa.value + (size - 1)), "walk: %#llx is shown as a hole",
           (unsigned long long)gpa.value);
     check->next = gpa.value + size;

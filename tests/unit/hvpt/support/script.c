@@ -3,7 +3,15 @@
 
 #include <stdio.h>
 
-#define PAGE UINT64_C(4096)
+/* Page sizes of the rig: x86's names stand for the same levels of any geometry. */
+static uint64_t page_at(const struct rig *rig, unsigned level)
+{
+    return UINT64_C(1) << cpu_shift(&rig->setup->cpu, level);
+}
+
+#define PAGE   page_at(rig, 0)
+#define MIDDLE page_at(rig, 1)
+#define LARGE  page_at(rig, 2)
 
 bool script_ended(const struct script *script)
 {
@@ -20,7 +28,7 @@ static unsigned byte(struct script *script)
 static uint64_t page_size(const struct rig *rig, unsigned choice)
 {
     uint64_t cap = setup_max_page(rig->setup);
-    uint64_t size = choice % 8 < 5 ? PAGE : choice % 8 < 7 ? HVPT_2M : HVPT_1G;
+    uint64_t size = choice % 8 < 5 ? PAGE : choice % 8 < 7 ? MIDDLE : LARGE;
 
     return size <= cap ? size : cap;
 }
@@ -29,15 +37,16 @@ static uint64_t page_size(const struct rig *rig, unsigned choice)
 static void range(struct script *script, const struct rig *rig, uint64_t *gpa, uint64_t *size)
 {
     uint64_t limit = setup_gpa_limit(rig->setup);
-    const uint64_t places[] = {0,         HVPT_1G - 64 * PAGE, 2 * HVPT_1G, HVPT_512G - HVPT_2M,
-                               limit / 2, limit - 2 * HVPT_1G};
+    const uint64_t places[] = {0,         LARGE - 64 * PAGE,
+                               2 * LARGE, limit / 4 - MIDDLE,
+                               limit / 2, limit > 4 * LARGE ? limit - 2 * LARGE : limit - 4 * MIDDLE};
     unsigned a = byte(script), b = byte(script), c = byte(script);
     uint64_t unit = page_size(rig, a >> 3);
     uint64_t length = 1 + (b & 7) * (unit == PAGE ? 1 + (c & 31) : 1);
 
-    if (unit == HVPT_1G && length > 2)
+    if (unit == LARGE && length > 2)
         length = 2;
-    *gpa = places[a % 6] + (unit == PAGE ? (b >> 3) * 37 + (c >> 5) : unit == HVPT_2M ? b >> 3 : (b >> 3) & 1) * unit;
+    *gpa = places[a % 6] + (unit == PAGE ? (b >> 3) * 37 + (c >> 5) : unit == MIDDLE ? b >> 3 : (b >> 3) & 1) * unit;
     *size = length * unit;
     if (c == 77)
         *gpa += PAGE;
@@ -58,7 +67,7 @@ static void range(struct script *script, const struct rig *rig, uint64_t *gpa, u
 static uint64_t host(struct script *script, const struct rig *rig, uint64_t gpa)
 {
     unsigned a = byte(script);
-    uint64_t hpa = (UINT64_C(4) + 16 * (a & 1)) * HVPT_1G + gpa % (8 * HVPT_1G);
+    uint64_t hpa = (UINT64_C(4) + 16 * (a & 1)) * LARGE + gpa % (8 * LARGE);
 
     if (a >= 224)
         hpa += PAGE * (a & 7);
@@ -115,8 +124,8 @@ static void guest(struct script *script, struct rig *rig)
 /* Long ranges of small pages would take all memory and all day. */
 static bool too_long(const struct rig *rig, uint64_t size)
 {
-    return size > 3 * HVPT_1G || (setup_max_page(rig->setup) == PAGE && size > 8 * HVPT_2M)
-        || (setup_max_page(rig->setup) == HVPT_2M && size > HVPT_1G);
+    return size > 3 * LARGE || (setup_max_page(rig->setup) == PAGE && size > 8 * MIDDLE)
+        || (setup_max_page(rig->setup) == MIDDLE && size > LARGE);
 }
 
 static enum hvpt_status operate(struct script *script, struct rig *rig)
@@ -130,7 +139,7 @@ static enum hvpt_status operate(struct script *script, struct rig *rig)
         hpa = host(script, rig, gpa);
         attr = attributes(script, rig);
         if (too_long(rig, size)
-            || ((rig->setup->config.policy & HVPT_POLICY_EXEC_4K_ONLY) && (attr.perm & 12) && size > 8 * HVPT_2M))
+            || ((rig->setup->config.policy & HVPT_POLICY_EXEC_4K_ONLY) && (attr.perm & 12) && size > 8 * MIDDLE))
             size = 3 * PAGE;
         check_context("%s, step %llu: map %#llx %#llx size %#llx perm %x type %d", rig->setup->name,
                       (unsigned long long)script->steps, (unsigned long long)gpa, (unsigned long long)hpa,
@@ -157,7 +166,7 @@ static enum hvpt_status operate(struct script *script, struct rig *rig)
     if (op < 39) {
         hpa = host(script, rig, gpa);
         attr = attributes(script, rig);
-        if (too_long(rig, size) || ((gpa ^ hpa) % HVPT_2M != 0 && size > 8 * HVPT_2M))
+        if (too_long(rig, size) || ((gpa ^ hpa) % MIDDLE != 0 && size > 8 * MIDDLE))
             size = 3 * PAGE;
         return rig_replace(rig, gpa, hpa, size, attr);
     }
@@ -168,16 +177,16 @@ static enum hvpt_status operate(struct script *script, struct rig *rig)
     }
     if (op < 48) {
         if (too_long(rig, size))
-            size = HVPT_2M;
+            size = MIDDLE;
         return rig_split(rig, gpa, size, page_size(rig, byte(script)));
     }
     if (op < 52) {
         if (too_long(rig, size))
-            size = HVPT_1G;
-        return rig_collapse(rig, byte(script) & 1 ? gpa & ~(HVPT_1G - 1) : gpa, byte(script) & 1 ? 2 * HVPT_1G : size);
+            size = LARGE;
+        return rig_collapse(rig, byte(script) & 1 ? gpa & ~(LARGE - 1) : gpa, byte(script) & 1 ? 2 * LARGE : size);
     }
     if (too_long(rig, size) && op < 60)
-        size = HVPT_2M;
+        size = MIDDLE;
     if (op < 54)
         return rig_age(rig, gpa, size);
     if (op < 56)

@@ -21,11 +21,11 @@
     .no_execute = true
 
 /* Sv39x4 .. Sv57x4: two bits more than the levels make. */
-#define GSTAGE_CPU(levels_, m)                                                                            \
+#define GSTAGE_CPU(levels_, m)                                                                                   \
     .kind = CPU_GSTAGE, .levels = (levels_), .gpa_bits = 14 + 9 * (levels_), .maxphyaddr = (m), .page_2m = true, \
     .page_1g = true
 
-#define S2_CPU(levels_, ipa_bits, m)                                                                      \
+#define S2_CPU(levels_, ipa_bits, m) \
     .kind = CPU_S2, .levels = (levels_), .gpa_bits = (ipa_bits), .maxphyaddr = (m), .page_2m = true, .page_1g = true
 
 const struct setup setups[] = {
@@ -177,11 +177,8 @@ const struct setup setups[] = {
     {
         .name = "stage 2, 4K, 48 bits, XNX, hardware access flag and dirty state",
         .adapter = &s2_adapter,
-        .config = {.ipa_bits = 48,
-                   .features = HVPT_S2_USE_XNX | HVPT_S2_USE_HARDWARE_AF | HVPT_S2_USE_HARDWARE_DIRTY},
-        .cpu = {S2_CPU(4, 48, 48),
-                .execute_never_two = true,
-                .hardware_access_flag = true,
+        .config = {.ipa_bits = 48, .features = HVPT_S2_USE_XNX | HVPT_S2_USE_HARDWARE_AF | HVPT_S2_USE_HARDWARE_DIRTY},
+        .cpu = {S2_CPU(4, 48, 48), .execute_never_two = true, .hardware_access_flag = true,
                 .hardware_dirty_state = true},
         .two_exec = true,
     },
@@ -237,6 +234,70 @@ const struct setup setups[] = {
     },
 };
 
+/* Arm's larger granules, for the cases that know no page sizes of their own. */
+const struct setup granules[] = {
+    {
+        .name = "stage 2, 16K, 16 root tables, hardware access flag",
+        .adapter = &s2_adapter,
+        .config = {.granule_shift = 14, .features = HVPT_S2_USE_HARDWARE_AF},
+        .cpu = {.kind = CPU_S2,
+                .levels = 2,
+                .gpa_bits = 40,
+                .maxphyaddr = 48,
+                .page_shift = 14,
+                .page_2m = true,
+                .hardware_access_flag = true},
+    },
+    {
+        .name = "stage 2, 16K, LPA2, contiguous runs, hardware dirty state",
+        .adapter = &s2_adapter,
+        .config = {.granule_shift = 14,
+                   .ipa_bits = 48,
+                   .max_page_size = HVPT_32M,
+                   .features = HVPT_S2_USE_LPA2 | HVPT_S2_USE_CONTIGUOUS | HVPT_S2_USE_HARDWARE_AF
+                             | HVPT_S2_USE_HARDWARE_DIRTY},
+        .cpu = {.kind = CPU_S2,
+                .levels = 3,
+                .gpa_bits = 48,
+                .maxphyaddr = 52,
+                .page_shift = 14,
+                .page_2m = true,
+                .wide_low = true,
+                .contiguous = true,
+                .hardware_access_flag = true,
+                .hardware_dirty_state = true},
+    },
+    {
+        .name = "stage 2, 64K, 48 bits of 52, XNX",
+        .adapter = &s2_adapter,
+        .config = {.granule_shift = 16, .ipa_bits = 48, .max_page_size = HVPT_512M, .features = HVPT_S2_USE_XNX},
+        .cpu = {.kind = CPU_S2,
+                .levels = 3,
+                .gpa_bits = 48,
+                .maxphyaddr = 52,
+                .page_shift = 16,
+                .page_2m = true,
+                .wide_high = true,
+                .execute_never_two = true},
+        .two_exec = true,
+    },
+    {
+        .name = "stage 2, 64K, contiguous runs, through the handle",
+        .adapter = &space_adapter,
+        .config =
+            {.kind = HVPT_KIND_S2, .granule_shift = 16, .ipa_bits = 44, .mmfr0 = 5, .features = HVPT_S2_USE_CONTIGUOUS},
+        .cpu = {.kind = CPU_S2,
+                .levels = 2,
+                .gpa_bits = 44,
+                .maxphyaddr = 48,
+                .page_shift = 16,
+                .page_2m = true,
+                .contiguous = true},
+    },
+};
+
+const size_t granule_count = sizeof(granules) / sizeof(granules[0]);
+
 const size_t setup_count = sizeof(setups) / sizeof(setups[0]);
 
 const struct setup *setup_named(const char *name)
@@ -268,8 +329,8 @@ uint64_t setup_hpa_limit(const struct setup *setup)
 
 uint64_t setup_max_page(const struct setup *setup)
 {
-    uint64_t cpu = setup->cpu.page_1g ? HVPT_1G : setup->cpu.page_2m ? HVPT_2M : HVPT_4K;
-    uint64_t cap = setup->config.max_page_size == 0 ? HVPT_1G : setup->config.max_page_size;
+    uint64_t cpu = UINT64_C(1) << cpu_shift(&setup->cpu, setup->cpu.page_1g ? 2 : setup->cpu.page_2m ? 1 : 0);
+    uint64_t cap = setup->config.max_page_size == 0 ? cpu : setup->config.max_page_size;
 
     return cap < cpu ? cap : cpu;
 }
@@ -327,8 +388,7 @@ static bool s2_expresses(const struct setup *setup, struct hvpt_attr attr)
     const uint32_t shared = HVPT_S2_OUTER_SHAREABLE | HVPT_S2_NON_SHAREABLE;
     uint32_t flags = HVPT_ACCESSED | HVPT_DIRTY | HVPT_LOGGED | (setup->cpu.wide_low ? 0 : shared);
 
-    if (attr.perm == 0 || attr.memtype == HVPT_MEM_WP
-        || (attr.memtype == HVPT_MEM_WT && setup->cpu.forced_write_back))
+    if (attr.perm == 0 || attr.memtype == HVPT_MEM_WP || (attr.memtype == HVPT_MEM_WT && setup->cpu.forced_write_back))
         return false;
     if ((attr.perm & HVPT_EXEC_USER) && !(attr.perm & HVPT_EXEC) && !setup->cpu.execute_never_two)
         return false;
@@ -409,7 +469,7 @@ uint64_t setup_root_register(const struct setup *setup, uint64_t frame)
     switch (setup->cpu.kind) {
     case CPU_EPT: /* write-back, walk length, A/D, supervisor shadow stack */
         return frame | UINT64_C(6) | (uint64_t)(setup->cpu.levels - 1) << 3
-             | (setup->cpu.accessed_dirty ? UINT64_C(1) << 6 : 0)
+             | (setup->config.features & HVPT_EPT_USE_ACCESSED_DIRTY ? UINT64_C(1) << 6 : 0)
              | (setup->config.features & HVPT_EPT_USE_SHADOW_STACK ? UINT64_C(1) << 7 : 0);
     case CPU_NPT: return frame;
     case CPU_GSTAGE: return (uint64_t)(setup->cpu.levels + 5) << 60 | frame / 4096;

@@ -1,0 +1,71 @@
+/*
+ * A handle whose kind, or whose granule, is none: what memory that was never initialized may hold. Every call answers
+ * and touches nothing. (What the calls do for each kind the generic suites judge, through rows of their own.)
+ */
+#include "support/rig.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+#define PAGE HVPT_4K
+
+static void nothing_works(const struct adapter *adapter, union any_space *space, enum hvpt_status wanted)
+{
+    struct hvpt_visitor visitor = {0};
+    struct hvpt_leaf_iterator iterator = hvpt_leaves(hvpt_make_gpa(0), PAGE);
+    struct hvpt_collapse_report report;
+    struct hvpt_mapping mapping;
+    struct hvpt_flush flush = {0};
+    struct hvpt_stats stats;
+    uint64_t bitmap[1] = {0}, frames;
+    hvpt_gpa gpa = {0};
+    enum hvpt_status status = HVPT_OK;
+    struct hvpt_attr attr = attr_rwx();
+
+    CHECK_STATUS(adapter->map(space, 0, 0, PAGE, attr, NULL), wanted, "map");
+    CHECK_STATUS(adapter->unmap(space, 0, PAGE, NULL), wanted, "unmap");
+    CHECK_STATUS(adapter->protect(space, 0, PAGE, attr, HVPT_WRITE, NULL), wanted, "protect");
+    CHECK_STATUS(adapter->replace(space, 0, 0, PAGE, attr, NULL), wanted, "replace");
+    CHECK_STATUS(adapter->fault_map(space, 0, 0, PAGE, attr), wanted, "fault_map");
+    CHECK_STATUS(adapter->touch(space, 0, HVPT_READ), wanted, "touch");
+    CHECK_STATUS(adapter->translate(space, 0, &mapping), wanted, "translate");
+    adapter->translate_batch(space, &gpa, 1, &mapping, &status);
+    CHECK_STATUS(adapter->walk(space, 0, PAGE, &visitor), wanted, "walk");
+    CHECK(!adapter->next_leaf(space, &iterator, &gpa, &mapping), "a leaf");
+    CHECK_STATUS(adapter->split(space, 0, PAGE, PAGE, NULL), wanted, "split");
+    CHECK_STATUS(adapter->collapse(space, 0, PAGE, NULL, &report), wanted, "collapse");
+    CHECK_STATUS(adapter->age(space, 0, PAGE, bitmap, NULL), wanted, "age");
+    CHECK_STATUS(adapter->dirty(space, 0, PAGE, bitmap, NULL), wanted, "dirty");
+    CHECK_STATUS(adapter->write_protect(space, 0, PAGE, NULL), wanted, "write_protect");
+    CHECK_STATUS(adapter->map_needs(space, 0, 0, PAGE, attr, &frames), wanted, "frames_needed");
+    CHECK_STATUS(adapter->unmap_needs(space, 0, PAGE, &frames), wanted, "frames_needed_to_unmap");
+    CHECK_STATUS(adapter->split_needs(space, 0, PAGE, PAGE, &frames), wanted, "frames_needed_to_split");
+    adapter->flush(space, &flush);
+    adapter->stats(space, &stats);
+}
+
+Test(handle, of_no_kind_answers_and_touches_nothing)
+{
+    struct any_config config = {.kind = (enum hvpt_kind)9};
+    struct hvpt_hooks hooks = {0};
+    union any_space space, copy;
+
+    memset(&space, 0, sizeof(space));
+    space.space.kind = 9;
+    copy = space;
+    nothing_works(&space_adapter, &space, HVPT_E_ATTR);
+    CHECK_STATUS(space_adapter.reserve(&space, 1), HVPT_E_ATTR, "reserve");
+    CHECK_STATUS(space_adapter.init(&space, &hooks, &config), HVPT_E_ATTR, "init");
+    CHECK_STATUS(space_adapter.adopt(&space, &hooks, &config, 0, true), HVPT_E_ATTR, "adopt");
+    space_adapter.destroy(&space);
+    CHECK(memcmp(&space, &copy, sizeof(space)) == 0, "the handle was written");
+}
+
+Test(handle, of_no_granule_answers_and_touches_nothing)
+{
+    union any_space space;
+
+    memset(&space, 0, sizeof(space));
+    space.space.kind = HVPT_KIND_S2;
+    nothing_works(&s2_adapter, &space, HVPT_E_CORRUPT);
+}

@@ -1,0 +1,295 @@
+/*
+ * Stage 2's registers, descriptors and refusals against tables made by hand from the Arm ARM ("VTCR_EL2",
+ * "VMSAv8-64 translation table format descriptors", "ID_AA64MMFR0_EL1" to "ID_AA64MMFR2_EL1").
+ */
+#include "support/rig.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+#define HOST UINT64_C(0x100000000)
+
+static unsigned got_order;
+static _Alignas(1 << 20) unsigned char arena[1 << 20];
+
+static bool give(void *ctx, unsigned order, hvpt_hpa *out)
+{
+    (void)ctx;
+    got_order = order;
+    out->value = 0; /* the linear map begins at the arena */
+    return true;
+}
+
+static void take(void *ctx, hvpt_hpa frame, unsigned order)
+{
+    (void)ctx;
+    CHECK(frame.value == 0 && order == got_order, "%#llx came back with order %u", (unsigned long long)frame.value,
+          order);
+}
+
+static const struct hvpt_hooks hooks = {.alloc_frame = give, .free_frame = take, .linear_map = arena};
+
+/* The hooks' space lives in an arena that no rig knows of. */
+static enum hvpt_status open_s2(struct hvpt_s2 *s2, const struct hvpt_s2_config *config)
+{
+    memory_observe(NULL);
+    return hvpt_s2_init(s2, &hooks, config);
+}
+
+static uint64_t bits(uint64_t word, unsigned high, unsigned low)
+{
+    return (word >> low) & ((UINT64_C(2) << (high - low)) - 1);
+}
+
+/*
+ * From the table of initial lookup levels: with up to 16 root tables side by side, this is the start for IPA sizes low
+ * to high; one root table resolves alone bits of address.
+ */
+static const struct {
+    unsigned granule, low, high, sl0, sl2, alone, levels;
+    bool lpa2;
+} starts[] = {
+    {12, 32, 34, 0, 0, 30, 2, false}, {12, 35, 43, 1, 0, 39, 3, false}, {12, 44, 48, 2, 0, 48, 4, false},
+    {12, 44, 52, 2, 0, 48, 4, true},  {14, 32, 40, 1, 0, 36, 2, false}, {14, 41, 48, 2, 0, 47, 3, false},
+    {14, 41, 51, 2, 0, 47, 3, true},  {14, 52, 52, 3, 0, 58, 4, true},  {16, 32, 33, 0, 0, 29, 1, false},
+    {16, 34, 46, 1, 0, 42, 2, false}, {16, 47, 52, 2, 0, 55, 3, false},
+};
+
+Test(stage2, vtcr_has_the_start_level_of_the_manuals_table_for_every_geometry)
+{
+    for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+        for (unsigned ipa = starts[i].low; ipa <= starts[i].high; ipa++) {
+            struct hvpt_s2_config config = {.granule_shift = starts[i].granule, .ipa_bits = ipa};
+            unsigned wanted = starts[i].granule - 12;
+            struct hvpt_stats stats;
+            struct hvpt_s2 s2;
+            uint64_t vtcr;
+
+            check_context("granule %u, IPA %u, row %zu", starts[i].granule, ipa, i);
+            if (starts[i].lpa2)
+                config.features = HVPT_S2_USE_LPA2;
+            CHECK_STATUS(open_s2(&s2, &config), HVPT_OK, "init");
+            vtcr = hvpt_s2_vtcr(&s2);
+            CHECK_EQ(bits(vtcr, 5, 0), 64 - ipa, "T0SZ");
+            CHECK_EQ(bits(vtcr, 7, 6), starts[i].sl0, "SL0");
+            CHECK_EQ(bits(vtcr, 9, 8), 1, "IRGN0");
+            CHECK_EQ(bits(vtcr, 11, 10), 1, "ORGN0");
+            CHECK_EQ(bits(vtcr, 13, 12), 3, "SH0");
+            CHECK_EQ(bits(vtcr, 15, 14), starts[i].granule == 12 ? 0 : starts[i].granule == 14 ? 2 : 1, "TG0");
+            CHECK_EQ(bits(vtcr, 18, 16), starts[i].lpa2 || starts[i].granule == 16 ? 6 : 5, "PS");
+            CHECK_EQ(bits(vtcr, 30, 19), 0, "VS, HA, HD and what no config asked for");
+            CHECK_EQ(bits(vtcr, 31, 31), 1, "RES1");
+            CHECK_EQ(bits(vtcr, 32, 32), starts[i].lpa2, "DS");
+            CHECK_EQ(bits(vtcr, 33, 33), starts[i].sl2, "SL2");
+            CHECK_EQ(vtcr >> 34, 0, "the rest");
+            if (ipa > starts[i].alone)
+                wanted += ipa - starts[i].alone;
+            CHECK_EQ(got_order, wanted, "order of the root");
+            hvpt_s2_stats(&s2, &stats);
+            CHECK_EQ(stats.tables[starts[i].levels - 1], 1, "tables at the root's level");
+            hvpt_s2_destroy(&s2);
+        }
+    }
+}
+
+Test(stage2, a_deeper_tree_than_need_be_starts_higher)
+{
+    static const struct {
+        unsigned granule, ipa, levels;
+        uint32_t features;
+        unsigned sl0, sl2;
+    } deeper[] = {
+        {12, 34, 3, 0, 1, 0},
+        {12, 40, 4, 0, 2, 0},
+        {12, 52, 5, HVPT_S2_USE_LPA2, 0, 1},
+        {12, 49, 5, HVPT_S2_USE_LPA2, 0, 1},
+        {14, 40, 3, 0, 2, 0},
+        {14, 51, 4, HVPT_S2_USE_LPA2, 3, 0},
+        {16, 33, 2, 0, 1, 0},
+        {16, 46, 3, 0, 2, 0},
+    };
+
+    for (size_t i = 0; i < sizeof(deeper) / sizeof(deeper[0]); i++) {
+        struct hvpt_s2_config config = {.granule_shift = deeper[i].granule,
+                                        .ipa_bits = deeper[i].ipa,
+                                        .levels = deeper[i].levels,
+                                        .features = deeper[i].features};
+        struct hvpt_s2 s2;
+
+        check_context("row %zu", i);
+        CHECK_STATUS(open_s2(&s2, &config), HVPT_OK, "init");
+        CHECK_EQ(bits(hvpt_s2_vtcr(&s2), 7, 6), deeper[i].sl0, "SL0");
+        CHECK_EQ(bits(hvpt_s2_vtcr(&s2), 33, 33), deeper[i].sl2, "SL2");
+        hvpt_s2_destroy(&s2);
+    }
+}
+
+Test(stage2, vtcr_says_what_was_configured)
+{
+    static const unsigned widths[] = {32, 36, 40, 42, 44, 48};
+    struct hvpt_s2_config config = {.features =
+                                        HVPT_S2_USE_VMID16 | HVPT_S2_USE_HARDWARE_AF | HVPT_S2_USE_HARDWARE_DIRTY};
+    struct hvpt_s2 s2;
+
+    CHECK_STATUS(open_s2(&s2, &config), HVPT_OK, "init");
+    CHECK_EQ(bits(hvpt_s2_vtcr(&s2), 19, 19), 1, "VS");
+    CHECK_EQ(bits(hvpt_s2_vtcr(&s2), 21, 21), 1, "HA");
+    CHECK_EQ(bits(hvpt_s2_vtcr(&s2), 22, 22), 1, "HD");
+    hvpt_s2_destroy(&s2);
+    for (unsigned code = 1; code < 6; code++) {
+        struct hvpt_s2_config small = {.ipa_bits = widths[code], .mmfr0 = code};
+
+        CHECK_STATUS(open_s2(&s2, &small), HVPT_OK, "an IPA size of all that PARange has");
+        CHECK_EQ(bits(hvpt_s2_vtcr(&s2), 18, 16), code, "PS");
+        hvpt_s2_destroy(&s2);
+        small.ipa_bits++;
+        CHECK_STATUS(open_s2(&s2, &small), HVPT_E_ATTR, "one bit more");
+    }
+}
+
+#define G4(first, second)  ((uint64_t)(first) << 28 | (uint64_t)(second) << 40 | 6)
+#define G16(first, second) ((uint64_t)(first) << 20 | (uint64_t)(second) << 32 | 6)
+#define G64(first, second) ((uint64_t)(first) << 24 | (uint64_t)(second) << 36 | 6)
+
+Test(stage2, what_an_id_register_denies_is_refused)
+{
+    /* ID_AA64MMFR0_EL1: TGran4 31:28 (15: no), TGran64 27:24 (15: no), TGran16 23:20 (0: no); _2 fields 43:32 (1: no). */
+    static const struct {
+        struct hvpt_s2_config config;
+        bool fine;
+    } cases[] = {
+        {{.granule_shift = 12, .mmfr0 = G4(0, 0)}, true},
+        {{.granule_shift = 12, .mmfr0 = G4(15, 0)}, false},
+        {{.granule_shift = 12, .mmfr0 = G4(15, 2)}, true},
+        {{.granule_shift = 12, .mmfr0 = G4(0, 1)}, false},
+        {{.granule_shift = 12, .mmfr0 = G4(0, 0), .features = HVPT_S2_USE_LPA2}, false},
+        {{.granule_shift = 12, .mmfr0 = G4(1, 0), .features = HVPT_S2_USE_LPA2}, true},
+        {{.granule_shift = 12, .mmfr0 = G4(1, 2), .features = HVPT_S2_USE_LPA2}, false},
+        {{.granule_shift = 12, .mmfr0 = G4(1, 3), .features = HVPT_S2_USE_LPA2}, true},
+        {{.granule_shift = 14, .mmfr0 = G16(0, 0)}, false},
+        {{.granule_shift = 14, .mmfr0 = G16(1, 0)}, true},
+        {{.granule_shift = 14, .mmfr0 = G16(0, 2)}, true},
+        {{.granule_shift = 14, .mmfr0 = G16(1, 1)}, false},
+        {{.granule_shift = 14, .mmfr0 = G16(1, 0), .features = HVPT_S2_USE_LPA2}, false},
+        {{.granule_shift = 14, .mmfr0 = G16(2, 0), .features = HVPT_S2_USE_LPA2}, true},
+        {{.granule_shift = 14, .mmfr0 = G16(2, 3), .features = HVPT_S2_USE_LPA2}, true},
+        {{.granule_shift = 16, .mmfr0 = G64(0, 0)}, true},
+        {{.granule_shift = 16, .mmfr0 = G64(15, 0)}, false},
+        {{.granule_shift = 16, .mmfr0 = G64(15, 2)}, true},
+        {{.granule_shift = 16, .mmfr0 = G64(0, 1)}, false},
+        /* ID_AA64MMFR1_EL1: HAFDBS 3:0, VMIDBits 7:4, XNX 31:28; ID_AA64MMFR2_EL1: FWB 43:40. */
+        {{.mmfr1 = 1, .features = HVPT_S2_USE_HARDWARE_AF}, true},
+        {{.mmfr1 = 0x20, .features = HVPT_S2_USE_HARDWARE_AF}, false},
+        {{.mmfr1 = 1, .features = HVPT_S2_USE_HARDWARE_AF | HVPT_S2_USE_HARDWARE_DIRTY}, false},
+        {{.mmfr1 = 2, .features = HVPT_S2_USE_HARDWARE_AF | HVPT_S2_USE_HARDWARE_DIRTY}, true},
+        {{.features = HVPT_S2_USE_HARDWARE_DIRTY}, false},
+        {{.mmfr1 = 0x20, .features = HVPT_S2_USE_VMID16}, true},
+        {{.mmfr1 = 0x02, .features = HVPT_S2_USE_VMID16}, false},
+        {{.mmfr1 = 0x10000000, .features = HVPT_S2_USE_XNX}, true},
+        {{.mmfr1 = 0x00000002, .features = HVPT_S2_USE_XNX}, false},
+        {{.mmfr2 = UINT64_C(1) << 40, .features = HVPT_S2_USE_FWB}, true},
+        {{.mmfr2 = 1, .features = HVPT_S2_USE_FWB}, false},
+        {{.mmfr0 = 5, .features = HVPT_S2_USE_FWB}, false},
+        {{.mmfr0 = 7}, true}, /* more than 52 bits: 52 are used, here 48 */
+        /* No geometry. */
+        {{.granule_shift = 13}, false},
+        {{.granule_shift = 16, .features = HVPT_S2_USE_LPA2}, false},
+        {{.ipa_bits = 31}, false},
+        {{.ipa_bits = 49}, false},
+        {{.ipa_bits = 53, .features = HVPT_S2_USE_LPA2}, false},
+        {{.ipa_bits = 40, .levels = 2}, false},
+        {{.ipa_bits = 39, .levels = 4}, false},
+        {{.ipa_bits = 40, .levels = 5}, false},
+        {{.granule_shift = 14, .ipa_bits = 48, .levels = 4}, false},
+        {{.granule_shift = 14, .ipa_bits = 48, .levels = 5}, false},
+        {{.granule_shift = 16, .ipa_bits = 48, .levels = 4}, false},
+        /* VTCR_EL2.SL0: a start that is reserved where PARange is small. */
+        {{.mmfr0 = 2, .ipa_bits = 40, .levels = 4}, false},
+        {{.granule_shift = 14, .mmfr0 = 2 | 1 << 20, .ipa_bits = 40, .levels = 3}, false},
+        {{.granule_shift = 14, .mmfr0 = 3 | 1 << 20, .ipa_bits = 40, .levels = 3}, true},
+        {{.granule_shift = 16, .mmfr0 = 3, .ipa_bits = 42, .levels = 3}, false},
+        {{.max_page_size = HVPT_1G}, true},
+        {{.max_page_size = HVPT_512G}, false},
+        {{.max_page_size = HVPT_512G, .features = HVPT_S2_USE_LPA2}, true},
+        {{.max_page_size = HVPT_32M}, false},
+        {{.features = 1 << 7}, false},
+        {{.policy = 4}, false},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct hvpt_s2 s2;
+
+        check_context("row %zu", i);
+        CHECK_STATUS(open_s2(&s2, &cases[i].config), cases[i].fine ? HVPT_OK : HVPT_E_ATTR, "init");
+        if (cases[i].fine)
+            hvpt_s2_destroy(&s2);
+    }
+}
+
+/* The root of a space with 52-bit addresses: bits 51:48 in 5:2, and a frame that the PA size cannot hold. */
+Test(stage2, a_vttbr_is_parsed_or_refused)
+{
+    const struct hvpt_s2_config narrow = {.mmfr0 = 2}, wide = {.granule_shift = 16, .ipa_bits = 48};
+    struct hvpt_s2 s2;
+
+    memory_observe(NULL);
+    memset(arena, 0, sizeof(arena));
+    CHECK_STATUS(hvpt_s2_adopt(&s2, &hooks, &narrow, UINT64_C(1) << 48 | 1, true), HVPT_OK, "VMID and CnP");
+    CHECK_EQ(hvpt_s2_root(&s2), 0, "they are ignored");
+    CHECK_STATUS(hvpt_s2_adopt(&s2, &hooks, &narrow, 0x1000, true), HVPT_E_ALIGN, "two tables side by side");
+    CHECK_STATUS(hvpt_s2_adopt(&s2, &hooks, &narrow, UINT64_C(1) << 40, true), HVPT_E_RANGE, "beyond 40 bits");
+    CHECK_STATUS(hvpt_s2_adopt(&s2, &hooks, &(struct hvpt_s2_config) {.granule_shift = 13}, 0, true), HVPT_E_ATTR,
+                 "a granule that is none");
+    CHECK_STATUS(hvpt_s2_adopt(&s2, &hooks, &wide, UINT64_C(0x10000) | 15 << 2, true), HVPT_OK, "bits 51:48");
+    CHECK_EQ(s2.space.root_frame, UINT64_C(0xf000000010000), "the root");
+    CHECK_EQ(hvpt_s2_root(&s2), UINT64_C(0x10000) | 15 << 2, "VTTBR_EL2");
+}
+
+/* A page's descriptor, attribute by attribute. */
+Test(stage2, every_attribute_is_where_the_manual_has_it)
+{
+    static const struct {
+        uint32_t features;
+        struct hvpt_attr attr;
+        uint64_t wanted; /* without the address, valid, page and AF bits */
+    } cases[] = {
+        {0, {HVPT_READ, HVPT_MEM_WB, 0, 0}, 3 << 8 | 15 << 2 | 1 << 6 | UINT64_C(1) << 54},
+        {0, {HVPT_WRITE, HVPT_MEM_WB, 0, 0}, 3 << 8 | 15 << 2 | 2 << 6 | UINT64_C(1) << 54},
+        {0, {7, HVPT_MEM_UC, 0, 0}, 3 << 8 | 1 << 2 | 3 << 6},
+        {0, {7, HVPT_MEM_WC, HVPT_S2_OUTER_SHAREABLE, 0}, 2 << 8 | 5 << 2 | 3 << 6},
+        {0, {7, HVPT_MEM_WT, HVPT_S2_NON_SHAREABLE, 5}, 10 << 2 | 3 << 6 | UINT64_C(5) << 55},
+        {HVPT_S2_USE_FWB, {7, HVPT_MEM_WB, 0, 0}, 3 << 8 | 6 << 2 | 3 << 6},
+        {HVPT_S2_USE_XNX, {HVPT_READ | HVPT_EXEC, HVPT_MEM_WB, 0, 0}, 3 << 8 | 15 << 2 | 1 << 6 | UINT64_C(3) << 53},
+        {HVPT_S2_USE_XNX,
+         {HVPT_READ | HVPT_EXEC_USER, HVPT_MEM_WB, 0, 0},
+         3 << 8 | 15 << 2 | 1 << 6 | UINT64_C(1) << 53},
+        {HVPT_S2_USE_XNX, {HVPT_READ, HVPT_MEM_WB, 0, 0}, 3 << 8 | 15 << 2 | 1 << 6 | UINT64_C(2) << 53},
+        {HVPT_S2_USE_XNX, {13, HVPT_MEM_WB, 0, 0}, 3 << 8 | 15 << 2 | 1 << 6},
+        {HVPT_S2_USE_HARDWARE_AF | HVPT_S2_USE_HARDWARE_DIRTY,
+         {HVPT_READ | HVPT_WRITE, HVPT_MEM_WB, HVPT_ACCESSED, 0},
+         3 << 8 | 15 << 2 | 1 << 6 | UINT64_C(1) << 51 | UINT64_C(1) << 54},
+        {HVPT_S2_USE_HARDWARE_AF | HVPT_S2_USE_HARDWARE_DIRTY,
+         {HVPT_READ | HVPT_WRITE, HVPT_MEM_WB, HVPT_ACCESSED | HVPT_DIRTY, 0},
+         3 << 8 | 15 << 2 | 3 << 6 | UINT64_C(1) << 51 | UINT64_C(1) << 54},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct setup setup = *setup_named("stage 2, 4K, all defaults");
+        struct cpu_translation now;
+        struct rig rig;
+
+        setup.config.features = cases[i].features;
+        setup.cpu.execute_never_two = (cases[i].features & HVPT_S2_USE_XNX) != 0;
+        setup.two_exec = setup.cpu.execute_never_two;
+        setup.cpu.forced_write_back = (cases[i].features & HVPT_S2_USE_FWB) != 0;
+        setup.cpu.hardware_access_flag = (cases[i].features & HVPT_S2_USE_HARDWARE_AF) != 0;
+        setup.cpu.hardware_dirty_state = (cases[i].features & HVPT_S2_USE_HARDWARE_DIRTY) != 0;
+        rig_open(&rig, &setup);
+        check_context("row %zu", i);
+        CHECK_STATUS(rig_map(&rig, 0, HOST, HVPT_4K, cases[i].attr), HVPT_OK, "map");
+        cpu_walk(&rig.cpu, &rig.memory, rig.tlb.root, 0, CPU_PROBE, &now);
+        CHECK_EQ(now.entry, cases[i].wanted | HOST | 3 | 1 << 10, "the descriptor");
+        rig_check(&rig);
+        rig_close(&rig);
+    }
+}
