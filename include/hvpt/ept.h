@@ -375,8 +375,9 @@ static inline uint64_t hvpt_ept_parent_leaf(uint64_t entry, unsigned level)
     return entry | HVPT_EPT_BIT_LARGE;
 }
 
-static inline uint64_t hvpt_ept_hardware_bits(const struct hvpt_space *space)
+static inline uint64_t hvpt_ept_hardware_bits(const struct hvpt_space *space, uint64_t entry)
 {
+    (void)entry;
     return space->features & HVPT_EPT_USE_ACCESSED_DIRTY ? HVPT_EPT_BIT_ACCESSED | HVPT_EPT_BIT_DIRTY : 0;
 }
 
@@ -438,7 +439,8 @@ static bool hvpt_ept_holds_table(const struct hvpt_space *space, uint64_t hpa, u
 
 static const struct hvpt_format hvpt_ept_format = {
     HVPT_KIND_EPT,
-    12, /* page_shift */
+    12,    /* page_shift */
+    false, /* mapping_needs_flush */
     /* relaxing_needs_flush: SDM vol. 3, "Operations that Invalidate Cached Mappings": an EPT violation does it */
     false,
     0, /* break_bits */

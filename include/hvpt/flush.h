@@ -17,7 +17,7 @@ enum hvpt_flush_kind {
      */
     HVPT_FLUSH_INVEPT,
     HVPT_FLUSH_ASID, /* TLB_CONTROL for the guest's ASID at the next VMRUN, or a new ASID.  APM vol. 2, "TLB Control" */
-    HVPT_FLUSH_TLBI, /* TLBI IPAS2E1IS over the range, DSB ISH, TLBI VMALLE1IS, DSB ISH, ISB */
+    HVPT_FLUSH_TLBI, /* DSB ISHST, TLBI IPAS2E1IS over the range, DSB ISH, TLBI VMALLE1IS, DSB ISH, ISB */
     HVPT_FLUSH_HFENCE /* HFENCE.GVMA over the range, on every hart */
 };
 

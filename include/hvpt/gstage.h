@@ -272,8 +272,9 @@ static inline uint64_t hvpt_gstage_unjoin(uint64_t entry, unsigned level, uint64
 }
 
 /* Kept by hardware with Svadu, by software without: an access that would set them faults then. */
-static inline uint64_t hvpt_gstage_hardware_bits(const struct hvpt_space *space)
+static inline uint64_t hvpt_gstage_hardware_bits(const struct hvpt_space *space, uint64_t entry)
 {
+    (void)entry;
     (void)space;
     return HVPT_GSTAGE_BIT_ACCESSED | HVPT_GSTAGE_BIT_DIRTY;
 }
@@ -323,6 +324,7 @@ static bool hvpt_gstage_holds_table(const struct hvpt_space *space, uint64_t hpa
 static const struct hvpt_format hvpt_gstage_format = {
     HVPT_KIND_GSTAGE,
     12,   /* page_shift */
+    true, /* mapping_needs_flush: without Svvptc an invalid entry may be cached, too */
     true, /* relaxing_needs_flush: a stale entry goes on faulting until HFENCE.GVMA */
     0,    /* break_bits */
     HVPT_GSTAGE_BIT_TABLE_FULL,

@@ -234,8 +234,9 @@ static inline uint64_t hvpt_npt_parent_leaf(uint64_t entry, unsigned level)
 }
 
 /* Nested tables always have accessed and dirty bits. */
-static inline uint64_t hvpt_npt_hardware_bits(const struct hvpt_space *space)
+static inline uint64_t hvpt_npt_hardware_bits(const struct hvpt_space *space, uint64_t entry)
 {
+    (void)entry;
     (void)space;
     return HVPT_NPT_BIT_ACCESSED | HVPT_NPT_BIT_DIRTY;
 }
@@ -283,6 +284,7 @@ static bool hvpt_npt_holds_table(const struct hvpt_space *space, uint64_t hpa, u
 static const struct hvpt_format hvpt_npt_format = {
     HVPT_KIND_NPT,
     12,    /* page_shift */
+    false, /* mapping_needs_flush */
     false, /* relaxing_needs_flush: APM vol. 2, "Translation-Lookaside Buffer": the page fault does it */
     0,     /* break_bits */
     HVPT_NPT_BIT_TABLE_FULL,

@@ -29,7 +29,8 @@
 
 /* Bits that hardware ignores, and what the engine keeps there. */
 #define HVPT_S2_SOFTWARE_SHIFT 55
-#define HVPT_S2_SOFTWARE_MAX   UINT32_C(7)
+#define HVPT_S2_SOFTWARE_MAX   UINT32_C(3)
+#define HVPT_S2_BIT_WRITTEN    (UINT64_C(1) << 57) /* dirty, where the right to write, which says so, was taken */
 #define HVPT_S2_BIT_LOGGED     (UINT64_C(1) << 58)
 #define HVPT_S2_BIT_TABLE_FULL (UINT64_C(1) << 55)
 
@@ -86,8 +87,8 @@ enum {
  * ipa_bits: width of the guest-physical space, 32 to 52; 0: 40.
  * levels: depth of the tree; 0: the least, with up to 16 root tables side by side.
  * max_page_size: a block or page size of the granule; 0: the largest there is.
- * mmfr0, mmfr1, mmfr2: ID_AA64MMFR0_EL1 .. 2_EL1 as read, all three; all 0: not told; then the CPU is taken to have what
- * this config asks for.
+ * mmfr0, mmfr1, mmfr2: ID_AA64MMFR0_EL1 .. 2_EL1 as read, all three; all 0: not told; then the CPU is taken to have
+ * what this config asks for.
  * features: HVPT_S2_USE_...; policy: HVPT_POLICY_...
  */
 struct hvpt_s2_config {
@@ -233,7 +234,7 @@ static inline uint64_t hvpt_s2_make_leaf(const struct hvpt_space *space, uint64_
     if ((attr.flags & HVPT_ACCESSED) || !(features & HVPT_S2_USE_HARDWARE_AF))
         entry |= HVPT_S2_BIT_AF;
     if (!(attr.perm & HVPT_WRITE))
-        return entry;
+        return entry | ((features & HVPT_S2_USE_HARDWARE_DIRTY) && (attr.flags & HVPT_DIRTY) ? HVPT_S2_BIT_WRITTEN : 0);
     if (features & HVPT_S2_USE_HARDWARE_DIRTY)
         return entry | HVPT_S2_BIT_DBM | (attr.flags & HVPT_DIRTY ? HVPT_S2_BIT_WRITE : 0);
     return entry | HVPT_S2_BIT_WRITE;
@@ -333,7 +334,8 @@ static inline struct hvpt_attr hvpt_s2_leaf_attr(const struct hvpt_space *space,
     attr.flags = (entry & HVPT_S2_BIT_AF ? (uint32_t)HVPT_ACCESSED : 0)
                | (entry & HVPT_S2_BIT_LOGGED ? (uint32_t)HVPT_LOGGED : 0)
                | (entry & HVPT_S2_BIT_CONTIG ? (uint32_t)HVPT_JOINED : 0);
-    if ((space->features & HVPT_S2_USE_HARDWARE_DIRTY) && (entry & HVPT_S2_BIT_DBM) && (entry & HVPT_S2_BIT_WRITE))
+    if ((space->features & HVPT_S2_USE_HARDWARE_DIRTY)
+        && ((entry & HVPT_S2_BIT_WRITTEN) || ((entry & HVPT_S2_BIT_DBM) && (entry & HVPT_S2_BIT_WRITE))))
         attr.flags |= HVPT_DIRTY;
     if (!(space->features & HVPT_S2_USE_LPA2))
         attr.flags |= sh == HVPT_S2_SH_OUTER ? (uint32_t)HVPT_S2_OUTER_SHAREABLE
@@ -350,7 +352,7 @@ static inline uint64_t hvpt_s2_attr_bits(const struct hvpt_space *space, unsigne
          | (uint64_t)HVPT_S2_SOFTWARE_MAX << HVPT_S2_SOFTWARE_SHIFT
          | (space->features & HVPT_S2_USE_LPA2 ? 0 : HVPT_S2_SH_BITS)
          | (space->features & HVPT_S2_USE_XNX ? HVPT_S2_BIT_XN0 : 0)
-         | (space->features & HVPT_S2_USE_HARDWARE_DIRTY ? HVPT_S2_BIT_DBM : 0);
+         | (space->features & HVPT_S2_USE_HARDWARE_DIRTY ? HVPT_S2_BIT_DBM | HVPT_S2_BIT_WRITTEN : 0);
 }
 
 /* Blocks have bit 1 clear, pages have it set. */
@@ -395,14 +397,18 @@ static inline uint64_t hvpt_s2_unjoin(uint64_t entry, unsigned level, uint64_t g
 }
 
 /* The access flag is always there; the dirty state only if hardware keeps it. */
-static inline uint64_t hvpt_s2_hardware_bits(const struct hvpt_space *space)
+static inline uint64_t hvpt_s2_hardware_bits(const struct hvpt_space *space, uint64_t entry)
 {
-    return HVPT_S2_BIT_AF | (space->features & HVPT_S2_USE_HARDWARE_DIRTY ? HVPT_S2_BIT_WRITE : 0);
+    if (!(space->features & HVPT_S2_USE_HARDWARE_DIRTY))
+        return HVPT_S2_BIT_AF;
+    return HVPT_S2_BIT_AF | HVPT_S2_BIT_WRITTEN | (entry & HVPT_S2_BIT_DBM ? HVPT_S2_BIT_WRITE : 0);
 }
 
 /* Without hardware dirty state a page that may be written counts as written, and loses that right until it is again. */
 static inline uint64_t hvpt_s2_leaf_clean(const struct hvpt_space *space, uint64_t entry)
 {
+    if (space->features & HVPT_S2_USE_HARDWARE_DIRTY)
+        entry &= ~HVPT_S2_BIT_WRITTEN;
     if (!(entry & HVPT_S2_BIT_WRITE))
         return entry;
     if ((space->features & HVPT_S2_USE_HARDWARE_DIRTY) && (entry & HVPT_S2_BIT_DBM))
@@ -448,8 +454,9 @@ static bool hvpt_s2_holds_table(const struct hvpt_space *space, uint64_t hpa, ui
 
 static const struct hvpt_format hvpt_s2_4k_format = {
     HVPT_KIND_S2,
-    12,   /* page_shift */
-    true, /* relaxing_needs_flush: a stale entry goes on faulting until TLBI */
+    12,    /* page_shift */
+    false, /* mapping_needs_flush */
+    true,  /* relaxing_needs_flush: a stale entry goes on faulting until TLBI */
     HVPT_S2_MEMATTR_BITS | HVPT_S2_SH_BITS,
     HVPT_S2_BIT_TABLE_FULL,
     UINT64_C(1) << 48, /* linear_block: the lower of the two places where addresses are cut */
@@ -491,8 +498,9 @@ static const struct hvpt_format hvpt_s2_4k_format = {
 
 static const struct hvpt_format hvpt_s2_16k_format = {
     HVPT_KIND_S2,
-    14,   /* page_shift */
-    true, /* relaxing_needs_flush: a stale entry goes on faulting until TLBI */
+    14,    /* page_shift */
+    false, /* mapping_needs_flush */
+    true,  /* relaxing_needs_flush: a stale entry goes on faulting until TLBI */
     HVPT_S2_MEMATTR_BITS | HVPT_S2_SH_BITS,
     HVPT_S2_BIT_TABLE_FULL,
     UINT64_C(1) << 48, /* linear_block: the lower of the two places where addresses are cut */
@@ -534,8 +542,9 @@ static const struct hvpt_format hvpt_s2_16k_format = {
 
 static const struct hvpt_format hvpt_s2_64k_format = {
     HVPT_KIND_S2,
-    16,   /* page_shift */
-    true, /* relaxing_needs_flush: a stale entry goes on faulting until TLBI */
+    16,    /* page_shift */
+    false, /* mapping_needs_flush */
+    true,  /* relaxing_needs_flush: a stale entry goes on faulting until TLBI */
     HVPT_S2_MEMATTR_BITS | HVPT_S2_SH_BITS,
     HVPT_S2_BIT_TABLE_FULL,
     UINT64_C(1) << 48, /* linear_block: the lower of the two places where addresses are cut */

@@ -68,7 +68,7 @@ struct hvpt_collapse {
 HVPT_ENGINE uint64_t hvpt_gather(const struct hvpt_format *format, const struct hvpt_space *space,
                                  const hvpt_entry *table)
 {
-    uint64_t bits = format->hardware_bits(space);
+    uint64_t bits = format->hardware_bits(space, hvpt_load(table));
     uint64_t seen = 0;
     unsigned i;
 
@@ -103,7 +103,7 @@ HVPT_ENGINE enum hvpt_obstacle hvpt_collapse_check(const struct hvpt_format *for
 {
     const struct hvpt_space *space = collapse->space;
     const hvpt_entry *table = hvpt_table_at(space, format->table_frame(space, run->entry));
-    const uint64_t hardware = format->hardware_bits(space);
+    const uint64_t hardware = format->hardware_bits(space, hvpt_load(table));
     const unsigned below = run->level - 1;
     uint64_t first = 0, base = 0;
     unsigned i;
@@ -113,6 +113,9 @@ HVPT_ENGINE enum hvpt_obstacle hvpt_collapse_check(const struct hvpt_format *for
         return HVPT_OBSTACLE_EDGE;
     if (run->level > space->max_leaf_level)
         return HVPT_OBSTACLE_SIZE;
+    /* Tables that others made may deny what the leaves allow. */
+    if (format->table_perm(space, run->entry) != format->table_perm(space, format->make_table(space, 0)))
+        return HVPT_OBSTACLE_ATTR;
     for (i = 0; i < hvpt_entries(format); i++) {
         uint64_t entry = hvpt_load(&table[i]);
 
@@ -208,7 +211,7 @@ HVPT_ENGINE enum hvpt_status hvpt_collapse_leave(const struct hvpt_format *forma
     if (format->break_bits != 0)
         (void)hvpt_break(format, collapse->space, collapse->flush, run->slot, run->gpa, run->level);
     hvpt_store_release(run->slot, leaf);
-    if (format->hardware_bits(space) == 0) {
+    if (format->hardware_bits(space, leaf) == 0) {
         hvpt_bury(format, collapse->space, collapse->flush, run);
         return HVPT_OK;
     }

@@ -104,6 +104,7 @@ HVPT_ENGINE enum hvpt_status hvpt_fault_map_insert(const struct hvpt_format *for
  * that the format, the CPU, the config or the policy does not allow for them.  HVPT_E_READONLY.  HVPT_E_NOMEM.
  * HVPT_E_CORRUPT.
  * HVPT_E_EXISTS: something is mapped there already, be it by this page or by others of another size.
+ * Where a CPU may hold that the page is not mapped (RISC-V) the hook has flushed it when the call ends well.
  * HVPT_E_RACE: the same, but another CPU put it there during this call. For a handler both mean: let the guest try
  * again.
  *
@@ -114,6 +115,7 @@ HVPT_ENGINE enum hvpt_status hvpt_fault_map_page(const struct hvpt_format *forma
                                                  hvpt_gpa gpa, hvpt_hpa hpa, uint64_t page_size, struct hvpt_attr attr)
 {
     struct hvpt_path_frames path;
+    struct hvpt_flush own;
     unsigned level = 0;
     enum hvpt_status status;
 
@@ -141,6 +143,11 @@ HVPT_ENGINE enum hvpt_status hvpt_fault_map_page(const struct hvpt_format *forma
     status =
         hvpt_fault_map_insert(format, space, &path, gpa.value, format->make_leaf(space, hpa.value, attr, level), level);
     hvpt_path_release(space, &path);
+    if (format->mapping_needs_flush && status == HVPT_OK) {
+        hvpt_flush_clear(&own);
+        hvpt_owe_flush(space, &own, gpa.value, page_size, false);
+        format->settle(space, &own);
+    }
     return status;
 }
 

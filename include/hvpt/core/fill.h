@@ -40,7 +40,8 @@ HVPT_ENGINE void hvpt_fill_linear(const struct hvpt_format *format, const struct
     const uint64_t inside = ((uint64_t)joined << shift) - 1;
     uint64_t value = format->make_leaf(space, hpa, attr, level);
 
-    if (joined > 1 && !((gpa ^ hpa) & inside)) {
+    /* A logged page gets its right back alone, so it stays alone. */
+    if (joined > 1 && !((gpa ^ hpa) & inside) && !(attr.flags & HVPT_LOGGED)) {
         unsigned head = (unsigned)(((0 - gpa) & inside) >> shift);
 
         head = head < count ? head : count;

@@ -33,7 +33,7 @@ HVPT_ENGINE void hvpt_rewrite_joined(const struct hvpt_format *format, struct hv
                                      struct hvpt_flush *flush, const struct hvpt_joined *joined, unsigned level,
                                      uint64_t first, uint64_t step)
 {
-    const uint64_t hardware = format->hardware_bits(space);
+    const uint64_t hardware = format->hardware_bits(space, first);
     uint64_t seen = 0;
     unsigned i;
 
@@ -108,7 +108,6 @@ HVPT_ENGINE void hvpt_join_run(const struct hvpt_format *format, struct hvpt_spa
 {
     const unsigned count = format->join_count(space, run->level);
     const uint64_t span = hvpt_span(format, run->level);
-    const uint64_t hardware = format->hardware_bits(space);
     const uint64_t size = count * span;
     unsigned at = (unsigned)(((0 - run->gpa) & (size - 1)) / span);
 
@@ -118,10 +117,12 @@ HVPT_ENGINE void hvpt_join_run(const struct hvpt_format *format, struct hvpt_spa
         uint64_t gpa = run->gpa + at * span;
         struct hvpt_joined joined = hvpt_joined_with(format, space, &run->slot[at], gpa, run->level);
         uint64_t first = hvpt_load(joined.slot);
+        uint64_t hardware = format->hardware_bits(space, first);
         unsigned i;
 
         if (!hvpt_is_present(space, first) || !format->is_leaf(space, first, run->level)
             || format->is_joined(space, first, run->level)
+            || (format->leaf_attr(space, first, run->level).flags & HVPT_LOGGED)
             || (format->leaf_address(space, first, run->level, gpa) & (size - 1)))
             continue;
         for (i = 1; i < count; i++) {

@@ -9,7 +9,8 @@
 
 /*
  * A place in a space. Start with next at the first address of interest and end behind the last; status becomes other
- * than HVPT_OK where the iteration ends early. It holds no pointer into the tables, so they may change between two steps.
+ * than HVPT_OK where the iteration ends early. It holds no pointer into the tables, so they may change between two
+ * steps.
  */
 struct hvpt_leaf_iterator {
     hvpt_gpa next;

@@ -105,6 +105,7 @@ HVPT_ENGINE enum hvpt_status hvpt_harvest_range(const struct hvpt_format *format
  * Take HVPT_WRITE from every leaf of [gpa, gpa + size) that has it and mark it HVPT_LOGGED: the guest's next write
  * faults, and touch gives the right back. Holes are fine; large pages that stick out are split, others keep their size.
  * flush: until it is done writes may still go unseen. NULL: done before the call returns.
+ * EPT with #VE: a page that is to fault into the hypervisor must have been mapped with HVPT_EPT_SUPPRESS_VE.
  *
  * HVPT_E_ALIGN, HVPT_E_RANGE, HVPT_E_READONLY, HVPT_E_NOMEM, HVPT_E_CORRUPT: nothing changed.
  *
@@ -142,9 +143,12 @@ HVPT_ENGINE enum hvpt_status hvpt_write_protect_range(const struct hvpt_format *
  * The guest faulted on gpa: give back what write_protect, dirty or age took from the page.
  * access: the one right it wanted, HVPT_READ, HVPT_WRITE, HVPT_EXEC or HVPT_EXEC_USER.
  *
- * HVPT_OK: the page allows the access now (another CPU may have seen to it); let the guest try again. Where a CPU could go
- * on denying it from what it has cached (Arm, RISC-V), the page has been flushed, through the hook, by this very call.
- * HVPT_E_ATTR: the page denies it for good.  HVPT_E_ABSENT, HVPT_E_RANGE, HVPT_E_READONLY, HVPT_E_CORRUPT.
+ * HVPT_OK: the page allows the access now (another CPU may have seen to it); let the guest try again. Where a CPU could
+ * go on denying it from what it has cached (Arm, RISC-V), the page has been flushed, through the hook, by this very
+ * call.
+ * HVPT_E_ATTR: the page denies it for good.  HVPT_E_ABSENT: also while break-before-make has it in hand (Arm): try
+ * again.
+ * HVPT_E_RANGE, HVPT_E_READONLY, HVPT_E_CORRUPT.
  *
  * Safe on any number of CPUs at once, beside readers, map and fault_map, and beside dirty, age and write_protect.
  */
@@ -160,10 +164,11 @@ HVPT_ENGINE enum hvpt_status hvpt_touch_page(const struct hvpt_format *format, s
         return HVPT_E_RANGE;
     if (space->readonly)
         return HVPT_E_READONLY;
-    status = format->descend(space, gpa.value, 0, &run);
-    if (status != HVPT_OK)
-        return status;
     do {
+        /* Each time from the root: what came between may have been a split. */
+        status = format->descend(space, gpa.value, 0, &run);
+        if (status != HVPT_OK)
+            return status;
         if (!hvpt_is_present(space, run.entry))
             return HVPT_E_ABSENT;
         touched = format->touch(space, run.entry, access);

@@ -250,23 +250,29 @@ HVPT_ENGINE enum hvpt_status hvpt_map_pieces(const struct hvpt_format *format, s
  * HVPT_E_CORRUPT.  HVPT_E_NOMEM.
  * After any of them every translation is what it was, and no frame is held that was not.
  *
+ * flush: only where a CPU may hold that a page is not mapped (RISC-V); NULL: flushed before the call returns.
+ *
  * Safe beside readers, hardware and fault_map of other pages; the caller serializes it against everything else.
  */
 HVPT_ENGINE enum hvpt_status hvpt_map_range(const struct hvpt_format *format, struct hvpt_space *space, hvpt_gpa gpa,
                                             hvpt_hpa hpa, uint64_t size, struct hvpt_attr attr,
                                             struct hvpt_flush *flush)
 {
+    struct hvpt_flush own;
     enum hvpt_status status = hvpt_check_mapping(format, space, gpa.value, hpa.value, size, attr);
 
-    (void)flush; /* an empty entry is never cached by the formats there are, so a new mapping makes nothing stale */
     if (HVPT_UNLIKELY(status != HVPT_OK))
         return status;
-    if (size == hvpt_span(format, 0)) {
+    status = HVPT_E_NOMEM;
+    if (size == hvpt_span(format, 0))
         status = hvpt_map_page(format, space, gpa.value, hpa.value, attr);
-        if (HVPT_LIKELY(status != HVPT_E_NOMEM))
-            return status;
+    if (HVPT_UNLIKELY(status == HVPT_E_NOMEM))
+        status = format->map_pieces(space, gpa.value, hpa.value, size, attr);
+    if (format->mapping_needs_flush && status == HVPT_OK) {
+        hvpt_owe_flush(space, hvpt_flush_or_own(flush, &own), gpa.value, size, false);
+        hvpt_flush_own(format, space, flush, &own);
     }
-    return format->map_pieces(space, gpa.value, hpa.value, size, attr);
+    return status;
 }
 
 #endif

@@ -96,6 +96,7 @@ struct hvpt_census {
 struct hvpt_format {
     enum hvpt_kind kind;
     unsigned page_shift;       /* log2 of the smallest page, which is also the size of a table */
+    bool mapping_needs_flush;  /* a CPU may hold that an entry is empty until a flush */
     bool relaxing_needs_flush; /* permissions that grow are seen only after a flush (x86: the fault flushes) */
     /* of a leaf: they change only by way of an empty entry and a flush, and so does its size */
     uint64_t break_bits;
@@ -140,8 +141,8 @@ struct hvpt_format {
     bool (*is_joined)(const struct hvpt_space *space, uint64_t entry, unsigned level);
     uint64_t (*unjoin)(uint64_t entry, unsigned level, uint64_t gpa);
 
-    /* The bits of a leaf that hardware sets when it is used and written. 0: it sets none here. */
-    uint64_t (*hardware_bits)(const struct hvpt_space *space);
+    /* The bits by which a leaf tells that it was used and written, where hardware or the engine sets them. 0: none. */
+    uint64_t (*hardware_bits)(const struct hvpt_space *space, uint64_t entry);
     /* The leaf as if not written (clean), not used (forget) since; unchanged: it was not. See core/log.h. */
     uint64_t (*clean)(const struct hvpt_space *space, uint64_t entry);
     uint64_t (*forget)(const struct hvpt_space *space, uint64_t entry);
