@@ -37,7 +37,7 @@ static inline const char *hvctl_failure_text(enum hvctl_failure failure)
 
 /* What became of a rule. */
 enum hvctl_rule_result {
-    HVCTL_RULE_IDLE,     /* it does not apply here: a control is off, a segment unusable */
+    HVCTL_RULE_IDLE, /* it does not apply here: a control is off, a segment unusable */
     HVCTL_RULE_KEPT,
     HVCTL_RULE_BROKEN,
     HVCTL_RULE_UNCHECKED /* it applies, but cannot be judged: memory or a fact about the CPU is not at hand */
@@ -87,7 +87,7 @@ struct hvctl_violation {
 };
 
 #define HVCTL_REPORT_VIOLATIONS 32 /* that a report keeps; it counts them all */
-#define HVCTL_REPORT_UNCHECKED 8   /* names of rules that a report keeps */
+#define HVCTL_REPORT_UNCHECKED  8  /* names of rules that a report keeps */
 
 /* About 3 KiB, the caller's; a check begins by emptying it, so it need not be initialized. */
 struct hvctl_report {
@@ -183,9 +183,9 @@ static inline enum hvctl_failure hvctl_report_failure(const struct hvctl_report 
         const struct hvctl_violation *next = &report->violation[i];
 
         /* MSR-load entries are taken in order: the lowest number fails. */
-        if (!first || next->failure < first->failure ||
-            (next->failure == HVCTL_FAILURE_MSR_LOADING && first->failure == HVCTL_FAILURE_MSR_LOADING &&
-             next->finding.qualification < first->finding.qualification))
+        if (!first || next->failure < first->failure
+            || (next->failure == HVCTL_FAILURE_MSR_LOADING && first->failure == HVCTL_FAILURE_MSR_LOADING
+                && next->finding.qualification < first->finding.qualification))
             first = next;
     }
     if (qualification)
@@ -201,12 +201,12 @@ static inline const char *hvctl_bit_name(enum hvctl_bit_names names, unsigned bi
         "WP", NULL, "AM", NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, "NW", "CD", "PG",
     };
     static const char *const cr4[33] = {
-        "VME",    "PVI",  "TSD",  "DE",   "PSE",      "PAE",   "MCE",     "PGE",  "PCE",  "OSFXSR", "OSXMMEXCPT",
-        "UMIP",   "LA57", "VMXE", "SMXE", NULL,       "FSGSBASE", "PCIDE", "OSXSAVE", "KL", "SMEP", "SMAP",
-        "PKE",    "CET",  "PKS",  "UINTR", NULL,      NULL,    "LAM_SUP", NULL,   NULL,   NULL,     "FRED",
+        "VME",  "PVI",  "TSD",  "DE",    "PSE", "PAE",      "MCE",     "PGE",     "PCE", "OSFXSR", "OSXMMEXCPT",
+        "UMIP", "LA57", "VMXE", "SMXE",  NULL,  "FSGSBASE", "PCIDE",   "OSXSAVE", "KL",  "SMEP",   "SMAP",
+        "PKE",  "CET",  "PKS",  "UINTR", NULL,  NULL,       "LAM_SUP", NULL,      NULL,  NULL,     "FRED",
     };
     static const char *const rflags[22] = {
-        "CF", NULL, "PF", NULL, "AF", NULL, "ZF", "SF", "TF", "IF",  "DF",
+        "CF", NULL, "PF", NULL, "AF", NULL, "ZF", "SF", "TF",  "IF",  "DF",
         "OF", NULL, NULL, "NT", NULL, "RF", "VM", "AC", "VIF", "VIP", "ID",
     };
     static const char *const rights[17] = {

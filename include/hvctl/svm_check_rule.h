@@ -11,8 +11,8 @@
 
 /* CR4 and EFER bits that no member of struct hvctl_svm_caps tells; hvctl_svm_surroundings_cpuid fills them in. */
 struct hvctl_svm_cpu_facts {
-    bool known;          /* false: the rest says nothing; bits that only some CPUs have are let pass */
-    uint64_t cr4, efer;  /* the bits that exist */
+    bool known;         /* false: the rest says nothing; bits that only some CPUs have are let pass */
+    uint64_t cr4, efer; /* the bits that exist */
 };
 
 /*
@@ -31,8 +31,9 @@ struct hvctl_svm_surroundings {
 };
 
 /* CR4 and EFER bits as of APM rev. 3.44; not all exist on a CPU. */
-#define HVCTL_SVM_CR4_BITS UINT64_C(0x0000000000f77fff) /* 10:0, 11 UMIP, 12 LA57, 16..18, 20..23 */
-#define HVCTL_SVM_EFER_BITS UINT64_C(0x000000000036fd01) /* SCE, LME, LMA, NXE, SVME, LMSLE, FFXSR, TCE, MCOMMIT, INTWB, UAIE, AIBRSE */
+#define HVCTL_SVM_CR4_BITS UINT64_C(0x0000000000f71fff) /* 10:0, 11 UMIP, 12 LA57, 16..18, 20..23 */
+#define HVCTL_SVM_EFER_BITS \
+    UINT64_C(0x000000000036fd01) /* SCE, LME, LMA, NXE, SVME, LMSLE, FFXSR, TCE, MCOMMIT, INTWB, UAIE, AIBRSE */
 
 /* Ask CPUID once for the facts. Needs no privilege. APM vol. 3, "CPUID"; APM vol. 2, "CR4 Register", "EFER". */
 static inline void hvctl_svm_surroundings_cpuid(struct hvctl_svm_surroundings *around, hvctl_cpuid_fn cpuid, void *ctx)
@@ -53,25 +54,25 @@ static inline void hvctl_svm_surroundings_cpuid(struct hvctl_svm_surroundings *a
     if (top_extended >= UINT32_C(0x80000021))
         ext21 = cpuid(ctx, UINT32_C(0x80000021), 0);
 
-    cr4 |= one.edx >> 1 & 1u ? 0x3u : 0;           /* VME, PVI */
-    cr4 |= one.edx >> 4 & 1u ? 0x4u : 0;           /* TSD */
-    cr4 |= one.edx >> 2 & 1u ? 0x8u : 0;           /* DE */
-    cr4 |= one.edx >> 3 & 1u ? 0x10u : 0;          /* PSE */
-    cr4 |= one.edx >> 6 & 1u ? 0x20u : 0;          /* PAE */
-    cr4 |= one.edx >> 7 & 1u ? 0x40u : 0;          /* MCE */
-    cr4 |= one.edx >> 13 & 1u ? 0x80u : 0;         /* PGE */
-    cr4 |= 0x100u;                                 /* PCE */
-    cr4 |= one.edx >> 24 & 1u ? 0x200u : 0;        /* OSFXSR */
-    cr4 |= one.edx >> 25 & 1u ? 0x400u : 0;        /* OSXMMEXCPT */
-    cr4 |= seven.ecx >> 2 & 1u ? 0x800u : 0;       /* UMIP */
-    cr4 |= seven.ecx >> 16 & 1u ? 0x1000u : 0;     /* LA57 */
-    cr4 |= seven.ebx & 1u ? 0x10000u : 0;          /* FSGSBASE */
-    cr4 |= one.ecx >> 17 & 1u ? 0x20000u : 0;      /* PCIDE */
-    cr4 |= one.ecx >> 26 & 1u ? 0x40000u : 0;      /* OSXSAVE */
-    cr4 |= seven.ebx >> 7 & 1u ? 0x100000u : 0;    /* SMEP */
-    cr4 |= seven.ebx >> 20 & 1u ? 0x200000u : 0;   /* SMAP */
-    cr4 |= seven.ecx >> 3 & 1u ? 0x400000u : 0;    /* PKE */
-    cr4 |= seven.ecx >> 7 & 1u ? 0x800000u : 0;    /* CET */
+    cr4 |= one.edx >> 1 & 1u ? 0x3u : 0;         /* VME, PVI */
+    cr4 |= one.edx >> 4 & 1u ? 0x4u : 0;         /* TSD */
+    cr4 |= one.edx >> 2 & 1u ? 0x8u : 0;         /* DE */
+    cr4 |= one.edx >> 3 & 1u ? 0x10u : 0;        /* PSE */
+    cr4 |= one.edx >> 6 & 1u ? 0x20u : 0;        /* PAE */
+    cr4 |= one.edx >> 7 & 1u ? 0x40u : 0;        /* MCE */
+    cr4 |= one.edx >> 13 & 1u ? 0x80u : 0;       /* PGE */
+    cr4 |= 0x100u;                               /* PCE */
+    cr4 |= one.edx >> 24 & 1u ? 0x200u : 0;      /* OSFXSR */
+    cr4 |= one.edx >> 25 & 1u ? 0x400u : 0;      /* OSXMMEXCPT */
+    cr4 |= seven.ecx >> 2 & 1u ? 0x800u : 0;     /* UMIP */
+    cr4 |= seven.ecx >> 16 & 1u ? 0x1000u : 0;   /* LA57 */
+    cr4 |= seven.ebx & 1u ? 0x10000u : 0;        /* FSGSBASE */
+    cr4 |= one.ecx >> 17 & 1u ? 0x20000u : 0;    /* PCIDE */
+    cr4 |= one.ecx >> 26 & 1u ? 0x40000u : 0;    /* OSXSAVE */
+    cr4 |= seven.ebx >> 7 & 1u ? 0x100000u : 0;  /* SMEP */
+    cr4 |= seven.ebx >> 20 & 1u ? 0x200000u : 0; /* SMAP */
+    cr4 |= seven.ecx >> 3 & 1u ? 0x400000u : 0;  /* PKE */
+    cr4 |= seven.ecx >> 7 & 1u ? 0x800000u : 0;  /* CET */
 
     efer |= ext1.edx >> 11 & 1u ? HVCTL_EFER_SCE : 0;
     efer |= ext1.edx >> 29 & 1u ? HVCTL_EFER_LME | HVCTL_EFER_LMA : 0;
@@ -93,11 +94,11 @@ struct hvctl_svm_view {
     const struct hvctl_vmcb *vmcb;
     const struct hvctl_svm_caps *caps;
     const struct hvctl_svm_surroundings *around;
-    uint64_t beyond;     /* physical-address bits that this CPU does not have */
-    bool long_mode;      /* the guest will be in long mode: EFER.LME and CR0.PG */
-    bool code64;         /* and in 64-bit mode */
-    bool np;             /* nested paging */
-    bool sev, sev_es;    /* the guest's memory, the guest's registers are encrypted */
+    uint64_t beyond;  /* physical-address bits that this CPU does not have */
+    bool long_mode;   /* the guest will be in long mode: EFER.LME and CR0.PG */
+    bool code64;      /* and in 64-bit mode */
+    bool np;          /* nested paging */
+    bool sev, sev_es; /* the guest's memory, the guest's registers are encrypted */
 };
 
 struct hvctl_svm_rule {
@@ -112,7 +113,7 @@ struct hvctl_svm_rule {
     uint16_t offset;   /* in the VMCB */
     uint16_t size;     /* in bytes: 1, 2, 4 or 8 */
     enum hvctl_bit_names names;
-    uint64_t mask;     /* what the function makes of it */
+    uint64_t mask; /* what the function makes of it */
 };
 
 /* The value of size bytes of the VMCB at offset, which is aligned to it. */
@@ -161,7 +162,7 @@ static inline enum hvctl_rule_result hvctl_svm_rule_ones(const struct hvctl_svm_
 }
 
 /* A row's field, names and all: area is control or save. */
-#define HVCTL_SVM_FIELD(text, area, member, names)                                                                    \
+#define HVCTL_SVM_FIELD(text, area, member, names)                                                                     \
     text, (uint16_t)offsetof(struct hvctl_vmcb, area.member), (uint16_t)sizeof(((struct hvctl_vmcb *)0)->area.member), \
         names
 

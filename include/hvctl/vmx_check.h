@@ -111,8 +111,8 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_ask(const struct hvctl_vmx_v
 static inline void hvctl_vmx_check_in(const struct hvctl_vmcs_image *image, const struct hvctl_vmx_caps *caps,
                                       const struct hvctl_vmx_surroundings *around, struct hvctl_report *report)
 {
-    static const struct hvctl_vmx_surroundings usual = {NULL, NULL, false, false, false, false, 0,
-                                                        {false, false, false, false, false, 0}};
+    static const struct hvctl_vmx_surroundings usual = {NULL,  NULL,  false, false,
+                                                        false, false, 0,     {false, false, false, false, false, 0}};
     struct hvctl_vmx_view view;
     unsigned table;
 
@@ -154,9 +154,9 @@ static inline enum hvctl_failure hvctl_vmx_failure_of(uint32_t code)
 
 /* How what the CPU said and what the rules say fit. */
 enum hvctl_explanation {
-    HVCTL_EXPLAINED,         /* a broken rule leads to what the CPU said */
+    HVCTL_EXPLAINED,           /* a broken rule leads to what the CPU said */
     HVCTL_EXPLAINED_OTHERWISE, /* rules are broken, but they lead to something else: is it the same VMCS? */
-    HVCTL_UNEXPLAINED,       /* the CPU failed, and no rule is broken */
+    HVCTL_UNEXPLAINED,         /* the CPU failed, and no rule is broken */
     HVCTL_NOT_OF_THE_FIELDS, /* what the CPU said has nothing to do with the VMCS's fields: launch state, MOV SS, ... */
     HVCTL_NO_FAILURE         /* code is no failure */
 };
@@ -224,7 +224,8 @@ static inline enum hvctl_explanation hvctl_vmx_explain_failure(const struct hvct
 static inline void hvctl_vmx_explanation_text(enum hvctl_explanation explanation, uint32_t code, uint64_t qualification,
                                               const struct hvctl_report *report, const struct hvctl_text *text)
 {
-    const char *words = code >> 31 ? hvctl_vmx_exit_reason_words(code & 0xffffu) : hvctl_vmx_instruction_error_text(code);
+    const char *words =
+        code >> 31 ? hvctl_vmx_exit_reason_words(code & 0xffffu) : hvctl_vmx_instruction_error_text(code);
 
     hvctl_text_string(text, code >> 31 ? "exit reason " : "VM-instruction error ");
     if (code >> 31) {

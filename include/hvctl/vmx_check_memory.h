@@ -30,8 +30,8 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_tpr_threshold_memory(const s
     uint64_t page = hvctl_vmx_rule_value(view, rule, 1), tpr;
     uint64_t threshold = finding->actual & 0xfu;
 
-    if (hvctl_vmx_view_on(view, HVCTL_SECONDARY_VIRTUALIZE_APIC_ACCESSES) ||
-        hvctl_vmx_view_on(view, HVCTL_SECONDARY_VIRTUAL_INTERRUPT_DELIVERY) || (page & (view->beyond | 0xfffu)))
+    if (hvctl_vmx_view_on(view, HVCTL_SECONDARY_VIRTUALIZE_APIC_ACCESSES)
+        || hvctl_vmx_view_on(view, HVCTL_SECONDARY_VIRTUAL_INTERRUPT_DELIVERY) || (page & (view->beyond | 0xfffu)))
         return HVCTL_RULE_IDLE;
     if (!threshold)
         return HVCTL_RULE_KEPT;
@@ -101,8 +101,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_link_current(const struct hv
     (void)rule;
     finding->qualification = 4;
     finding->because = "that is the current VMCS";
-    if (!hvctl_vmx_view_linked(view) ||
-        (view->around->in_smm && !hvctl_vmx_view_on(view, HVCTL_ENTRY_ENTRY_TO_SMM)))
+    if (!hvctl_vmx_view_linked(view) || (view->around->in_smm && !hvctl_vmx_view_on(view, HVCTL_ENTRY_ENTRY_TO_SMM)))
         return HVCTL_RULE_IDLE;
     if (!view->around->current_vmcs)
         return HVCTL_RULE_UNCHECKED;
@@ -129,8 +128,8 @@ static inline uint64_t hvctl_vmx_pdpte_reserved(const struct hvctl_vmx_view *vie
 /* Will the guest use PAE paging? */
 static inline bool hvctl_vmx_view_pae_paging(const struct hvctl_vmx_view *view)
 {
-    return (view->value[HVCTL_VMCS_SLOT_GUEST_CR0] & HVCTL_CR0_PG) &&
-           (view->value[HVCTL_VMCS_SLOT_GUEST_CR4] & HVCTL_CR4_PAE) && !view->ia32e_guest;
+    return (view->value[HVCTL_VMCS_SLOT_GUEST_CR0] & HVCTL_CR0_PG)
+        && (view->value[HVCTL_VMCS_SLOT_GUEST_CR4] & HVCTL_CR4_PAE) && !view->ia32e_guest;
 }
 
 /* The four in memory at CR3, which the CPU loads when EPT is off. */
@@ -215,7 +214,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_msr_entries(const struct hvc
 {
     uint64_t area = finding->actual, count = hvctl_vmx_rule_value(view, rule, 1), i;
 
-    if (!count || (area & (view->beyond | 0xfu)))
+    if (!count || ((area | (area + 16 * count - 1)) & view->beyond) || (area & 0xfu))
         return HVCTL_RULE_IDLE;
     if (count > hvctl_vmx_msr_list_max(view->caps))
         count = hvctl_vmx_msr_list_max(view->caps);
@@ -223,8 +222,8 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_msr_entries(const struct hvc
         struct hvctl_vmx_msr_entry entry;
         uint64_t first;
 
-        if (hvctl_vmx_view_read(view, area + 16 * i, 8, &first) != HVCTL_RULE_KEPT ||
-            hvctl_vmx_view_read(view, area + 16 * i + 8, 8, &entry.value) != HVCTL_RULE_KEPT)
+        if (hvctl_vmx_view_read(view, area + 16 * i, 8, &first) != HVCTL_RULE_KEPT
+            || hvctl_vmx_view_read(view, area + 16 * i + 8, 8, &entry.value) != HVCTL_RULE_KEPT)
             return HVCTL_RULE_UNCHECKED;
         entry.index = (uint32_t)first;
         entry.reserved = (uint32_t)(first >> 32);
@@ -251,42 +250,47 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_msr_count(const struct hvctl
 /* Row number of the table; NULL behind its end. */
 static inline const struct hvctl_vmx_rule *hvctl_vmx_memory_rule_at(size_t number)
 {
-#define HVCTL_X_LINK(id, text, check, mask)                                                                           \
+#define HVCTL_X_LINK(id, text, check, mask) \
     {id, HVCTL_VMX_SECTION_GUEST_OTHER, text, check, HVCTL_ALWAYS, HVCTL_RULE_1(VMCS_LINK_POINTER), mask},
-#define HVCTL_X_PDPTE(n)                                                                                              \
-    {"GUEST.PDPTE" #n, HVCTL_VMX_SECTION_GUEST_PDPTES, "must have bits 2:1, 8:5 and those beyond MAXPHYADDR clear",   \
-     hvctl_vmx_rule_pdpte, HVCTL_SECONDARY_ENABLE_EPT, HVCTL_RULE_4(GUEST_PDPTE##n, GUEST_CR0, GUEST_CR4, VM_ENTRY_CONTROLS), 0},
-#define HVCTL_X_MSR(id, text, number)                                                                                 \
-    {id, HVCTL_VMX_SECTION_MSRS, text, hvctl_vmx_rule_msr_entries, HVCTL_ALWAYS,                                      \
-     HVCTL_RULE_2(VM_ENTRY_MSR_LOAD_ADDRESS, VM_ENTRY_MSR_LOAD_COUNT), number},
+#define HVCTL_X_PDPTE(n)                                                    \
+    {"GUEST.PDPTE" #n,                                                      \
+     HVCTL_VMX_SECTION_GUEST_PDPTES,                                        \
+     "must have bits 2:1, 8:5 and those beyond MAXPHYADDR clear",           \
+     hvctl_vmx_rule_pdpte,                                                  \
+     HVCTL_SECONDARY_ENABLE_EPT,                                            \
+     HVCTL_RULE_4(GUEST_PDPTE##n, GUEST_CR0, GUEST_CR4, VM_ENTRY_CONTROLS), \
+     0},
+#define HVCTL_X_MSR(id, text, number)                                                \
+    {id,           HVCTL_VMX_SECTION_MSRS,                                           \
+     text,         hvctl_vmx_rule_msr_entries,                                       \
+     HVCTL_ALWAYS, HVCTL_RULE_2(VM_ENTRY_MSR_LOAD_ADDRESS, VM_ENTRY_MSR_LOAD_COUNT), \
+     number},
     static const struct hvctl_vmx_rule list[] = {
         {"CTRL.TPR_THRESHOLD.VTPR", HVCTL_VMX_SECTION_EXECUTION, "must not be above bits 7:4 of the virtual TPR",
          hvctl_vmx_rule_tpr_threshold_memory, HVCTL_PRIMARY_USE_TPR_SHADOW,
          HVCTL_RULE_2(TPR_THRESHOLD, VIRTUAL_APIC_ADDRESS), 0},
         HVCTL_X_LINK("GUEST.LINK.ADDRESS", "must be page-aligned and within the physical-address width",
                      hvctl_vmx_rule_link_address, 0xfff)
-        HVCTL_X_LINK("GUEST.LINK.REVISION", "must lead to a VMCS with this CPU's revision identifier",
-                     hvctl_vmx_rule_link_revision, 0)
-        HVCTL_X_LINK("GUEST.LINK.SHADOW", "must lead to a shadow VMCS with VMCS shadowing, and to none without",
-                     hvctl_vmx_rule_link_shadow, 0)
-        HVCTL_X_LINK("GUEST.LINK.CURRENT", "must not be the current VMCS", hvctl_vmx_rule_link_current, 0)
-        {"GUEST.LINK.EXECUTIVE", HVCTL_VMX_SECTION_GUEST_OTHER, "must not be the executive VMCS in SMM",
-         hvctl_vmx_rule_link_executive, HVCTL_ALWAYS, HVCTL_RULE_2(VMCS_LINK_POINTER, EXECUTIVE_VMCS_POINTER), 0},
+            HVCTL_X_LINK("GUEST.LINK.REVISION", "must lead to a VMCS with this CPU's revision identifier",
+                         hvctl_vmx_rule_link_revision, 0)
+                HVCTL_X_LINK("GUEST.LINK.SHADOW", "must lead to a shadow VMCS with VMCS shadowing, and to none without",
+                             hvctl_vmx_rule_link_shadow, 0)
+                    HVCTL_X_LINK("GUEST.LINK.CURRENT", "must not be the current VMCS", hvctl_vmx_rule_link_current,
+                                 0) {"GUEST.LINK.EXECUTIVE", HVCTL_VMX_SECTION_GUEST_OTHER,
+                                     "must not be the executive VMCS in SMM", hvctl_vmx_rule_link_executive,
+                                     HVCTL_ALWAYS, HVCTL_RULE_2(VMCS_LINK_POINTER, EXECUTIVE_VMCS_POINTER), 0},
         {"GUEST.PDPTE.MEMORY", HVCTL_VMX_SECTION_GUEST_PDPTES,
          "must lead to PDPTEs with bits 2:1, 8:5 and those beyond MAXPHYADDR clear", hvctl_vmx_rule_pdptes_memory,
          HVCTL_ALWAYS, HVCTL_RULE_4(GUEST_CR3, GUEST_CR0, GUEST_CR4, VM_ENTRY_CONTROLS), 0},
-        HVCTL_X_PDPTE(0)
-        HVCTL_X_PDPTE(1)
-        HVCTL_X_PDPTE(2)
-        HVCTL_X_PDPTE(3)
-        HVCTL_X_MSR("MSR.FS_GS_BASE", "must not be FS_BASE or GS_BASE", 0)
-        HVCTL_X_MSR("MSR.X2APIC", "must not be an x2APIC MSR, 800H to 8FFH", 1)
-        HVCTL_X_MSR("MSR.SMM_ONLY", "must not be IA32_SMM_MONITOR_CTL outside SMM", 2)
-        HVCTL_X_MSR("MSR.MODEL_SPECIFIC", "must not be IA32_BIOS_UPDT_TRIG or IA32_BIOS_SIGN_ID", 3)
-        HVCTL_X_MSR("MSR.RESERVED", "must have bits 63:32 of the entry clear", 4)
-        HVCTL_X_MSR("MSR.VALUE", "must have a value that WRMSR takes", 5)
-        {"MSR.COUNT", HVCTL_VMX_SECTION_MSRS, "must not exceed 512 * (IA32_VMX_MISC[27:25] + 1)",
-         hvctl_vmx_rule_msr_count, HVCTL_ALWAYS, HVCTL_RULE_1(VM_ENTRY_MSR_LOAD_COUNT), 0},
+        HVCTL_X_PDPTE(0) HVCTL_X_PDPTE(1) HVCTL_X_PDPTE(2) HVCTL_X_PDPTE(3)
+            HVCTL_X_MSR("MSR.FS_GS_BASE", "must not be FS_BASE or GS_BASE",
+                        0) HVCTL_X_MSR("MSR.X2APIC", "must not be an x2APIC MSR, 800H to 8FFH", 1)
+                HVCTL_X_MSR("MSR.SMM_ONLY", "must not be IA32_SMM_MONITOR_CTL outside SMM", 2)
+                    HVCTL_X_MSR("MSR.MODEL_SPECIFIC", "must not be IA32_BIOS_UPDT_TRIG or IA32_BIOS_SIGN_ID", 3)
+                        HVCTL_X_MSR("MSR.RESERVED", "must have bits 63:32 of the entry clear", 4)
+                            HVCTL_X_MSR("MSR.VALUE", "must have a value that WRMSR takes", 5) {
+                                "MSR.COUNT", HVCTL_VMX_SECTION_MSRS, "must not exceed 512 * (IA32_VMX_MISC[27:25] + 1)",
+                                hvctl_vmx_rule_msr_count, HVCTL_ALWAYS, HVCTL_RULE_1(VM_ENTRY_MSR_LOAD_COUNT), 0},
     };
 #undef HVCTL_X_LINK
 #undef HVCTL_X_PDPTE

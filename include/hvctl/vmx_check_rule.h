@@ -11,7 +11,7 @@
 
 /* Facts about the CPU that no VMX capability MSR tells; hvctl_vmx_surroundings_cpuid fills them in. */
 struct hvctl_vmx_cpu_facts {
-    bool known;             /* false: the rest says nothing, and rules that hang on it are not checked or not strict */
+    bool known; /* false: the rest says nothing, and rules that hang on it are not checked or not strict */
     bool rtm, sgx, bus_lock_detect, lam;
     uint64_t perf_global_ctrl; /* bits of IA32_PERF_GLOBAL_CTRL that exist */
 };
@@ -125,7 +125,7 @@ struct hvctl_vmx_view {
 };
 
 #define HVCTL_VMX_RULE_FIELDS 4
-#define HVCTL_VMX_NO_SLOT 0xffff
+#define HVCTL_VMX_NO_SLOT     0xffff
 
 struct hvctl_vmx_rule {
     const char *id;
@@ -300,26 +300,14 @@ static inline enum hvctl_bit_names hvctl_vmx_bit_names(unsigned slot)
     default: break;
     }
     return slot >= HVCTL_VMCS_SLOT_GUEST_ES_ACCESS_RIGHTS && slot <= HVCTL_VMCS_SLOT_GUEST_TR_ACCESS_RIGHTS
-               ? HVCTL_BITS_RIGHTS
-               : HVCTL_BITS_UNNAMED;
+             ? HVCTL_BITS_RIGHTS
+             : HVCTL_BITS_UNNAMED;
 }
 
 /* Row shorthands; undefined at the end of vmx_check.h. */
-#define HVCTL_RULE_1(a)                                                                                               \
-    {                                                                                                                 \
-        HVCTL_VMCS_SLOT_##a, HVCTL_VMX_NO_SLOT, HVCTL_VMX_NO_SLOT, HVCTL_VMX_NO_SLOT                                  \
-    }
-#define HVCTL_RULE_2(a, b)                                                                                            \
-    {                                                                                                                 \
-        HVCTL_VMCS_SLOT_##a, HVCTL_VMCS_SLOT_##b, HVCTL_VMX_NO_SLOT, HVCTL_VMX_NO_SLOT                                \
-    }
-#define HVCTL_RULE_3(a, b, c)                                                                                         \
-    {                                                                                                                 \
-        HVCTL_VMCS_SLOT_##a, HVCTL_VMCS_SLOT_##b, HVCTL_VMCS_SLOT_##c, HVCTL_VMX_NO_SLOT                              \
-    }
-#define HVCTL_RULE_4(a, b, c, d)                                                                                      \
-    {                                                                                                                 \
-        HVCTL_VMCS_SLOT_##a, HVCTL_VMCS_SLOT_##b, HVCTL_VMCS_SLOT_##c, HVCTL_VMCS_SLOT_##d                            \
-    }
+#define HVCTL_RULE_1(a)          {HVCTL_VMCS_SLOT_##a, HVCTL_VMX_NO_SLOT, HVCTL_VMX_NO_SLOT, HVCTL_VMX_NO_SLOT}
+#define HVCTL_RULE_2(a, b)       {HVCTL_VMCS_SLOT_##a, HVCTL_VMCS_SLOT_##b, HVCTL_VMX_NO_SLOT, HVCTL_VMX_NO_SLOT}
+#define HVCTL_RULE_3(a, b, c)    {HVCTL_VMCS_SLOT_##a, HVCTL_VMCS_SLOT_##b, HVCTL_VMCS_SLOT_##c, HVCTL_VMX_NO_SLOT}
+#define HVCTL_RULE_4(a, b, c, d) {HVCTL_VMCS_SLOT_##a, HVCTL_VMCS_SLOT_##b, HVCTL_VMCS_SLOT_##c, HVCTL_VMCS_SLOT_##d}
 
 #endif

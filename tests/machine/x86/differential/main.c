@@ -39,7 +39,9 @@ void counts_check(const struct rule_count *count, unsigned rules, const struct u
 
         print("# rule %s: broken alone %u, kept %u%s%s\n", count[i].id, count[i].alone, count[i].kept,
               count[i].reachable && known == NULL ? "" : "; ",
-              !count[i].reachable ? count[i].why : known != NULL ? known->why : "");
+              !count[i].reachable ? count[i].why
+              : known != NULL     ? known->why
+                                  : "");
         if (!count[i].reachable) {
             absent++;
             continue;

@@ -21,8 +21,8 @@ static void reach(unsigned number)
     const struct hvctl_vmx_rule *rule = rule_list[number];
 
     count[number].id = rule->id;
-    count[number].reachable = hvctl_vmx_can(vmx_caps(), (enum hvctl_vmx_control)rule->when) &&
-                              hvctl_vmcs_set_has(&world.image[0].exists, rule->slot[0]);
+    count[number].reachable = hvctl_vmx_can(vmx_caps(), (enum hvctl_vmx_control)rule->when)
+                           && hvctl_vmcs_set_has(&world.image[0].exists, rule->slot[0]);
     count[number].why = "this CPU has neither the field nor the control";
 }
 

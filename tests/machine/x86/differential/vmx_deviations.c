@@ -94,11 +94,11 @@ static bool no_host_cet(const struct hvctl_vmx_view *view, const struct hvctl_vi
 }
 
 /* Not the LDTR's, nor a code or data register's in virtual-8086 mode. */
-#define BOCHS "Bochs 2.7"
+#define BOCHS     "Bochs 2.7"
 #define REGISTERS "SDM vol. 3, Checks on Guest Control Registers, Debug Registers, and MSRs"
-#define SEGMENTS "SDM vol. 3, Checks on Guest Segment Registers"
-#define OTHER "SDM vol. 3, Checks on Guest Non-Register State"
-#define ENTRY "SDM vol. 3, Checks on VMX Controls, VM-Entry Control Fields"
+#define SEGMENTS  "SDM vol. 3, Checks on Guest Segment Registers"
+#define OTHER     "SDM vol. 3, Checks on Guest Non-Register State"
+#define ENTRY     "SDM vol. 3, Checks on VMX Controls, VM-Entry Control Fields"
 
 static struct row table[] = {
     {{"GUEST.RIP.WIDTH", BOCHS, "not checked", "SDM vol. 3, Checks on Guest RIP, RFLAGS, and SSP", 0}, NULL},
@@ -106,10 +106,11 @@ static struct row table[] = {
     {{"GUEST.PERF_GLOBAL_CTRL", BOCHS, "not checked", REGISTERS, 0}, NULL},
     {{"GUEST.BNDCFGS.RESERVED", BOCHS, "not checked", REGISTERS, 0}, NULL},
     {{"GUEST.BNDCFGS.BASE", BOCHS, "not checked", REGISTERS, 0}, NULL},
-    {{"HOST.PERF_GLOBAL_CTRL", BOCHS, "not checked",
-      "SDM vol. 3, Checks on Host Control Registers, MSRs, and SSP", 0}, NULL},
+    {{"HOST.PERF_GLOBAL_CTRL", BOCHS, "not checked", "SDM vol. 3, Checks on Host Control Registers, MSRs, and SSP", 0},
+     NULL},
     {{"HOST.CR4.CET_WP", BOCHS, "checked only if CET state is loaded on VM exit",
-      "SDM vol. 3, Checks on Host Control Registers, MSRs, and SSP", 0}, no_host_cet},
+      "SDM vol. 3, Checks on Host Control Registers, MSRs, and SSP", 0},
+     no_host_cet},
     {{"MSR.COUNT", BOCHS, "not checked; the manual leaves it open", "SDM vol. 3, Miscellaneous Data", 0}, NULL},
     {{"GUEST.IA32E.PG_PAE", BOCHS, "CR0.PG is not checked", REGISTERS, 0}, without_pg},
     {{"GUEST.RFLAGS.VM", BOCHS, "checked in IA-32e mode only", "SDM vol. 3, Checks on Guest RIP, RFLAGS, and SSP", 0},
@@ -173,15 +174,15 @@ bool vmx_deviation_otherwise(const struct hvctl_vmx_view *view, const struct hvc
     if (result->failure != HVCTL_FAILURE_GUEST_STATE || result->qualification != 0)
         return false;
     for (unsigned i = 0; i < hvctl_report_listed(report); i++)
-        if (report->violation[i].failure <= HVCTL_FAILURE_VMFAIL_HOST &&
-            !vmx_deviation_ignored(view, &report->violation[i]))
+        if (report->violation[i].failure <= HVCTL_FAILURE_VMFAIL_HOST
+            && !vmx_deviation_ignored(view, &report->violation[i]))
             return false; /* VMfail comes first */
     if (hvctl_report_find(report, extra[0].rule) != NULL)
         return ++extra[0].seen;
     if (!view->v86 && !bochs_takes_cs(view))
         return ++extra[1].seen;
-    if (hvctl_vmx_view_on(view, HVCTL_ENTRY_LOAD_CET_STATE) &&
-        (!hvctl_canonical(ssp, view->linear_bits) || (!view->ia32e_guest && (ssp | s_cet) >> 32 != 0)))
+    if (hvctl_vmx_view_on(view, HVCTL_ENTRY_LOAD_CET_STATE)
+        && (!hvctl_canonical(ssp, view->linear_bits) || (!view->ia32e_guest && (ssp | s_cet) >> 32 != 0)))
         return ++extra[2].seen;
     if (view->around->cpu.sgx && (hvctl_vmx_view_blocking(view) & HVCTL_ENCLAVE_INTERRUPTION))
         return ++extra[3].seen;
@@ -237,9 +238,13 @@ static bool has_no_rtm(const void *around)
     return !has_rtm(around);
 }
 
-#define LEGACY "the host is in IA-32e mode"
+#define LEGACY    "the host is in IA-32e mode"
 #define ONE_VALUE "only one value keeps it"
-#define V86(r) {"GUEST." r ".LIMIT_V86", false, true, ONE_VALUE, NULL}, {"GUEST." r ".AR_V86", false, true, ONE_VALUE, NULL}
+#define V86(r)                                               \
+    {"GUEST." r ".LIMIT_V86", false, true, ONE_VALUE, NULL}, \
+    {                                                        \
+        "GUEST." r ".AR_V86", false, true, ONE_VALUE, NULL   \
+    }
 
 const struct unreachable vmx_unreachable[] = {
     {"CTRL.SEAM.EPT", true, true, "the CPU has no SEAM", NULL},
@@ -266,7 +271,12 @@ const struct unreachable vmx_unreachable[] = {
     {"GUEST.SS.FRED_L", true, true, "the CPU has no FRED", NULL},
     {"GUEST.SS.FRED_IOPL", true, true, "the CPU has no FRED", NULL},
     {"GUEST.SS.FRED_STI", true, true, "the CPU has no FRED", NULL},
-    V86("CS"), V86("SS"), V86("DS"), V86("ES"), V86("FS"), V86("GS"),
+    V86("CS"),
+    V86("SS"),
+    V86("DS"),
+    V86("ES"),
+    V86("FS"),
+    V86("GS"),
     {"HOST.ASIZE.LONG_HOST", false, true, ONE_VALUE, NULL},
     {"GUEST.ACTIVITY.SIPI_EVENT", false, true, "nothing would end the guest's wait", NULL},
     {"GUEST.ACTIVITY.SMM_SIPI", true, true, "the CPU is not in SMM", NULL},

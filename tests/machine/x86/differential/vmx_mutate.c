@@ -30,8 +30,8 @@ void mutate_init(const struct world *world)
     }
 }
 
-#define PICK(random, ...)                                                                                             \
-    random_pick(random, (const uint64_t[]){__VA_ARGS__}, sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
+#define PICK(random, ...) \
+    random_pick(random, (const uint64_t[]) {__VA_ARGS__}, sizeof((const uint64_t[]) {__VA_ARGS__}) / sizeof(uint64_t))
 
 static unsigned field_bits(uint32_t field)
 {
@@ -65,8 +65,8 @@ static uint64_t event(struct random *random)
         vector = 2;
     if (type == 7 && random_one_in(random, 2))
         vector = 0;
-    return UINT64_C(0x80000000) | type << 8 | vector | (random_one_in(random, 3) ? 0x800u : 0) |
-           (random_one_in(random, 12) ? UINT64_C(1) << (12 + random_below(random, 19)) : 0);
+    return UINT64_C(0x80000000) | type << 8 | vector | (random_one_in(random, 3) ? 0x800u : 0)
+         | (random_one_in(random, 12) ? UINT64_C(1) << (12 + random_below(random, 19)) : 0);
 }
 
 static uint64_t rights(struct random *random, uint64_t value)
@@ -140,8 +140,7 @@ static uint64_t value_for(struct random *random, uint32_t field, uint64_t value)
         default: return (uintptr_t)world_pages.linked;
         }
     case HVCTL_VMCS_VM_EXIT_MSR_STORE_COUNT:
-    case HVCTL_VMCS_VM_EXIT_MSR_LOAD_COUNT:
-        return PICK(random, 0, 1, 2, 256);
+    case HVCTL_VMCS_VM_EXIT_MSR_LOAD_COUNT: return PICK(random, 0, 1, 2, 256);
     case HVCTL_VMCS_VM_ENTRY_MSR_LOAD_COUNT: return PICK(random, 0, 1, 2, 256, 512, 513);
     case HVCTL_VMCS_GUEST_LDTR_ACCESS_RIGHTS:
         return PICK(random, 0x82, 0x82, 0x02, 0x92, 0x83, 0x182, 0x8082, 0x20082, 0x10000, 0x10082);
@@ -153,8 +152,8 @@ static uint64_t value_for(struct random *random, uint32_t field, uint64_t value)
     case HVCTL_VMCS_VM_ENTRY_MSR_LOAD_ADDRESS: return random_one_in(random, 2) ? address(random, value) : value + 16;
     case HVCTL_VMCS_HOST_CR3:
         return random_one_in(random, 3)
-                   ? value ^ PICK(random, 8, 0x10)
-                   : value | UINT64_C(1) << (hvctl_vmx_physaddr_bits(vmx_caps()) + random_below(random, 24));
+                 ? value ^ PICK(random, 8, 0x10)
+                 : value | UINT64_C(1) << (hvctl_vmx_physaddr_bits(vmx_caps()) + random_below(random, 24));
     case HVCTL_VMCS_HOST_RIP:
         return PICK(random, value + WORLD_ALIAS_LOW, value + WORLD_ALIAS_HIGH, value + UINT64_C(0x0000800000000000),
                     value + UINT64_C(0x0001000000000000), value + UINT64_C(0x8000000000000000));
@@ -163,8 +162,7 @@ static uint64_t value_for(struct random *random, uint32_t field, uint64_t value)
     case HVCTL_VMCS_GUEST_PDPTE0:
     case HVCTL_VMCS_GUEST_PDPTE1:
     case HVCTL_VMCS_GUEST_PDPTE2:
-    case HVCTL_VMCS_GUEST_PDPTE3:
-        return random_one_in(random, 4) ? flip(random, 0, 64) : flip(random, value | 1, 64);
+    case HVCTL_VMCS_GUEST_PDPTE3: return random_one_in(random, 4) ? flip(random, 0, 64) : flip(random, value | 1, 64);
     case HVCTL_VMCS_HOST_IA32_PAT:
     case HVCTL_VMCS_GUEST_IA32_PAT: {
         unsigned shift = 8 * random_below(random, 8);
@@ -174,14 +172,13 @@ static uint64_t value_for(struct random *random, uint32_t field, uint64_t value)
     case HVCTL_VMCS_HOST_IA32_EFER:
     case HVCTL_VMCS_GUEST_IA32_EFER:
         return random_one_in(random, 3) ? flip(random, value, 64) : value ^ PICK(random, 1, 0x100, 0x400, 0x500, 0x800);
-    case HVCTL_VMCS_GUEST_RFLAGS:
-        return random_one_in(random, 4) ? flip(random, value, 64) : flip(random, value, 22);
+    case HVCTL_VMCS_GUEST_RFLAGS: return random_one_in(random, 4) ? flip(random, value, 64) : flip(random, value, 22);
     case HVCTL_VMCS_GUEST_CR0:
     case HVCTL_VMCS_HOST_CR0:
-        return random_one_in(random, 2)
-                   ? flip(random, value, 64)
-                   : value ^ PICK(random, 1, 0x20, 0x10000, UINT64_C(0x80000000), UINT64_C(0x80000001), 0x20000000,
-                                  0x40000000, 0x60000000);
+        return random_one_in(random, 2) ? flip(random, value, 64)
+                                        : value
+                                              ^ PICK(random, 1, 0x20, 0x10000, UINT64_C(0x80000000),
+                                                     UINT64_C(0x80000001), 0x20000000, 0x40000000, 0x60000000);
     case HVCTL_VMCS_GUEST_CR4:
     case HVCTL_VMCS_HOST_CR4:
         return random_one_in(random, 2) ? flip(random, value, 64)
@@ -204,8 +201,8 @@ static uint64_t value_for(struct random *random, uint32_t field, uint64_t value)
                                         : (random_one_in(random, 2) ? 0 : flip(random, value, 16));
     if (hvctl_vmcs_decode(field).width == HVCTL_WIDTH_NATURAL)
         return random_one_in(random, 3) ? flip(random, value, 64) : edge_address(random);
-    if (hvctl_vmcs_decode(field).width == HVCTL_WIDTH_64 && hvctl_vmcs_decode(field).type == HVCTL_TYPE_CONTROL &&
-        field != HVCTL_VMCS_VM_FUNCTION_CONTROLS)
+    if (hvctl_vmcs_decode(field).width == HVCTL_WIDTH_64 && hvctl_vmcs_decode(field).type == HVCTL_TYPE_CONTROL
+        && field != HVCTL_VMCS_VM_FUNCTION_CONTROLS)
         return address(random, value);
     return flip(random, value, bits);
 }
@@ -218,8 +215,8 @@ static bool dangerous(const struct hvctl_vmcs_image *image)
 
     if (!hvctl_vmx_control_on(image, HVCTL_PIN_ACTIVATE_VMX_PREEMPTION_TIMER) && activity != 0)
         return true; /* nothing would end it */
-    if (hvctl_vmx_control_on(image, HVCTL_ENTRY_IA32E_MODE_GUEST) &&
-        !(hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_CR0) & HVCTL_CR0_PE))
+    if (hvctl_vmx_control_on(image, HVCTL_ENTRY_IA32E_MODE_GUEST)
+        && !(hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_CR0) & HVCTL_CR0_PE))
         return true; /* Bochs, which does not see that CR0.PG is missing, panics */
     return activity == 3 && !(info & HVCTL_EVENT_INFO_VALID); /* in which the timer does not count */
 }
@@ -248,7 +245,8 @@ static void related(struct vmx_case *out, struct random *random)
         change(out, random, HVCTL_VMCS_VM_ENTRY_INTERRUPTION_INFORMATION_FIELD);
         set(out, HVCTL_VMCS_VM_ENTRY_INSTRUCTION_LENGTH, PICK(random, 0, 1, 15, 15, 16));
         if (random_one_in(random, 2)) {
-            set(out, HVCTL_VMCS_VM_ENTRY_INTERRUPTION_INFORMATION_FIELD, PICK(random, 0x80000b0d, 0x80000b0e, 0x80002b0d));
+            set(out, HVCTL_VMCS_VM_ENTRY_INTERRUPTION_INFORMATION_FIELD,
+                PICK(random, 0x80000b0d, 0x80000b0e, 0x80002b0d));
             change(out, random, HVCTL_VMCS_VM_ENTRY_EXCEPTION_ERROR_CODE);
         }
         break;
@@ -278,7 +276,9 @@ static void related(struct vmx_case *out, struct random *random)
         case 0: /* both DPLs differ from the RPLs */
             set(out, right[1], (hvctl_vmcs_get(&out->image, right[1]) & ~UINT64_C(0x60)) | other << 5);
             break;
-        case 1: set(out, right[0], (hvctl_vmcs_get(&out->image, right[0]) & ~UINT64_C(0xf)) | PICK(random, 9, 11, 13, 15)); break;
+        case 1:
+            set(out, right[0], (hvctl_vmcs_get(&out->image, right[0]) & ~UINT64_C(0xf)) | PICK(random, 9, 11, 13, 15));
+            break;
         case 2: /* a data segment as CS, as real mode has it */
             set(out, right[0], (hvctl_vmcs_get(&out->image, right[0]) & ~UINT64_C(0xf)) | 3);
             if (random_one_in(random, 2))
@@ -346,11 +346,11 @@ static void related(struct vmx_case *out, struct random *random)
         }
         break;
     case 10: /* virtual-8086 mode without protection */
-        set(out, HVCTL_VMCS_GUEST_CR0,
-            hvctl_vmcs_get(&out->image, HVCTL_VMCS_GUEST_CR0) & ~UINT64_C(0x80000001));
+        set(out, HVCTL_VMCS_GUEST_CR0, hvctl_vmcs_get(&out->image, HVCTL_VMCS_GUEST_CR0) & ~UINT64_C(0x80000001));
         break;
     default: /* CET and WP, paging and protection */
-        set(out, HVCTL_VMCS_GUEST_CR4, hvctl_vmcs_get(&out->image, HVCTL_VMCS_GUEST_CR4) ^ PICK(random, 0x800000, 0x20));
+        set(out, HVCTL_VMCS_GUEST_CR4,
+            hvctl_vmcs_get(&out->image, HVCTL_VMCS_GUEST_CR4) ^ PICK(random, 0x800000, 0x20));
         set(out, HVCTL_VMCS_GUEST_CR0,
             hvctl_vmcs_get(&out->image, HVCTL_VMCS_GUEST_CR0) ^ PICK(random, 0x10000, 1, 0x80000000));
         break;

@@ -165,11 +165,11 @@ static void make(struct hvctl_vmcs_image *image, enum kind kind, bool ept, const
     }
     hvctl_vmcs_put(image, HVCTL_VMCS_VMCS_LINK_POINTER, ~UINT64_C(0), &status);
     /* Only now, since Bochs has the control and not the MSR, which capturing the host's state would read */
-    if (hvctl_vmx_controls_has(wanted, HVCTL_ENTRY_LOAD_IA32_PERF_GLOBAL_CTRL) &&
-        hvctl_vmx_can(caps, HVCTL_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL))
+    if (hvctl_vmx_controls_has(wanted, HVCTL_ENTRY_LOAD_IA32_PERF_GLOBAL_CTRL)
+        && hvctl_vmx_can(caps, HVCTL_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL))
         hvctl_vmcs_put(image, HVCTL_VMCS_PRIMARY_VM_EXIT_CONTROLS,
-                       hvctl_vmcs_get(image, HVCTL_VMCS_PRIMARY_VM_EXIT_CONTROLS) |
-                           hvctl_vmx_control_mask(HVCTL_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL),
+                       hvctl_vmcs_get(image, HVCTL_VMCS_PRIMARY_VM_EXIT_CONTROLS)
+                           | hvctl_vmx_control_mask(HVCTL_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL),
                        &status);
     if (kind == VIRTUAL_8086 || kind == PAE)
         for (uint32_t field = HVCTL_VMCS_GUEST_PDPTE0; field <= HVCTL_VMCS_GUEST_PDPTE3; field += 2)
@@ -264,7 +264,8 @@ __attribute__((noinline)) static uint32_t enter(uint32_t resume)
                      "pop %%rbp"
                      : "=&a"(result), "+D"(resume)
                      : [rsp_field] "i"(HVCTL_VMCS_HOST_RSP)
-                     : "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc");
+                     : "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory",
+                       "cc");
     return result;
 }
 
