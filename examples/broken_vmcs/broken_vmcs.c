@@ -49,8 +49,8 @@ static bool good_vmcs(struct hvctl_vmcs_image *image, const struct hvctl_vmx_cap
     if (hvctl_vmx_solve(&need, NULL, caps, &solution) != HVCTL_OK)
         return false;
     hvctl_vmcs_image_init(image, caps);
-    if (hvctl_vmx_controls_write(image, &solution.controls) != HVCTL_OK ||
-        hvctl_vmx_guest_write(image, caps, &guest) != HVCTL_OK)
+    if (hvctl_vmx_controls_write(image, &solution.controls) != HVCTL_OK
+        || hvctl_vmx_guest_write(image, caps, &guest) != HVCTL_OK)
         return false;
     hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_RFLAGS, 2, &status);
     hvctl_vmcs_put(image, HVCTL_VMCS_VMCS_LINK_POINTER, ~UINT64_C(0), &status);

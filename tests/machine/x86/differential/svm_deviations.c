@@ -5,7 +5,7 @@
 #include "memory.h"
 
 /* Which of the two: QEMU says so in the hypervisor leaf, Bochs has none. */
-static bool qemu(void)
+bool svm_on_qemu(void)
 {
     struct cpuid_result r = cpu_cpuid(0x40000000, 0);
 
@@ -116,7 +116,7 @@ static struct row more[] = {
 bool svm_deviation_ignored(const struct hvctl_svm_view *view, const struct hvctl_violation *violation)
 {
     for (unsigned i = 0; i < IGNORED; i++)
-        if (ignored[i].on_qemu == qemu() && same(ignored[i].seen.rule, violation->rule)
+        if (ignored[i].on_qemu == svm_on_qemu() && same(ignored[i].seen.rule, violation->rule)
             && (ignored[i].applies == NULL || ignored[i].applies(view, violation)))
             return true;
     return false;
@@ -125,14 +125,14 @@ bool svm_deviation_ignored(const struct hvctl_svm_view *view, const struct hvctl
 void svm_deviation_seen(const char *rule)
 {
     for (unsigned i = 0; i < IGNORED; i++)
-        if (ignored[i].on_qemu == qemu() && same(ignored[i].seen.rule, rule))
+        if (ignored[i].on_qemu == svm_on_qemu() && same(ignored[i].seen.rule, rule))
             ignored[i].seen.seen++;
 }
 
 bool svm_deviation_otherwise(const struct hvctl_svm_view *view, bool invalid)
 {
     for (unsigned i = 0; invalid && i < MORE; i++)
-        if (more[i].on_qemu == qemu() && more[i].applies(view, NULL)) {
+        if (more[i].on_qemu == svm_on_qemu() && more[i].applies(view, NULL)) {
             more[i].seen.seen++;
             return true;
         }

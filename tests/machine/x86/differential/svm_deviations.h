@@ -6,6 +6,9 @@
 
 #include "differential.h"
 
+/* Is this QEMU? Else it is Bochs. */
+bool svm_on_qemu(void);
+
 /* Does the emulator not keep to this rule, in this case? */
 bool svm_deviation_ignored(const struct hvctl_svm_view *view, const struct hvctl_violation *violation);
 
