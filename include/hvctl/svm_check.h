@@ -1,6 +1,6 @@
 /*
- * Why does VMRUN end with VMEXIT_INVALID? Every rule of APM vol. 2 that a VMCB and the capabilities can break, asked of a
- * VMCB. Pure: no instruction, no allocation, fixed stack. Ask before VMRUN, or of a copy: VMEXIT_INVALID may overwrite
+ * Why does VMRUN end with VMEXIT_INVALID? Every rule of APM vol. 2 that a VMCB and the capabilities can break, asked
+ * of a VMCB. Pure: no instruction, no allocation, fixed stack. Ask before VMRUN, or of a copy: VMEXIT_INVALID may overwrite
  * the save area.
  */
 #ifndef HVCTL_SVM_CHECK_H
@@ -58,8 +58,8 @@ static inline enum hvctl_rule_result hvctl_svm_rule_ask(const struct hvctl_svm_v
 }
 
 /*
- * Ask every rule, and list in report those that vmcb breaks on a CPU with these capabilities. around NULL: the usual, as
- * a zeroed struct hvctl_svm_surroundings. Clean bits are not looked at: the VMCB is judged as it is in memory.
+ * Ask every rule, and list in report those that vmcb breaks on a CPU with these capabilities. around NULL: the usual,
+ * as a zeroed struct hvctl_svm_surroundings. Clean bits are not looked at: the VMCB is judged as it is in memory.
  */
 static inline void hvctl_svm_check_in(const struct hvctl_vmcb *vmcb, const struct hvctl_svm_caps *caps,
                                       const struct hvctl_svm_surroundings *around, struct hvctl_report *report)

@@ -199,7 +199,8 @@ static inline const struct hvctl_svm_rule *hvctl_svm_save_rule_at(size_t number)
                                     dr7, HVCTL_BITS_UNNAMED, UINT64_C(0xffffffff00000000))
                                 HVCTL_X(
                                     "SVM.NP.PDPE",
-                                    "must lead to PDPEs with bits 2:1, 8:5 and those beyond the physical-address width clear",
+                                    "must lead to PDPEs with bits 2:1, 8:5 and those beyond "
+                                    "the physical-address width clear",
                                     hvctl_svm_rule_pdptes, "CR3", cr3, HVCTL_BITS_UNNAMED, 0)};
 #undef HVCTL_X
 

@@ -1,6 +1,7 @@
 /*
  * Why would, or did, this VM entry fail? Every rule of SDM vol. 3, "VM Entries", that a VMCS and the capabilities can
- * break, asked of a VMCS image. Pure: no instruction, no allocation, fixed stack; fit for use right after a failed entry.
+ * break, asked of a VMCS image. Pure: no instruction, no allocation, fixed stack; fit for use right after a failed
+ * entry.
  */
 #ifndef HVCTL_VMX_CHECK_H
 #define HVCTL_VMX_CHECK_H
@@ -21,7 +22,7 @@
  * state (VM-instruction errors 4, 5 and 26).
  */
 
-/* Table number of rules, 0 to 6, and row number in it; NULL behind the table's end. In the order of the manual's kinds. */
+/* Row number of a table of rules, 0 to 6 in the order of the manual's kinds; NULL behind the table's end. */
 static inline const struct hvctl_vmx_rule *hvctl_vmx_rule_in(unsigned table, size_t number)
 {
     switch (table) {
