@@ -461,10 +461,10 @@ static const struct hvpt_format hvpt_ept_format = {
     hvpt_ept_parent_leaf,
     hvpt_ept_attr_bits,
     hvpt_no_join_count,
-    hvpt_no_join,
-    hvpt_no_join_step,
+    NULL, /* join */
+    NULL, /* join_step */
     hvpt_no_is_joined,
-    hvpt_no_unjoin,
+    NULL, /* unjoin */
     hvpt_ept_hardware_bits,
     hvpt_ept_leaf_clean,
     hvpt_ept_leaf_forget,

@@ -304,10 +304,10 @@ static const struct hvpt_format hvpt_npt_format = {
     hvpt_npt_parent_leaf,
     hvpt_npt_attr_bits,
     hvpt_no_join_count,
-    hvpt_no_join,
-    hvpt_no_join_step,
+    NULL, /* join */
+    NULL, /* join_step */
     hvpt_no_is_joined,
-    hvpt_no_unjoin,
+    NULL, /* unjoin */
     hvpt_npt_hardware_bits,
     hvpt_npt_leaf_clean,
     hvpt_npt_leaf_forget,

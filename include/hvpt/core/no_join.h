@@ -1,5 +1,6 @@
 /*
- * The answers of a format whose leaves are never joined.
+ * The answers of a format whose leaves are never joined. Nobody asks it how they would be, so join and unjoin are NULL
+ * there.
  */
 #ifndef HVPT_CORE_NO_JOIN_H
 #define HVPT_CORE_NO_JOIN_H
@@ -12,28 +13,10 @@ static inline unsigned hvpt_no_join_count(const struct hvpt_space *space, unsign
     return 1;
 }
 
-static inline uint64_t hvpt_no_join(uint64_t entry, unsigned level)
-{
-    (void)level;
-    return entry;
-}
-
-static inline uint64_t hvpt_no_join_step(unsigned level)
-{
-    (void)level;
-    return 0;
-}
-
 static inline bool hvpt_no_is_joined(const struct hvpt_space *space, uint64_t entry, unsigned level)
 {
     (void)space, (void)entry, (void)level;
     return false;
-}
-
-static inline uint64_t hvpt_no_unjoin(uint64_t entry, unsigned level, uint64_t gpa)
-{
-    (void)level, (void)gpa;
-    return entry;
 }
 
 #endif

@@ -16,12 +16,10 @@
 #include "unmap.h"
 #include "walk.h"
 
-/* visit, with what the compiler may assume of it: that it is one of visits. */
-HVPT_ENGINE enum hvpt_visit hvpt_visit_among(enum hvpt_visits visits, enum hvpt_visit visit)
+/* Is this visit one of visits? Both are constants: what is not played is not compiled. */
+HVPT_ENGINE bool hvpt_plays(enum hvpt_visits visits, enum hvpt_visit visit)
 {
-    if (!((unsigned)visits >> (unsigned)visit & 1))
-        __builtin_unreachable();
-    return visit;
+    return ((unsigned)visits >> (unsigned)visit & 1) != 0;
 }
 
 /* A run without tables in it: leaves, empty entries, corrupt ones. Any status but HVPT_OK ends the visit. */
@@ -29,19 +27,55 @@ HVPT_ENGINE enum hvpt_status hvpt_visit_slots(const struct hvpt_format *format, 
                                               enum hvpt_visits visits, enum hvpt_visit visit, void *ctx,
                                               const struct hvpt_run *run)
 {
-    switch (hvpt_visit_among(visits, visit)) {
-    case HVPT_VISIT_MAP_PLAN: return hvpt_plan_slots(format, space, ctx, run);
-    case HVPT_VISIT_UNMAP: return hvpt_unmap_slots(format, space, ctx, run);
-    case HVPT_VISIT_PROTECT_PLAN: return hvpt_protect_plan_slots(format, space, ctx, run);
-    case HVPT_VISIT_PROTECT: return hvpt_protect_slots(format, space, ctx, run);
-    case HVPT_VISIT_REPLACE_PLAN: return hvpt_replace_plan_slots(format, space, ctx, run);
-    case HVPT_VISIT_REPLACE: return hvpt_replace_slots(format, space, ctx, run);
-    case HVPT_VISIT_SPLIT_PLAN: return hvpt_split_plan_slots(format, space, ctx, run);
-    case HVPT_VISIT_HARVEST: return hvpt_harvest_slots(format, space, ctx, run);
-    case HVPT_VISIT_COLLAPSE: return hvpt_collapse_slots(format, space, ctx, run);
-    case HVPT_VISIT_WALK: return hvpt_walk_slots(format, space, ctx, run);
-    case HVPT_VISIT_CENSUS: return hvpt_census_slots(format, space, ctx, run);
-    case HVPT_VISIT_ADOPT: return hvpt_adopt_slots(format, space, ctx, run);
+    switch (visit) {
+    case HVPT_VISIT_MAP_PLAN:
+        if (hvpt_plays(visits, HVPT_VISIT_MAP_PLAN))
+            return hvpt_plan_slots(format, space, ctx, run);
+        break;
+    case HVPT_VISIT_UNMAP:
+        if (hvpt_plays(visits, HVPT_VISIT_UNMAP))
+            return hvpt_unmap_slots(format, space, ctx, run);
+        break;
+    case HVPT_VISIT_PROTECT_PLAN:
+        if (hvpt_plays(visits, HVPT_VISIT_PROTECT_PLAN))
+            return hvpt_protect_plan_slots(format, space, ctx, run);
+        break;
+    case HVPT_VISIT_PROTECT:
+        if (hvpt_plays(visits, HVPT_VISIT_PROTECT))
+            return hvpt_protect_slots(format, space, ctx, run);
+        break;
+    case HVPT_VISIT_REPLACE_PLAN:
+        if (hvpt_plays(visits, HVPT_VISIT_REPLACE_PLAN))
+            return hvpt_replace_plan_slots(format, space, ctx, run);
+        break;
+    case HVPT_VISIT_REPLACE:
+        if (hvpt_plays(visits, HVPT_VISIT_REPLACE))
+            return hvpt_replace_slots(format, space, ctx, run);
+        break;
+    case HVPT_VISIT_SPLIT_PLAN:
+        if (hvpt_plays(visits, HVPT_VISIT_SPLIT_PLAN))
+            return hvpt_split_plan_slots(format, space, ctx, run);
+        break;
+    case HVPT_VISIT_HARVEST:
+        if (hvpt_plays(visits, HVPT_VISIT_HARVEST))
+            return hvpt_harvest_slots(format, space, ctx, run);
+        break;
+    case HVPT_VISIT_COLLAPSE:
+        if (hvpt_plays(visits, HVPT_VISIT_COLLAPSE))
+            return hvpt_collapse_slots(format, space, ctx, run);
+        break;
+    case HVPT_VISIT_WALK:
+        if (hvpt_plays(visits, HVPT_VISIT_WALK))
+            return hvpt_walk_slots(format, space, ctx, run);
+        break;
+    case HVPT_VISIT_CENSUS:
+        if (hvpt_plays(visits, HVPT_VISIT_CENSUS))
+            return hvpt_census_slots(format, space, ctx, run);
+        break;
+    case HVPT_VISIT_ADOPT:
+        if (hvpt_plays(visits, HVPT_VISIT_ADOPT))
+            return hvpt_adopt_slots(format, space, ctx, run);
+        break;
     case HVPT_VISIT_SEARCH: break;
     }
     return HVPT_OK;
@@ -52,13 +86,31 @@ HVPT_ENGINE enum hvpt_step hvpt_visit_enter(const struct hvpt_format *format, co
                                             enum hvpt_visits visits, enum hvpt_visit visit, void *ctx,
                                             const struct hvpt_run *run)
 {
-    switch (hvpt_visit_among(visits, visit)) {
-    case HVPT_VISIT_UNMAP: return hvpt_unmap_enter(format, space, ctx, run);
-    case HVPT_VISIT_SPLIT_PLAN: return hvpt_split_enter(format, space, ctx, run);
-    case HVPT_VISIT_WALK: return hvpt_walk_enter(format, space, ctx, run);
-    case HVPT_VISIT_CENSUS: return hvpt_census_enter(format, space, ctx, run);
-    case HVPT_VISIT_SEARCH: return hvpt_search_enter(format, space, ctx, run);
-    case HVPT_VISIT_ADOPT: return hvpt_adopt_enter(format, space, ctx, run);
+    switch (visit) {
+    case HVPT_VISIT_UNMAP:
+        if (hvpt_plays(visits, HVPT_VISIT_UNMAP))
+            return hvpt_unmap_enter(format, space, ctx, run);
+        break;
+    case HVPT_VISIT_SPLIT_PLAN:
+        if (hvpt_plays(visits, HVPT_VISIT_SPLIT_PLAN))
+            return hvpt_split_enter(format, space, ctx, run);
+        break;
+    case HVPT_VISIT_WALK:
+        if (hvpt_plays(visits, HVPT_VISIT_WALK))
+            return hvpt_walk_enter(format, space, ctx, run);
+        break;
+    case HVPT_VISIT_CENSUS:
+        if (hvpt_plays(visits, HVPT_VISIT_CENSUS))
+            return hvpt_census_enter(format, space, ctx, run);
+        break;
+    case HVPT_VISIT_SEARCH:
+        if (hvpt_plays(visits, HVPT_VISIT_SEARCH))
+            return hvpt_search_enter(format, space, ctx, run);
+        break;
+    case HVPT_VISIT_ADOPT:
+        if (hvpt_plays(visits, HVPT_VISIT_ADOPT))
+            return hvpt_adopt_enter(format, space, ctx, run);
+        break;
     case HVPT_VISIT_MAP_PLAN:
     case HVPT_VISIT_PROTECT_PLAN:
     case HVPT_VISIT_PROTECT:
@@ -75,10 +127,19 @@ HVPT_ENGINE enum hvpt_status hvpt_visit_leave(const struct hvpt_format *format, 
                                               enum hvpt_visits visits, enum hvpt_visit visit, void *ctx,
                                               const struct hvpt_run *run)
 {
-    switch (hvpt_visit_among(visits, visit)) {
-    case HVPT_VISIT_UNMAP: return hvpt_unmap_leave(format, space, ctx, run);
-    case HVPT_VISIT_COLLAPSE: return hvpt_collapse_leave(format, space, ctx, run);
-    case HVPT_VISIT_WALK: return hvpt_walk_leave(format, space, ctx, run);
+    switch (visit) {
+    case HVPT_VISIT_UNMAP:
+        if (hvpt_plays(visits, HVPT_VISIT_UNMAP))
+            return hvpt_unmap_leave(format, space, ctx, run);
+        break;
+    case HVPT_VISIT_COLLAPSE:
+        if (hvpt_plays(visits, HVPT_VISIT_COLLAPSE))
+            return hvpt_collapse_leave(format, space, ctx, run);
+        break;
+    case HVPT_VISIT_WALK:
+        if (hvpt_plays(visits, HVPT_VISIT_WALK))
+            return hvpt_walk_leave(format, space, ctx, run);
+        break;
     case HVPT_VISIT_MAP_PLAN:
     case HVPT_VISIT_PROTECT_PLAN:
     case HVPT_VISIT_PROTECT:

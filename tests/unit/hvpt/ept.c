@@ -267,6 +267,7 @@ Test(ept, a_flag_without_its_feature_is_refused)
 
         setup.config.features &= ~flags[i].feature;
         setup.cpu.mode_based_execute = (setup.config.features & HVPT_EPT_USE_MODE_BASED_EXECUTE) != 0;
+        setup.cpu.accessed_dirty = (setup.config.features & HVPT_EPT_USE_ACCESSED_DIRTY) != 0;
         attr.flags = flags[i].flag;
         rig_open(&rig, &setup);
         CHECK_STATUS(ept_adapter.map(&rig.space, 0, HOST, HVPT_4K, attr, NULL),

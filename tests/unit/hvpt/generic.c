@@ -617,6 +617,9 @@ GENERIC(translate_judges_any_entry_as_the_processor_does)
                 CHECK_EQ(x86_memtype(mapping.attr.memtype), now.memtype == 7 ? 0 : now.memtype, "memory type");
             CHECK_EQ((mapping.attr.flags & HVPT_ACCESSED) != 0, now.accessed && setup_keeps_accessed(rig->setup),
                      "accessed");
+            /* Stage 2 has no dirty bit beside the right to write: the library keeps one of its own where hardware looks at none. */
+            if (rig->setup->cpu.kind == CPU_S2 && (mapping.entry & HVPT_S2_BIT_WRITTEN))
+                now.dirty = true;
             CHECK_EQ((mapping.attr.flags & HVPT_DIRTY) != 0, now.dirty && setup_keeps_dirty(rig->setup), "dirty");
         }
         memory_poke(way.table[level], way.index[level], old);
@@ -739,16 +742,18 @@ GENERIC(a_walk_of_a_part_shows_that_part)
 
 /* ---- flush ---- */
 
-GENERIC(map_owes_no_flush)
+/* Privileged Architecture, "Supervisor Memory-Management Fence Instruction": only RISC-V lets an invalid entry be cached. */
+GENERIC(map_owes_a_flush_only_where_an_empty_entry_may_be_cached)
 {
     uint64_t flushes = rig->memory.flushes;
+    bool owed = rig->setup->cpu.kind == CPU_GSTAGE;
 
     rig->owing = true;
     must(rig_map(rig, G1G, HOST, G1G, rig_data(rig)));
     must(rig_map(rig, 3 * G1G + G4K, HOST, G4K, rig_data(rig)));
-    CHECK(!hvpt_flush_needed(&rig->flush), "a flush is owed");
+    CHECK_EQ(hvpt_flush_needed(&rig->flush), owed, "a flush is owed");
     rig_flush(rig);
-    CHECK_EQ(rig->memory.flushes, flushes, "flushes");
+    CHECK_EQ(rig->memory.flushes, flushes + owed, "flushes");
 }
 
 GENERIC(without_an_obligation_to_add_to_a_call_flushes_before_it_returns)

@@ -90,9 +90,10 @@ GENERIC(split_stops_at_the_size_asked_for_and_at_the_range)
 
 GENERIC(split_owes_no_flush_where_nothing_changes_for_the_guest)
 {
-    uint64_t flushes = rig->memory.flushes;
+    uint64_t flushes;
 
     must(rig_map(rig, BASE, HOST, HVPT_2M, rig_data(rig)));
+    flushes = rig->memory.flushes;
     must(rig_split(rig, BASE, HVPT_2M, PAGE));
     if (rig->setup->cpu.kind != CPU_S2) /* where a block may not turn into a table without one */
         CHECK_EQ(rig->memory.flushes, flushes, "flushes");

@@ -187,8 +187,8 @@ static struct hvpt_attr as_kept(const struct rig *rig, struct hvpt_attr attr)
     /* Where software keeps these bits, a page that may be written counts as written: its first write would fault. */
     if (setup_software_dirty(rig->setup) && (attr.perm & HVPT_WRITE))
         attr.flags |= HVPT_DIRTY;
-    /* Stage 2 keeps the dirty state in the right to write, if at all. */
-    if (rig->setup->cpu.kind == CPU_S2 && !(setup_keeps_dirty(rig->setup) && (attr.perm & HVPT_WRITE)))
+    /* Stage 2 keeps a dirty state only if hardware does. */
+    if (rig->setup->cpu.kind == CPU_S2 && !setup_keeps_dirty(rig->setup))
         attr.flags &= ~(uint32_t)HVPT_DIRTY;
     return attr;
 }
