@@ -257,7 +257,7 @@ Test(stage2, every_attribute_is_where_the_manual_has_it)
         {0, {HVPT_WRITE, HVPT_MEM_WB, 0, 0}, 3 << 8 | 15 << 2 | 2 << 6 | UINT64_C(1) << 54},
         {0, {7, HVPT_MEM_UC, 0, 0}, 3 << 8 | 1 << 2 | 3 << 6},
         {0, {7, HVPT_MEM_WC, HVPT_S2_OUTER_SHAREABLE, 0}, 2 << 8 | 5 << 2 | 3 << 6},
-        {0, {7, HVPT_MEM_WT, HVPT_S2_NON_SHAREABLE, 5}, 10 << 2 | 3 << 6 | UINT64_C(5) << 55},
+        {0, {7, HVPT_MEM_WT, HVPT_S2_NON_SHAREABLE, 2}, 10 << 2 | 3 << 6 | UINT64_C(2) << 55},
         {HVPT_S2_USE_FWB, {7, HVPT_MEM_WB, 0, 0}, 3 << 8 | 6 << 2 | 3 << 6},
         {HVPT_S2_USE_XNX, {HVPT_READ | HVPT_EXEC, HVPT_MEM_WB, 0, 0}, 3 << 8 | 15 << 2 | 1 << 6 | UINT64_C(3) << 53},
         {HVPT_S2_USE_XNX,
@@ -271,6 +271,10 @@ Test(stage2, every_attribute_is_where_the_manual_has_it)
         {HVPT_S2_USE_HARDWARE_AF | HVPT_S2_USE_HARDWARE_DIRTY,
          {HVPT_READ | HVPT_WRITE, HVPT_MEM_WB, HVPT_ACCESSED | HVPT_DIRTY, 0},
          3 << 8 | 15 << 2 | 3 << 6 | UINT64_C(1) << 51 | UINT64_C(1) << 54},
+        /* Dirty without the right to write: in bit 57, which hardware ignores. */
+        {HVPT_S2_USE_HARDWARE_AF | HVPT_S2_USE_HARDWARE_DIRTY,
+         {HVPT_READ, HVPT_MEM_WB, HVPT_ACCESSED | HVPT_DIRTY, 0},
+         3 << 8 | 15 << 2 | 1 << 6 | UINT64_C(1) << 54 | UINT64_C(1) << 57},
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
