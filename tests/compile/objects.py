@@ -16,7 +16,7 @@ ALLOWED_UNDEFINED = {"memcpy", "memset", "memmove", "memcmp", "_GLOBAL_OFFSET_TA
 STACK_FRAME_LIMIT = 512  # bytes, the contract that kernels with small stacks rely on
 # Where it holds: 64-bit machines. On i386 every address takes two of too few registers, and frames grow to 640 bytes for EPT
 # and NPT. The other compilers' frames are measured by tests/unit/hvpt/stack.py.
-FRAME_TARGETS = ("x86-64", "aarch64")
+FRAME_TARGETS = ("x86-64", "x86-64 kernel", "aarch64", "riscv64")
 
 
 def everything(names, entry):
