@@ -16,10 +16,10 @@
 #include "unmap.h"
 #include "walk.h"
 
-/* Is this visit one of visits? Both are constants: what is not played is not compiled. */
-HVPT_ENGINE bool hvpt_plays(enum hvpt_visits visits, enum hvpt_visit visit)
+/* Is visit this part, one of visits? visits and part are constants: a part that is not played is not compiled. */
+HVPT_ENGINE bool hvpt_plays(enum hvpt_visits visits, enum hvpt_visit part, enum hvpt_visit visit)
 {
-    return ((unsigned)visits >> (unsigned)visit & 1) != 0;
+    return ((unsigned)visits >> (unsigned)part & (unsigned)(visit == part)) != 0;
 }
 
 /* A run without tables in it: leaves, empty entries, corrupt ones. Any status but HVPT_OK ends the visit. */
@@ -27,57 +27,30 @@ HVPT_ENGINE enum hvpt_status hvpt_visit_slots(const struct hvpt_format *format, 
                                               enum hvpt_visits visits, enum hvpt_visit visit, void *ctx,
                                               const struct hvpt_run *run)
 {
-    switch (visit) {
-    case HVPT_VISIT_MAP_PLAN:
-        if (hvpt_plays(visits, HVPT_VISIT_MAP_PLAN))
-            return hvpt_plan_slots(format, space, ctx, run);
-        break;
-    case HVPT_VISIT_UNMAP:
-        if (hvpt_plays(visits, HVPT_VISIT_UNMAP))
-            return hvpt_unmap_slots(format, space, ctx, run);
-        break;
-    case HVPT_VISIT_PROTECT_PLAN:
-        if (hvpt_plays(visits, HVPT_VISIT_PROTECT_PLAN))
-            return hvpt_protect_plan_slots(format, space, ctx, run);
-        break;
-    case HVPT_VISIT_PROTECT:
-        if (hvpt_plays(visits, HVPT_VISIT_PROTECT))
-            return hvpt_protect_slots(format, space, ctx, run);
-        break;
-    case HVPT_VISIT_REPLACE_PLAN:
-        if (hvpt_plays(visits, HVPT_VISIT_REPLACE_PLAN))
-            return hvpt_replace_plan_slots(format, space, ctx, run);
-        break;
-    case HVPT_VISIT_REPLACE:
-        if (hvpt_plays(visits, HVPT_VISIT_REPLACE))
-            return hvpt_replace_slots(format, space, ctx, run);
-        break;
-    case HVPT_VISIT_SPLIT_PLAN:
-        if (hvpt_plays(visits, HVPT_VISIT_SPLIT_PLAN))
-            return hvpt_split_plan_slots(format, space, ctx, run);
-        break;
-    case HVPT_VISIT_HARVEST:
-        if (hvpt_plays(visits, HVPT_VISIT_HARVEST))
-            return hvpt_harvest_slots(format, space, ctx, run);
-        break;
-    case HVPT_VISIT_COLLAPSE:
-        if (hvpt_plays(visits, HVPT_VISIT_COLLAPSE))
-            return hvpt_collapse_slots(format, space, ctx, run);
-        break;
-    case HVPT_VISIT_WALK:
-        if (hvpt_plays(visits, HVPT_VISIT_WALK))
-            return hvpt_walk_slots(format, space, ctx, run);
-        break;
-    case HVPT_VISIT_CENSUS:
-        if (hvpt_plays(visits, HVPT_VISIT_CENSUS))
-            return hvpt_census_slots(format, space, ctx, run);
-        break;
-    case HVPT_VISIT_ADOPT:
-        if (hvpt_plays(visits, HVPT_VISIT_ADOPT))
-            return hvpt_adopt_slots(format, space, ctx, run);
-        break;
-    case HVPT_VISIT_SEARCH: break;
-    }
+    if (hvpt_plays(visits, HVPT_VISIT_MAP_PLAN, visit))
+        return hvpt_plan_slots(format, space, ctx, run);
+    if (hvpt_plays(visits, HVPT_VISIT_UNMAP, visit))
+        return hvpt_unmap_slots(format, space, ctx, run);
+    if (hvpt_plays(visits, HVPT_VISIT_PROTECT_PLAN, visit))
+        return hvpt_protect_plan_slots(format, space, ctx, run);
+    if (hvpt_plays(visits, HVPT_VISIT_PROTECT, visit))
+        return hvpt_protect_slots(format, space, ctx, run);
+    if (hvpt_plays(visits, HVPT_VISIT_REPLACE_PLAN, visit))
+        return hvpt_replace_plan_slots(format, space, ctx, run);
+    if (hvpt_plays(visits, HVPT_VISIT_REPLACE, visit))
+        return hvpt_replace_slots(format, space, ctx, run);
+    if (hvpt_plays(visits, HVPT_VISIT_SPLIT_PLAN, visit))
+        return hvpt_split_plan_slots(format, space, ctx, run);
+    if (hvpt_plays(visits, HVPT_VISIT_HARVEST, visit))
+        return hvpt_harvest_slots(format, space, ctx, run);
+    if (hvpt_plays(visits, HVPT_VISIT_COLLAPSE, visit))
+        return hvpt_collapse_slots(format, space, ctx, run);
+    if (hvpt_plays(visits, HVPT_VISIT_WALK, visit))
+        return hvpt_walk_slots(format, space, ctx, run);
+    if (hvpt_plays(visits, HVPT_VISIT_CENSUS, visit))
+        return hvpt_census_slots(format, space, ctx, run);
+    if (hvpt_plays(visits, HVPT_VISIT_ADOPT, visit))
+        return hvpt_adopt_slots(format, space, ctx, run);
     return HVPT_OK;
 }
 
@@ -86,39 +59,18 @@ HVPT_ENGINE enum hvpt_step hvpt_visit_enter(const struct hvpt_format *format, co
                                             enum hvpt_visits visits, enum hvpt_visit visit, void *ctx,
                                             const struct hvpt_run *run)
 {
-    switch (visit) {
-    case HVPT_VISIT_UNMAP:
-        if (hvpt_plays(visits, HVPT_VISIT_UNMAP))
-            return hvpt_unmap_enter(format, space, ctx, run);
-        break;
-    case HVPT_VISIT_SPLIT_PLAN:
-        if (hvpt_plays(visits, HVPT_VISIT_SPLIT_PLAN))
-            return hvpt_split_enter(format, space, ctx, run);
-        break;
-    case HVPT_VISIT_WALK:
-        if (hvpt_plays(visits, HVPT_VISIT_WALK))
-            return hvpt_walk_enter(format, space, ctx, run);
-        break;
-    case HVPT_VISIT_CENSUS:
-        if (hvpt_plays(visits, HVPT_VISIT_CENSUS))
-            return hvpt_census_enter(format, space, ctx, run);
-        break;
-    case HVPT_VISIT_SEARCH:
-        if (hvpt_plays(visits, HVPT_VISIT_SEARCH))
-            return hvpt_search_enter(format, space, ctx, run);
-        break;
-    case HVPT_VISIT_ADOPT:
-        if (hvpt_plays(visits, HVPT_VISIT_ADOPT))
-            return hvpt_adopt_enter(format, space, ctx, run);
-        break;
-    case HVPT_VISIT_MAP_PLAN:
-    case HVPT_VISIT_PROTECT_PLAN:
-    case HVPT_VISIT_PROTECT:
-    case HVPT_VISIT_REPLACE_PLAN:
-    case HVPT_VISIT_REPLACE:
-    case HVPT_VISIT_COLLAPSE:
-    case HVPT_VISIT_HARVEST: break;
-    }
+    if (hvpt_plays(visits, HVPT_VISIT_UNMAP, visit))
+        return hvpt_unmap_enter(format, space, ctx, run);
+    if (hvpt_plays(visits, HVPT_VISIT_SPLIT_PLAN, visit))
+        return hvpt_split_enter(format, space, ctx, run);
+    if (hvpt_plays(visits, HVPT_VISIT_WALK, visit))
+        return hvpt_walk_enter(format, space, ctx, run);
+    if (hvpt_plays(visits, HVPT_VISIT_CENSUS, visit))
+        return hvpt_census_enter(format, space, ctx, run);
+    if (hvpt_plays(visits, HVPT_VISIT_SEARCH, visit))
+        return hvpt_search_enter(format, space, ctx, run);
+    if (hvpt_plays(visits, HVPT_VISIT_ADOPT, visit))
+        return hvpt_adopt_enter(format, space, ctx, run);
     return HVPT_STEP_INTO;
 }
 
@@ -127,30 +79,12 @@ HVPT_ENGINE enum hvpt_status hvpt_visit_leave(const struct hvpt_format *format, 
                                               enum hvpt_visits visits, enum hvpt_visit visit, void *ctx,
                                               const struct hvpt_run *run)
 {
-    switch (visit) {
-    case HVPT_VISIT_UNMAP:
-        if (hvpt_plays(visits, HVPT_VISIT_UNMAP))
-            return hvpt_unmap_leave(format, space, ctx, run);
-        break;
-    case HVPT_VISIT_COLLAPSE:
-        if (hvpt_plays(visits, HVPT_VISIT_COLLAPSE))
-            return hvpt_collapse_leave(format, space, ctx, run);
-        break;
-    case HVPT_VISIT_WALK:
-        if (hvpt_plays(visits, HVPT_VISIT_WALK))
-            return hvpt_walk_leave(format, space, ctx, run);
-        break;
-    case HVPT_VISIT_MAP_PLAN:
-    case HVPT_VISIT_PROTECT_PLAN:
-    case HVPT_VISIT_PROTECT:
-    case HVPT_VISIT_REPLACE_PLAN:
-    case HVPT_VISIT_REPLACE:
-    case HVPT_VISIT_SPLIT_PLAN:
-    case HVPT_VISIT_HARVEST:
-    case HVPT_VISIT_CENSUS:
-    case HVPT_VISIT_SEARCH:
-    case HVPT_VISIT_ADOPT: break;
-    }
+    if (hvpt_plays(visits, HVPT_VISIT_UNMAP, visit))
+        return hvpt_unmap_leave(format, space, ctx, run);
+    if (hvpt_plays(visits, HVPT_VISIT_COLLAPSE, visit))
+        return hvpt_collapse_leave(format, space, ctx, run);
+    if (hvpt_plays(visits, HVPT_VISIT_WALK, visit))
+        return hvpt_walk_leave(format, space, ctx, run);
     return HVPT_OK;
 }
 
