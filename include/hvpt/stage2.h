@@ -176,18 +176,6 @@ static inline uint64_t hvpt_s2_address_bits(const struct hvpt_space *space, uint
     return address;
 }
 
-/* The mask of those bits in a descriptor whose address is aligned to 1 << shift. */
-static inline uint64_t hvpt_s2_address_mask(const struct hvpt_space *space)
-{
-    uint64_t low = (UINT64_C(1) << space->page_shift) - 1;
-
-    if (space->features & HVPT_S2_USE_LPA2)
-        return (((UINT64_C(1) << 50) - 1) & ~low) | HVPT_S2_SH_BITS;
-    if (space->features & HVPT_S2_HAS_LPA)
-        return (((UINT64_C(1) << 48) - 1) & ~low) | UINT64_C(0xf000);
-    return ((UINT64_C(1) << 48) - 1) & ~low;
-}
-
 static inline uint64_t hvpt_s2_address(const struct hvpt_space *space, uint64_t entry)
 {
     uint64_t low = (UINT64_C(1) << space->page_shift) - 1;
@@ -584,14 +572,14 @@ static const struct hvpt_format hvpt_s2_64k_format = {
     hvpt_s2_holds_table,
 };
 
+/* The granule is one of the three: the face has looked, and answers HVPT_E_CORRUPT where it is not. */
 static HVPT_NOINLINE enum hvpt_status hvpt_s2_look(const struct hvpt_space *space, uint64_t start, uint64_t end,
                                                    enum hvpt_visit visit, void *ctx)
 {
     switch (space->page_shift) {
-    case 12: return hvpt_traverse(&hvpt_s2_4k_format, space, start, end, HVPT_VISITS_LOOK, visit, ctx);
     case 14: return hvpt_traverse(&hvpt_s2_16k_format, space, start, end, HVPT_VISITS_LOOK, visit, ctx);
     case 16: return hvpt_traverse(&hvpt_s2_64k_format, space, start, end, HVPT_VISITS_LOOK, visit, ctx);
-    default: return HVPT_E_CORRUPT;
+    default: return hvpt_traverse(&hvpt_s2_4k_format, space, start, end, HVPT_VISITS_LOOK, visit, ctx);
     }
 }
 
@@ -599,10 +587,9 @@ static HVPT_NOINLINE enum hvpt_status hvpt_s2_change(const struct hvpt_space *sp
                                                      enum hvpt_visit visit, void *ctx)
 {
     switch (space->page_shift) {
-    case 12: return hvpt_traverse(&hvpt_s2_4k_format, space, start, end, HVPT_VISITS_CHANGE, visit, ctx);
     case 14: return hvpt_traverse(&hvpt_s2_16k_format, space, start, end, HVPT_VISITS_CHANGE, visit, ctx);
     case 16: return hvpt_traverse(&hvpt_s2_64k_format, space, start, end, HVPT_VISITS_CHANGE, visit, ctx);
-    default: return HVPT_E_CORRUPT;
+    default: return hvpt_traverse(&hvpt_s2_4k_format, space, start, end, HVPT_VISITS_CHANGE, visit, ctx);
     }
 }
 
@@ -610,10 +597,9 @@ static HVPT_NOINLINE enum hvpt_status hvpt_s2_recast(const struct hvpt_space *sp
                                                      enum hvpt_visit visit, void *ctx)
 {
     switch (space->page_shift) {
-    case 12: return hvpt_traverse(&hvpt_s2_4k_format, space, start, end, HVPT_VISITS_RECAST, visit, ctx);
     case 14: return hvpt_traverse(&hvpt_s2_16k_format, space, start, end, HVPT_VISITS_RECAST, visit, ctx);
     case 16: return hvpt_traverse(&hvpt_s2_64k_format, space, start, end, HVPT_VISITS_RECAST, visit, ctx);
-    default: return HVPT_E_CORRUPT;
+    default: return hvpt_traverse(&hvpt_s2_4k_format, space, start, end, HVPT_VISITS_RECAST, visit, ctx);
     }
 }
 
@@ -621,10 +607,9 @@ static HVPT_NOINLINE enum hvpt_status hvpt_s2_map_pieces(struct hvpt_space *spac
                                                          uint64_t size, struct hvpt_attr attr)
 {
     switch (space->page_shift) {
-    case 12: return hvpt_map_pieces(&hvpt_s2_4k_format, space, gpa, hpa, size, attr);
     case 14: return hvpt_map_pieces(&hvpt_s2_16k_format, space, gpa, hpa, size, attr);
     case 16: return hvpt_map_pieces(&hvpt_s2_64k_format, space, gpa, hpa, size, attr);
-    default: return HVPT_E_CORRUPT;
+    default: return hvpt_map_pieces(&hvpt_s2_4k_format, space, gpa, hpa, size, attr);
     }
 }
 
@@ -632,10 +617,9 @@ static HVPT_NOINLINE enum hvpt_status hvpt_s2_unmap_pieces(struct hvpt_space *sp
                                                            struct hvpt_flush *flush)
 {
     switch (space->page_shift) {
-    case 12: return hvpt_unmap_pieces(&hvpt_s2_4k_format, space, start, end, flush);
     case 14: return hvpt_unmap_pieces(&hvpt_s2_16k_format, space, start, end, flush);
     case 16: return hvpt_unmap_pieces(&hvpt_s2_64k_format, space, start, end, flush);
-    default: return HVPT_E_CORRUPT;
+    default: return hvpt_unmap_pieces(&hvpt_s2_4k_format, space, start, end, flush);
     }
 }
 
@@ -643,10 +627,9 @@ static HVPT_NOINLINE enum hvpt_status hvpt_s2_descend(const struct hvpt_space *s
                                                       struct hvpt_run *found)
 {
     switch (space->page_shift) {
-    case 12: return hvpt_descend(&hvpt_s2_4k_format, space, gpa, lowest, found);
     case 14: return hvpt_descend(&hvpt_s2_16k_format, space, gpa, lowest, found);
     case 16: return hvpt_descend(&hvpt_s2_64k_format, space, gpa, lowest, found);
-    default: return HVPT_E_CORRUPT;
+    default: return hvpt_descend(&hvpt_s2_4k_format, space, gpa, lowest, found);
     }
 }
 

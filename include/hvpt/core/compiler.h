@@ -83,14 +83,6 @@ HVPT_ENGINE uint64_t hvpt_exchange(hvpt_entry *slot, uint64_t value)
     return old;
 }
 
-/* Clear bits where hardware may set others meanwhile. Returns what was there. */
-HVPT_ENGINE uint64_t hvpt_fetch_and(hvpt_entry *slot, uint64_t mask)
-{
-    uint64_t old = __atomic_fetch_and(slot, mask, __ATOMIC_ACQ_REL);
-    HVPT_ON_STORE(slot, old & mask);
-    return old;
-}
-
 /* Set bits where hardware may set others meanwhile. */
 HVPT_ENGINE void hvpt_fetch_or(hvpt_entry *slot, uint64_t bits)
 {
