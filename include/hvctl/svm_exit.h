@@ -5,6 +5,7 @@
 #ifndef HVCTL_SVM_EXIT_H
 #define HVCTL_SVM_EXIT_H
 
+#include "../hvpt/npt_fault.h"
 #include "svm_exit_list.h"
 #include "text.h"
 #include "vmcb.h"
@@ -131,66 +132,15 @@ static inline void hvctl_svm_event_text(const struct hvctl_svm_event *event, con
     }
 }
 
-/* EXITINFO1 of a nested page fault. Its low half is laid out as the error code of #PF. */
-struct hvctl_npf {
-    bool present;    /* a nested page was present: its permissions forbade the access */
-    bool write, user, reserved, fetch, shadow_stack; /* reserved: a reserved bit was set in a nested entry */
-    bool rmp;        /* SEV-SNP: RMP or VMPL check */
-    bool final;      /* the guest's final physical address ... */
-    bool guest_table; /* ... or one of its own page tables */
-    bool encrypted, size_mismatch, vmpl, supervisor_shadow_stack;
-    bool not_restartable; /* Secure AVIC */
-};
-
-static inline struct hvctl_npf hvctl_npf_decode(uint64_t exitinfo1)
+/* A nested page fault in words, by hvpt's decoder: the bits are known there. */
+static inline void hvctl_npf_text(uint64_t exitinfo1, uint64_t exitinfo2, const struct hvctl_text *text)
 {
-    struct hvctl_npf out;
+    struct hvpt_npt_fault fault = hvpt_npt_decode_fault(exitinfo1, exitinfo2);
+    struct hvpt_text words;
 
-    out.present = (exitinfo1 & 1u) != 0;
-    out.write = (exitinfo1 >> 1 & 1u) != 0;
-    out.user = (exitinfo1 >> 2 & 1u) != 0;
-    out.reserved = (exitinfo1 >> 3 & 1u) != 0;
-    out.fetch = (exitinfo1 >> 4 & 1u) != 0;
-    out.shadow_stack = (exitinfo1 >> 6 & 1u) != 0;
-    out.rmp = (exitinfo1 >> 31 & 1u) != 0;
-    out.final = (exitinfo1 >> 32 & 1u) != 0;
-    out.guest_table = (exitinfo1 >> 33 & 1u) != 0;
-    out.encrypted = (exitinfo1 >> 34 & 1u) != 0;
-    out.size_mismatch = (exitinfo1 >> 35 & 1u) != 0;
-    out.vmpl = (exitinfo1 >> 36 & 1u) != 0;
-    out.supervisor_shadow_stack = (exitinfo1 >> 37 & 1u) != 0;
-    out.not_restartable = (exitinfo1 >> 63 & 1u) != 0;
-    return out;
-}
-
-/* "data write; the nested page is present and does not allow it; at the guest's final physical address". */
-static inline void hvctl_npf_text(const struct hvctl_npf *npf, const struct hvctl_text *text)
-{
-    hvctl_text_string(text, npf->fetch ? "instruction fetch" : npf->write ? "data write" : "data read");
-    if (!npf->user)
-        hvctl_text_string(text, " by the supervisor");
-    if (npf->shadow_stack)
-        hvctl_text_string(text, " of a shadow stack");
-    if (npf->reserved)
-        hvctl_text_string(text, "; a reserved bit is set in a nested entry");
-    else if (npf->rmp)
-        hvctl_text_string(text, "; the RMP does not allow it");
-    else
-        hvctl_text_string(text, npf->present ? "; the nested page does not allow it" : "; no nested page is present");
-    if (npf->guest_table)
-        hvctl_text_string(text, "; on the walk of the guest's own page tables");
-    else if (npf->final)
-        hvctl_text_string(text, "; at the guest's final physical address");
-    if (npf->encrypted)
-        hvctl_text_string(text, "; encrypted");
-    if (npf->size_mismatch)
-        hvctl_text_string(text, "; page size differs from the RMP's");
-    if (npf->vmpl)
-        hvctl_text_string(text, "; VMPL permission");
-    if (npf->supervisor_shadow_stack)
-        hvctl_text_string(text, "; supervisor shadow-stack page");
-    if (npf->not_restartable)
-        hvctl_text_string(text, "; the guest cannot be restarted");
+    words.put = text->put;
+    words.ctx = text->ctx;
+    hvpt_npt_fault_text(&fault, &words);
 }
 
 /* EXITINFO1 of IOIO. */
@@ -353,10 +303,8 @@ static inline void hvctl_svm_exit_text(const struct hvctl_vmcb *vmcb, bool decod
             hvctl_text_string(text, ": CLTS or LMSW");
         }
     } else if (code == HVCTL_SVM_EXIT_NPF) {
-        struct hvctl_npf npf = hvctl_npf_decode(info1);
-
         hvctl_text_string(text, ": ");
-        hvctl_npf_text(&npf, text);
+        hvctl_npf_text(info1, info2, text);
         hvctl_text_string(text, ", guest-physical ");
         hvctl_text_hex(text, info2);
     } else if (code == HVCTL_SVM_EXIT_EXCP_PF) {

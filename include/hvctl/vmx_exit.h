@@ -5,6 +5,7 @@
 #ifndef HVCTL_VMX_EXIT_H
 #define HVCTL_VMX_EXIT_H
 
+#include "../hvpt/ept_fault.h"
 #include "regs.h"
 #include "text.h"
 #include "vmcs.h"
@@ -299,36 +300,13 @@ static inline const char *hvctl_vmx_apic_access_type_name(unsigned type)
 }
 
 /*
- * EPT violation. SDM vol. 3, "Exit Qualification for EPT Violations". A member whose bit the CPU did not define for
- * this violation is false.
+ * The form of the EPT-violation qualifications that a guest run from this image will give, for
+ * hvpt_ept_decode_violation_as.
  */
-struct hvctl_ept_violation {
-    bool read, write, fetch;            /* the access */
-    bool readable, writable, executable; /* what the entries on the way allowed, taken together */
-    bool user_executable;               /* with mode-based execute control only */
-    bool linear_valid;                  /* GUEST_LINEAR_ADDRESS is that of the access */
-    bool final_translation;             /* false: an access to the guest's own paging structures */
-    bool user_linear, writable_linear, nx_linear; /* what the guest's own page tables say, if the CPU gives it */
-    bool nmi_unblocking;
-    bool shadow_stack;           /* the access was one to a shadow stack */
-    bool supervisor_shadow_stack; /* bit 60 of the leaf, if EPTP[7] */
-    bool paging_verification;    /* caused by guest-paging verification */
-    bool asynchronous;
-};
-
-/* What the CPU defines of an EPT-violation qualification; all false is the oldest. */
-struct hvctl_ept_violation_form {
-    bool mode_based_execute;   /* the control is 1 */
-    bool advanced_information; /* IA32_VMX_EPT_VPID_CAP[22] */
-    bool supervisor_shadow_stack; /* EPTP[7] is 1 */
-    bool paging_verification;  /* the control is 1 */
-};
-
-/* The form of the qualifications that a guest run from this image will give. */
-static inline struct hvctl_ept_violation_form hvctl_ept_violation_form_of(const struct hvctl_vmcs_image *image,
+static inline struct hvpt_ept_violation_form hvctl_ept_violation_form_of(const struct hvctl_vmcs_image *image,
                                                                           const struct hvctl_vmx_caps *caps)
 {
-    struct hvctl_ept_violation_form form;
+    struct hvpt_ept_violation_form form;
     uint64_t primary = hvctl_vmcs_get(image, HVCTL_VMCS_PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS);
     uint64_t secondary = hvctl_vmcs_get(image, HVCTL_VMCS_SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS);
     uint64_t tertiary = hvctl_vmcs_get(image, HVCTL_VMCS_TERTIARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS);
@@ -343,62 +321,16 @@ static inline struct hvctl_ept_violation_form hvctl_ept_violation_form_of(const 
     return form;
 }
 
-static inline struct hvctl_ept_violation hvctl_ept_violation_decode(uint64_t qualification,
-                                                                    struct hvctl_ept_violation_form form)
+/* An EPT violation in words, by hvpt's decoder: the bits are known there. */
+static inline void hvctl_ept_violation_text(uint64_t qualification, struct hvpt_ept_violation_form form,
+                                            const struct hvctl_text *text)
 {
-    struct hvctl_ept_violation out;
-    bool advanced;
+    struct hvpt_ept_violation violation = hvpt_ept_decode_violation_as(qualification, form);
+    struct hvpt_text words;
 
-    out.read = (qualification & 1u) != 0;
-    out.write = (qualification >> 1 & 1u) != 0;
-    out.fetch = (qualification >> 2 & 1u) != 0;
-    out.readable = (qualification >> 3 & 1u) != 0;
-    out.writable = (qualification >> 4 & 1u) != 0;
-    out.executable = (qualification >> 5 & 1u) != 0;
-    out.user_executable = form.mode_based_execute && (qualification >> 6 & 1u) != 0;
-    out.linear_valid = (qualification >> 7 & 1u) != 0;
-    out.final_translation = out.linear_valid && (qualification >> 8 & 1u) != 0;
-    advanced = form.advanced_information && out.final_translation;
-    out.user_linear = advanced && (qualification >> 9 & 1u) != 0;
-    out.writable_linear = advanced && (qualification >> 10 & 1u) != 0;
-    out.nx_linear = advanced && (qualification >> 11 & 1u) != 0;
-    out.nmi_unblocking = (qualification >> 12 & 1u) != 0;
-    out.shadow_stack = (qualification >> 13 & 1u) != 0;
-    out.supervisor_shadow_stack = form.supervisor_shadow_stack && (qualification >> 14 & 1u) != 0;
-    out.paging_verification = form.paging_verification && (qualification >> 15 & 1u) != 0;
-    out.asynchronous = (qualification >> 16 & 1u) != 0;
-    return out;
-}
-
-/* "data write; EPT allows read, fetch; by the final translation of a linear address". */
-static inline void hvctl_ept_violation_text(const struct hvctl_ept_violation *violation, const struct hvctl_text *text)
-{
-    struct hvctl_text_list access = {text, " and ", false};
-    struct hvctl_text_list allowed = {text, ", ", false};
-
-    hvctl_text_item_if(&access, violation->read, "data read");
-    hvctl_text_item_if(&access, violation->write, "data write");
-    hvctl_text_item_if(&access, violation->fetch, "instruction fetch");
-    hvctl_text_item_if(&access, !access.begun, "access of unknown kind");
-    hvctl_text_string(text, violation->shadow_stack ? " of a shadow stack; EPT allows " : "; EPT allows ");
-    hvctl_text_item_if(&allowed, violation->readable, "read");
-    hvctl_text_item_if(&allowed, violation->writable, "write");
-    hvctl_text_item_if(&allowed, violation->executable, "fetch");
-    hvctl_text_item_if(&allowed, violation->user_executable, "user-mode fetch");
-    hvctl_text_item_if(&allowed, violation->supervisor_shadow_stack, "supervisor shadow stack");
-    hvctl_text_item_if(&allowed, !allowed.begun, "nothing");
-    if (!violation->linear_valid)
-        hvctl_text_string(text, "; no linear address");
-    else if (violation->final_translation)
-        hvctl_text_string(text, "; by the translation of a linear address");
-    else
-        hvctl_text_string(text, "; on the walk of the guest's own page tables");
-    if (violation->paging_verification)
-        hvctl_text_string(text, "; guest-paging verification");
-    if (violation->nmi_unblocking)
-        hvctl_text_string(text, "; NMIs unblocked by IRET");
-    if (violation->asynchronous)
-        hvctl_text_string(text, "; asynchronous to instruction execution");
+    words.put = text->put;
+    words.ctx = text->ctx;
+    hvpt_ept_violation_text(&violation, &words);
 }
 
 /* Text for qualification bits that only some words need: "gpr" for MOV CR and DR. */
@@ -428,7 +360,7 @@ static inline void hvctl_debug_exceptions_text(uint64_t bits, const struct hvctl
  * nothing. form matters for EPT violations only. Reason 0 depends on the vector: see hvctl_vmx_exit_text.
  */
 static inline void hvctl_vmx_qualification_text(uint32_t basic_reason, uint64_t qualification,
-                                                struct hvctl_ept_violation_form form, const struct hvctl_text *text)
+                                                struct hvpt_ept_violation_form form, const struct hvctl_text *text)
 {
     switch (basic_reason) {
     case HVCTL_VMX_REASON_SIPI:
@@ -520,12 +452,7 @@ static inline void hvctl_vmx_qualification_text(uint32_t basic_reason, uint64_t 
         hvctl_text_string(text, "offset ");
         hvctl_text_hex(text, qualification & 0xfffu);
         break;
-    case HVCTL_VMX_REASON_EPT_VIOLATION: {
-        struct hvctl_ept_violation violation = hvctl_ept_violation_decode(qualification, form);
-
-        hvctl_ept_violation_text(&violation, text);
-        break;
-    }
+    case HVCTL_VMX_REASON_EPT_VIOLATION: hvctl_ept_violation_text(qualification, form, text); break;
     case HVCTL_VMX_REASON_WRMSR:
         hvctl_text_string(text, qualification & 1u ? "WRMSRNS" : "WRMSR");
         break;

@@ -385,7 +385,8 @@ static inline void hvpt_x86_npt_fault(const struct hvpt_space *space, uint32_t a
                                       struct hvpt_guest_walk *walk)
 {
     walk->end = HVPT_GUEST_NESTED_PAGE_FAULT;
-    walk->exit_information = hvpt_npf_access(space, access, found != HVPT_SECOND_ABSENT, found == HVPT_SECOND_MALFORMED)
+    walk->exit_information = hvpt_npf_access(access, true, !(space->features & HVPT_NPT_NO_NX),
+                                             found != HVPT_SECOND_ABSENT, found == HVPT_SECOND_MALFORMED)
                            | (walk->on_table ? HVPT_NPF_GUEST_TABLE : HVPT_NPF_FINAL);
 }
 

@@ -1,6 +1,6 @@
 /*
- * SVM's exits, events and capabilities. APM vol. 2, "SVM Intercept Exit Codes", "Event Injection", "Nested versus Guest
- * Page Faults", as recorded in svm_exit_codes.csv, npf.csv and svm_features.csv.
+ * SVM's exits, events and capabilities. APM vol. 2, "SVM Intercept Exit Codes", "Event Injection", as recorded in
+ * svm_exit_codes.csv and svm_features.csv.
  */
 #include <hvctl/svm_caps.h>
 #include <hvctl/svm_exit.h>
@@ -36,47 +36,6 @@ Test(svm_exit, a_refused_vmcb_is_told_by_all_ones)
     cr_expect(hvctl_svm_exit_invalid(UINT32_MAX));
     cr_expect_not(hvctl_svm_exit_invalid(UINT64_MAX - 1));
     cr_expect_not(hvctl_svm_exit_invalid(0x400));
-}
-
-static bool npf_bit(const struct hvctl_npf *npf, const char *name)
-{
-    const struct {
-        const char *name;
-        bool value;
-    } bit[] = {
-        {"P", npf->present},
-        {"RW", npf->write},
-        {"US", npf->user},
-        {"RSV", npf->reserved},
-        {"ID", npf->fetch},
-        {"SS", npf->shadow_stack},
-        {"RMP", npf->rmp},
-        {"GUEST_FINAL", npf->final},
-        {"GUEST_PAGE_TABLE", npf->guest_table},
-        {"ENC", npf->encrypted},
-        {"SIZEM", npf->size_mismatch},
-        {"VMPL", npf->vmpl},
-        {"SSS", npf->supervisor_shadow_stack},
-        {"NOT_RESTARTABLE", npf->not_restartable},
-    };
-
-    for (unsigned i = 0; i < sizeof(bit) / sizeof(bit[0]); i++)
-        if (!strcmp(bit[i].name, name))
-            return bit[i].value;
-    cr_assert(false, "unknown bit %s", name);
-    return false;
-}
-
-Test(svm_exit, each_bit_of_a_nested_page_fault_is_its_own_member)
-{
-    table_load(&table, "npf.csv");
-    cr_expect_eq(table.rows, 14);
-    for (unsigned i = 0; i < table.rows; i++) {
-        struct hvctl_npf npf = hvctl_npf_decode(UINT64_C(1) << row_number(&table.row[i], 0));
-
-        for (unsigned k = 0; k < table.rows; k++)
-            cr_expect_eq(npf_bit(&npf, table.row[k].cell[1]), k == i, "%s", table.row[k].cell[1]);
-    }
 }
 
 static const char *exit_text(uint64_t code, uint64_t info1, uint64_t info2, bool assists)

@@ -1,6 +1,6 @@
 /*
  * VM exits and events of VMX. SDM vol. 3, "VMX Basic Exit Reasons", "VM Instruction Error Numbers", "Basic VM-Exit
- * Information", as recorded in vmx_exit_reasons.csv, vmx_instruction_errors.csv and ept_violation.csv.
+ * Information", as recorded in vmx_exit_reasons.csv and vmx_instruction_errors.csv.
  */
 #include <hvctl/vmx_exit.h>
 
@@ -10,7 +10,7 @@ static struct table table;
 static struct hvctl_vmcs_image image;
 static char bytes[400];
 static struct hvctl_text_buffer buffer;
-static const struct hvctl_ept_violation_form plain = {false, false, false, false}, full = {true, true, true, true};
+static const struct hvpt_ept_violation_form plain = {false, false, false, false};
 
 Test(vmx_exit, every_basic_reason_has_the_name_of_the_table_and_no_other_number_has_one)
 {
@@ -62,71 +62,10 @@ Test(vmx_exit, an_exit_reason_comes_apart_into_its_bits)
     }
 }
 
-static bool violation_bit(const struct hvctl_ept_violation *v, const char *name)
-{
-    const struct {
-        const char *name;
-        bool value;
-    } bit[] = {
-        {"DATA_READ", v->read},
-        {"DATA_WRITE", v->write},
-        {"INSTRUCTION_FETCH", v->fetch},
-        {"EPT_READABLE", v->readable},
-        {"EPT_WRITABLE", v->writable},
-        {"EPT_EXECUTABLE", v->executable},
-        {"EPT_USER_EXECUTABLE", v->user_executable},
-        {"GUEST_LINEAR_ADDRESS_VALID", v->linear_valid},
-        {"FINAL_TRANSLATION", v->final_translation},
-        {"USER_MODE_LINEAR_ADDRESS", v->user_linear},
-        {"READ_WRITE_PAGE", v->writable_linear},
-        {"EXECUTE_DISABLE_PAGE", v->nx_linear},
-        {"NMI_UNBLOCKING_DUE_TO_IRET", v->nmi_unblocking},
-        {"SHADOW_STACK_ACCESS", v->shadow_stack},
-        {"SUPERVISOR_SHADOW_STACK_BIT", v->supervisor_shadow_stack},
-        {"GUEST_PAGING_VERIFICATION", v->paging_verification},
-        {"ASYNCHRONOUS_TO_INSTRUCTION", v->asynchronous},
-    };
-
-    for (unsigned i = 0; i < sizeof(bit) / sizeof(bit[0]); i++)
-        if (!strcmp(bit[i].name, name))
-            return bit[i].value;
-    cr_assert(false, "unknown bit %s", name);
-    return false;
-}
-
-Test(vmx_exit, each_bit_of_an_ept_violation_is_its_own_member)
-{
-    table_load(&table, "ept_violation.csv");
-    cr_expect_eq(table.rows, 17);
-    for (unsigned i = 0; i < table.rows; i++) {
-        unsigned bit = (unsigned)row_number(&table.row[i], 0);
-        /* bit 8 counts with bit 7 only, 9 to 11 with 7 and 8 */
-        uint64_t with = bit == 8 ? 0x80 : bit >= 9 && bit <= 11 ? 0x180 : 0;
-        struct hvctl_ept_violation v = hvctl_ept_violation_decode(UINT64_C(1) << bit | with, full);
-
-        for (unsigned k = 0; k < table.rows; k++) {
-            uint64_t other = row_number(&table.row[k], 0);
-
-            cr_expect_eq(violation_bit(&v, table.row[k].cell[1]), k == i || (with >> other & 1), "%s",
-                         table.row[k].cell[1]);
-        }
-    }
-}
-
-Test(vmx_exit, bits_that_the_cpu_does_not_define_are_not_reported)
-{
-    struct hvctl_ept_violation v = hvctl_ept_violation_decode(UINT64_C(0x1ffff), plain);
-
-    cr_expect(!v.user_executable && !v.user_linear && !v.writable_linear && !v.nx_linear);
-    cr_expect(!v.supervisor_shadow_stack && !v.paging_verification);
-    v = hvctl_ept_violation_decode(UINT64_C(0xf7f), full); /* no linear address: no bit says anything about one */
-    cr_expect(!v.final_translation && !v.user_linear && !v.writable_linear && !v.nx_linear);
-}
-
 Test(vmx_exit, the_form_of_a_violation_follows_the_controls)
 {
     static struct hvctl_vmx_caps caps;
-    struct hvctl_ept_violation_form form;
+    struct hvpt_ept_violation_form form;
     enum hvctl_status status = HVCTL_OK;
 
     hvctl_vmcs_image_init(&image, NULL);

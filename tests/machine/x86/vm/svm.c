@@ -144,12 +144,12 @@ struct vm_exit svm_enter(struct vm *vm)
     if (hvctl_svm_can(&caps, HVCTL_SVM_NRIPS) && vmcb->control.nrip > vmcb->save.rip)
         exit.length = (unsigned)(vmcb->control.nrip - vmcb->save.rip);
     if (exit.kind == VM_EXIT_FAULT) {
-        struct hvctl_npf npf = hvctl_npf_decode(exit.info);
+        struct hvpt_npt_fault fault = hvpt_npt_decode_fault(exit.info, exit.gpa);
 
-        exit.write = npf.write;
-        exit.fetch = npf.fetch;
-        exit.read = !npf.write && !npf.fetch;
-        exit.walk = npf.guest_table;
+        exit.write = fault.write;
+        exit.fetch = fault.fetch;
+        exit.read = !fault.write && !fault.fetch;
+        exit.walk = fault.guest_table;
     }
     if (exit.kind != VM_EXIT_INVALID)
         hvctl_vmcb_mark_clean(vmcb);

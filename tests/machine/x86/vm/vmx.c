@@ -221,8 +221,8 @@ struct vm_exit vmx_enter(struct vm *vm)
     exit.linear = hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_LINEAR_ADDRESS);
     exit.length = (unsigned)hvctl_vmcs_get(image, HVCTL_VMCS_VM_EXIT_INSTRUCTION_LENGTH);
     if (exit.kind == VM_EXIT_FAULT) {
-        struct hvctl_ept_violation violation =
-            hvctl_ept_violation_decode(exit.info, hvctl_ept_violation_form_of(image, &caps));
+        struct hvpt_ept_violation violation =
+            hvpt_ept_decode_violation_as(exit.info, hvctl_ept_violation_form_of(image, &caps));
 
         exit.read = violation.read;
         exit.write = violation.write;
