@@ -111,8 +111,6 @@ HVPT_ENGINE enum hvpt_obstacle hvpt_collapse_check(const struct hvpt_format *for
     *page = run->gpa;
     if (run->gpa < collapse->start || hvpt_span(format, run->level) > collapse->end - run->gpa)
         return HVPT_OBSTACLE_EDGE;
-    if (run->level > space->max_leaf_level)
-        return HVPT_OBSTACLE_SIZE;
     /* Tables that others made may deny what the leaves allow. */
     if (format->table_perm(space, run->entry) != format->table_perm(space, format->make_table(space, 0)))
         return HVPT_OBSTACLE_ATTR;

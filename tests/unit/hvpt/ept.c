@@ -304,7 +304,55 @@ Test(ept, sub_page_write_makes_small_pages)
     rig_close(&rig);
 }
 
+/* A large page cannot have them: protect does not split for a flag. */
+Test(ept, sub_page_write_is_refused_to_a_large_page)
+{
+    struct hvpt_attr attr = attr_of(HVPT_READ, HVPT_MEM_WB);
+    struct rig rig;
+
+    rig_open(&rig, &everything);
+    CHECK_STATUS(rig_map(&rig, HVPT_1G, HOST, HVPT_2M, attr), HVPT_OK, "map");
+    attr.flags = HVPT_EPT_SUB_PAGE_WRITE;
+    CHECK_STATUS(ept_adapter.protect(&rig.space, HVPT_1G, HVPT_2M, attr, HVPT_CHANGE_FLAGS, NULL), HVPT_E_ATTR,
+                 "protect of a large page");
+    rig_check(&rig);
+    rig_close(&rig);
+}
+
+/* EPTM.04, in what others put into the tables: the library makes no such page. */
+Test(ept, paging_write_without_read_is_a_misconfiguration)
+{
+    struct hvpt_mapping mapping;
+    struct cpu_translation way;
+    struct rig rig;
+
+    rig_open(&rig, &everything);
+    CHECK_STATUS(rig_map(&rig, 0, HOST, HVPT_4K, attr_of(HVPT_EXEC, HVPT_MEM_WB)), HVPT_OK, "map");
+    cpu_walk(&rig.cpu, &rig.memory, rig.tlb.root, 0, CPU_PROBE, &way);
+    memory_poke(way.table[0], way.index[0], way.entry | field("PTE", "PAGING_WRITE_ACCESS"));
+    CHECK_STATUS(ept_adapter.translate(&rig.space, 0, &mapping), HVPT_E_CORRUPT, "translate");
+    memory_poke(way.table[0], way.index[0], way.entry);
+    rig_close(&rig);
+}
+
 /* ---- EPTP ---- */
+
+Test(ept, an_eptp_that_is_none_is_refused)
+{
+    struct memory_options options = {.slots_log2 = 4, .phys_base = 1 << 24};
+    const struct any_config config = {.ept_vpid_cap = UINT64_MAX};
+    struct memory memory;
+    union any_space space;
+
+    memory_open(&memory, &options);
+    CHECK_STATUS(ept_adapter.adopt(&space, &memory.hooks, &config, put(field("EPTP", "PAGE_WALK_LENGTH_MINUS_1"), 2),
+                                   true),
+                 HVPT_E_ATTR, "three levels");
+    CHECK_STATUS(ept_adapter.adopt(&space, &memory.hooks, &config,
+                                   put(field("EPTP", "PAGE_WALK_LENGTH_MINUS_1"), 3) | 1 << 11, true),
+                 HVPT_E_ATTR, "a reserved bit");
+    memory_close(&memory);
+}
 
 Test(ept, the_eptp_says_what_was_configured)
 {

@@ -352,6 +352,7 @@ GENERIC(guarded_tables_cannot_be_mapped)
         must_be(rig_map(rig, G1G, table, G4K, rig_data(rig)), HVPT_E_RANGE);
         must_be(rig_map(rig, G1G, table / G2M * G2M, G2M, rig_data(rig)), HVPT_E_RANGE);
         must_be(rig_map(rig, G1G, table - G4K, 2 * G4K, rig_data(rig)), HVPT_E_RANGE);
+        must_be(rig_fault_map(rig, G1G, table, G4K, rig_data(rig)), HVPT_E_RANGE);
         must(rig_map(rig, G1G, table + G4K, G4K, rig_data(rig)));
     } else {
         must(rig_map(rig, G1G, root, G4K, rig_data(rig)));
@@ -826,9 +827,11 @@ GENERIC(destroy_gives_back_a_full_tree)
 Test(generic, hooks_without_a_flush_callback_free_at_once)
 {
     for (size_t i = 0; i < setup_count; i++) {
-        struct memory_options options = {
-            .slots_log2 = 10, .slot_order = setup_root_order(&setups[i]), .no_flush = true,
-            .linear = setups[i].linear, .phys_base = 1 << 24};
+        struct memory_options options = {.slots_log2 = 10,
+                                         .slot_order = setup_root_order(&setups[i]),
+                                         .no_flush = true,
+                                         .linear = setups[i].linear,
+                                         .phys_base = 1 << 24};
         const struct adapter *adapter = setups[i].adapter;
         struct memory memory;
         union any_space space;
@@ -913,8 +916,9 @@ Test(generic, configurations_that_do_not_exist_are_refused)
 {
     for (size_t i = 0; i < setup_count; i++) {
         const struct adapter *adapter = setups[i].adapter;
-        struct memory_options options = {
-            .slots_log2 = 4, .slot_order = setup_root_order(&setups[i]), .phys_base = 1 << 24};
+        struct memory_options options = {.slots_log2 = 4,
+                                         .slot_order = setup_root_order(&setups[i]),
+                                         .phys_base = 1 << 24};
         bool x86 = setups[i].cpu.kind == CPU_EPT || setups[i].cpu.kind == CPU_NPT;
         struct any_config config;
         struct memory memory;

@@ -264,3 +264,15 @@ Test(npt, a_memory_type_that_the_pat_lacks_is_refused)
         rig_close(&rig);
     }
 }
+
+Test(npt, a_depth_that_there_is_not_is_not_adopted)
+{
+    struct memory_options options = {.slots_log2 = 4, .phys_base = 1 << 24};
+    const struct any_config config = {.levels = 3};
+    struct memory memory;
+    union any_space space;
+
+    memory_open(&memory, &options);
+    CHECK_STATUS(npt_adapter.adopt(&space, &memory.hooks, &config, 0, true), HVPT_E_ATTR, "adopt");
+    memory_close(&memory);
+}

@@ -146,6 +146,22 @@ GENERIC(collapse_says_what_stands_in_the_way)
     obstacle(rig, HVPT_OBSTACLE_NONE, 0);
 }
 
+/* Tables that others made: what is above a leaf takes away from it (EPT, NPT; bit 1 is the right to write in both). */
+GENERIC(collapse_keeps_a_table_that_denies_what_its_pages_allow)
+{
+    struct cpu_translation way;
+
+    if (!has_large(rig) || (rig->setup->cpu.kind != CPU_EPT && rig->setup->cpu.kind != CPU_NPT))
+        return;
+    must(rig_map(rig, BASE, HOST, HVPT_2M, rig_data(rig)));
+    must(rig_split(rig, BASE, HVPT_2M, PAGE));
+    cpu_walk(&rig->cpu, &rig->memory, rig->tlb.root, BASE, CPU_PROBE, &way);
+    memory_poke(way.table[1], way.index[1], way.table[1]->virt[way.index[1]] & ~UINT64_C(2));
+    obstacle(rig, HVPT_OBSTACLE_ATTR, BASE);
+    memory_poke(way.table[1], way.index[1], way.table[1]->virt[way.index[1]] | 2);
+    obstacle(rig, HVPT_OBSTACLE_NONE, 0);
+}
+
 GENERIC(collapse_leaves_alone_what_reaches_out_of_the_range)
 {
     if (!has_large(rig))

@@ -297,3 +297,23 @@ Test(stage2, every_attribute_is_where_the_manual_has_it)
         rig_close(&rig);
     }
 }
+
+/* Sixteen blocks of 2 MiB that hardware may hold as one: a page out of one of them leaves the rest as it was. */
+Test(stage2, a_page_is_cut_out_of_a_run_of_large_pages)
+{
+    struct rig rig;
+
+    rig_open(&rig, setup_named("stage 2, 4K, contiguous runs, 40-bit addresses, execution on 4K pages only"));
+    CHECK_STATUS(rig_map(&rig, HVPT_1G, HOST, 16 * HVPT_2M, rig_data(&rig)), HVPT_OK, "map");
+    for (unsigned page = 0; page < 16; page++) {
+        struct cpu_translation now;
+
+        cpu_walk(&rig.cpu, &rig.memory, rig.tlb.root, HVPT_1G + page * HVPT_2M, CPU_PROBE, &now);
+        CHECK(now.joined && now.reach == 16 * HVPT_2M, "block %u is not part of a run", page);
+        rig_touch(&rig, HVPT_1G + page * HVPT_2M, CPU_WRITE);
+    }
+    CHECK_STATUS(rig_unmap(&rig, HVPT_1G + 5 * HVPT_2M + HVPT_4K, HVPT_4K), HVPT_OK, "unmap");
+    rig_check(&rig);
+    rig_check_walk(&rig);
+    rig_close(&rig);
+}

@@ -1,0 +1,293 @@
+/*
+ * Tables that changed behind the library's back, and those that change while a call is under way: every call that
+ * meets a broken one says so and stores nothing, and every other ends as the contract of concurrency says.
+ */
+#include "support/rig.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+#define PAGE HVPT_4K
+#define HOST UINT64_C(0x100000000)
+#define BASE (4 * HVPT_1G)
+
+static void must(enum hvpt_status status)
+{
+    CHECK_STATUS(status, HVPT_OK, "a step of the case");
+}
+
+static void each_setup(void (*one)(struct rig *rig))
+{
+    for (size_t i = 0; i < setup_count; i++) {
+        struct rig rig;
+
+        rig_open(&rig, &setups[i]);
+        one(&rig);
+        rig_flush(&rig);
+        rig_check(&rig);
+        rig_check_walk(&rig);
+        rig_close(&rig);
+    }
+}
+
+#define GENERIC(name)                  \
+    static void name(struct rig *rig); \
+    Test(damage, name)                 \
+    {                                  \
+        each_setup(name);              \
+    }                                  \
+    static void name(struct rig *rig)
+
+/* ---- broken entries ---- */
+
+struct damage {
+    struct frame *frame;
+    unsigned index;
+    uint64_t old;
+};
+
+static struct cpu_translation way_to(const struct rig *rig, uint64_t gpa)
+{
+    struct cpu_translation way;
+
+    cpu_walk(&rig->cpu, &rig->memory, rig->memory.flush_root, gpa, CPU_PROBE, &way);
+    return way;
+}
+
+/*
+ * Change one bit of the entry at level on the way to gpa so that the processor's walk ends as wanted. false: none does.
+ */
+static bool damage(struct rig *rig, uint64_t gpa, unsigned level, enum cpu_outcome wanted, struct damage *done)
+{
+    struct cpu_translation way = way_to(rig, gpa);
+
+    done->frame = way.table[level];
+    done->index = way.index[level];
+    done->old = done->frame->virt[done->index];
+    for (unsigned bit = 0; bit < 63; bit++) { /* EPT: without a right bit 62 is the library's own */
+        memory_poke(done->frame, done->index, done->old ^ UINT64_C(1) << bit);
+        way = way_to(rig, gpa);
+        if (way.outcome == wanted && (wanted == CPU_LOST ? way.level + 1 : way.level) == level)
+            return true;
+    }
+    memory_poke(done->frame, done->index, done->old);
+    return false;
+}
+
+static void mend(const struct damage *done)
+{
+    memory_poke(done->frame, done->index, done->old);
+}
+
+static void is_corrupt(enum hvpt_status status, const char *call)
+{
+    CHECK_STATUS(status, HVPT_E_CORRUPT, call);
+}
+
+/* What looks at the page at gpa, whose last table or whose entry is broken, and must not get beyond. */
+static void all_calls_refuse(struct rig *rig, uint64_t gpa, uint64_t size)
+{
+    const struct adapter *call = rig->adapter;
+    struct hvpt_visitor visitor = {0};
+    struct hvpt_mapping mapping;
+    struct hvpt_flush flush = {0};
+    struct hvpt_attr attr = rig_data(rig);
+    uint64_t stores = rig->memory.stores, frames = rig->memory.live, needed;
+
+    attr.perm &= ~(uint32_t)HVPT_WRITE;
+    is_corrupt(call->translate(&rig->space, gpa, &mapping), "translate");
+    is_corrupt(call->touch(&rig->space, gpa, HVPT_READ), "touch");
+    is_corrupt(call->fault_map(&rig->space, gpa, HOST, PAGE, attr), "fault_map");
+    is_corrupt(call->walk(&rig->space, gpa, size, &visitor), "walk");
+    is_corrupt(call->map(&rig->space, gpa, HOST, PAGE, attr, &flush), "map of a page");
+    is_corrupt(call->protect(&rig->space, gpa, size, attr, HVPT_WRITE, &flush), "protect");
+    is_corrupt(call->replace(&rig->space, gpa, HOST, size, attr, &flush), "replace");
+    is_corrupt(call->unmap_needs(&rig->space, gpa, PAGE, &needed), "frames_needed_to_unmap");
+    CHECK_EQ(rig->memory.stores, stores, "stores");
+    CHECK_EQ(rig->memory.live, frames, "frames");
+}
+
+/* The reference to the table of smallest pages leads nowhere. A linear map has no nowhere. */
+GENERIC(a_table_that_cannot_be_reached_stops_every_call)
+{
+    struct hvpt_leaf_iterator iterator = hvpt_leaves(hvpt_make_gpa(BASE), 4 * PAGE);
+    struct hvpt_mapping mapping;
+    struct hvpt_flush flush = {0};
+    struct damage done;
+    uint64_t bitmap[1] = {0};
+    hvpt_gpa gpa;
+
+    if (rig->setup->linear)
+        return;
+    must(rig_map(rig, BASE, HOST + PAGE, 4 * PAGE, rig_data(rig)));
+    rig->memory.lenient = true;
+    CHECK(damage(rig, BASE, 1, CPU_LOST, &done), "no bit leads nowhere");
+    all_calls_refuse(rig, BASE, 2 * PAGE);
+    is_corrupt(rig->adapter->unmap(&rig->space, BASE, PAGE, &flush), "unmap of a page");
+    is_corrupt(rig->adapter->unmap(&rig->space, BASE, 2 * PAGE, &flush), "unmap");
+    is_corrupt(rig->adapter->age(&rig->space, BASE, 2 * PAGE, bitmap, &flush), "age");
+    is_corrupt(rig->adapter->dirty(&rig->space, BASE, 2 * PAGE, bitmap, &flush), "dirty");
+    is_corrupt(rig->adapter->write_protect(&rig->space, BASE, 2 * PAGE, &flush), "write_protect");
+    CHECK(!rig->adapter->next_leaf(&rig->space, &iterator, &gpa, &mapping), "a leaf");
+    is_corrupt(iterator.status, "next_leaf");
+    mend(&done);
+    rig->memory.lenient = false;
+}
+
+/* A smallest page, and a large one where there is one. NPT with 52-bit addresses has no reserved bit in a PTE. */
+GENERIC(an_entry_that_the_processor_refuses_stops_every_call)
+{
+    struct hvpt_collapse_report report;
+    struct damage done;
+
+    must(rig_map(rig, BASE, HOST, 2 * HVPT_2M, rig_data(rig)));
+    must(rig_split(rig, BASE, HVPT_2M, PAGE));
+    if (damage(rig, BASE + 5 * PAGE, 0, CPU_MISCONFIGURED, &done)) {
+        all_calls_refuse(rig, BASE + 5 * PAGE, PAGE);
+        if (setup_max_page(rig->setup) > PAGE) {
+            must(rig->adapter->collapse(&rig->space, BASE, HVPT_2M, NULL, &report));
+            CHECK(report.obstacle == HVPT_OBSTACLE_CORRUPT, "the obstacle is \"%s\"",
+                  hvpt_obstacle_text(report.obstacle));
+            CHECK_EQ(report.page.value, BASE + 5 * PAGE, "the page");
+        }
+        mend(&done);
+    }
+    if (setup_max_page(rig->setup) > PAGE && damage(rig, BASE + HVPT_2M, 1, CPU_MISCONFIGURED, &done)) {
+        struct hvpt_flush flush = {0};
+
+        all_calls_refuse(rig, BASE + HVPT_2M, HVPT_2M);
+        is_corrupt(rig->adapter->split(&rig->space, BASE + HVPT_2M, HVPT_2M, PAGE, &flush), "split");
+        mend(&done);
+    }
+}
+
+/* ---- what others do while a call is under way ---- */
+
+/* At the at-th time that the call looks, or stores, once. */
+struct meanwhile {
+    struct rig *rig;
+    void *(*phys_to_virt)(void *ctx, hvpt_hpa frame);
+    struct damage gone;
+    uint64_t gpa;
+    unsigned at;
+    unsigned count;
+    enum hvpt_status status;
+};
+
+static struct meanwhile meanwhile;
+
+static void *look_and_unmap(void *ctx, hvpt_hpa frame)
+{
+    if (++meanwhile.count == meanwhile.at)
+        memory_poke(meanwhile.gone.frame, meanwhile.gone.index, meanwhile.rig->space.space.empty_entry);
+    return meanwhile.phys_to_virt(ctx, frame);
+}
+
+/* A page that goes away between the iterator's two looks at it is no leaf and no error. */
+GENERIC(an_iterator_passes_a_leaf_that_goes_away)
+{
+    struct cpu_translation way;
+    bool missed = false, found = false;
+
+    if (rig->setup->linear)
+        return;
+    must(rig_map(rig, BASE, HOST + PAGE, 2 * PAGE, rig_data(rig)));
+    way = way_to(rig, BASE);
+    memset(&meanwhile, 0, sizeof(meanwhile));
+    meanwhile.rig = rig;
+    meanwhile.gone.frame = way.table[0];
+    meanwhile.gone.index = way.index[0];
+    meanwhile.gone.old = way.entry;
+    meanwhile.phys_to_virt = rig->memory.hooks.phys_to_virt;
+    do {
+        struct hvpt_leaf_iterator iterator = hvpt_leaves(hvpt_make_gpa(BASE), 2 * PAGE);
+        struct hvpt_mapping mapping;
+        hvpt_gpa gpa;
+
+        meanwhile.at++;
+        meanwhile.count = 0;
+        rig->memory.hooks.phys_to_virt = look_and_unmap;
+        CHECK(rig->adapter->next_leaf(&rig->space, &iterator, &gpa, &mapping), "no leaf");
+        rig->memory.hooks.phys_to_virt = meanwhile.phys_to_virt;
+        mend(&meanwhile.gone);
+        must(iterator.status);
+        CHECK_EQ(mapping.hpa.value, gpa.value - BASE + HOST + PAGE, "the host address");
+        missed = missed || gpa.value == BASE + PAGE;
+        found = found || gpa.value == BASE;
+    } while (meanwhile.count >= meanwhile.at);
+    CHECK(missed && found, "the page never went away in time");
+}
+
+static void store_and_fault_map(void *ctx)
+{
+    (void)ctx;
+    if (++meanwhile.count == meanwhile.at)
+        meanwhile.status = meanwhile.rig->adapter->fault_map(&meanwhile.rig->space, meanwhile.gpa, HOST + HVPT_1G, PAGE,
+                                                             rig_data(meanwhile.rig));
+}
+
+static enum hvpt_status map_it(struct rig *rig, uint64_t gpa)
+{
+    return rig->adapter->map(&rig->space, gpa, HOST, PAGE, rig_data(rig), NULL);
+}
+
+static enum hvpt_status fault_map_it(struct rig *rig, uint64_t gpa)
+{
+    return rig->adapter->fault_map(&rig->space, gpa, HOST, PAGE, rig_data(rig));
+}
+
+/* Another CPU fault_maps the page at other at a store of one: the first ones, and some out of each table's filling. */
+static void beside_a_fault(struct rig *rig, enum hvpt_status (*one)(struct rig *, uint64_t), uint64_t other)
+{
+    memset(&meanwhile, 0, sizeof(meanwhile));
+    meanwhile.rig = rig;
+    meanwhile.gpa = other;
+    do {
+        struct hvpt_mapping mapping;
+        enum hvpt_status status;
+
+        meanwhile.at += meanwhile.at < 8 ? 1 : 101;
+        meanwhile.count = 0;
+        meanwhile.status = HVPT_OK;
+        rig->memory.any_store = store_and_fault_map;
+        status = one(rig, BASE);
+        rig->memory.any_store = NULL;
+        if (other == BASE) /* the same page: one of the two has it, and the other knows */
+            CHECK((status == HVPT_OK) != (meanwhile.count >= meanwhile.at && meanwhile.status == HVPT_OK)
+                      && (status == HVPT_OK || status == HVPT_E_RACE),
+                  "store %u: \"%s\" and \"%s\"", meanwhile.at, hvpt_status_text(status),
+                  hvpt_status_text(meanwhile.status));
+        else
+            CHECK(status == HVPT_OK && meanwhile.status == HVPT_OK, "store %u: \"%s\" and \"%s\"", meanwhile.at,
+                  hvpt_status_text(status), hvpt_status_text(meanwhile.status));
+        must(rig->adapter->translate(&rig->space, BASE, &mapping));
+        CHECK_EQ(mapping.hpa.value, status == HVPT_OK ? HOST : HOST + HVPT_1G, "the host address");
+        if (meanwhile.count >= meanwhile.at && other != BASE) {
+            must(rig->adapter->translate(&rig->space, other, &mapping));
+            CHECK_EQ(mapping.hpa.value, HOST + HVPT_1G, "the other's host address");
+        }
+        rig_recount(rig);
+        must(rig->adapter->unmap(&rig->space, 0, setup_gpa_limit(rig->setup), NULL));
+        CHECK_EQ(rig->memory.live, 1, "frames");
+    } while (meanwhile.count >= meanwhile.at);
+    CHECK(meanwhile.at > 1, "nothing was stored");
+}
+
+GENERIC(map_beside_a_fault_of_another_page_maps_both)
+{
+    beside_a_fault(rig, map_it, BASE + PAGE);
+    beside_a_fault(rig, map_it, BASE + HVPT_2M);
+    beside_a_fault(rig, map_it, BASE + HVPT_1G);
+}
+
+GENERIC(faults_of_two_pages_map_both)
+{
+    beside_a_fault(rig, fault_map_it, BASE + PAGE);
+    beside_a_fault(rig, fault_map_it, BASE + HVPT_2M);
+    beside_a_fault(rig, fault_map_it, BASE + HVPT_1G);
+}
+
+GENERIC(of_two_faults_on_one_page_one_wins)
+{
+    beside_a_fault(rig, fault_map_it, BASE);
+}
