@@ -69,6 +69,7 @@ enum hvctl_bit_names {
 struct hvctl_finding {
     const char *field;   /* "GUEST_CR0" */
     const char *because; /* a condition that makes the rule apply, in words, or NULL */
+    bool control;        /* because is the name of a control, which is on */
     enum hvctl_demand demand;
     enum hvctl_bit_names names;
     uint64_t actual;
@@ -91,8 +92,10 @@ struct hvctl_violation {
 
 /* About 3 KiB, the caller's; a check begins by emptying it, so it need not be initialized. */
 struct hvctl_report {
-    unsigned broken;    /* violations in all; the first HVCTL_REPORT_VIOLATIONS of them are listed */
-    unsigned unchecked; /* rules that apply and could not be judged; the first ones are listed */
+    unsigned broken;            /* violations in all; the first HVCTL_REPORT_VIOLATIONS of them are listed */
+    unsigned unchecked;         /* rules that apply and could not be judged; the first ones are listed */
+    enum hvctl_failure failure; /* of all violations, listed or not: see hvctl_report_failure */
+    uint32_t qualification;
     struct hvctl_violation violation[HVCTL_REPORT_VIOLATIONS];
     const char *not_checked[HVCTL_REPORT_UNCHECKED];
 };
@@ -113,6 +116,8 @@ static inline void hvctl_report_clear(struct hvctl_report *report)
 {
     report->broken = 0;
     report->unchecked = 0;
+    report->failure = HVCTL_FAILURE_NONE;
+    report->qualification = 0;
 }
 
 static inline struct hvctl_finding hvctl_finding_none(void)
@@ -121,6 +126,7 @@ static inline struct hvctl_finding hvctl_finding_none(void)
 
     none.field = "";
     none.because = NULL;
+    none.control = false;
     none.demand = HVCTL_DEMAND_WORDS;
     none.names = HVCTL_BITS_UNNAMED;
     none.actual = none.ones = none.zeros = none.required = 0;
@@ -140,6 +146,13 @@ static inline void hvctl_report_add(struct hvctl_report *report, enum hvctl_rule
     }
     if (result != HVCTL_RULE_BROKEN)
         return;
+    /* MSR-load entries are taken in order: the lowest number fails. */
+    if (report->failure == HVCTL_FAILURE_NONE || failure < report->failure
+        || (failure == HVCTL_FAILURE_MSR_LOADING && report->failure == HVCTL_FAILURE_MSR_LOADING
+            && finding->qualification < report->qualification)) {
+        report->failure = failure;
+        report->qualification = finding->qualification;
+    }
     if (report->broken < HVCTL_REPORT_VIOLATIONS) {
         struct hvctl_violation *violation = &report->violation[report->broken];
 
@@ -169,28 +182,16 @@ static inline const struct hvctl_violation *hvctl_report_find(const struct hvctl
 }
 
 /*
- * The failure that the CPU will show for the listed violations, and its qualification in *qualification (NULL: do not
- * tell). Checks of controls and host state come before those of guest state, and these before MSR loading; between
- * controls and host state, and within each kind, the order is the CPU's own (SDM vol. 3, "VM Entries"): any violation's
- * failure of the first kind found may be the one.
+ * The failure that the CPU will show for these violations, and its qualification in *qualification (NULL: do not tell).
+ * Checks of controls and host state come before those of guest state, and these before MSR loading; between controls and
+ * host state, and within each kind, the order is the CPU's own (SDM vol. 3, "VM Entries"): any violation's failure of
+ * the first kind found may be the one.
  */
 static inline enum hvctl_failure hvctl_report_failure(const struct hvctl_report *report, uint32_t *qualification)
 {
-    const struct hvctl_violation *first = NULL;
-    unsigned i;
-
-    for (i = 0; i < hvctl_report_listed(report); i++) {
-        const struct hvctl_violation *next = &report->violation[i];
-
-        /* MSR-load entries are taken in order: the lowest number fails. */
-        if (!first || next->failure < first->failure
-            || (next->failure == HVCTL_FAILURE_MSR_LOADING && first->failure == HVCTL_FAILURE_MSR_LOADING
-                && next->finding.qualification < first->finding.qualification))
-            first = next;
-    }
     if (qualification)
-        *qualification = first ? first->finding.qualification : 0;
-    return first ? first->failure : HVCTL_FAILURE_NONE;
+        *qualification = report->qualification;
+    return report->failure;
 }
 
 /* The name of a bit, NULL if it has none here. */
@@ -340,6 +341,10 @@ static inline void hvctl_violation_text(const struct hvctl_violation *violation,
     hvctl_text_string(text, violation->rule);
     hvctl_text_string(text, ": ");
     hvctl_text_string(text, violation->finding.field);
+    if (violation->failure == HVCTL_FAILURE_MSR_LOADING && violation->finding.demand == HVCTL_DEMAND_WORDS) {
+        hvctl_text_string(text, " ");
+        hvctl_text_decimal(text, violation->finding.qualification);
+    }
     hvctl_text_string(text, " = ");
     hvctl_text_hex(text, violation->finding.actual);
     hvctl_text_string(text, ", ");
@@ -347,19 +352,15 @@ static inline void hvctl_violation_text(const struct hvctl_violation *violation,
     if (violation->finding.because) {
         hvctl_text_string(text, " (");
         hvctl_text_string(text, violation->finding.because);
-        hvctl_text_string(text, ")");
+        hvctl_text_string(text, violation->finding.control ? " is on)" : ")");
     }
 }
 
-/* The whole report, a line each, every line ended; nothing at all if nothing is broken or left unchecked. */
-static inline void hvctl_report_text(const struct hvctl_report *report, const struct hvctl_text *text)
+/* What a report does not list, a line each: how many more violations there are, and which rules were not checked. */
+static inline void hvctl_report_rest_text(const struct hvctl_report *report, const struct hvctl_text *text)
 {
     unsigned i;
 
-    for (i = 0; i < hvctl_report_listed(report); i++) {
-        hvctl_violation_text(&report->violation[i], text);
-        hvctl_text_string(text, "\n");
-    }
     if (report->broken > HVCTL_REPORT_VIOLATIONS) {
         hvctl_text_string(text, "and ");
         hvctl_text_decimal(text, report->broken - HVCTL_REPORT_VIOLATIONS);
@@ -373,6 +374,18 @@ static inline void hvctl_report_text(const struct hvctl_report *report, const st
         hvctl_text_decimal(text, report->unchecked - HVCTL_REPORT_UNCHECKED);
         hvctl_text_string(text, " more rules not checked\n");
     }
+}
+
+/* The whole report, a line each, every line ended; nothing at all if nothing is broken or left unchecked. */
+static inline void hvctl_report_text(const struct hvctl_report *report, const struct hvctl_text *text)
+{
+    unsigned i;
+
+    for (i = 0; i < hvctl_report_listed(report); i++) {
+        hvctl_violation_text(&report->violation[i], text);
+        hvctl_text_string(text, "\n");
+    }
+    hvctl_report_rest_text(report, text);
 }
 
 /* Is address canonical on a CPU, or in a mode, with linear addresses of this many bits (32 to 64)? */

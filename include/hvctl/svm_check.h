@@ -49,6 +49,7 @@ static inline enum hvctl_rule_result hvctl_svm_rule_ask(const struct hvctl_svm_v
 {
     finding->field = rule->field;
     finding->because = NULL;
+    finding->control = false;
     finding->demand = HVCTL_DEMAND_WORDS;
     finding->names = rule->names;
     finding->actual = hvctl_vmcb_value(view->vmcb, rule->offset, rule->size);

@@ -240,7 +240,7 @@ static inline const struct hvctl_svm_rule *hvctl_svm_control_rule_at(size_t numb
     {id,    section,                                                     \
      text,  HVCTL_FAILURE_VMEXIT_INVALID,                                \
      check, HVCTL_SVM_FIELD(field, control, member, HVCTL_BITS_UNNAMED), \
-     mask},
+     mask}
 #define HVCTL_X_VMRUN(id, text, check, field, member, mask) \
     HVCTL_X(id, "VMRUN Instruction, Canonicalization and Consistency Checks", text, check, field, member, mask)
 #define HVCTL_X_UNSPECIFIED(id, section, text, check, field, member, mask)  \
@@ -248,72 +248,62 @@ static inline const struct hvctl_svm_rule *hvctl_svm_control_rule_at(size_t numb
         id,    section,                                                     \
         text,  HVCTL_FAILURE_UNSPECIFIED,                                   \
         check, HVCTL_SVM_FIELD(field, control, member, HVCTL_BITS_UNNAMED), \
-        mask},
+        mask}
     static const struct hvctl_svm_rule list[] = {
         HVCTL_X_VMRUN("SVM.CTRL.VMRUN", "must have the VMRUN intercept, bit 0, set", hvctl_svm_rule_ones,
-                      "INTERCEPT_VECTOR_4", intercept_vector_4, 1)
-            HVCTL_X_VMRUN("SVM.CTRL.MSRPM", "must leave the 8 KiB of the map within the physical-address width",
-                          hvctl_svm_rule_map, "MSRPM_BASE_PA", msrpm_base_pa, 0x1fff)
-                HVCTL_X_VMRUN("SVM.CTRL.IOPM", "must leave the 12 KiB of the map within the physical-address width",
-                              hvctl_svm_rule_map, "IOPM_BASE_PA", iopm_base_pa, 0x2fff)
-                    HVCTL_X_VMRUN("SVM.CTRL.ASID", "must not be 0", hvctl_svm_rule_asid, "GUEST_ASID", guest_asid, 0)
-                        HVCTL_X_UNSPECIFIED("SVM.CTRL.TLB", "TLB Control", "must be 0 or 1, or 3 or 7 with FlushByAsid",
-                                            hvctl_svm_rule_tlb, "TLB_CONTROL", tlb_control,
-                                            0) HVCTL_X("SVM.INJ.TYPE", "Event Injection", "must have type 0, 2, 3 or 4",
-                                                       hvctl_svm_rule_inject_type, "EVENTINJ", eventinj, 0)
-                            HVCTL_X("SVM.INJ.VECTOR", "Event Injection",
-                                    "must have the vector of an exception, below 32 and not 2",
-                                    hvctl_svm_rule_inject_vector, "EVENTINJ", eventinj, 0)
-                                HVCTL_X("SVM.INJ.MODE", "Event Injection", "must not have #OF or #BR in 64-bit mode",
-                                        hvctl_svm_rule_inject_mode, "EVENTINJ", eventinj,
-                                        0) HVCTL_X("SVM.INJ.SEV_ES", "Encrypted State (SEV-ES) VMRUN",
-                                                   "must not have type 4, nor #BP or #OF",
-                                                   hvctl_svm_rule_inject_encrypted, "EVENTINJ", eventinj, 0)
-                                    HVCTL_X("SVM.VNMI.INTERCEPT", "NMI Virtualization",
-                                            "must have the NMI intercept, bit 1, set", hvctl_svm_rule_virtual_nmi,
-                                            "INTERCEPT_VECTOR_3", intercept_vector_3, 2)
-                                        HVCTL_X("SVM.NP.HOST_PG", "Enabling Nested Paging",
-                                                "must have NP_ENABLE clear while the host does not page",
-                                                hvctl_svm_rule_np_host, "NESTED_CONTROL", nested_control,
-                                                HVCTL_NESTED_NP_ENABLE)
-                                            HVCTL_X("SVM.NP.NCR3", "Nested Paging and VMRUN/#VMEXIT",
-                                                    "must be within the physical-address width", hvctl_svm_rule_n_cr3,
-                                                    "N_CR3", n_cr3,
-                                                    0) {"SVM.NP.G_PAT", "Nested Paging and VMRUN/#VMEXIT",
-                                                        "must have 0, 1, 4, 5, 6 or 7 in each byte",
-                                                        HVCTL_FAILURE_VMEXIT_INVALID, hvctl_svm_rule_g_pat,
-                                                        HVCTL_SVM_FIELD("G_PAT", save, g_pat, HVCTL_BITS_UNNAMED), 0},
+                      "INTERCEPT_VECTOR_4", intercept_vector_4, 1),
+        HVCTL_X_VMRUN("SVM.CTRL.MSRPM", "must leave the 8 KiB of the map within the physical-address width",
+                      hvctl_svm_rule_map, "MSRPM_BASE_PA", msrpm_base_pa, 0x1fff),
+        HVCTL_X_VMRUN("SVM.CTRL.IOPM", "must leave the 12 KiB of the map within the physical-address width",
+                      hvctl_svm_rule_map, "IOPM_BASE_PA", iopm_base_pa, 0x2fff),
+        HVCTL_X_VMRUN("SVM.CTRL.ASID", "must not be 0", hvctl_svm_rule_asid, "GUEST_ASID", guest_asid, 0),
+        HVCTL_X_UNSPECIFIED("SVM.CTRL.TLB", "TLB Control", "must be 0 or 1, or 3 or 7 with FlushByAsid",
+                            hvctl_svm_rule_tlb, "TLB_CONTROL", tlb_control, 0),
+        HVCTL_X("SVM.INJ.TYPE", "Event Injection", "must have type 0, 2, 3 or 4", hvctl_svm_rule_inject_type,
+                "EVENTINJ", eventinj, 0),
+        HVCTL_X("SVM.INJ.VECTOR", "Event Injection", "must have the vector of an exception, below 32 and not 2",
+                hvctl_svm_rule_inject_vector, "EVENTINJ", eventinj, 0),
+        HVCTL_X("SVM.INJ.MODE", "Event Injection", "must not have #OF or #BR in 64-bit mode",
+                hvctl_svm_rule_inject_mode, "EVENTINJ", eventinj, 0),
+        HVCTL_X("SVM.INJ.SEV_ES", "Encrypted State (SEV-ES) VMRUN", "must not have type 4, nor #BP or #OF",
+                hvctl_svm_rule_inject_encrypted, "EVENTINJ", eventinj, 0),
+        HVCTL_X("SVM.VNMI.INTERCEPT", "NMI Virtualization", "must have the NMI intercept, bit 1, set",
+                hvctl_svm_rule_virtual_nmi, "INTERCEPT_VECTOR_3", intercept_vector_3, 2),
+        HVCTL_X("SVM.NP.HOST_PG", "Enabling Nested Paging", "must have NP_ENABLE clear while the host does not page",
+                hvctl_svm_rule_np_host, "NESTED_CONTROL", nested_control, HVCTL_NESTED_NP_ENABLE),
+        HVCTL_X("SVM.NP.NCR3", "Nested Paging and VMRUN/#VMEXIT", "must be within the physical-address width",
+                hvctl_svm_rule_n_cr3, "N_CR3", n_cr3, 0),
+        {"SVM.NP.G_PAT", "Nested Paging and VMRUN/#VMEXIT", "must have 0, 1, 4, 5, 6 or 7 in each byte",
+         HVCTL_FAILURE_VMEXIT_INVALID, hvctl_svm_rule_g_pat, HVCTL_SVM_FIELD("G_PAT", save, g_pat, HVCTL_BITS_UNNAMED),
+         0},
         HVCTL_X("SVM.SSS.NP", "Supervisor Shadow Stacks", "must have NP_ENABLE, bit 0, set", hvctl_svm_rule_sss_np,
-                "NESTED_CONTROL", nested_control, HVCTL_NESTED_NP_ENABLE << 16 | HVCTL_NESTED_SSS_CHECK)
-            HVCTL_X("SVM.SEV.NP", "Enabling SEV", "must have NP_ENABLE, bit 0, set", hvctl_svm_rule_sev_np,
-                    "NESTED_CONTROL", nested_control, HVCTL_NESTED_NP_ENABLE << 16 | HVCTL_NESTED_SEV)
-                HVCTL_X("SVM.SEV.SMMLOCK", "Enabling SEV", "must not have SEV set while HWCR.SmmLock is 0",
-                        hvctl_svm_rule_sev_smm, "NESTED_CONTROL", nested_control,
-                        0) HVCTL_X("SVM.SEV.ASID", "Enabling SEV", "must not exceed CPUID 8000001FH ECX",
-                                   hvctl_svm_rule_sev_asid, "GUEST_ASID", guest_asid,
-                                   0) HVCTL_X("SVM.SEV.ASID_MIN", "Enabling SEV-ES",
-                                              "must not be below CPUID 8000001FH EDX without SEV-ES",
-                                              hvctl_svm_rule_sev_asid_min, "GUEST_ASID", guest_asid, 0)
-                    HVCTL_X("SVM.SEV.HOST64", "Enabling SEV",
-                            "must not have SEV set while the host is not in 64-bit mode", hvctl_svm_rule_sev_host,
-                            "NESTED_CONTROL", nested_control, 0)
-                        HVCTL_X("SVM.SEVES.SEV", "Enabling SEV-ES", "must have SEV, bit 1, set", hvctl_svm_rule_sev_np,
-                                "NESTED_CONTROL", nested_control, HVCTL_NESTED_SEV << 16 | HVCTL_NESTED_SEV_ES)
-                            HVCTL_X("SVM.SEVES.LBR", "Enabling SEV-ES", "must have LBR virtualization, bit 0, set",
-                                    hvctl_svm_rule_sev_es_lbr, "VIRTUALIZATION_CONTROL", virtualization_control,
-                                    HVCTL_VIRT_LBR)
-                                HVCTL_X("SVM.AVIC.BACKING_PAGE", "Advanced Virtual Interrupt Controller",
-                                        "must be within the physical-address width", hvctl_svm_rule_avic,
-                                        "AVIC_BACKING_PAGE", avic_backing_page, 0)
-                                    HVCTL_X("SVM.AVIC.LOGICAL_TABLE", "Advanced Virtual Interrupt Controller",
-                                            "must be within the physical-address width", hvctl_svm_rule_avic,
-                                            "AVIC_LOGICAL_TABLE", avic_logical_table, 0)
-                                        HVCTL_X("SVM.AVIC.PHYSICAL_TABLE", "Advanced Virtual Interrupt Controller",
-                                                "must be within the physical-address width", hvctl_svm_rule_avic,
-                                                "AVIC_PHYSICAL_TABLE", avic_physical_table, 0)
-                                            HVCTL_X("SVM.AVIC.APIC_BAR", "Advanced Virtual Interrupt Controller",
-                                                    "must be within the physical-address width", hvctl_svm_rule_avic,
-                                                    "AVIC_APIC_BAR", avic_apic_bar, 0)};
+                "NESTED_CONTROL", nested_control, HVCTL_NESTED_NP_ENABLE << 16 | HVCTL_NESTED_SSS_CHECK),
+        HVCTL_X("SVM.SEV.NP", "Enabling SEV", "must have NP_ENABLE, bit 0, set", hvctl_svm_rule_sev_np,
+                "NESTED_CONTROL", nested_control, HVCTL_NESTED_NP_ENABLE << 16 | HVCTL_NESTED_SEV),
+        HVCTL_X("SVM.SEV.SMMLOCK", "Enabling SEV", "must not have SEV set while HWCR.SmmLock is 0",
+                hvctl_svm_rule_sev_smm, "NESTED_CONTROL", nested_control, 0),
+        HVCTL_X("SVM.SEV.ASID", "Enabling SEV", "must not exceed CPUID 8000001FH ECX", hvctl_svm_rule_sev_asid,
+                "GUEST_ASID", guest_asid, 0),
+        HVCTL_X("SVM.SEV.ASID_MIN", "Enabling SEV-ES", "must not be below CPUID 8000001FH EDX without SEV-ES",
+                hvctl_svm_rule_sev_asid_min, "GUEST_ASID", guest_asid, 0),
+        HVCTL_X("SVM.SEV.HOST64", "Enabling SEV", "must not have SEV set while the host is not in 64-bit mode",
+                hvctl_svm_rule_sev_host, "NESTED_CONTROL", nested_control, 0),
+        HVCTL_X("SVM.SEVES.SEV", "Enabling SEV-ES", "must have SEV, bit 1, set", hvctl_svm_rule_sev_np,
+                "NESTED_CONTROL", nested_control, HVCTL_NESTED_SEV << 16 | HVCTL_NESTED_SEV_ES),
+        HVCTL_X("SVM.SEVES.LBR", "Enabling SEV-ES", "must have LBR virtualization, bit 0, set",
+                hvctl_svm_rule_sev_es_lbr, "VIRTUALIZATION_CONTROL", virtualization_control, HVCTL_VIRT_LBR),
+        HVCTL_X("SVM.AVIC.BACKING_PAGE", "Advanced Virtual Interrupt Controller",
+                "must be within the physical-address width", hvctl_svm_rule_avic, "AVIC_BACKING_PAGE",
+                avic_backing_page, 0),
+        HVCTL_X("SVM.AVIC.LOGICAL_TABLE", "Advanced Virtual Interrupt Controller",
+                "must be within the physical-address width", hvctl_svm_rule_avic, "AVIC_LOGICAL_TABLE",
+                avic_logical_table, 0),
+        HVCTL_X("SVM.AVIC.PHYSICAL_TABLE", "Advanced Virtual Interrupt Controller",
+                "must be within the physical-address width", hvctl_svm_rule_avic, "AVIC_PHYSICAL_TABLE",
+                avic_physical_table, 0),
+        HVCTL_X("SVM.AVIC.APIC_BAR", "Advanced Virtual Interrupt Controller",
+                "must be within the physical-address width", hvctl_svm_rule_avic, "AVIC_APIC_BAR", avic_apic_bar, 0),
+    };
 #undef HVCTL_X
 #undef HVCTL_X_VMRUN
 #undef HVCTL_X_UNSPECIFIED

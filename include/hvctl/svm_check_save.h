@@ -137,6 +137,7 @@ static inline enum hvctl_rule_result hvctl_svm_rule_pdptes(const struct hvctl_sv
                                                            struct hvctl_finding *finding)
 {
     const struct hvctl_vmcb_save *save = &view->vmcb->save;
+    static const char *const name[] = {"PDPE 0 at CR3", "PDPE 1 at CR3", "PDPE 2 at CR3", "PDPE 3 at CR3"};
     uint64_t table = finding->actual & UINT64_C(0xffffffe0);
     unsigned i, byte;
 
@@ -152,8 +153,12 @@ static inline enum hvctl_rule_result hvctl_svm_rule_pdptes(const struct hvctl_sv
             return HVCTL_RULE_UNCHECKED;
         for (byte = 0; byte < 8; byte++)
             entry |= (uint64_t)bytes[byte] << (8 * byte);
-        if ((entry & 1u) && (entry & (UINT64_C(0x1e6) | view->beyond)))
-            return HVCTL_RULE_BROKEN;
+        if ((entry & 1u) && (entry & (UINT64_C(0x1e6) | view->beyond))) {
+            finding->field = name[i];
+            finding->because = "it is present";
+            finding->actual = entry;
+            return hvctl_svm_demand_bits(finding, 0, UINT64_C(0x1e6) | view->beyond);
+        }
     }
     return HVCTL_RULE_KEPT;
 }
@@ -165,43 +170,37 @@ static inline const struct hvctl_svm_rule *hvctl_svm_save_rule_at(size_t number)
     {id,    "VMRUN Instruction, Canonicalization and Consistency Checks", \
      text,  HVCTL_FAILURE_VMEXIT_INVALID,                                 \
      check, HVCTL_SVM_FIELD(field, save, member, names),                  \
-     mask},
+     mask}
     static const struct hvctl_svm_rule list[] = {
         HVCTL_X("SVM.EFER.SVME", "must have SVME set", hvctl_svm_rule_save_ones, "EFER", efer, HVCTL_BITS_EFER,
-                HVCTL_EFER_SVME) HVCTL_X("SVM.EFER.MBZ", "must have reserved bits clear", hvctl_svm_rule_efer, "EFER",
-                                         efer, HVCTL_BITS_EFER,
-                                         0) HVCTL_X("SVM.EFER.LM", "must have LME and LMA clear without long mode",
-                                                    hvctl_svm_rule_efer_lm, "EFER", efer, HVCTL_BITS_EFER,
-                                                    HVCTL_EFER_LME | HVCTL_EFER_LMA)
-            HVCTL_X("SVM.EFER.LME_PAE", "must have PAE set with EFER.LME and CR0.PG", hvctl_svm_rule_long_ones, "CR4",
-                    cr4, HVCTL_BITS_CR4,
-                    HVCTL_CR4_PAE) HVCTL_X("SVM.EFER.LME_PE", "must have PE set with EFER.LME and CR0.PG",
-                                           hvctl_svm_rule_long_ones, "CR0", cr0, HVCTL_BITS_CR0, HVCTL_CR0_PE)
-                HVCTL_X("SVM.EFER.LME_CS", "must not have both L, bit 9, and D, bit 10, set", hvctl_svm_rule_long_cs,
-                        "CS.attrib", cs.attrib, HVCTL_BITS_UNNAMED,
-                        0) HVCTL_X("SVM.CR0.CD_NW", "must have CD set with NW", hvctl_svm_rule_cd_nw, "CR0", cr0,
-                                   HVCTL_BITS_CR0, 0) HVCTL_X("SVM.CR0.HIGH", "must have bits 63:32 clear",
-                                                              hvctl_svm_rule_save_zeros, "CR0", cr0, HVCTL_BITS_CR0,
-                                                              UINT64_C(0xffffffff00000000))
-                    HVCTL_X("SVM.CR3.MBZ", "must be within the physical-address width in long mode", hvctl_svm_rule_cr3,
-                            "CR3",
-                            cr3, HVCTL_BITS_UNNAMED, 0) HVCTL_X("SVM.CR4.MBZ", "must have reserved bits clear",
-                                                                hvctl_svm_rule_cr4, "CR4", cr4, HVCTL_BITS_CR4, 0)
-                        HVCTL_X(
-                            "SVM.CR4.CET_WP",
-                            "must have WP set with CR4.CET", hvctl_svm_rule_cet_wp, "CR0", cr0, HVCTL_BITS_CR0,
-                            0) HVCTL_X("SVM.CET.S_CET", "must have reserved bits clear", hvctl_svm_rule_s_cet, "S_CET",
-                                       s_cet, HVCTL_BITS_UNNAMED,
-                                       HVCTL_SVM_CET_RESERVED) HVCTL_X("SVM.DR6.HIGH", "must have bits 63:32 clear",
-                                                                       hvctl_svm_rule_save_zeros, "DR6", dr6,
-                                                                       HVCTL_BITS_UNNAMED, UINT64_C(0xffffffff00000000))
-                            HVCTL_X("SVM.DR7.HIGH", "must have bits 63:32 clear", hvctl_svm_rule_save_zeros, "DR7",
-                                    dr7, HVCTL_BITS_UNNAMED, UINT64_C(0xffffffff00000000))
-                                HVCTL_X(
-                                    "SVM.NP.PDPE",
-                                    "must lead to PDPEs with bits 2:1, 8:5 and those beyond "
-                                    "the physical-address width clear",
-                                    hvctl_svm_rule_pdptes, "CR3", cr3, HVCTL_BITS_UNNAMED, 0)};
+                HVCTL_EFER_SVME),
+        HVCTL_X("SVM.EFER.MBZ", "must have reserved bits clear", hvctl_svm_rule_efer, "EFER", efer, HVCTL_BITS_EFER, 0),
+        HVCTL_X("SVM.EFER.LM", "must have LME and LMA clear without long mode", hvctl_svm_rule_efer_lm, "EFER", efer,
+                HVCTL_BITS_EFER, HVCTL_EFER_LME | HVCTL_EFER_LMA),
+        HVCTL_X("SVM.EFER.LME_PAE", "must have PAE set with EFER.LME and CR0.PG", hvctl_svm_rule_long_ones, "CR4", cr4,
+                HVCTL_BITS_CR4, HVCTL_CR4_PAE),
+        HVCTL_X("SVM.EFER.LME_PE", "must have PE set with EFER.LME and CR0.PG", hvctl_svm_rule_long_ones, "CR0", cr0,
+                HVCTL_BITS_CR0, HVCTL_CR0_PE),
+        HVCTL_X("SVM.EFER.LME_CS", "must not have both L, bit 9, and D, bit 10, set", hvctl_svm_rule_long_cs,
+                "CS.attrib", cs.attrib, HVCTL_BITS_UNNAMED, 0),
+        HVCTL_X("SVM.CR0.CD_NW", "must have CD set with NW", hvctl_svm_rule_cd_nw, "CR0", cr0, HVCTL_BITS_CR0, 0),
+        HVCTL_X("SVM.CR0.HIGH", "must have bits 63:32 clear", hvctl_svm_rule_save_zeros, "CR0", cr0, HVCTL_BITS_CR0,
+                UINT64_C(0xffffffff00000000)),
+        HVCTL_X("SVM.CR3.MBZ", "must be within the physical-address width in long mode", hvctl_svm_rule_cr3, "CR3", cr3,
+                HVCTL_BITS_UNNAMED, 0),
+        HVCTL_X("SVM.CR4.MBZ", "must have reserved bits clear", hvctl_svm_rule_cr4, "CR4", cr4, HVCTL_BITS_CR4, 0),
+        HVCTL_X("SVM.CR4.CET_WP", "must have WP set with CR4.CET", hvctl_svm_rule_cet_wp, "CR0", cr0, HVCTL_BITS_CR0,
+                0),
+        HVCTL_X("SVM.CET.S_CET", "must have reserved bits clear", hvctl_svm_rule_s_cet, "S_CET", s_cet,
+                HVCTL_BITS_UNNAMED, HVCTL_SVM_CET_RESERVED),
+        HVCTL_X("SVM.DR6.HIGH", "must have bits 63:32 clear", hvctl_svm_rule_save_zeros, "DR6", dr6, HVCTL_BITS_UNNAMED,
+                UINT64_C(0xffffffff00000000)),
+        HVCTL_X("SVM.DR7.HIGH", "must have bits 63:32 clear", hvctl_svm_rule_save_zeros, "DR7", dr7, HVCTL_BITS_UNNAMED,
+                UINT64_C(0xffffffff00000000)),
+        HVCTL_X("SVM.NP.PDPE",
+                "must lead to PDPEs with bits 2:1, 8:5 and those beyond the physical-address width clear",
+                hvctl_svm_rule_pdptes, "CR3", cr3, HVCTL_BITS_UNNAMED, 0),
+    };
 #undef HVCTL_X
 
     return number < sizeof(list) / sizeof(list[0]) ? &list[number] : NULL;

@@ -156,9 +156,9 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_rflags_if(const struct hvctl
 static inline const struct hvctl_vmx_rule *hvctl_vmx_guest_rule_at(size_t number)
 {
 #define HVCTL_X(id, section, text, check, when, field, mask) \
-    {id, HVCTL_VMX_SECTION_##section, text, check, HVCTL_##when, HVCTL_RULE_1(field), mask},
+    {id, HVCTL_VMX_SECTION_##section, text, check, HVCTL_##when, HVCTL_RULE_1(field), mask}
 #define HVCTL_X_2(id, section, text, check, when, field_a, field_b, mask) \
-    {id, HVCTL_VMX_SECTION_##section, text, check, HVCTL_##when, HVCTL_RULE_2(field_a, field_b), mask},
+    {id, HVCTL_VMX_SECTION_##section, text, check, HVCTL_##when, HVCTL_RULE_2(field_a, field_b), mask}
 #define HVCTL_X_CANONICAL(id, section, when, field, bits)            \
     {id,                                                             \
      HVCTL_VMX_SECTION_##section,                                    \
@@ -166,141 +166,92 @@ static inline const struct hvctl_vmx_rule *hvctl_vmx_guest_rule_at(size_t number
      hvctl_vmx_rule_canonical,                                       \
      HVCTL_##when,                                                   \
      HVCTL_RULE_1(field),                                            \
-     bits},
+     bits}
     static const struct hvctl_vmx_rule list[] = {
         HVCTL_X_2(
             "GUEST.CR0.FIXED", GUEST_REGISTERS,
-            "must have the bits that IA32_VMX_CR0_FIXED0 and FIXED1 fix, but for NW, CD and an unrestricted guest's PE "
-            "and PG",
-            hvctl_vmx_rule_cr0_fixed, ALWAYS, GUEST_CR0, SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS,
-            1) HVCTL_X("GUEST.CR0.PG_PE", GUEST_REGISTERS, "must have PE set with PG", hvctl_vmx_rule_pg_pe, ALWAYS,
-                       GUEST_CR0,
-                       0) HVCTL_X("GUEST.CR4.FIXED", GUEST_REGISTERS,
-                                  "must have the bits that IA32_VMX_CR4_FIXED0 and FIXED1 fix",
-                                  hvctl_vmx_rule_cr4_fixed, ALWAYS, GUEST_CR4,
-                                  0) HVCTL_X_2("GUEST.CR4.CET_WP", GUEST_REGISTERS, "must have WP set with CR4.CET",
-                                               hvctl_vmx_rule_cet_wp, ALWAYS, GUEST_CR0, GUEST_CR4,
-                                               0) HVCTL_X("GUEST.DEBUGCTL", GUEST_REGISTERS,
-                                                          "must have reserved bits clear", hvctl_vmx_rule_zeros,
-                                                          ENTRY_LOAD_DEBUG_CONTROLS, GUEST_IA32_DEBUGCTL,
-                                                          HVCTL_DEBUGCTL_RESERVED)
-            HVCTL_X_2("GUEST.IA32E.PG_PAE", GUEST_REGISTERS, "must have CR0.PG and CR4.PAE set", hvctl_vmx_rule_pg_pae,
-                      ENTRY_IA32E_MODE_GUEST, GUEST_CR0, GUEST_CR4,
-                      0) HVCTL_X_2("GUEST.CR4.PCIDE", GUEST_REGISTERS, "must have PCIDE clear outside IA-32e mode",
-                                   hvctl_vmx_rule_zeros_legacy, ALWAYS, GUEST_CR4, VM_ENTRY_CONTROLS, HVCTL_CR4_PCIDE)
-                HVCTL_X_2("GUEST.CR4.FRED", GUEST_REGISTERS, "must have FRED clear outside IA-32e mode",
-                          hvctl_vmx_rule_zeros_legacy, ALWAYS, GUEST_CR4, VM_ENTRY_CONTROLS,
-                          HVCTL_CR4_FRED) HVCTL_X("GUEST.CR3", GUEST_REGISTERS, "must be within MAXPHYADDR",
-                                                  hvctl_vmx_rule_cr3, ALWAYS, GUEST_CR3,
-                                                  0) HVCTL_X("GUEST.DR7", GUEST_REGISTERS, "must have bits 63:32 clear",
-                                                             hvctl_vmx_rule_zeros, ENTRY_LOAD_DEBUG_CONTROLS, GUEST_DR7,
-                                                             UINT64_C(0xffffffff00000000))
-                    HVCTL_X_CANONICAL("GUEST.SYSENTER_ESP", GUEST_REGISTERS, ALWAYS, GUEST_IA32_SYSENTER_ESP,
-                                      0) HVCTL_X_CANONICAL("GUEST.SYSENTER_EIP", GUEST_REGISTERS, ALWAYS,
-                                                           GUEST_IA32_SYSENTER_EIP,
-                                                           0) HVCTL_X_CANONICAL("GUEST.S_CET.CANONICAL",
-                                                                                GUEST_REGISTERS, ENTRY_LOAD_CET_STATE,
-                                                                                GUEST_IA32_S_CET, 0)
-                        HVCTL_X_CANONICAL("GUEST.SSP_TABLE", GUEST_REGISTERS, ENTRY_LOAD_CET_STATE,
-                                          GUEST_IA32_INTERRUPT_SSP_TABLE_ADDR,
-                                          0) HVCTL_X("GUEST.PERF_GLOBAL_CTRL", GUEST_REGISTERS,
-                                                     "must have reserved bits clear", hvctl_vmx_rule_perf_global,
-                                                     ENTRY_LOAD_IA32_PERF_GLOBAL_CTRL, GUEST_IA32_PERF_GLOBAL_CTRL, 0)
-                            HVCTL_X("GUEST.PAT", GUEST_REGISTERS, "must have 0, 1, 4, 5, 6 or 7 in each byte",
-                                    hvctl_vmx_rule_pat, ENTRY_LOAD_IA32_PAT, GUEST_IA32_PAT,
-                                    0) HVCTL_X("GUEST.EFER.RESERVED", GUEST_REGISTERS, "must have reserved bits clear",
-                                               hvctl_vmx_rule_efer, ENTRY_LOAD_IA32_EFER, GUEST_IA32_EFER, 0)
-                                HVCTL_X_2("GUEST.EFER.LMA", GUEST_REGISTERS, "must have LMA as IA32E_MODE_GUEST is",
-                                          hvctl_vmx_rule_guest_efer_lma, ENTRY_LOAD_IA32_EFER, GUEST_IA32_EFER,
-                                          VM_ENTRY_CONTROLS,
-                                          0) HVCTL_X_2("GUEST.EFER.LME", GUEST_REGISTERS,
-                                                       "must have LME as LMA is, while CR0.PG is set",
-                                                       hvctl_vmx_rule_guest_efer_lme, ENTRY_LOAD_IA32_EFER,
-                                                       GUEST_IA32_EFER, GUEST_CR0, 0)
-                                    HVCTL_X("GUEST.BNDCFGS.RESERVED", GUEST_REGISTERS, "must have bits 11:2 clear",
-                                            hvctl_vmx_rule_zeros, ENTRY_LOAD_IA32_BNDCFGS, GUEST_IA32_BNDCFGS,
-                                            0xffc) HVCTL_X("GUEST.BNDCFGS.BASE", GUEST_REGISTERS,
-                                                           "must have a canonical address in bits 63:12",
-                                                           hvctl_vmx_rule_bndcfgs_base, ENTRY_LOAD_IA32_BNDCFGS,
-                                                           GUEST_IA32_BNDCFGS,
-                                                           0) HVCTL_X("GUEST.RTIT_CTL", GUEST_REGISTERS,
-                                                                      "must have reserved bits clear",
-                                                                      hvctl_vmx_rule_zeros, ENTRY_LOAD_IA32_RTIT_CTL,
-                                                                      GUEST_IA32_RTIT_CTL, HVCTL_RTIT_CTL_RESERVED)
-                                        HVCTL_X(
-                                            "GUEST.S_CET.RESERVED",
-                                            GUEST_REGISTERS,
-                                            "must have bits 9:6 clear, and not both SUPPRESS (10) and TRACKER (11) set",
-                                            hvctl_vmx_rule_s_cet, ENTRY_LOAD_CET_STATE, GUEST_IA32_S_CET,
-                                            0) HVCTL_X("GUEST.LBR_CTL", GUEST_REGISTERS,
-                                                       "must have reserved bits clear", hvctl_vmx_rule_zeros,
-                                                       ENTRY_LOAD_GUEST_IA32_LBR_CTL, GUEST_IA32_LBR_CTL,
-                                                       HVCTL_LBR_CTL_RESERVED) HVCTL_X("GUEST.PKRS", GUEST_REGISTERS,
-                                                                                       "must have bits 63:32 clear",
-                                                                                       hvctl_vmx_rule_zeros,
-                                                                                       ENTRY_LOAD_PKRS, GUEST_IA32_PKRS,
-                                                                                       UINT64_C(0xffffffff00000000))
-                                            HVCTL_X("GUEST.UINV", GUEST_REGISTERS, "must have bits 15:8 clear",
-                                                    hvctl_vmx_rule_zeros, ENTRY_LOAD_UINV, GUEST_UINV,
-                                                    0xff00) HVCTL_X_CANONICAL("GUEST.FRED_CONFIG", GUEST_REGISTERS,
-                                                                              ENTRY_LOAD_FRED, GUEST_IA32_FRED_CONFIG,
-                                                                              HVCTL_FRED_CONFIG_RESERVED)
-                                                HVCTL_X_CANONICAL(
-                                                    "GUEST.FRED_RSP1", GUEST_REGISTERS, ENTRY_LOAD_FRED,
-                                                    GUEST_IA32_FRED_RSP1,
-                                                    0x3f) HVCTL_X_CANONICAL("GUEST.FRED_RSP2", GUEST_REGISTERS,
-                                                                            ENTRY_LOAD_FRED, GUEST_IA32_FRED_RSP2, 0x3f)
-                                                    HVCTL_X_CANONICAL(
-                                                        "GUEST.FRED_RSP3", GUEST_REGISTERS,
-                                                        ENTRY_LOAD_FRED, GUEST_IA32_FRED_RSP3,
-                                                        0x3f) HVCTL_X_CANONICAL("GUEST.FRED_SSP1", GUEST_REGISTERS,
-                                                                                ENTRY_LOAD_FRED, GUEST_IA32_FRED_SSP1,
-                                                                                7)
-                                                        HVCTL_X_CANONICAL("GUEST.FRED_SSP2", GUEST_REGISTERS,
-                                                                          ENTRY_LOAD_FRED, GUEST_IA32_FRED_SSP2, 7)
-                                                            HVCTL_X_CANONICAL(
-                                                                "GUEST.FRED_SSP3", GUEST_REGISTERS, ENTRY_LOAD_FRED,
-                                                                GUEST_IA32_FRED_SSP3,
-                                                                7) HVCTL_X("GUEST.SPEC_CTRL", GUEST_REGISTERS,
-                                                                           "must have reserved bits clear",
-                                                                           hvctl_vmx_rule_zeros,
-                                                                           ENTRY_LOAD_GUEST_IA32_SPEC_CTRL,
-                                                                           GUEST_IA32_SPEC_CTRL,
-                                                                           HVCTL_SPEC_CTRL_RESERVED)
-                                                                HVCTL_X_CANONICAL(
-                                                                    "GUEST.GDTR.BASE", GUEST_TABLES, ALWAYS,
-                                                                    GUEST_GDTR_BASE,
-                                                                    0) HVCTL_X("GUEST.GDTR.LIMIT", GUEST_TABLES,
-                                                                               "must have bits 31:16 clear",
-                                                                               hvctl_vmx_rule_zeros, ALWAYS,
-                                                                               GUEST_GDTR_LIMIT, 0xffff0000)
-                                                                    HVCTL_X_CANONICAL(
-                                                                        "GUEST.IDTR.BASE", GUEST_TABLES, ALWAYS,
-                                                                        GUEST_IDTR_BASE,
-                                                                        0) HVCTL_X("GUEST.IDTR.LIMIT", GUEST_TABLES,
-                                                                                   "must have bits 31:16 clear",
-                                                                                   hvctl_vmx_rule_zeros, ALWAYS,
-                                                                                   GUEST_IDTR_LIMIT, 0xffff0000) {
-                                                                        "GUEST.RIP.HIGH", HVCTL_VMX_SECTION_GUEST_RIP,
-                                                                        "must have bits 63:32 clear outside 64-bit mode",
-                                                                        hvctl_vmx_rule_rip_high, HVCTL_ALWAYS,
-                                                                        HVCTL_RULE_3(GUEST_RIP, GUEST_CS_ACCESS_RIGHTS,
-                                                                                     VM_ENTRY_CONTROLS),
-                                                                        UINT64_C(0xffffffff00000000)},
+            "must have the bits that IA32_VMX_CR0_FIXED0 and FIXED1 fix, but for NW, CD and an unrestricted guest's PE and PG",
+            hvctl_vmx_rule_cr0_fixed, ALWAYS, GUEST_CR0, SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, 1),
+        HVCTL_X("GUEST.CR0.PG_PE", GUEST_REGISTERS, "must have PE set with PG", hvctl_vmx_rule_pg_pe, ALWAYS, GUEST_CR0,
+                0),
+        HVCTL_X("GUEST.CR4.FIXED", GUEST_REGISTERS, "must have the bits that IA32_VMX_CR4_FIXED0 and FIXED1 fix",
+                hvctl_vmx_rule_cr4_fixed, ALWAYS, GUEST_CR4, 0),
+        HVCTL_X_2("GUEST.CR4.CET_WP", GUEST_REGISTERS, "must have WP set with CR4.CET", hvctl_vmx_rule_cet_wp, ALWAYS,
+                  GUEST_CR0, GUEST_CR4, 0),
+        HVCTL_X("GUEST.DEBUGCTL", GUEST_REGISTERS, "must have reserved bits clear", hvctl_vmx_rule_zeros,
+                ENTRY_LOAD_DEBUG_CONTROLS, GUEST_IA32_DEBUGCTL, HVCTL_DEBUGCTL_RESERVED),
+        HVCTL_X_2("GUEST.IA32E.PG_PAE", GUEST_REGISTERS, "must have CR0.PG and CR4.PAE set", hvctl_vmx_rule_pg_pae,
+                  ENTRY_IA32E_MODE_GUEST, GUEST_CR0, GUEST_CR4, 0),
+        HVCTL_X_2("GUEST.CR4.PCIDE", GUEST_REGISTERS, "must have PCIDE clear outside IA-32e mode",
+                  hvctl_vmx_rule_zeros_legacy, ALWAYS, GUEST_CR4, VM_ENTRY_CONTROLS, HVCTL_CR4_PCIDE),
+        HVCTL_X_2("GUEST.CR4.FRED", GUEST_REGISTERS, "must have FRED clear outside IA-32e mode",
+                  hvctl_vmx_rule_zeros_legacy, ALWAYS, GUEST_CR4, VM_ENTRY_CONTROLS, HVCTL_CR4_FRED),
+        HVCTL_X("GUEST.CR3", GUEST_REGISTERS, "must be within MAXPHYADDR", hvctl_vmx_rule_cr3, ALWAYS, GUEST_CR3, 0),
+        HVCTL_X("GUEST.DR7", GUEST_REGISTERS, "must have bits 63:32 clear", hvctl_vmx_rule_zeros,
+                ENTRY_LOAD_DEBUG_CONTROLS, GUEST_DR7, UINT64_C(0xffffffff00000000)),
+        HVCTL_X_CANONICAL("GUEST.SYSENTER_ESP", GUEST_REGISTERS, ALWAYS, GUEST_IA32_SYSENTER_ESP, 0),
+        HVCTL_X_CANONICAL("GUEST.SYSENTER_EIP", GUEST_REGISTERS, ALWAYS, GUEST_IA32_SYSENTER_EIP, 0),
+        HVCTL_X_CANONICAL("GUEST.S_CET.CANONICAL", GUEST_REGISTERS, ENTRY_LOAD_CET_STATE, GUEST_IA32_S_CET, 0),
+        HVCTL_X_CANONICAL("GUEST.SSP_TABLE", GUEST_REGISTERS, ENTRY_LOAD_CET_STATE, GUEST_IA32_INTERRUPT_SSP_TABLE_ADDR,
+                          0),
+        HVCTL_X("GUEST.PERF_GLOBAL_CTRL", GUEST_REGISTERS, "must have reserved bits clear", hvctl_vmx_rule_perf_global,
+                ENTRY_LOAD_IA32_PERF_GLOBAL_CTRL, GUEST_IA32_PERF_GLOBAL_CTRL, 0),
+        HVCTL_X("GUEST.PAT", GUEST_REGISTERS, "must have 0, 1, 4, 5, 6 or 7 in each byte", hvctl_vmx_rule_pat,
+                ENTRY_LOAD_IA32_PAT, GUEST_IA32_PAT, 0),
+        HVCTL_X("GUEST.EFER.RESERVED", GUEST_REGISTERS, "must have reserved bits clear", hvctl_vmx_rule_efer,
+                ENTRY_LOAD_IA32_EFER, GUEST_IA32_EFER, 0),
+        HVCTL_X_2("GUEST.EFER.LMA", GUEST_REGISTERS, "must have LMA as IA32E_MODE_GUEST is",
+                  hvctl_vmx_rule_guest_efer_lma, ENTRY_LOAD_IA32_EFER, GUEST_IA32_EFER, VM_ENTRY_CONTROLS, 0),
+        HVCTL_X_2("GUEST.EFER.LME", GUEST_REGISTERS, "must have LME as LMA is, while CR0.PG is set",
+                  hvctl_vmx_rule_guest_efer_lme, ENTRY_LOAD_IA32_EFER, GUEST_IA32_EFER, GUEST_CR0, 0),
+        HVCTL_X("GUEST.BNDCFGS.RESERVED", GUEST_REGISTERS, "must have bits 11:2 clear", hvctl_vmx_rule_zeros,
+                ENTRY_LOAD_IA32_BNDCFGS, GUEST_IA32_BNDCFGS, 0xffc),
+        HVCTL_X("GUEST.BNDCFGS.BASE", GUEST_REGISTERS, "must have a canonical address in bits 63:12",
+                hvctl_vmx_rule_bndcfgs_base, ENTRY_LOAD_IA32_BNDCFGS, GUEST_IA32_BNDCFGS, 0),
+        HVCTL_X("GUEST.RTIT_CTL", GUEST_REGISTERS, "must have reserved bits clear", hvctl_vmx_rule_zeros,
+                ENTRY_LOAD_IA32_RTIT_CTL, GUEST_IA32_RTIT_CTL, HVCTL_RTIT_CTL_RESERVED),
+        HVCTL_X("GUEST.S_CET.RESERVED", GUEST_REGISTERS,
+                "must have bits 9:6 clear, and not both SUPPRESS (10) and TRACKER (11) set", hvctl_vmx_rule_s_cet,
+                ENTRY_LOAD_CET_STATE, GUEST_IA32_S_CET, 0),
+        HVCTL_X("GUEST.LBR_CTL", GUEST_REGISTERS, "must have reserved bits clear", hvctl_vmx_rule_zeros,
+                ENTRY_LOAD_GUEST_IA32_LBR_CTL, GUEST_IA32_LBR_CTL, HVCTL_LBR_CTL_RESERVED),
+        HVCTL_X("GUEST.PKRS", GUEST_REGISTERS, "must have bits 63:32 clear", hvctl_vmx_rule_zeros, ENTRY_LOAD_PKRS,
+                GUEST_IA32_PKRS, UINT64_C(0xffffffff00000000)),
+        HVCTL_X("GUEST.UINV", GUEST_REGISTERS, "must have bits 15:8 clear", hvctl_vmx_rule_zeros, ENTRY_LOAD_UINV,
+                GUEST_UINV, 0xff00),
+        HVCTL_X_CANONICAL("GUEST.FRED_CONFIG", GUEST_REGISTERS, ENTRY_LOAD_FRED, GUEST_IA32_FRED_CONFIG,
+                          HVCTL_FRED_CONFIG_RESERVED),
+        HVCTL_X_CANONICAL("GUEST.FRED_RSP1", GUEST_REGISTERS, ENTRY_LOAD_FRED, GUEST_IA32_FRED_RSP1, 0x3f),
+        HVCTL_X_CANONICAL("GUEST.FRED_RSP2", GUEST_REGISTERS, ENTRY_LOAD_FRED, GUEST_IA32_FRED_RSP2, 0x3f),
+        HVCTL_X_CANONICAL("GUEST.FRED_RSP3", GUEST_REGISTERS, ENTRY_LOAD_FRED, GUEST_IA32_FRED_RSP3, 0x3f),
+        HVCTL_X_CANONICAL("GUEST.FRED_SSP1", GUEST_REGISTERS, ENTRY_LOAD_FRED, GUEST_IA32_FRED_SSP1, 7),
+        HVCTL_X_CANONICAL("GUEST.FRED_SSP2", GUEST_REGISTERS, ENTRY_LOAD_FRED, GUEST_IA32_FRED_SSP2, 7),
+        HVCTL_X_CANONICAL("GUEST.FRED_SSP3", GUEST_REGISTERS, ENTRY_LOAD_FRED, GUEST_IA32_FRED_SSP3, 7),
+        HVCTL_X("GUEST.SPEC_CTRL", GUEST_REGISTERS, "must have reserved bits clear", hvctl_vmx_rule_zeros,
+                ENTRY_LOAD_GUEST_IA32_SPEC_CTRL, GUEST_IA32_SPEC_CTRL, HVCTL_SPEC_CTRL_RESERVED),
+        HVCTL_X_CANONICAL("GUEST.GDTR.BASE", GUEST_TABLES, ALWAYS, GUEST_GDTR_BASE, 0),
+        HVCTL_X("GUEST.GDTR.LIMIT", GUEST_TABLES, "must have bits 31:16 clear", hvctl_vmx_rule_zeros, ALWAYS,
+                GUEST_GDTR_LIMIT, 0xffff0000),
+        HVCTL_X_CANONICAL("GUEST.IDTR.BASE", GUEST_TABLES, ALWAYS, GUEST_IDTR_BASE, 0),
+        HVCTL_X("GUEST.IDTR.LIMIT", GUEST_TABLES, "must have bits 31:16 clear", hvctl_vmx_rule_zeros, ALWAYS,
+                GUEST_IDTR_LIMIT, 0xffff0000),
+        {"GUEST.RIP.HIGH", HVCTL_VMX_SECTION_GUEST_RIP, "must have bits 63:32 clear outside 64-bit mode",
+         hvctl_vmx_rule_rip_high, HVCTL_ALWAYS, HVCTL_RULE_3(GUEST_RIP, GUEST_CS_ACCESS_RIGHTS, VM_ENTRY_CONTROLS),
+         UINT64_C(0xffffffff00000000)},
         {"GUEST.RIP.WIDTH", HVCTL_VMX_SECTION_GUEST_RIP,
          "must have all bits beyond the linear-address width equal in 64-bit mode", hvctl_vmx_rule_rip_width,
          HVCTL_ALWAYS, HVCTL_RULE_3(GUEST_RIP, GUEST_CS_ACCESS_RIGHTS, VM_ENTRY_CONTROLS), 0},
         HVCTL_X("GUEST.RFLAGS.RESERVED", GUEST_RIP, "must have bit 1 set and bits 63:22, 15, 5, 3 clear",
-                hvctl_vmx_rule_rflags, ALWAYS, GUEST_RFLAGS,
-                HVCTL_RFLAGS_RESERVED) {"GUEST.RFLAGS.VM", HVCTL_VMX_SECTION_GUEST_RIP,
-                                        "must have VM clear in IA-32e mode and in real mode", hvctl_vmx_rule_rflags_vm,
-                                        HVCTL_ALWAYS, HVCTL_RULE_3(GUEST_RFLAGS, GUEST_CR0, VM_ENTRY_CONTROLS), 0},
+                hvctl_vmx_rule_rflags, ALWAYS, GUEST_RFLAGS, HVCTL_RFLAGS_RESERVED),
+        {"GUEST.RFLAGS.VM", HVCTL_VMX_SECTION_GUEST_RIP, "must have VM clear in IA-32e mode and in real mode",
+         hvctl_vmx_rule_rflags_vm, HVCTL_ALWAYS, HVCTL_RULE_3(GUEST_RFLAGS, GUEST_CR0, VM_ENTRY_CONTROLS), 0},
         HVCTL_X_2("GUEST.RFLAGS.IF", GUEST_RIP, "must have IF set when an external interrupt is injected",
-                  hvctl_vmx_rule_rflags_if, ALWAYS, GUEST_RFLAGS, VM_ENTRY_INTERRUPTION_INFORMATION_FIELD, 0)
-            HVCTL_X("GUEST.SSP.ALIGN", GUEST_RIP, "must have bits 1:0 clear", hvctl_vmx_rule_zeros,
-                    ENTRY_LOAD_CET_STATE, GUEST_SSP, 3)
-                HVCTL_X("GUEST.SSP.WIDTH", GUEST_RIP, "must have all bits beyond the linear-address width equal",
-                        hvctl_vmx_rule_ssp_width, ENTRY_LOAD_CET_STATE, GUEST_SSP, 0)};
+                  hvctl_vmx_rule_rflags_if, ALWAYS, GUEST_RFLAGS, VM_ENTRY_INTERRUPTION_INFORMATION_FIELD, 0),
+        HVCTL_X("GUEST.SSP.ALIGN", GUEST_RIP, "must have bits 1:0 clear", hvctl_vmx_rule_zeros, ENTRY_LOAD_CET_STATE,
+                GUEST_SSP, 3),
+        HVCTL_X("GUEST.SSP.WIDTH", GUEST_RIP, "must have all bits beyond the linear-address width equal",
+                hvctl_vmx_rule_ssp_width, ENTRY_LOAD_CET_STATE, GUEST_SSP, 0),
+    };
 #undef HVCTL_X
 #undef HVCTL_X_2
 #undef HVCTL_X_CANONICAL

@@ -199,7 +199,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_cet_64(const struct hvctl_vm
 static inline const struct hvctl_vmx_rule *hvctl_vmx_host_rule_at(size_t number)
 {
 #define HVCTL_X(id, section, text, check, when, slots, mask) \
-    {id, HVCTL_VMX_SECTION_##section, text, check, HVCTL_##when, slots, mask},
+    {id, HVCTL_VMX_SECTION_##section, text, check, HVCTL_##when, slots, mask}
 #define HVCTL_X_CANONICAL(id, section, when, field, bits)            \
     {id,                                                             \
      HVCTL_VMX_SECTION_##section,                                    \
@@ -207,7 +207,7 @@ static inline const struct hvctl_vmx_rule *hvctl_vmx_host_rule_at(size_t number)
      hvctl_vmx_rule_canonical,                                       \
      HVCTL_##when,                                                   \
      HVCTL_RULE_1(field),                                            \
-     bits},
+     bits}
 #define HVCTL_X_SELECTOR(name)                \
     {"HOST." #name ".RPL_TI",                 \
      HVCTL_VMX_SECTION_HOST_SEGMENTS,         \
@@ -215,78 +215,72 @@ static inline const struct hvctl_vmx_rule *hvctl_vmx_host_rule_at(size_t number)
      hvctl_vmx_rule_zeros,                    \
      HVCTL_ALWAYS,                            \
      HVCTL_RULE_1(HOST_##name##_SELECTOR),    \
-     7},
+     7}
     static const struct hvctl_vmx_rule list[] = {
         HVCTL_X("HOST.CR0.FIXED", HOST_REGISTERS,
                 "must have the bits that IA32_VMX_CR0_FIXED0 and FIXED1 fix, but for NW and CD",
-                hvctl_vmx_rule_cr0_fixed, ALWAYS, HVCTL_RULE_1(HOST_CR0), 0)
-            HVCTL_X("HOST.CR4.FIXED", HOST_REGISTERS, "must have the bits that IA32_VMX_CR4_FIXED0 and FIXED1 fix",
-                    hvctl_vmx_rule_cr4_fixed, ALWAYS, HVCTL_RULE_1(HOST_CR4),
-                    0) {"HOST.CR4.CET_WP", HVCTL_VMX_SECTION_HOST_REGISTERS, "must have WP set with CR4.CET",
-                        hvctl_vmx_rule_cet_wp, HVCTL_ALWAYS, HVCTL_RULE_2(HOST_CR0, HOST_CR4), 0},
+                hvctl_vmx_rule_cr0_fixed, ALWAYS, HVCTL_RULE_1(HOST_CR0), 0),
+        HVCTL_X("HOST.CR4.FIXED", HOST_REGISTERS, "must have the bits that IA32_VMX_CR4_FIXED0 and FIXED1 fix",
+                hvctl_vmx_rule_cr4_fixed, ALWAYS, HVCTL_RULE_1(HOST_CR4), 0),
+        {"HOST.CR4.CET_WP", HVCTL_VMX_SECTION_HOST_REGISTERS, "must have WP set with CR4.CET", hvctl_vmx_rule_cet_wp,
+         HVCTL_ALWAYS, HVCTL_RULE_2(HOST_CR0, HOST_CR4), 0},
         HVCTL_X("HOST.CR3", HOST_REGISTERS, "must be within MAXPHYADDR", hvctl_vmx_rule_cr3, ALWAYS,
-                HVCTL_RULE_1(HOST_CR3),
-                0) HVCTL_X_CANONICAL("HOST.SYSENTER_ESP", HOST_REGISTERS, ALWAYS, HOST_IA32_SYSENTER_ESP, 0)
-            HVCTL_X_CANONICAL("HOST.SYSENTER_EIP", HOST_REGISTERS, ALWAYS, HOST_IA32_SYSENTER_EIP, 0)
-                HVCTL_X("HOST.PERF_GLOBAL_CTRL", HOST_REGISTERS, "must have reserved bits clear",
-                        hvctl_vmx_rule_perf_global, EXIT_LOAD_IA32_PERF_GLOBAL_CTRL,
-                        HVCTL_RULE_1(HOST_IA32_PERF_GLOBAL_CTRL),
-                        0) HVCTL_X("HOST.PAT", HOST_REGISTERS, "must have 0, 1, 4, 5, 6 or 7 in each byte",
-                                   hvctl_vmx_rule_pat, EXIT_LOAD_IA32_PAT, HVCTL_RULE_1(HOST_IA32_PAT), 0)
-                    HVCTL_X("HOST.EFER.RESERVED", HOST_REGISTERS, "must have reserved bits clear", hvctl_vmx_rule_efer,
-                            EXIT_LOAD_IA32_EFER, HVCTL_RULE_1(HOST_IA32_EFER),
-                            0) {"HOST.EFER.LMA_LME", HVCTL_VMX_SECTION_HOST_REGISTERS,
-                                "must have LMA and LME as HOST_ADDRESS_SPACE_SIZE is", hvctl_vmx_rule_host_efer_mode,
-                                HVCTL_EXIT_LOAD_IA32_EFER, HVCTL_RULE_2(HOST_IA32_EFER, PRIMARY_VM_EXIT_CONTROLS), 0},
+                HVCTL_RULE_1(HOST_CR3), 0),
+        HVCTL_X_CANONICAL("HOST.SYSENTER_ESP", HOST_REGISTERS, ALWAYS, HOST_IA32_SYSENTER_ESP, 0),
+        HVCTL_X_CANONICAL("HOST.SYSENTER_EIP", HOST_REGISTERS, ALWAYS, HOST_IA32_SYSENTER_EIP, 0),
+        HVCTL_X("HOST.PERF_GLOBAL_CTRL", HOST_REGISTERS, "must have reserved bits clear", hvctl_vmx_rule_perf_global,
+                EXIT_LOAD_IA32_PERF_GLOBAL_CTRL, HVCTL_RULE_1(HOST_IA32_PERF_GLOBAL_CTRL), 0),
+        HVCTL_X("HOST.PAT", HOST_REGISTERS, "must have 0, 1, 4, 5, 6 or 7 in each byte", hvctl_vmx_rule_pat,
+                EXIT_LOAD_IA32_PAT, HVCTL_RULE_1(HOST_IA32_PAT), 0),
+        HVCTL_X("HOST.EFER.RESERVED", HOST_REGISTERS, "must have reserved bits clear", hvctl_vmx_rule_efer,
+                EXIT_LOAD_IA32_EFER, HVCTL_RULE_1(HOST_IA32_EFER), 0),
+        {"HOST.EFER.LMA_LME", HVCTL_VMX_SECTION_HOST_REGISTERS, "must have LMA and LME as HOST_ADDRESS_SPACE_SIZE is",
+         hvctl_vmx_rule_host_efer_mode, HVCTL_EXIT_LOAD_IA32_EFER,
+         HVCTL_RULE_2(HOST_IA32_EFER, PRIMARY_VM_EXIT_CONTROLS), 0},
         HVCTL_X("HOST.S_CET.RESERVED", HOST_REGISTERS,
                 "must have bits 9:6 clear, and not both SUPPRESS (10) and TRACKER (11) set", hvctl_vmx_rule_s_cet,
-                EXIT_LOAD_CET_STATE, HVCTL_RULE_1(HOST_IA32_S_CET),
-                0) HVCTL_X("HOST.SSP.ALIGN", HOST_REGISTERS, "must have bits 1:0 clear", hvctl_vmx_rule_zeros,
-                           EXIT_LOAD_CET_STATE, HVCTL_RULE_1(HOST_SSP),
-                           3) HVCTL_X("HOST.PKRS", HOST_REGISTERS, "must have bits 63:32 clear", hvctl_vmx_rule_zeros,
-                                      EXIT_LOAD_PKRS, HVCTL_RULE_1(HOST_IA32_PKRS), UINT64_C(0xffffffff00000000))
-            HVCTL_X_CANONICAL("HOST.FRED_CONFIG", HOST_REGISTERS, EXIT2_LOAD_HOST_FRED, HOST_IA32_FRED_CONFIG,
-                              HVCTL_FRED_CONFIG_RESERVED) HVCTL_X_CANONICAL("HOST.FRED_RSP1", HOST_REGISTERS,
-                                                                            EXIT2_LOAD_HOST_FRED, HOST_IA32_FRED_RSP1,
-                                                                            0x3f)
-                HVCTL_X_CANONICAL("HOST.FRED_RSP2", HOST_REGISTERS, EXIT2_LOAD_HOST_FRED, HOST_IA32_FRED_RSP2, 0x3f)
-                    HVCTL_X_CANONICAL("HOST.FRED_RSP3", HOST_REGISTERS, EXIT2_LOAD_HOST_FRED, HOST_IA32_FRED_RSP3,
-                                      0x3f) HVCTL_X_CANONICAL("HOST.FRED_SSP1", HOST_REGISTERS, EXIT2_LOAD_HOST_FRED,
-                                                              HOST_IA32_FRED_SSP1, 7)
-                        HVCTL_X_CANONICAL("HOST.FRED_SSP2", HOST_REGISTERS, EXIT2_LOAD_HOST_FRED, HOST_IA32_FRED_SSP2,
-                                          7) HVCTL_X_CANONICAL("HOST.FRED_SSP3", HOST_REGISTERS, EXIT2_LOAD_HOST_FRED,
-                                                               HOST_IA32_FRED_SSP3, 7)
-                            HVCTL_X("HOST.SPEC_CTRL", HOST_REGISTERS, "must have reserved bits clear",
-                                    hvctl_vmx_rule_zeros, EXIT2_LOAD_HOST_IA32_SPEC_CTRL,
-                                    HVCTL_RULE_1(HOST_IA32_SPEC_CTRL), HVCTL_SPEC_CTRL_RESERVED) HVCTL_X_SELECTOR(CS)
-                                HVCTL_X_SELECTOR(SS) HVCTL_X_SELECTOR(DS) HVCTL_X_SELECTOR(ES) HVCTL_X_SELECTOR(FS)
-                                    HVCTL_X_SELECTOR(GS) HVCTL_X_SELECTOR(TR)
-                                        HVCTL_X("HOST.CS.NULL", HOST_SEGMENTS, "must not be 0", hvctl_vmx_rule_not,
-                                                ALWAYS, HVCTL_RULE_1(HOST_CS_SELECTOR), 0)
-                                            HVCTL_X("HOST.TR.NULL", HOST_SEGMENTS, "must not be 0", hvctl_vmx_rule_not,
-                                                    ALWAYS, HVCTL_RULE_1(HOST_TR_SELECTOR),
-                                                    0) {"HOST.SS.NULL", HVCTL_VMX_SECTION_HOST_SEGMENTS,
-                                                        "must not be 0 while HOST_ADDRESS_SPACE_SIZE is off",
-                                                        hvctl_vmx_rule_not_null_32, HVCTL_ALWAYS,
-                                                        HVCTL_RULE_2(HOST_SS_SELECTOR, PRIMARY_VM_EXIT_CONTROLS), 0},
-        HVCTL_X_CANONICAL("HOST.FS.BASE", HOST_SEGMENTS, ALWAYS, HOST_FS_BASE,
-                          0) HVCTL_X_CANONICAL("HOST.GS.BASE", HOST_SEGMENTS, ALWAYS, HOST_GS_BASE, 0)
-            HVCTL_X_CANONICAL("HOST.TR.BASE", HOST_SEGMENTS, ALWAYS, HOST_TR_BASE, 0)
-                HVCTL_X_CANONICAL("HOST.GDTR.BASE", HOST_SEGMENTS, ALWAYS, HOST_GDTR_BASE, 0)
-                    HVCTL_X_CANONICAL("HOST.IDTR.BASE", HOST_SEGMENTS, ALWAYS, HOST_IDTR_BASE, 0)
-                        HVCTL_X("HOST.ASIZE.LEGACY_GUEST", ADDRESS_SPACE,
-                                "must have IA32E_MODE_GUEST clear outside IA-32e mode", hvctl_vmx_rule_legacy_host,
-                                ALWAYS, HVCTL_RULE_1(VM_ENTRY_CONTROLS), 0x200)
-                            HVCTL_X("HOST.ASIZE.LEGACY_HOST", ADDRESS_SPACE,
-                                    "must have HOST_ADDRESS_SPACE_SIZE clear outside IA-32e mode",
-                                    hvctl_vmx_rule_legacy_host, ALWAYS, HVCTL_RULE_1(PRIMARY_VM_EXIT_CONTROLS), 0x200)
-                                HVCTL_X("HOST.ASIZE.LONG_HOST", ADDRESS_SPACE,
-                                        "must have HOST_ADDRESS_SPACE_SIZE set in IA-32e mode",
-                                        hvctl_vmx_rule_long_host, ALWAYS, HVCTL_RULE_1(PRIMARY_VM_EXIT_CONTROLS),
-                                        0x200) {"HOST.ASIZE.GUEST32", HVCTL_VMX_SECTION_ADDRESS_SPACE,
-                                                "must have IA32E_MODE_GUEST clear while HOST_ADDRESS_SPACE_SIZE is off",
-                                                hvctl_vmx_rule_zeros_32, HVCTL_ALWAYS,
-                                                HVCTL_RULE_2(VM_ENTRY_CONTROLS, PRIMARY_VM_EXIT_CONTROLS), 0x200},
+                EXIT_LOAD_CET_STATE, HVCTL_RULE_1(HOST_IA32_S_CET), 0),
+        HVCTL_X("HOST.SSP.ALIGN", HOST_REGISTERS, "must have bits 1:0 clear", hvctl_vmx_rule_zeros, EXIT_LOAD_CET_STATE,
+                HVCTL_RULE_1(HOST_SSP), 3),
+        HVCTL_X("HOST.PKRS", HOST_REGISTERS, "must have bits 63:32 clear", hvctl_vmx_rule_zeros, EXIT_LOAD_PKRS,
+                HVCTL_RULE_1(HOST_IA32_PKRS), UINT64_C(0xffffffff00000000)),
+        HVCTL_X_CANONICAL("HOST.FRED_CONFIG", HOST_REGISTERS, EXIT2_LOAD_HOST_FRED, HOST_IA32_FRED_CONFIG,
+                          HVCTL_FRED_CONFIG_RESERVED),
+        HVCTL_X_CANONICAL("HOST.FRED_RSP1", HOST_REGISTERS, EXIT2_LOAD_HOST_FRED, HOST_IA32_FRED_RSP1, 0x3f),
+        HVCTL_X_CANONICAL("HOST.FRED_RSP2", HOST_REGISTERS, EXIT2_LOAD_HOST_FRED, HOST_IA32_FRED_RSP2, 0x3f),
+        HVCTL_X_CANONICAL("HOST.FRED_RSP3", HOST_REGISTERS, EXIT2_LOAD_HOST_FRED, HOST_IA32_FRED_RSP3, 0x3f),
+        HVCTL_X_CANONICAL("HOST.FRED_SSP1", HOST_REGISTERS, EXIT2_LOAD_HOST_FRED, HOST_IA32_FRED_SSP1, 7),
+        HVCTL_X_CANONICAL("HOST.FRED_SSP2", HOST_REGISTERS, EXIT2_LOAD_HOST_FRED, HOST_IA32_FRED_SSP2, 7),
+        HVCTL_X_CANONICAL("HOST.FRED_SSP3", HOST_REGISTERS, EXIT2_LOAD_HOST_FRED, HOST_IA32_FRED_SSP3, 7),
+        HVCTL_X("HOST.SPEC_CTRL", HOST_REGISTERS, "must have reserved bits clear", hvctl_vmx_rule_zeros,
+                EXIT2_LOAD_HOST_IA32_SPEC_CTRL, HVCTL_RULE_1(HOST_IA32_SPEC_CTRL), HVCTL_SPEC_CTRL_RESERVED),
+        HVCTL_X_SELECTOR(CS),
+        HVCTL_X_SELECTOR(SS),
+        HVCTL_X_SELECTOR(DS),
+        HVCTL_X_SELECTOR(ES),
+        HVCTL_X_SELECTOR(FS),
+        HVCTL_X_SELECTOR(GS),
+        HVCTL_X_SELECTOR(TR),
+        HVCTL_X("HOST.CS.NULL", HOST_SEGMENTS, "must not be 0", hvctl_vmx_rule_not, ALWAYS,
+                HVCTL_RULE_1(HOST_CS_SELECTOR), 0),
+        HVCTL_X("HOST.TR.NULL", HOST_SEGMENTS, "must not be 0", hvctl_vmx_rule_not, ALWAYS,
+                HVCTL_RULE_1(HOST_TR_SELECTOR), 0),
+        {"HOST.SS.NULL", HVCTL_VMX_SECTION_HOST_SEGMENTS, "must not be 0 while HOST_ADDRESS_SPACE_SIZE is off",
+         hvctl_vmx_rule_not_null_32, HVCTL_ALWAYS, HVCTL_RULE_2(HOST_SS_SELECTOR, PRIMARY_VM_EXIT_CONTROLS), 0},
+        HVCTL_X_CANONICAL("HOST.FS.BASE", HOST_SEGMENTS, ALWAYS, HOST_FS_BASE, 0),
+        HVCTL_X_CANONICAL("HOST.GS.BASE", HOST_SEGMENTS, ALWAYS, HOST_GS_BASE, 0),
+        HVCTL_X_CANONICAL("HOST.TR.BASE", HOST_SEGMENTS, ALWAYS, HOST_TR_BASE, 0),
+        HVCTL_X_CANONICAL("HOST.GDTR.BASE", HOST_SEGMENTS, ALWAYS, HOST_GDTR_BASE, 0),
+        HVCTL_X_CANONICAL("HOST.IDTR.BASE", HOST_SEGMENTS, ALWAYS, HOST_IDTR_BASE, 0),
+        HVCTL_X("HOST.ASIZE.LEGACY_GUEST", ADDRESS_SPACE, "must have IA32E_MODE_GUEST clear outside IA-32e mode",
+                hvctl_vmx_rule_legacy_host, ALWAYS, HVCTL_RULE_1(VM_ENTRY_CONTROLS), 0x200),
+        HVCTL_X("HOST.ASIZE.LEGACY_HOST", ADDRESS_SPACE, "must have HOST_ADDRESS_SPACE_SIZE clear outside IA-32e mode",
+                hvctl_vmx_rule_legacy_host, ALWAYS, HVCTL_RULE_1(PRIMARY_VM_EXIT_CONTROLS), 0x200),
+        HVCTL_X("HOST.ASIZE.LONG_HOST", ADDRESS_SPACE, "must have HOST_ADDRESS_SPACE_SIZE set in IA-32e mode",
+                hvctl_vmx_rule_long_host, ALWAYS, HVCTL_RULE_1(PRIMARY_VM_EXIT_CONTROLS), 0x200),
+        {"HOST.ASIZE.GUEST32", HVCTL_VMX_SECTION_ADDRESS_SPACE,
+         "must have IA32E_MODE_GUEST clear while HOST_ADDRESS_SPACE_SIZE is off", hvctl_vmx_rule_zeros_32, HVCTL_ALWAYS,
+         HVCTL_RULE_2(VM_ENTRY_CONTROLS, PRIMARY_VM_EXIT_CONTROLS), 0x200},
         {"HOST.ASIZE.PCIDE", HVCTL_VMX_SECTION_ADDRESS_SPACE,
          "must have PCIDE clear while HOST_ADDRESS_SPACE_SIZE is off", hvctl_vmx_rule_zeros_32, HVCTL_ALWAYS,
          HVCTL_RULE_2(HOST_CR4, PRIMARY_VM_EXIT_CONTROLS), HVCTL_CR4_PCIDE},
@@ -307,7 +301,8 @@ static inline const struct hvctl_vmx_rule *hvctl_vmx_host_rule_at(size_t number)
         {"HOST.ASIZE.CET64", HVCTL_VMX_SECTION_ADDRESS_SPACE,
          "must be canonical, as HOST_SSP must, while HOST_ADDRESS_SPACE_SIZE is on", hvctl_vmx_rule_cet_64,
          HVCTL_EXIT_LOAD_CET_STATE, HVCTL_RULE_3(HOST_IA32_S_CET, HOST_SSP, PRIMARY_VM_EXIT_CONTROLS), 0},
-        HVCTL_X_CANONICAL("HOST.SSP_TABLE", ADDRESS_SPACE, EXIT_LOAD_CET_STATE, HOST_IA32_INTERRUPT_SSP_TABLE_ADDR, 0)};
+        HVCTL_X_CANONICAL("HOST.SSP_TABLE", ADDRESS_SPACE, EXIT_LOAD_CET_STATE, HOST_IA32_INTERRUPT_SSP_TABLE_ADDR, 0),
+    };
 #undef HVCTL_X
 #undef HVCTL_X_CANONICAL
 #undef HVCTL_X_SELECTOR

@@ -204,7 +204,7 @@ static inline const struct hvctl_vmx_rule *hvctl_vmx_injection_rule_at(size_t nu
 {
 #define HVCTL_X_EVENT(id, text, check, mask)                                                                         \
     {id,  HVCTL_VMX_SECTION_ENTRY, text, check, HVCTL_ALWAYS, HVCTL_RULE_1(VM_ENTRY_INTERRUPTION_INFORMATION_FIELD), \
-     mask},
+     mask}
 #define HVCTL_X_EVENT_CR0(id, text, check)                             \
     {id,                                                               \
      HVCTL_VMX_SECTION_ENTRY,                                          \
@@ -212,39 +212,35 @@ static inline const struct hvctl_vmx_rule *hvctl_vmx_injection_rule_at(size_t nu
      check,                                                            \
      HVCTL_ALWAYS,                                                     \
      HVCTL_RULE_2(VM_ENTRY_INTERRUPTION_INFORMATION_FIELD, GUEST_CR0), \
-     0},
+     0}
     static const struct hvctl_vmx_rule list[] = {
-        HVCTL_X_EVENT("CTRL.INJECT.TYPE_RESERVED", "must not have event type 1", hvctl_vmx_rule_event_reserved_type, 0)
-            HVCTL_X_EVENT("CTRL.INJECT.TYPE_OTHER", "must not have event type 7 where the CPU has no monitor trap flag",
-                          hvctl_vmx_rule_event_other_type, 0)
-                HVCTL_X_EVENT("CTRL.INJECT.NMI_VECTOR", "must have vector 2 for an NMI", hvctl_vmx_rule_event_nmi, 0)
-                    HVCTL_X_EVENT("CTRL.INJECT.EXCEPTION_VECTOR",
-                                  "must have a vector up to 31 for a hardware exception",
-                                  hvctl_vmx_rule_event_exception,
-                                  0) {"CTRL.INJECT.OTHER_VECTOR", HVCTL_VMX_SECTION_ENTRY,
-                                      "must have vector 0 for event type 7, or 1 or 2 with CR4.FRED",
-                                      hvctl_vmx_rule_event_other_vector, HVCTL_ALWAYS,
-                                      HVCTL_RULE_2(VM_ENTRY_INTERRUPTION_INFORMATION_FIELD, GUEST_CR4), 0},
+        HVCTL_X_EVENT("CTRL.INJECT.TYPE_RESERVED", "must not have event type 1", hvctl_vmx_rule_event_reserved_type, 0),
+        HVCTL_X_EVENT("CTRL.INJECT.TYPE_OTHER", "must not have event type 7 where the CPU has no monitor trap flag",
+                      hvctl_vmx_rule_event_other_type, 0),
+        HVCTL_X_EVENT("CTRL.INJECT.NMI_VECTOR", "must have vector 2 for an NMI", hvctl_vmx_rule_event_nmi, 0),
+        HVCTL_X_EVENT("CTRL.INJECT.EXCEPTION_VECTOR", "must have a vector up to 31 for a hardware exception",
+                      hvctl_vmx_rule_event_exception, 0),
+        {"CTRL.INJECT.OTHER_VECTOR", HVCTL_VMX_SECTION_ENTRY,
+         "must have vector 0 for event type 7, or 1 or 2 with CR4.FRED", hvctl_vmx_rule_event_other_vector,
+         HVCTL_ALWAYS, HVCTL_RULE_2(VM_ENTRY_INTERRUPTION_INFORMATION_FIELD, GUEST_CR4), 0},
         HVCTL_X_EVENT_CR0("CTRL.INJECT.ERROR_CODE_REQUIRED",
                           "must deliver an error code with #DF, #TS, #NP, #SS, #GP, #PF or #AC in protected mode",
-                          hvctl_vmx_rule_error_code_required)
-            HVCTL_X_EVENT("CTRL.INJECT.ERROR_CODE_TYPE", "must not deliver an error code but with a hardware exception",
-                          hvctl_vmx_rule_error_code_type,
-                          0) HVCTL_X_EVENT_CR0("CTRL.INJECT.ERROR_CODE_REAL",
-                                               "must not deliver an error code in real mode",
-                                               hvctl_vmx_rule_error_code_real)
-                HVCTL_X_EVENT_CR0("CTRL.INJECT.ERROR_CODE_VECTOR",
-                                  "must not deliver an error code with an exception that has none",
-                                  hvctl_vmx_rule_error_code_vector)
-                    HVCTL_X_EVENT("CTRL.INJECT.NESTED",
-                                  "must have bit 13 clear but for a hardware exception where IA32_VMX_BASIC[58] is 1",
-                                  hvctl_vmx_rule_event_nested, 0)
-                        HVCTL_X_EVENT("CTRL.INJECT.RESERVED", "must have bits 30:14 and 12 clear",
-                                      hvctl_vmx_rule_event_reserved, 0x7fffd000) {
-                            "CTRL.INJECT.ERROR_CODE_HIGH", HVCTL_VMX_SECTION_ENTRY, "must have bits 31:16 clear",
-                            hvctl_vmx_rule_error_code_high, HVCTL_ALWAYS,
-                            HVCTL_RULE_2(VM_ENTRY_EXCEPTION_ERROR_CODE, VM_ENTRY_INTERRUPTION_INFORMATION_FIELD),
-                            0xffff0000},
+                          hvctl_vmx_rule_error_code_required),
+        HVCTL_X_EVENT("CTRL.INJECT.ERROR_CODE_TYPE", "must not deliver an error code but with a hardware exception",
+                      hvctl_vmx_rule_error_code_type, 0),
+        HVCTL_X_EVENT_CR0("CTRL.INJECT.ERROR_CODE_REAL", "must not deliver an error code in real mode",
+                          hvctl_vmx_rule_error_code_real),
+        HVCTL_X_EVENT_CR0("CTRL.INJECT.ERROR_CODE_VECTOR",
+                          "must not deliver an error code with an exception that has none",
+                          hvctl_vmx_rule_error_code_vector),
+        HVCTL_X_EVENT("CTRL.INJECT.NESTED",
+                      "must have bit 13 clear but for a hardware exception where IA32_VMX_BASIC[58] is 1",
+                      hvctl_vmx_rule_event_nested, 0),
+        HVCTL_X_EVENT("CTRL.INJECT.RESERVED", "must have bits 30:14 and 12 clear", hvctl_vmx_rule_event_reserved,
+                      0x7fffd000),
+        {"CTRL.INJECT.ERROR_CODE_HIGH", HVCTL_VMX_SECTION_ENTRY, "must have bits 31:16 clear",
+         hvctl_vmx_rule_error_code_high, HVCTL_ALWAYS,
+         HVCTL_RULE_2(VM_ENTRY_EXCEPTION_ERROR_CODE, VM_ENTRY_INTERRUPTION_INFORMATION_FIELD), 0xffff0000},
         {"CTRL.INJECT.LENGTH", HVCTL_VMX_SECTION_ENTRY,
          "must be 1 to 15 for a software event, or 0 where IA32_VMX_MISC[30] is 1", hvctl_vmx_rule_event_length,
          HVCTL_ALWAYS, HVCTL_RULE_2(VM_ENTRY_INSTRUCTION_LENGTH, VM_ENTRY_INTERRUPTION_INFORMATION_FIELD), 0},

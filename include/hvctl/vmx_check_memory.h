@@ -137,6 +137,8 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_pdptes_memory(const struct h
                                                                   const struct hvctl_vmx_rule *rule,
                                                                   struct hvctl_finding *finding)
 {
+    static const char *const name[] = {"PDPTE 0 at GUEST_CR3", "PDPTE 1 at GUEST_CR3", "PDPTE 2 at GUEST_CR3",
+                                       "PDPTE 3 at GUEST_CR3"};
     uint64_t table = finding->actual & UINT64_C(0xffffffe0);
     unsigned i;
 
@@ -149,8 +151,12 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_pdptes_memory(const struct h
 
         if (hvctl_vmx_view_read(view, table + 8 * i, 8, &entry) != HVCTL_RULE_KEPT)
             return HVCTL_RULE_UNCHECKED;
-        if ((entry & 1u) && (entry & hvctl_vmx_pdpte_reserved(view)))
-            return HVCTL_RULE_BROKEN;
+        if ((entry & 1u) && (entry & hvctl_vmx_pdpte_reserved(view))) {
+            finding->field = name[i];
+            finding->because = "it is present";
+            finding->actual = entry;
+            return hvctl_demand_bits(finding, 0, hvctl_vmx_pdpte_reserved(view));
+        }
     }
     return HVCTL_RULE_KEPT;
 }
@@ -228,7 +234,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_msr_entries(const struct hvc
         entry.index = (uint32_t)first;
         entry.reserved = (uint32_t)(first >> 32);
         if (hvctl_vmx_msr_entry_bad(view, &entry, rule->mask)) {
-            finding->field = "VM-entry MSR-load entry";
+            finding->field = "VM-entry MSR-load entry"; /* its number follows */
             finding->actual = entry.index;
             finding->qualification = (uint32_t)(i + 1);
             return HVCTL_RULE_BROKEN;
@@ -251,7 +257,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_msr_count(const struct hvctl
 static inline const struct hvctl_vmx_rule *hvctl_vmx_memory_rule_at(size_t number)
 {
 #define HVCTL_X_LINK(id, text, check, mask) \
-    {id, HVCTL_VMX_SECTION_GUEST_OTHER, text, check, HVCTL_ALWAYS, HVCTL_RULE_1(VMCS_LINK_POINTER), mask},
+    {id, HVCTL_VMX_SECTION_GUEST_OTHER, text, check, HVCTL_ALWAYS, HVCTL_RULE_1(VMCS_LINK_POINTER), mask}
 #define HVCTL_X_PDPTE(n)                                                    \
     {"GUEST.PDPTE" #n,                                                      \
      HVCTL_VMX_SECTION_GUEST_PDPTES,                                        \
@@ -259,38 +265,40 @@ static inline const struct hvctl_vmx_rule *hvctl_vmx_memory_rule_at(size_t numbe
      hvctl_vmx_rule_pdpte,                                                  \
      HVCTL_SECONDARY_ENABLE_EPT,                                            \
      HVCTL_RULE_4(GUEST_PDPTE##n, GUEST_CR0, GUEST_CR4, VM_ENTRY_CONTROLS), \
-     0},
+     0}
 #define HVCTL_X_MSR(id, text, number)                                                \
     {id,           HVCTL_VMX_SECTION_MSRS,                                           \
      text,         hvctl_vmx_rule_msr_entries,                                       \
      HVCTL_ALWAYS, HVCTL_RULE_2(VM_ENTRY_MSR_LOAD_ADDRESS, VM_ENTRY_MSR_LOAD_COUNT), \
-     number},
+     number}
     static const struct hvctl_vmx_rule list[] = {
         {"CTRL.TPR_THRESHOLD.VTPR", HVCTL_VMX_SECTION_EXECUTION, "must not be above bits 7:4 of the virtual TPR",
          hvctl_vmx_rule_tpr_threshold_memory, HVCTL_PRIMARY_USE_TPR_SHADOW,
          HVCTL_RULE_2(TPR_THRESHOLD, VIRTUAL_APIC_ADDRESS), 0},
         HVCTL_X_LINK("GUEST.LINK.ADDRESS", "must be page-aligned and within the physical-address width",
-                     hvctl_vmx_rule_link_address, 0xfff)
-            HVCTL_X_LINK("GUEST.LINK.REVISION", "must lead to a VMCS with this CPU's revision identifier",
-                         hvctl_vmx_rule_link_revision, 0)
-                HVCTL_X_LINK("GUEST.LINK.SHADOW", "must lead to a shadow VMCS with VMCS shadowing, and to none without",
-                             hvctl_vmx_rule_link_shadow, 0)
-                    HVCTL_X_LINK("GUEST.LINK.CURRENT", "must not be the current VMCS", hvctl_vmx_rule_link_current,
-                                 0) {"GUEST.LINK.EXECUTIVE", HVCTL_VMX_SECTION_GUEST_OTHER,
-                                     "must not be the executive VMCS in SMM", hvctl_vmx_rule_link_executive,
-                                     HVCTL_ALWAYS, HVCTL_RULE_2(VMCS_LINK_POINTER, EXECUTIVE_VMCS_POINTER), 0},
+                     hvctl_vmx_rule_link_address, 0xfff),
+        HVCTL_X_LINK("GUEST.LINK.REVISION", "must lead to a VMCS with this CPU's revision identifier",
+                     hvctl_vmx_rule_link_revision, 0),
+        HVCTL_X_LINK("GUEST.LINK.SHADOW", "must lead to a shadow VMCS with VMCS shadowing, and to none without",
+                     hvctl_vmx_rule_link_shadow, 0),
+        HVCTL_X_LINK("GUEST.LINK.CURRENT", "must not be the current VMCS", hvctl_vmx_rule_link_current, 0),
+        {"GUEST.LINK.EXECUTIVE", HVCTL_VMX_SECTION_GUEST_OTHER, "must not be the executive VMCS in SMM",
+         hvctl_vmx_rule_link_executive, HVCTL_ALWAYS, HVCTL_RULE_2(VMCS_LINK_POINTER, EXECUTIVE_VMCS_POINTER), 0},
         {"GUEST.PDPTE.MEMORY", HVCTL_VMX_SECTION_GUEST_PDPTES,
          "must lead to PDPTEs with bits 2:1, 8:5 and those beyond MAXPHYADDR clear", hvctl_vmx_rule_pdptes_memory,
          HVCTL_ALWAYS, HVCTL_RULE_4(GUEST_CR3, GUEST_CR0, GUEST_CR4, VM_ENTRY_CONTROLS), 0},
-        HVCTL_X_PDPTE(0) HVCTL_X_PDPTE(1) HVCTL_X_PDPTE(2) HVCTL_X_PDPTE(3)
-            HVCTL_X_MSR("MSR.FS_GS_BASE", "must not be FS_BASE or GS_BASE",
-                        0) HVCTL_X_MSR("MSR.X2APIC", "must not be an x2APIC MSR, 800H to 8FFH", 1)
-                HVCTL_X_MSR("MSR.SMM_ONLY", "must not be IA32_SMM_MONITOR_CTL outside SMM", 2)
-                    HVCTL_X_MSR("MSR.MODEL_SPECIFIC", "must not be IA32_BIOS_UPDT_TRIG or IA32_BIOS_SIGN_ID", 3)
-                        HVCTL_X_MSR("MSR.RESERVED", "must have bits 63:32 of the entry clear", 4)
-                            HVCTL_X_MSR("MSR.VALUE", "must have a value that WRMSR takes", 5) {
-                                "MSR.COUNT", HVCTL_VMX_SECTION_MSRS, "must not exceed 512 * (IA32_VMX_MISC[27:25] + 1)",
-                                hvctl_vmx_rule_msr_count, HVCTL_ALWAYS, HVCTL_RULE_1(VM_ENTRY_MSR_LOAD_COUNT), 0},
+        HVCTL_X_PDPTE(0),
+        HVCTL_X_PDPTE(1),
+        HVCTL_X_PDPTE(2),
+        HVCTL_X_PDPTE(3),
+        HVCTL_X_MSR("MSR.FS_GS_BASE", "must not be FS_BASE or GS_BASE", 0),
+        HVCTL_X_MSR("MSR.X2APIC", "must not be an x2APIC MSR, 800H to 8FFH", 1),
+        HVCTL_X_MSR("MSR.SMM_ONLY", "must not be IA32_SMM_MONITOR_CTL outside SMM", 2),
+        HVCTL_X_MSR("MSR.MODEL_SPECIFIC", "must not be IA32_BIOS_UPDT_TRIG or IA32_BIOS_SIGN_ID", 3),
+        HVCTL_X_MSR("MSR.RESERVED", "must have bits 63:32 of the entry clear", 4),
+        HVCTL_X_MSR("MSR.VALUE", "must have a value that WRMSR takes", 5),
+        {"MSR.COUNT", HVCTL_VMX_SECTION_MSRS, "must not exceed 512 * (IA32_VMX_MISC[27:25] + 1)",
+         hvctl_vmx_rule_msr_count, HVCTL_ALWAYS, HVCTL_RULE_1(VM_ENTRY_MSR_LOAD_COUNT), 0},
     };
 #undef HVCTL_X_LINK
 #undef HVCTL_X_PDPTE

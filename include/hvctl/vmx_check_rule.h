@@ -124,7 +124,7 @@ struct hvctl_vmx_view {
     uint32_t event; /* VM-entry interruption information, 0 if it is not valid */
 };
 
-#define HVCTL_VMX_RULE_FIELDS 4
+#define HVCTL_VMX_RULE_FIELDS 5
 #define HVCTL_VMX_NO_SLOT     0xffff
 
 struct hvctl_vmx_rule {
@@ -137,9 +137,13 @@ struct hvctl_vmx_rule {
      */
     enum hvctl_rule_result (*check)(const struct hvctl_vmx_view *view, const struct hvctl_vmx_rule *rule,
                                     struct hvctl_finding *finding);
-    uint16_t when;                        /* enum hvctl_vmx_control: the rule is idle while this one is off */
-    uint16_t slot[HVCTL_VMX_RULE_FIELDS]; /* of the fields that the rule reads, the judged one first */
-    uint64_t mask;                        /* what the function makes of it: bits, a limit, another control */
+    uint16_t when; /* enum hvctl_vmx_control: the rule is idle while this one is off */
+    /*
+     * Of the fields that the rule reads, the judged one first; HVCTL_VMX_NO_SLOT behind the last. Control words are there
+     * only where they are judged or looked at in their own right: all rules hang on them.
+     */
+    uint16_t slot[HVCTL_VMX_RULE_FIELDS];
+    uint64_t mask; /* what the function makes of it: bits, a limit, another control */
 };
 
 /* A control of the words that count. */
@@ -305,9 +309,15 @@ static inline enum hvctl_bit_names hvctl_vmx_bit_names(unsigned slot)
 }
 
 /* Row shorthands; undefined at the end of vmx_check.h. */
-#define HVCTL_RULE_1(a)          {HVCTL_VMCS_SLOT_##a, HVCTL_VMX_NO_SLOT, HVCTL_VMX_NO_SLOT, HVCTL_VMX_NO_SLOT}
-#define HVCTL_RULE_2(a, b)       {HVCTL_VMCS_SLOT_##a, HVCTL_VMCS_SLOT_##b, HVCTL_VMX_NO_SLOT, HVCTL_VMX_NO_SLOT}
-#define HVCTL_RULE_3(a, b, c)    {HVCTL_VMCS_SLOT_##a, HVCTL_VMCS_SLOT_##b, HVCTL_VMCS_SLOT_##c, HVCTL_VMX_NO_SLOT}
-#define HVCTL_RULE_4(a, b, c, d) {HVCTL_VMCS_SLOT_##a, HVCTL_VMCS_SLOT_##b, HVCTL_VMCS_SLOT_##c, HVCTL_VMCS_SLOT_##d}
+#define HVCTL_RULE_5(a, b, c, d, e) \
+    {HVCTL_VMCS_SLOT_##a, HVCTL_VMCS_SLOT_##b, HVCTL_VMCS_SLOT_##c, HVCTL_VMCS_SLOT_##d, HVCTL_VMCS_SLOT_##e}
+#define HVCTL_RULE_4(a, b, c, d) \
+    {HVCTL_VMCS_SLOT_##a, HVCTL_VMCS_SLOT_##b, HVCTL_VMCS_SLOT_##c, HVCTL_VMCS_SLOT_##d, HVCTL_VMX_NO_SLOT}
+#define HVCTL_RULE_3(a, b, c) \
+    {HVCTL_VMCS_SLOT_##a, HVCTL_VMCS_SLOT_##b, HVCTL_VMCS_SLOT_##c, HVCTL_VMX_NO_SLOT, HVCTL_VMX_NO_SLOT}
+#define HVCTL_RULE_2(a, b) \
+    {HVCTL_VMCS_SLOT_##a, HVCTL_VMCS_SLOT_##b, HVCTL_VMX_NO_SLOT, HVCTL_VMX_NO_SLOT, HVCTL_VMX_NO_SLOT}
+#define HVCTL_RULE_1(a) \
+    {HVCTL_VMCS_SLOT_##a, HVCTL_VMX_NO_SLOT, HVCTL_VMX_NO_SLOT, HVCTL_VMX_NO_SLOT, HVCTL_VMX_NO_SLOT}
 
 #endif

@@ -320,127 +320,128 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_granularity(const struct hvc
 static inline const struct hvctl_vmx_rule *hvctl_vmx_segment_rule_at(size_t number)
 {
 #define HVCTL_X(id, text, check, slots, mask) \
-    {id, HVCTL_VMX_SECTION_GUEST_SEGMENTS, text, check, HVCTL_ALWAYS, slots, mask},
+    {id, HVCTL_VMX_SECTION_GUEST_SEGMENTS, text, check, HVCTL_ALWAYS, slots, mask}
 #define HVCTL_X_ONE(id, text, check, field, mask) \
-    {id, HVCTL_VMX_SECTION_GUEST_SEGMENTS, text, check, HVCTL_ALWAYS, HVCTL_RULE_1(field), mask},
+    {id, HVCTL_VMX_SECTION_GUEST_SEGMENTS, text, check, HVCTL_ALWAYS, HVCTL_RULE_1(field), mask}
 #define HVCTL_X_TWO(id, text, check, field_a, field_b, mask) \
-    {id, HVCTL_VMX_SECTION_GUEST_SEGMENTS, text, check, HVCTL_ALWAYS, HVCTL_RULE_2(field_a, field_b), mask},
+    {id, HVCTL_VMX_SECTION_GUEST_SEGMENTS, text, check, HVCTL_ALWAYS, HVCTL_RULE_2(field_a, field_b), mask}
+/* Of CS, SS, DS, ES, FS and GS, for which virtual-8086 mode has rules of its own. */
+#define HVCTL_X_SEGMENT_1(id, text, check, field, mask) HVCTL_X_TWO(id, text, check, field, GUEST_RFLAGS, mask)
+#define HVCTL_X_SEGMENT_2(id, text, check, field_a, field_b, mask) \
+    HVCTL_X(id, text, check, HVCTL_RULE_3(field_a, field_b, GUEST_RFLAGS), mask)
 /* In virtual-8086 mode, for each of the six. */
 #define HVCTL_X_V86(r)                                                                                               \
-    HVCTL_X_TWO("GUEST." #r ".BASE_V86", "must be the selector times 16", hvctl_vmx_rule_v86_base, GUEST_##r##_BASE, \
-                GUEST_##r##_SELECTOR, 0)                                                                             \
-    HVCTL_X_ONE("GUEST." #r ".LIMIT_V86", "must be FFFFH", hvctl_vmx_rule_v86_equal, GUEST_##r##_LIMIT, 0xffff)      \
-    HVCTL_X_ONE("GUEST." #r ".AR_V86", "must be F3H", hvctl_vmx_rule_v86_equal, GUEST_##r##_ACCESS_RIGHTS, 0xf3)
-#define HVCTL_X_USABLE(r)                                                                                          \
-    HVCTL_X_ONE("GUEST." #r ".P", "must have P set", hvctl_vmx_rule_rights_ones, GUEST_##r##_ACCESS_RIGHTS, 0x80)  \
-    HVCTL_X_ONE("GUEST." #r ".AR_RESERVED", "must have bits 11:8 and 31:17 clear", hvctl_vmx_rule_rights_zeros,    \
-                GUEST_##r##_ACCESS_RIGHTS, 0xfffe0f00)                                                             \
-    HVCTL_X_TWO("GUEST." #r ".G", "must have G clear unless the limit ends in FFFH, and set if it has bits 31:20", \
-                hvctl_vmx_rule_granularity, GUEST_##r##_ACCESS_RIGHTS, GUEST_##r##_LIMIT, 0)
+    HVCTL_X_SEGMENT_2("GUEST." #r ".BASE_V86", "must be the selector times 16", hvctl_vmx_rule_v86_base,             \
+                      GUEST_##r##_BASE, GUEST_##r##_SELECTOR, 0),                                                    \
+        HVCTL_X_SEGMENT_1("GUEST." #r ".LIMIT_V86", "must be FFFFH", hvctl_vmx_rule_v86_equal, GUEST_##r##_LIMIT,    \
+                          0xffff),                                                                                   \
+        HVCTL_X_SEGMENT_1("GUEST." #r ".AR_V86", "must be F3H", hvctl_vmx_rule_v86_equal, GUEST_##r##_ACCESS_RIGHTS, \
+                          0xf3)
+#define HVCTL_X_USABLE(r)                                                                                         \
+    HVCTL_X_SEGMENT_1("GUEST." #r ".P", "must have P set", hvctl_vmx_rule_rights_ones, GUEST_##r##_ACCESS_RIGHTS, \
+                      0x80),                                                                                      \
+        HVCTL_X_SEGMENT_1("GUEST." #r ".AR_RESERVED", "must have bits 11:8 and 31:17 clear",                      \
+                          hvctl_vmx_rule_rights_zeros, GUEST_##r##_ACCESS_RIGHTS, 0xfffe0f00),                    \
+        HVCTL_X_SEGMENT_2("GUEST." #r ".G",                                                                       \
+                          "must have G clear unless the limit ends in FFFH, and set if it has bits 31:20",        \
+                          hvctl_vmx_rule_granularity, GUEST_##r##_ACCESS_RIGHTS, GUEST_##r##_LIMIT, 0)
 #define HVCTL_X_CODE_OR_DATA(r) \
-    HVCTL_X_ONE("GUEST." #r ".S", "must have S set", hvctl_vmx_rule_rights_ones, GUEST_##r##_ACCESS_RIGHTS, 0x10)
-#define HVCTL_X_SYSTEM(r) \
-    HVCTL_X_ONE("GUEST." #r ".S", "must have S clear", hvctl_vmx_rule_rights_zeros, GUEST_##r##_ACCESS_RIGHTS, 0x10)
-#define HVCTL_X_DATA(r)                                                                                              \
-    HVCTL_X_ONE("GUEST." #r ".TYPE_ACCESSED", "must have an accessed type, bit 0 set", hvctl_vmx_rule_rights_ones,   \
-                GUEST_##r##_ACCESS_RIGHTS, 1)                                                                        \
-    HVCTL_X_ONE("GUEST." #r ".TYPE_READABLE", "must be readable, type bit 1 set, if it is code",                     \
-                hvctl_vmx_rule_readable, GUEST_##r##_ACCESS_RIGHTS, 0)                                               \
-    HVCTL_X_TWO("GUEST." #r ".DPL_RPL", "must have a DPL not below the selector's RPL unless it is conforming code", \
-                hvctl_vmx_rule_dpl_rpl, GUEST_##r##_ACCESS_RIGHTS, GUEST_##r##_SELECTOR, 0)
+    HVCTL_X_SEGMENT_1("GUEST." #r ".S", "must have S set", hvctl_vmx_rule_rights_ones, GUEST_##r##_ACCESS_RIGHTS, 0x10)
+/* TR and LDTR. */
+#define HVCTL_X_SYSTEM(r)                                                                                              \
+    HVCTL_X_ONE("GUEST." #r ".S", "must have S clear", hvctl_vmx_rule_rights_zeros, GUEST_##r##_ACCESS_RIGHTS, 0x10),  \
+        HVCTL_X_ONE("GUEST." #r ".P", "must have P set", hvctl_vmx_rule_rights_ones, GUEST_##r##_ACCESS_RIGHTS, 0x80), \
+        HVCTL_X_ONE("GUEST." #r ".AR_RESERVED", "must have bits 11:8 and 31:17 clear", hvctl_vmx_rule_rights_zeros,    \
+                    GUEST_##r##_ACCESS_RIGHTS, 0xfffe0f00),                                                            \
+        HVCTL_X_TWO("GUEST." #r ".G", "must have G clear unless the limit ends in FFFH, and set if it has bits 31:20", \
+                    hvctl_vmx_rule_granularity, GUEST_##r##_ACCESS_RIGHTS, GUEST_##r##_LIMIT, 0)
+#define HVCTL_X_DATA(r)                                                                                    \
+    HVCTL_X_SEGMENT_1("GUEST." #r ".TYPE_ACCESSED", "must have an accessed type, bit 0 set",               \
+                      hvctl_vmx_rule_rights_ones, GUEST_##r##_ACCESS_RIGHTS, 1),                           \
+        HVCTL_X_SEGMENT_1("GUEST." #r ".TYPE_READABLE", "must be readable, type bit 1 set, if it is code", \
+                          hvctl_vmx_rule_readable, GUEST_##r##_ACCESS_RIGHTS, 0),                          \
+        HVCTL_X_SEGMENT_2("GUEST." #r ".DPL_RPL",                                                          \
+                          "must have a DPL not below the selector's RPL unless it is conforming code",     \
+                          hvctl_vmx_rule_dpl_rpl, GUEST_##r##_ACCESS_RIGHTS, GUEST_##r##_SELECTOR, 0)
     static const struct hvctl_vmx_rule list[] = {
-        HVCTL_X_ONE("GUEST.TR.TI", "must have TI, bit 2, clear", hvctl_vmx_rule_selector, GUEST_TR_SELECTOR,
-                    4) HVCTL_X_TWO("GUEST.LDTR.TI", "must have TI, bit 2, clear", hvctl_vmx_rule_selector,
-                                   GUEST_LDTR_SELECTOR, GUEST_LDTR_ACCESS_RIGHTS,
-                                   4) HVCTL_X_TWO("GUEST.SS.RPL", "must have the RPL of CS", hvctl_vmx_rule_ss_rpl,
-                                                  GUEST_SS_SELECTOR, GUEST_CS_SELECTOR, 0) HVCTL_X_V86(CS)
-            HVCTL_X_V86(SS) HVCTL_X_V86(DS) HVCTL_X_V86(ES) HVCTL_X_V86(FS) HVCTL_X_V86(GS) HVCTL_X_ONE(
-                "GUEST.TR.BASE_CANONICAL", "must be canonical", hvctl_vmx_rule_base_canonical, GUEST_TR_BASE,
-                0) HVCTL_X_ONE("GUEST.FS.BASE_CANONICAL", "must be canonical", hvctl_vmx_rule_base_canonical,
-                               GUEST_FS_BASE, 0) HVCTL_X_ONE("GUEST.GS.BASE_CANONICAL", "must be canonical",
-                                                             hvctl_vmx_rule_base_canonical, GUEST_GS_BASE, 0)
-                HVCTL_X_TWO("GUEST.LDTR.BASE_CANONICAL", "must be canonical", hvctl_vmx_rule_base_canonical,
-                            GUEST_LDTR_BASE, GUEST_LDTR_ACCESS_RIGHTS,
-                            0) HVCTL_X_ONE("GUEST.CS.BASE_HIGH", "must have bits 63:32 clear", hvctl_vmx_rule_base_high,
-                                           GUEST_CS_BASE, 0)
-                    HVCTL_X_TWO("GUEST.SS.BASE_HIGH", "must have bits 63:32 clear", hvctl_vmx_rule_base_high,
-                                GUEST_SS_BASE, GUEST_SS_ACCESS_RIGHTS,
-                                0) HVCTL_X_TWO("GUEST.DS.BASE_HIGH", "must have bits 63:32 clear",
-                                               hvctl_vmx_rule_base_high, GUEST_DS_BASE, GUEST_DS_ACCESS_RIGHTS, 0)
-                        HVCTL_X_TWO("GUEST.ES.BASE_HIGH", "must have bits 63:32 clear", hvctl_vmx_rule_base_high,
-                                    GUEST_ES_BASE, GUEST_ES_ACCESS_RIGHTS,
-                                    0) HVCTL_X_ONE("GUEST.CS.TYPE", "must have type 9, 11, 13 or 15",
-                                                   hvctl_vmx_rule_cs_type, GUEST_CS_ACCESS_RIGHTS,
-                                                   0xaa00) HVCTL_X_ONE("GUEST.CS.TYPE_UG",
-                                                                       "must have type 3, 9, 11, 13 or 15",
-                                                                       hvctl_vmx_rule_cs_type_unrestricted,
-                                                                       GUEST_CS_ACCESS_RIGHTS,
-                                                                       0xaa08) HVCTL_X_ONE("GUEST.SS.TYPE",
-                                                                                           "must have type 3 or 7",
-                                                                                           hvctl_vmx_rule_type,
-                                                                                           GUEST_SS_ACCESS_RIGHTS, 0x88)
-                            HVCTL_X_DATA(DS) HVCTL_X_DATA(ES) HVCTL_X_DATA(FS) HVCTL_X_DATA(GS) HVCTL_X_CODE_OR_DATA(
-                                CS) HVCTL_X_CODE_OR_DATA(SS) HVCTL_X_CODE_OR_DATA(DS) HVCTL_X_CODE_OR_DATA(ES)
-                                HVCTL_X_CODE_OR_DATA(FS) HVCTL_X_CODE_OR_DATA(GS) HVCTL_X_ONE(
-                                    "GUEST.CS.DPL_DATA",
-                                    "must have DPL 0 with type 3", hvctl_vmx_rule_cs_dpl_data, GUEST_CS_ACCESS_RIGHTS,
-                                    0) HVCTL_X_TWO("GUEST.CS.DPL_NONCONFORMING",
-                                                   "must have the DPL of SS with type 9 or 11",
-                                                   hvctl_vmx_rule_cs_dpl_nonconforming, GUEST_CS_ACCESS_RIGHTS,
-                                                   GUEST_SS_ACCESS_RIGHTS,
-                                                   0)
-                                    HVCTL_X_TWO(
-                                        "GUEST.CS.DPL_CONFORMING",
-                                        "must have a DPL not above that of SS with type 13 or 15",
-                                        hvctl_vmx_rule_cs_dpl_conforming, GUEST_CS_ACCESS_RIGHTS,
-                                        GUEST_SS_ACCESS_RIGHTS,
-                                        0) HVCTL_X_TWO("GUEST.SS.DPL_RPL", "must have the selector's RPL as DPL",
-                                                       hvctl_vmx_rule_ss_dpl_rpl, GUEST_SS_ACCESS_RIGHTS,
-                                                       GUEST_SS_SELECTOR, 0)
-                                        HVCTL_X(
-                                            "GUEST.SS.DPL_ZERO", "must have DPL 0 in real mode, and with CS of type 3",
-                                            hvctl_vmx_rule_ss_dpl_zero,
-                                            HVCTL_RULE_3(GUEST_SS_ACCESS_RIGHTS, GUEST_CS_ACCESS_RIGHTS, GUEST_CR0),
-                                            0) HVCTL_X_TWO("GUEST.SS.FRED_DPL", "must have DPL 0 or 3",
-                                                           hvctl_vmx_rule_fred_dpl, GUEST_SS_ACCESS_RIGHTS, GUEST_CR4,
-                                                           0) HVCTL_X("GUEST.SS.FRED_L", "must have L set with CPL 0",
-                                                                      hvctl_vmx_rule_fred_l,
-                                                                      HVCTL_RULE_3(GUEST_CS_ACCESS_RIGHTS,
-                                                                                   GUEST_SS_ACCESS_RIGHTS, GUEST_CR4),
-                                                                      0)
-                                            HVCTL_X("GUEST.SS.FRED_IOPL", "must have IOPL 0 with CPL 3",
-                                                    hvctl_vmx_rule_fred_user,
-                                                    HVCTL_RULE_3(GUEST_RFLAGS, GUEST_SS_ACCESS_RIGHTS, GUEST_CR4),
-                                                    HVCTL_RFLAGS_IOPL)
-                                                HVCTL_X("GUEST.SS.FRED_STI", "must not have blocking by STI with CPL 3",
-                                                        hvctl_vmx_rule_fred_user,
-                                                        HVCTL_RULE_3(GUEST_INTERRUPTIBILITY_STATE,
-                                                                     GUEST_SS_ACCESS_RIGHTS, GUEST_CR4),
-                                                        1) HVCTL_X_USABLE(CS) HVCTL_X_USABLE(SS) HVCTL_X_USABLE(DS)
-                                                    HVCTL_X_USABLE(ES) HVCTL_X_USABLE(FS) HVCTL_X_USABLE(GS)
-                                                        HVCTL_X_TWO("GUEST.CS.DB", "must have D/B clear in 64-bit mode",
-                                                                    hvctl_vmx_rule_cs_db, GUEST_CS_ACCESS_RIGHTS,
-                                                                    VM_ENTRY_CONTROLS, 0)
-                                                            HVCTL_X_TWO("GUEST.TR.TYPE", "must have type 3 or 11",
-                                                                        hvctl_vmx_rule_tr_type, GUEST_TR_ACCESS_RIGHTS,
-                                                                        VM_ENTRY_CONTROLS, 0x808)
-                                                                HVCTL_X_TWO("GUEST.TR.TYPE_64", "must have type 11",
-                                                                            hvctl_vmx_rule_tr_type_64,
-                                                                            GUEST_TR_ACCESS_RIGHTS, VM_ENTRY_CONTROLS,
-                                                                            0x800)
-                                                                    HVCTL_X_ONE("GUEST.TR.USABLE", "must be usable",
-                                                                                hvctl_vmx_rule_rights_zeros,
-                                                                                GUEST_TR_ACCESS_RIGHTS, 0x10000)
-                                                                        HVCTL_X_SYSTEM(TR) HVCTL_X_USABLE(TR)
-                                                                            HVCTL_X_ONE("GUEST.LDTR.TYPE",
-                                                                                        "must have type 2",
-                                                                                        hvctl_vmx_rule_type,
-                                                                                        GUEST_LDTR_ACCESS_RIGHTS, 4)
-                                                                                HVCTL_X_SYSTEM(LDTR)
-                                                                                    HVCTL_X_USABLE(LDTR)};
+        HVCTL_X_ONE("GUEST.TR.TI", "must have TI, bit 2, clear", hvctl_vmx_rule_selector, GUEST_TR_SELECTOR, 4),
+        HVCTL_X_TWO("GUEST.LDTR.TI", "must have TI, bit 2, clear", hvctl_vmx_rule_selector, GUEST_LDTR_SELECTOR,
+                    GUEST_LDTR_ACCESS_RIGHTS, 4),
+        HVCTL_X_SEGMENT_2("GUEST.SS.RPL", "must have the RPL of CS", hvctl_vmx_rule_ss_rpl, GUEST_SS_SELECTOR,
+                          GUEST_CS_SELECTOR, 0),
+        HVCTL_X_V86(CS),
+        HVCTL_X_V86(SS),
+        HVCTL_X_V86(DS),
+        HVCTL_X_V86(ES),
+        HVCTL_X_V86(FS),
+        HVCTL_X_V86(GS),
+        HVCTL_X_ONE("GUEST.TR.BASE_CANONICAL", "must be canonical", hvctl_vmx_rule_base_canonical, GUEST_TR_BASE, 0),
+        HVCTL_X_ONE("GUEST.FS.BASE_CANONICAL", "must be canonical", hvctl_vmx_rule_base_canonical, GUEST_FS_BASE, 0),
+        HVCTL_X_ONE("GUEST.GS.BASE_CANONICAL", "must be canonical", hvctl_vmx_rule_base_canonical, GUEST_GS_BASE, 0),
+        HVCTL_X_TWO("GUEST.LDTR.BASE_CANONICAL", "must be canonical", hvctl_vmx_rule_base_canonical, GUEST_LDTR_BASE,
+                    GUEST_LDTR_ACCESS_RIGHTS, 0),
+        HVCTL_X_ONE("GUEST.CS.BASE_HIGH", "must have bits 63:32 clear", hvctl_vmx_rule_base_high, GUEST_CS_BASE, 0),
+        HVCTL_X_TWO("GUEST.SS.BASE_HIGH", "must have bits 63:32 clear", hvctl_vmx_rule_base_high, GUEST_SS_BASE,
+                    GUEST_SS_ACCESS_RIGHTS, 0),
+        HVCTL_X_TWO("GUEST.DS.BASE_HIGH", "must have bits 63:32 clear", hvctl_vmx_rule_base_high, GUEST_DS_BASE,
+                    GUEST_DS_ACCESS_RIGHTS, 0),
+        HVCTL_X_TWO("GUEST.ES.BASE_HIGH", "must have bits 63:32 clear", hvctl_vmx_rule_base_high, GUEST_ES_BASE,
+                    GUEST_ES_ACCESS_RIGHTS, 0),
+        HVCTL_X_SEGMENT_1("GUEST.CS.TYPE", "must have type 9, 11, 13 or 15", hvctl_vmx_rule_cs_type,
+                          GUEST_CS_ACCESS_RIGHTS, 0xaa00),
+        HVCTL_X_SEGMENT_1("GUEST.CS.TYPE_UG", "must have type 3, 9, 11, 13 or 15", hvctl_vmx_rule_cs_type_unrestricted,
+                          GUEST_CS_ACCESS_RIGHTS, 0xaa08),
+        HVCTL_X_SEGMENT_1("GUEST.SS.TYPE", "must have type 3 or 7", hvctl_vmx_rule_type, GUEST_SS_ACCESS_RIGHTS, 0x88),
+        HVCTL_X_DATA(DS),
+        HVCTL_X_DATA(ES),
+        HVCTL_X_DATA(FS),
+        HVCTL_X_DATA(GS),
+        HVCTL_X_CODE_OR_DATA(CS),
+        HVCTL_X_CODE_OR_DATA(SS),
+        HVCTL_X_CODE_OR_DATA(DS),
+        HVCTL_X_CODE_OR_DATA(ES),
+        HVCTL_X_CODE_OR_DATA(FS),
+        HVCTL_X_CODE_OR_DATA(GS),
+        HVCTL_X_SEGMENT_1("GUEST.CS.DPL_DATA", "must have DPL 0 with type 3", hvctl_vmx_rule_cs_dpl_data,
+                          GUEST_CS_ACCESS_RIGHTS, 0),
+        HVCTL_X_SEGMENT_2("GUEST.CS.DPL_NONCONFORMING", "must have the DPL of SS with type 9 or 11",
+                          hvctl_vmx_rule_cs_dpl_nonconforming, GUEST_CS_ACCESS_RIGHTS, GUEST_SS_ACCESS_RIGHTS, 0),
+        HVCTL_X_SEGMENT_2("GUEST.CS.DPL_CONFORMING", "must have a DPL not above that of SS with type 13 or 15",
+                          hvctl_vmx_rule_cs_dpl_conforming, GUEST_CS_ACCESS_RIGHTS, GUEST_SS_ACCESS_RIGHTS, 0),
+        HVCTL_X_SEGMENT_2("GUEST.SS.DPL_RPL", "must have the selector's RPL as DPL", hvctl_vmx_rule_ss_dpl_rpl,
+                          GUEST_SS_ACCESS_RIGHTS, GUEST_SS_SELECTOR, 0),
+        HVCTL_X("GUEST.SS.DPL_ZERO", "must have DPL 0 in real mode, and with CS of type 3", hvctl_vmx_rule_ss_dpl_zero,
+                HVCTL_RULE_4(GUEST_SS_ACCESS_RIGHTS, GUEST_CS_ACCESS_RIGHTS, GUEST_CR0, GUEST_RFLAGS), 0),
+        HVCTL_X_TWO("GUEST.SS.FRED_DPL", "must have DPL 0 or 3", hvctl_vmx_rule_fred_dpl, GUEST_SS_ACCESS_RIGHTS,
+                    GUEST_CR4, 0),
+        HVCTL_X("GUEST.SS.FRED_L", "must have L set with CPL 0", hvctl_vmx_rule_fred_l,
+                HVCTL_RULE_3(GUEST_CS_ACCESS_RIGHTS, GUEST_SS_ACCESS_RIGHTS, GUEST_CR4), 0),
+        HVCTL_X("GUEST.SS.FRED_IOPL", "must have IOPL 0 with CPL 3", hvctl_vmx_rule_fred_user,
+                HVCTL_RULE_3(GUEST_RFLAGS, GUEST_SS_ACCESS_RIGHTS, GUEST_CR4), HVCTL_RFLAGS_IOPL),
+        HVCTL_X("GUEST.SS.FRED_STI", "must not have blocking by STI with CPL 3", hvctl_vmx_rule_fred_user,
+                HVCTL_RULE_3(GUEST_INTERRUPTIBILITY_STATE, GUEST_SS_ACCESS_RIGHTS, GUEST_CR4), 1),
+        HVCTL_X_USABLE(CS),
+        HVCTL_X_USABLE(SS),
+        HVCTL_X_USABLE(DS),
+        HVCTL_X_USABLE(ES),
+        HVCTL_X_USABLE(FS),
+        HVCTL_X_USABLE(GS),
+        HVCTL_X_SEGMENT_2("GUEST.CS.DB", "must have D/B clear in 64-bit mode", hvctl_vmx_rule_cs_db,
+                          GUEST_CS_ACCESS_RIGHTS, VM_ENTRY_CONTROLS, 0),
+        HVCTL_X_TWO("GUEST.TR.TYPE", "must have type 3 or 11", hvctl_vmx_rule_tr_type, GUEST_TR_ACCESS_RIGHTS,
+                    VM_ENTRY_CONTROLS, 0x808),
+        HVCTL_X_TWO("GUEST.TR.TYPE_64", "must have type 11", hvctl_vmx_rule_tr_type_64, GUEST_TR_ACCESS_RIGHTS,
+                    VM_ENTRY_CONTROLS, 0x800),
+        HVCTL_X_ONE("GUEST.TR.USABLE", "must be usable", hvctl_vmx_rule_rights_zeros, GUEST_TR_ACCESS_RIGHTS, 0x10000),
+        HVCTL_X_SYSTEM(TR),
+        HVCTL_X_ONE("GUEST.LDTR.TYPE", "must have type 2", hvctl_vmx_rule_type, GUEST_LDTR_ACCESS_RIGHTS, 4),
+        HVCTL_X_SYSTEM(LDTR),
+    };
 #undef HVCTL_X
 #undef HVCTL_X_ONE
 #undef HVCTL_X_TWO
+#undef HVCTL_X_SEGMENT_1
+#undef HVCTL_X_SEGMENT_2
 #undef HVCTL_X_V86
 #undef HVCTL_X_USABLE
 #undef HVCTL_X_CODE_OR_DATA

@@ -299,7 +299,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_pending_rtm_mov_ss(const str
 static inline const struct hvctl_vmx_rule *hvctl_vmx_state_rule_at(size_t number)
 {
 #define HVCTL_X(id, text, check, when, slots, mask) \
-    {id, HVCTL_VMX_SECTION_GUEST_OTHER, text, check, HVCTL_##when, slots, mask},
+    {id, HVCTL_VMX_SECTION_GUEST_OTHER, text, check, HVCTL_##when, slots, mask}
 #define HVCTL_X_EVENT(id, text, check)                                            \
     {id,                                                                          \
      HVCTL_VMX_SECTION_GUEST_OTHER,                                               \
@@ -307,88 +307,78 @@ static inline const struct hvctl_vmx_rule *hvctl_vmx_state_rule_at(size_t number
      check,                                                                       \
      HVCTL_ALWAYS,                                                                \
      HVCTL_RULE_2(VM_ENTRY_INTERRUPTION_INFORMATION_FIELD, GUEST_ACTIVITY_STATE), \
-     0},
+     0}
 #define HVCTL_X_BLOCKING(id, text, check, when, mask)                                                   \
     {id,           HVCTL_VMX_SECTION_GUEST_OTHER,                                                       \
      text,         check,                                                                               \
      HVCTL_##when, HVCTL_RULE_2(GUEST_INTERRUPTIBILITY_STATE, VM_ENTRY_INTERRUPTION_INFORMATION_FIELD), \
-     mask},
-#define HVCTL_X_PENDING(id, text, check)                                                                            \
-    {id,                                                                                                            \
-     HVCTL_VMX_SECTION_GUEST_OTHER,                                                                                 \
-     text,                                                                                                          \
-     check,                                                                                                         \
-     HVCTL_ALWAYS,                                                                                                  \
-     HVCTL_RULE_4(GUEST_PENDING_DEBUG_EXCEPTIONS, GUEST_RFLAGS, GUEST_IA32_DEBUGCTL, GUEST_INTERRUPTIBILITY_STATE), \
-     0},
+     mask}
+#define HVCTL_X_PENDING(id, text, check)                                                                           \
+    {id,                                                                                                           \
+     HVCTL_VMX_SECTION_GUEST_OTHER,                                                                                \
+     text,                                                                                                         \
+     check,                                                                                                        \
+     HVCTL_ALWAYS,                                                                                                 \
+     HVCTL_RULE_5(GUEST_PENDING_DEBUG_EXCEPTIONS, GUEST_RFLAGS, GUEST_IA32_DEBUGCTL, GUEST_INTERRUPTIBILITY_STATE, \
+                  GUEST_ACTIVITY_STATE),                                                                           \
+     0}
     static const struct hvctl_vmx_rule list[] = {
         HVCTL_X("GUEST.ACTIVITY.RANGE", "must be an activity state that IA32_VMX_MISC[8:6] offers",
-                hvctl_vmx_rule_activity_range, ALWAYS, HVCTL_RULE_1(GUEST_ACTIVITY_STATE),
-                0) {"GUEST.ACTIVITY.HLT_DPL", HVCTL_VMX_SECTION_GUEST_OTHER, "must not be HLT unless SS.DPL is 0",
-                    hvctl_vmx_rule_hlt_dpl, HVCTL_ALWAYS, HVCTL_RULE_2(GUEST_ACTIVITY_STATE, GUEST_SS_ACCESS_RIGHTS),
-                    0},
+                hvctl_vmx_rule_activity_range, ALWAYS, HVCTL_RULE_1(GUEST_ACTIVITY_STATE), 0),
+        {"GUEST.ACTIVITY.HLT_DPL", HVCTL_VMX_SECTION_GUEST_OTHER, "must not be HLT unless SS.DPL is 0",
+         hvctl_vmx_rule_hlt_dpl, HVCTL_ALWAYS, HVCTL_RULE_2(GUEST_ACTIVITY_STATE, GUEST_SS_ACCESS_RIGHTS), 0},
         {"GUEST.ACTIVITY.BLOCKING", HVCTL_VMX_SECTION_GUEST_OTHER, "must be active with blocking by STI or by MOV SS",
          hvctl_vmx_rule_activity_blocking, HVCTL_ALWAYS,
          HVCTL_RULE_2(GUEST_ACTIVITY_STATE, GUEST_INTERRUPTIBILITY_STATE), 0},
         HVCTL_X_EVENT("GUEST.ACTIVITY.HLT_EVENT",
                       "must not inject into HLT but an external interrupt, an NMI, #DB, #MC or a pending MTF exit",
-                      hvctl_vmx_rule_hlt_event) HVCTL_X_EVENT("GUEST.ACTIVITY.SHUTDOWN_EVENT",
-                                                              "must not inject into shutdown but an NMI or #MC",
-                                                              hvctl_vmx_rule_shutdown_event)
-            HVCTL_X_EVENT("GUEST.ACTIVITY.SIPI_EVENT", "must not inject into wait-for-SIPI", hvctl_vmx_rule_sipi_event)
-                HVCTL_X("GUEST.ACTIVITY.SMM_SIPI", "must not be wait-for-SIPI on an entry to SMM",
-                        hvctl_vmx_rule_smm_sipi, ENTRY_ENTRY_TO_SMM, HVCTL_RULE_1(GUEST_ACTIVITY_STATE),
-                        0) HVCTL_X("GUEST.INTERRUPTIBILITY.RESERVED", "must have bits 31:5 clear", hvctl_vmx_rule_zeros,
-                                   ALWAYS, HVCTL_RULE_1(GUEST_INTERRUPTIBILITY_STATE), 0xffffffe0)
-                    HVCTL_X("GUEST.INTERRUPTIBILITY.STI_MOVSS", "must not have blocking by STI and by MOV SS at once",
-                            hvctl_vmx_rule_sti_and_mov_ss, ALWAYS, HVCTL_RULE_1(GUEST_INTERRUPTIBILITY_STATE),
-                            0) {"GUEST.INTERRUPTIBILITY.STI_IF", HVCTL_VMX_SECTION_GUEST_OTHER,
-                                "must not have blocking by STI while RFLAGS.IF is 0", hvctl_vmx_rule_sti_if,
-                                HVCTL_ALWAYS, HVCTL_RULE_2(GUEST_INTERRUPTIBILITY_STATE, GUEST_RFLAGS), 0},
+                      hvctl_vmx_rule_hlt_event),
+        HVCTL_X_EVENT("GUEST.ACTIVITY.SHUTDOWN_EVENT", "must not inject into shutdown but an NMI or #MC",
+                      hvctl_vmx_rule_shutdown_event),
+        HVCTL_X_EVENT("GUEST.ACTIVITY.SIPI_EVENT", "must not inject into wait-for-SIPI", hvctl_vmx_rule_sipi_event),
+        HVCTL_X("GUEST.ACTIVITY.SMM_SIPI", "must not be wait-for-SIPI on an entry to SMM", hvctl_vmx_rule_smm_sipi,
+                ENTRY_ENTRY_TO_SMM, HVCTL_RULE_1(GUEST_ACTIVITY_STATE), 0),
+        HVCTL_X("GUEST.INTERRUPTIBILITY.RESERVED", "must have bits 31:5 clear", hvctl_vmx_rule_zeros, ALWAYS,
+                HVCTL_RULE_1(GUEST_INTERRUPTIBILITY_STATE), 0xffffffe0),
+        HVCTL_X("GUEST.INTERRUPTIBILITY.STI_MOVSS", "must not have blocking by STI and by MOV SS at once",
+                hvctl_vmx_rule_sti_and_mov_ss, ALWAYS, HVCTL_RULE_1(GUEST_INTERRUPTIBILITY_STATE), 0),
+        {"GUEST.INTERRUPTIBILITY.STI_IF", HVCTL_VMX_SECTION_GUEST_OTHER,
+         "must not have blocking by STI while RFLAGS.IF is 0", hvctl_vmx_rule_sti_if, HVCTL_ALWAYS,
+         HVCTL_RULE_2(GUEST_INTERRUPTIBILITY_STATE, GUEST_RFLAGS), 0},
         HVCTL_X_BLOCKING("GUEST.INTERRUPTIBILITY.EXTINT",
                          "must not have blocking by STI or MOV SS when an external interrupt is injected",
-                         hvctl_vmx_rule_blocking_interrupt, ALWAYS,
-                         0) HVCTL_X_BLOCKING("GUEST.INTERRUPTIBILITY.NMI_MOVSS",
-                                             "must not have blocking by MOV SS when an NMI is injected",
-                                             hvctl_vmx_rule_blocking_nmi, ALWAYS, 2)
-            HVCTL_X_BLOCKING("GUEST.INTERRUPTIBILITY.NMI_STI",
-                             "must not have blocking by STI when an NMI is injected, which some CPUs let pass",
-                             hvctl_vmx_rule_blocking_nmi, ALWAYS,
-                             1) HVCTL_X("GUEST.INTERRUPTIBILITY.SMI", "must not have blocking by SMI outside SMM",
-                                        hvctl_vmx_rule_blocking_smi, ALWAYS, HVCTL_RULE_1(GUEST_INTERRUPTIBILITY_STATE),
-                                        0) HVCTL_X("GUEST.INTERRUPTIBILITY.SMI_ENTRY",
-                                                   "must have blocking by SMI on an entry to SMM",
-                                                   hvctl_vmx_rule_blocking_smi_entry, ENTRY_ENTRY_TO_SMM,
-                                                   HVCTL_RULE_1(GUEST_INTERRUPTIBILITY_STATE), 0)
-                HVCTL_X_BLOCKING("GUEST.INTERRUPTIBILITY.VNMI",
-                                 "must not have blocking by NMI when an NMI is injected with virtual NMIs",
-                                 hvctl_vmx_rule_blocking_virtual_nmi, PIN_VIRTUAL_NMIS, 8)
-                    HVCTL_X("GUEST.INTERRUPTIBILITY.ENCLAVE",
-                            "must not have enclave interruption with blocking by MOV SS, nor without SGX",
-                            hvctl_vmx_rule_enclave, ALWAYS, HVCTL_RULE_1(GUEST_INTERRUPTIBILITY_STATE),
-                            0) HVCTL_X("GUEST.PENDING_DEBUG.RESERVED",
-                                       "must have bits 10:4, 13, 15, 63:17 clear, and 11 without bus-lock detection",
-                                       hvctl_vmx_rule_pending_reserved, ALWAYS,
-                                       HVCTL_RULE_1(GUEST_PENDING_DEBUG_EXCEPTIONS), UINT64_C(0xfffffffffffea7f0))
-                        HVCTL_X_PENDING("GUEST.PENDING_DEBUG.BS_SET",
-                                        "must have BS, bit 14, set while a single-step trap is held back",
-                                        hvctl_vmx_rule_pending_bs_set)
-                            HVCTL_X_PENDING(
-                                "GUEST.PENDING_DEBUG.BS_CLEAR",
-                                "must have BS, bit 14, clear while traps are held back and nothing single-steps",
-                                hvctl_vmx_rule_pending_bs_clear)
-                                HVCTL_X("GUEST.PENDING_DEBUG.RTM_BITS",
-                                        "must have bit 12 set and 3:0, 11, 14 clear with RTM",
-                                        hvctl_vmx_rule_pending_rtm_bits, ALWAYS,
-                                        HVCTL_RULE_1(GUEST_PENDING_DEBUG_EXCEPTIONS), 0)
-                                    HVCTL_X("GUEST.PENDING_DEBUG.RTM_CPUID",
-                                            "must have RTM, bit 16, clear on a CPU without RTM",
-                                            hvctl_vmx_rule_pending_rtm_cpuid, ALWAYS,
-                                            HVCTL_RULE_1(GUEST_PENDING_DEBUG_EXCEPTIONS), 0) {
-                                        "GUEST.PENDING_DEBUG.RTM_MOVSS", HVCTL_VMX_SECTION_GUEST_OTHER,
-                                        "must not have blocking by MOV SS with RTM pending",
-                                        hvctl_vmx_rule_pending_rtm_mov_ss, HVCTL_ALWAYS,
-                                        HVCTL_RULE_2(GUEST_INTERRUPTIBILITY_STATE, GUEST_PENDING_DEBUG_EXCEPTIONS), 0},
+                         hvctl_vmx_rule_blocking_interrupt, ALWAYS, 0),
+        HVCTL_X_BLOCKING("GUEST.INTERRUPTIBILITY.NMI_MOVSS", "must not have blocking by MOV SS when an NMI is injected",
+                         hvctl_vmx_rule_blocking_nmi, ALWAYS, 2),
+        HVCTL_X_BLOCKING("GUEST.INTERRUPTIBILITY.NMI_STI",
+                         "must not have blocking by STI when an NMI is injected, which some CPUs let pass",
+                         hvctl_vmx_rule_blocking_nmi, ALWAYS, 1),
+        HVCTL_X("GUEST.INTERRUPTIBILITY.SMI", "must not have blocking by SMI outside SMM", hvctl_vmx_rule_blocking_smi,
+                ALWAYS, HVCTL_RULE_1(GUEST_INTERRUPTIBILITY_STATE), 0),
+        HVCTL_X("GUEST.INTERRUPTIBILITY.SMI_ENTRY", "must have blocking by SMI on an entry to SMM",
+                hvctl_vmx_rule_blocking_smi_entry, ENTRY_ENTRY_TO_SMM, HVCTL_RULE_1(GUEST_INTERRUPTIBILITY_STATE), 0),
+        HVCTL_X_BLOCKING("GUEST.INTERRUPTIBILITY.VNMI",
+                         "must not have blocking by NMI when an NMI is injected with virtual NMIs",
+                         hvctl_vmx_rule_blocking_virtual_nmi, PIN_VIRTUAL_NMIS, 8),
+        HVCTL_X("GUEST.INTERRUPTIBILITY.ENCLAVE",
+                "must not have enclave interruption with blocking by MOV SS, nor without SGX", hvctl_vmx_rule_enclave,
+                ALWAYS, HVCTL_RULE_1(GUEST_INTERRUPTIBILITY_STATE), 0),
+        HVCTL_X("GUEST.PENDING_DEBUG.RESERVED",
+                "must have bits 10:4, 13, 15, 63:17 clear, and 11 without bus-lock detection",
+                hvctl_vmx_rule_pending_reserved, ALWAYS, HVCTL_RULE_1(GUEST_PENDING_DEBUG_EXCEPTIONS),
+                UINT64_C(0xfffffffffffea7f0)),
+        HVCTL_X_PENDING("GUEST.PENDING_DEBUG.BS_SET", "must have BS, bit 14, set while a single-step trap is held back",
+                        hvctl_vmx_rule_pending_bs_set),
+        HVCTL_X_PENDING("GUEST.PENDING_DEBUG.BS_CLEAR",
+                        "must have BS, bit 14, clear while traps are held back and nothing single-steps",
+                        hvctl_vmx_rule_pending_bs_clear),
+        HVCTL_X("GUEST.PENDING_DEBUG.RTM_BITS", "must have bit 12 set and 3:0, 11, 14 clear with RTM",
+                hvctl_vmx_rule_pending_rtm_bits, ALWAYS, HVCTL_RULE_1(GUEST_PENDING_DEBUG_EXCEPTIONS), 0),
+        HVCTL_X("GUEST.PENDING_DEBUG.RTM_CPUID", "must have RTM, bit 16, clear on a CPU without RTM",
+                hvctl_vmx_rule_pending_rtm_cpuid, ALWAYS, HVCTL_RULE_1(GUEST_PENDING_DEBUG_EXCEPTIONS), 0),
+        {"GUEST.PENDING_DEBUG.RTM_MOVSS", HVCTL_VMX_SECTION_GUEST_OTHER,
+         "must not have blocking by MOV SS with RTM pending", hvctl_vmx_rule_pending_rtm_mov_ss, HVCTL_ALWAYS,
+         HVCTL_RULE_2(GUEST_INTERRUPTIBILITY_STATE, GUEST_PENDING_DEBUG_EXCEPTIONS), 0},
     };
 #undef HVCTL_X
 #undef HVCTL_X_EVENT

@@ -187,6 +187,43 @@ static void apply(struct setup *setup, char *change)
     put(setup, field, kind == '^' ? hvctl_vmcs_get(&setup->image, field) ^ value : value);
 }
 
+/* What tests/reference says of a rule. */
+static struct {
+    char id[64], failure[16], qualification[8];
+} manual[400];
+static unsigned manuals;
+
+static void remember(char **cell)
+{
+    snprintf(manual[manuals].id, sizeof(manual[0].id), "%s", cell[0]);
+    snprintf(manual[manuals].failure, sizeof(manual[0].failure), "%s", cell[1]);
+    snprintf(manual[manuals].qualification, sizeof(manual[0].qualification), "%s", cell[2]);
+    manuals++;
+}
+
+/* The failure, and the qualification of its VM exit: that of the manual's table, or the MSR's number in read_memory. */
+static void expect_failure(const char *rule, const struct hvctl_report *report)
+{
+    const struct hvctl_violation *violation = hvctl_report_find(report, rule);
+    uint32_t expected = 0, qualification;
+    unsigned i = 0;
+
+    while (i < manuals && strcmp(manual[i].id, rule) != 0)
+        i++;
+    cr_assert(i < manuals, "%s is not in the reference", rule);
+    cr_expect_str_eq(hvctl_failure_text(violation->failure), manual[i].failure, "%s", rule);
+    if (manual[i].qualification[0])
+        expected = (uint32_t)strtoul(manual[i].qualification, NULL, 0);
+    else if (strcmp(manual[i].failure, "exit 34") == 0)
+        expected = strcmp(rule, "MSR.COUNT") == 0 ? 513 : 2;
+    cr_expect_eq(violation->finding.qualification, expected, "%s: qualification %u, not %u", rule,
+                 violation->finding.qualification, expected);
+    if (report->broken == 1) {
+        cr_expect_eq(hvctl_report_failure(report, &qualification), violation->failure, "%s", rule);
+        cr_expect_eq(qualification, expected, "%s", rule);
+    }
+}
+
 static void one_case(char **cell)
 {
     static struct setup setup;
@@ -218,10 +255,13 @@ static void one_case(char **cell)
     cr_expect(hvctl_report_find(&report, cell[1]), "%s is to be broken by %s: %s", cell[1], cell[3], words);
     if (strcmp(cell[0], "alone") == 0)
         cr_expect_eq(report.broken, 1, "%s alone is to be broken by %s: %s", cell[1], cell[3], words);
+    if (hvctl_report_find(&report, cell[1]))
+        expect_failure(cell[1], &report);
 }
 
 Test(hvctl_vmx_check, each_rule_is_broken_alone_and_kept_at_its_edge)
 {
+    cases_read("vm_entry_rules.csv", 3, remember);
     cr_expect(cases_read("vmx_cases.csv", 4, one_case) > 800);
 }
 
@@ -281,6 +321,208 @@ Test(hvctl_vmx_check, the_failure_is_explained)
     cr_expect_eq(hvctl_vmx_explain_failure(&setup.image, &setup.caps, 5, 0, &report), HVCTL_NOT_OF_THE_FIELDS);
     begin(&setup, "long");
     cr_expect_eq(hvctl_vmx_explain_failure(&setup.image, &setup.caps, 8, 0, &report), HVCTL_UNEXPLAINED);
+}
+
+Test(hvctl_vmx_check, what_explains_comes_first_even_among_more_than_are_listed)
+{
+    static struct setup setup;
+    static struct hvctl_report report;
+    static const uint32_t segment[] = {HVCTL_VMCS_GUEST_CS_ACCESS_RIGHTS, HVCTL_VMCS_GUEST_SS_ACCESS_RIGHTS,
+                                       HVCTL_VMCS_GUEST_DS_ACCESS_RIGHTS, HVCTL_VMCS_GUEST_ES_ACCESS_RIGHTS,
+                                       HVCTL_VMCS_GUEST_FS_ACCESS_RIGHTS, HVCTL_VMCS_GUEST_GS_ACCESS_RIGHTS,
+                                       HVCTL_VMCS_GUEST_TR_ACCESS_RIGHTS};
+    uint32_t qualification;
+
+    begin(&setup, "long");
+    for (unsigned i = 0; i < sizeof(segment) / sizeof(segment[0]); i++)
+        put(&setup, segment[i], 0xfffe0f00); /* not present, no type, reserved bits */
+    put(&setup, HVCTL_VMCS_GUEST_RFLAGS, 0);
+    put(&setup, HVCTL_VMCS_GUEST_CR0, 0);
+    put(&setup, HVCTL_VMCS_VMCS_LINK_POINTER, 1);
+    hvctl_vmx_check_in(&setup.image, &setup.caps, &setup.around, &report);
+    cr_assert_gt(report.broken, HVCTL_REPORT_VIOLATIONS);
+    cr_expect_null(hvctl_report_find(&report, "GUEST.LINK.ADDRESS"), "it is to be beyond what is listed");
+    cr_expect_eq(hvctl_vmx_explain_failure(&setup.image, &setup.caps, 0x80000021, 4, &report), HVCTL_EXPLAINED);
+    cr_expect_str_eq(report.violation[0].rule, "GUEST.LINK.ADDRESS");
+    /* A control rule is the last of the table, and VMfail comes before exit 33 all the same */
+    setup.image.value[HVCTL_VMCS_SLOT_PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS] |=
+        hvctl_vmx_control_mask(HVCTL_PRIMARY_USE_TPR_SHADOW);
+    put(&setup, HVCTL_VMCS_TPR_THRESHOLD, 6);
+    hvctl_vmx_check_in(&setup.image, &setup.caps, &setup.around, &report);
+    cr_expect_null(hvctl_report_find(&report, "CTRL.TPR_THRESHOLD.VTPR"));
+    cr_expect_eq(hvctl_report_failure(&report, &qualification), HVCTL_FAILURE_VMFAIL_CONTROLS);
+}
+
+Test(hvctl_vmx_check, another_qualification_is_nearer_than_another_failure)
+{
+    static struct setup setup;
+    static struct hvctl_report report;
+
+    begin(&setup, "long");
+    put(&setup, HVCTL_VMCS_HOST_TR_SELECTOR, 0);
+    put(&setup, HVCTL_VMCS_GUEST_RFLAGS, 0);
+    cr_expect_eq(hvctl_vmx_explain_failure(&setup.image, &setup.caps, 0x80000021, 3, &report),
+                 HVCTL_EXPLAINED_OTHERWISE);
+    cr_expect_eq(report.broken, 2);
+    cr_expect_str_eq(report.violation[0].rule, "GUEST.RFLAGS.RESERVED");
+    cr_expect_str_eq(report.violation[1].rule, "HOST.TR.NULL");
+}
+
+Test(hvctl_vmx_check, an_explanation_in_words)
+{
+    static struct setup setup;
+    static struct hvctl_report report;
+    char words[1024];
+    struct hvctl_text_buffer buffer;
+    struct hvctl_text text = hvctl_text_into(&buffer, words, sizeof(words));
+    enum hvctl_explanation explanation;
+
+    begin(&setup, "long");
+    put(&setup, HVCTL_VMCS_GUEST_RFLAGS, 0);
+    put(&setup, HVCTL_VMCS_HOST_TR_SELECTOR, 0);
+    explanation = hvctl_vmx_explain_failure_in(&setup.image, &setup.caps, &setup.around, 8, 0, &report);
+    hvctl_vmx_explanation_text(explanation, 8, 0, &report, &text);
+    cr_expect_str_eq(
+        words,
+        "VM-instruction error 8 (VM entry with invalid host-state fields): this is why\n"
+        "HOST.TR.NULL: HOST_TR_SELECTOR = 0x0, must not be 0x0: VMfail 8; SDM vol. 3, Checks on Host Segment and "
+        "Descriptor-Table Registers\n"
+        "besides, for the next attempt:\n"
+        "GUEST.RFLAGS.RESERVED: GUEST_RFLAGS = 0x0, must have bit 1 set: exit 33; SDM vol. 3, Checks on Guest RIP, "
+        "RFLAGS, and SSP\n");
+    /* An MSR, with the number of its entry */
+    begin(&setup, "long");
+    put(&setup, HVCTL_VMCS_VM_ENTRY_MSR_LOAD_ADDRESS, 0x6100);
+    put(&setup, HVCTL_VMCS_VM_ENTRY_MSR_LOAD_COUNT, 2);
+    explanation = hvctl_vmx_explain_failure_in(&setup.image, &setup.caps, &setup.around, 0x80000022, 2, &report);
+    text = hvctl_text_into(&buffer, words, sizeof(words));
+    hvctl_vmx_explanation_text(explanation, 0x80000022, 2, &report, &text);
+    cr_expect_eq(explanation, HVCTL_EXPLAINED);
+    cr_expect(strstr(words, "MSR.FS_GS_BASE: VM-entry MSR-load entry 2 = 0xc0000100, must not be"), "%s", words);
+}
+
+static uint64_t seed = UINT64_C(0x9e3779b97f4a7c15);
+
+static uint64_t next(void)
+{
+    seed ^= seed >> 12;
+    seed ^= seed << 25;
+    seed ^= seed >> 27;
+    return seed * UINT64_C(0x2545f4914f6cdd1d);
+}
+
+static bool is_control_word(unsigned slot)
+{
+    for (unsigned group = 0; group < HVCTL_GROUP_COUNT; group++)
+        if (hvctl_vmx_group_field((enum hvctl_vmx_group)group) == hvctl_vmcs_slot_info(slot)->encoding)
+            return true;
+    return false;
+}
+
+static bool reads(const struct hvctl_vmx_rule *rule, unsigned slot)
+{
+    for (unsigned i = 0; i < HVCTL_VMX_RULE_FIELDS && rule->slot[i] != HVCTL_VMX_NO_SLOT; i++)
+        if (rule->slot[i] == slot)
+            return true;
+    return false;
+}
+
+static const char *const bases[] = {"long", "real", "flat", "pae", "v86", "host32"};
+
+/* A guest of any kind, with fields, controls and an event that make many rules apply. */
+static void begin_random(struct setup *setup)
+{
+    uint64_t *value = setup->image.value;
+
+    begin(setup, bases[next() % 6]);
+    setup->around.cpu.known = setup->around.cpu.rtm = setup->around.cpu.sgx = next() % 2 != 0;
+    setup->around.in_smm = next() % 8 == 0;
+    for (unsigned i = 0; i < 4; i++) {
+        enum hvctl_vmx_group group = (enum hvctl_vmx_group)(next() % HVCTL_GROUP_COUNT);
+
+        value[hvctl_vmcs_slot(hvctl_vmx_group_field(group))] |= UINT64_C(1) << next() % 32;
+        value[next() % HVCTL_VMCS_SLOT_COUNT] ^= UINT64_C(1) << next() % 32;
+    }
+    if (next() % 2)
+        value[HVCTL_VMCS_SLOT_VM_ENTRY_INTERRUPTION_INFORMATION_FIELD] =
+            0x80000000 | (next() % 8) << 8 | next() % 33 | (next() % 2) << 11;
+    if (next() % 3 == 0)
+        value[HVCTL_VMCS_SLOT_GUEST_CR4] |= HVCTL_CR4_FRED;
+    if (next() % 3 == 0)
+        value[HVCTL_VMCS_SLOT_GUEST_ACTIVITY_STATE] = next() % 4;
+    if (next() % 3 == 0)
+        value[HVCTL_VMCS_SLOT_GUEST_INTERRUPTIBILITY_STATE] = next() % 32;
+    if (next() % 3 == 0)
+        value[HVCTL_VMCS_SLOT_VMCS_LINK_POINTER] = 0x1000 * (2 + next() % 4);
+}
+
+/* Else a report would not name the field that is at fault. */
+Test(hvctl_vmx_check, a_rule_reads_no_field_but_those_it_lists)
+{
+    static struct setup setup;
+    static enum hvctl_rule_result before[400];
+    struct hvctl_vmx_view view;
+    struct hvctl_finding finding;
+    const struct hvctl_vmx_rule *rule[400];
+    unsigned rules = 0;
+
+    while (hvctl_vmx_rule_at(rules)) {
+        rule[rules] = hvctl_vmx_rule_at(rules);
+        rules++;
+    }
+    for (unsigned round = 0; round < 300; round++) {
+        begin_random(&setup);
+        hvctl_vmx_view_make(&view, &setup.image, &setup.caps, &setup.around);
+        for (unsigned i = 0; i < rules; i++)
+            before[i] = hvctl_vmx_rule_ask(&view, rule[i], &finding);
+        for (unsigned n = 0; n < 120; n++) {
+            unsigned slot = (unsigned)(next() % HVCTL_VMCS_SLOT_COUNT);
+            uint64_t old = setup.image.value[slot];
+
+            if (is_control_word(slot))
+                continue;
+            setup.image.value[slot] = next() % 4 ? old ^ UINT64_C(1) << next() % 33 : next() % 20;
+            hvctl_vmx_view_make(&view, &setup.image, &setup.caps, &setup.around);
+            for (unsigned i = 0; i < rules; i++)
+                cr_assert(reads(rule[i], slot) || hvctl_vmx_rule_ask(&view, rule[i], &finding) == before[i],
+                          "%s reads %s", rule[i]->id, hvctl_vmcs_slot_info(slot)->name);
+            setup.image.value[slot] = old;
+        }
+    }
+}
+
+/* Every field of a good VMCS, each bit of it and some values: whatever is broken is said of that field. */
+Test(hvctl_vmx_check, whoever_breaks_one_field_is_told_which)
+{
+    static struct setup setup;
+    static struct hvctl_report report;
+    unsigned broken = 0;
+
+    for (unsigned base = 0; base < 2; base++) {
+        begin(&setup, bases[base]);
+        for (unsigned slot = 0; slot < HVCTL_VMCS_SLOT_COUNT; slot++) {
+            uint64_t old = setup.image.value[slot];
+
+            if (!hvctl_vmcs_set_has(&setup.image.exists, slot) || is_control_word(slot))
+                continue;
+            for (unsigned n = 0; n < 66; n++) {
+                setup.image.value[slot] = n < 64 ? old ^ UINT64_C(1) << n : n == 64 ? 0 : ~UINT64_C(0);
+                hvctl_vmx_check_in(&setup.image, &setup.caps, &setup.around, &report);
+                for (unsigned i = 0; i < hvctl_report_listed(&report); i++) {
+                    unsigned number = 0;
+
+                    while (strcmp(hvctl_vmx_rule_at(number)->id, report.violation[i].rule) != 0)
+                        number++;
+                    cr_assert(reads(hvctl_vmx_rule_at(number), slot), "%s = %#llx: %s",
+                              hvctl_vmcs_slot_info(slot)->name, (unsigned long long)setup.image.value[slot],
+                              report.violation[i].rule);
+                    broken++;
+                }
+            }
+            setup.image.value[slot] = old;
+        }
+    }
+    cr_expect_gt(broken, 3000);
 }
 
 Test(hvctl_vmx_check, the_words_of_a_violation)
