@@ -384,8 +384,11 @@ static inline void hvpt_x86_ept_fault(const struct hvpt_space *space, const stru
 static inline void hvpt_x86_npt_fault(const struct hvpt_space *space, uint32_t access, enum hvpt_second found,
                                       struct hvpt_guest_walk *walk)
 {
+    /* With GMET a fetch is by the mode of the CPL; all else counts as the user's. */
+    const bool user = !((space->features & HVPT_NPT_USE_GMET) && (access & HVPT_EXEC));
+
     walk->end = HVPT_GUEST_NESTED_PAGE_FAULT;
-    walk->exit_information = hvpt_npf_access(access, true, !(space->features & HVPT_NPT_NO_NX),
+    walk->exit_information = hvpt_npf_access(access, user, !(space->features & HVPT_NPT_NO_NX),
                                              found != HVPT_SECOND_ABSENT, found == HVPT_SECOND_MALFORMED)
                            | (walk->on_table ? HVPT_NPF_GUEST_TABLE : HVPT_NPF_FINAL);
 }
@@ -544,6 +547,9 @@ static inline bool hvpt_x86_final(const struct hvpt_space *space, const struct h
 
     /* Mode-based execute control goes by the page: user-mode if all entries say so, not by the CPL. */
     if (space->kind == HVPT_KIND_EPT && (space->features & HVPT_EPT_USE_MODE_BASED_EXECUTE) && walk->user)
+        exec = HVPT_EXEC_USER;
+    /* Guest mode execute trap goes by the CPL. */
+    if (space->kind == HVPT_KIND_NPT && (space->features & HVPT_NPT_USE_GMET) && hvpt_x86_is_user(access))
         exec = HVPT_EXEC_USER;
     access = (access & (HVPT_READ | HVPT_WRITE)) | (access & HVPT_EXEC ? exec : 0);
     if (!hvpt_x86_second(space, guest, walk->gpa.value, access, false, walk))

@@ -9,9 +9,10 @@
 
 /* ---- bits of an entry: APM vol. 2, "Long-Mode Page Translation", "Nested Paging" ---- */
 
-#define HVPT_NPT_BIT_PRESENT   (UINT64_C(1) << 0)
-#define HVPT_NPT_BIT_WRITE     (UINT64_C(1) << 1)
-#define HVPT_NPT_BIT_USER      (UINT64_C(1) << 2) /* every guest access is a user access at this level */
+#define HVPT_NPT_BIT_PRESENT (UINT64_C(1) << 0)
+#define HVPT_NPT_BIT_WRITE   (UINT64_C(1) << 1)
+/* Every guest access is a user access at this level. GMET and SSS give the bit another meaning: see below. */
+#define HVPT_NPT_BIT_USER      (UINT64_C(1) << 2)
 #define HVPT_NPT_BIT_PWT       (UINT64_C(1) << 3)
 #define HVPT_NPT_BIT_PCD       (UINT64_C(1) << 4)
 #define HVPT_NPT_BIT_ACCESSED  (UINT64_C(1) << 5)
@@ -31,17 +32,44 @@
 /* IA32_PAT after reset: WB, WT, UC-, UC, twice. APM vol. 2, "PAT Register". */
 #define HVPT_PAT_RESET UINT64_C(0x0007040600070406)
 
-/* What the host's state at VMRUN enables, for config.features. */
+/* Flags of a leaf, for attr.flags. Each needs what its comment names in the config (HVPT_E_ATTR otherwise). */
+enum {
+    /*
+     * HVPT_NPT_USE_SHADOW_STACK: the guest may keep supervisor shadow stacks here. The page is not executable; it should
+     * not have HVPT_WRITE either, which shadow-stack writes do not need.
+     */
+    HVPT_NPT_SHADOW_STACK = 1 << 8,
+    /* c_bit: encrypted with the host's key, as the host's own mappings with the C-bit are. Without it: in the clear. */
+    HVPT_NPT_ENCRYPTED = 1 << 9
+};
+
+/* What the host's state at VMRUN and the VMCB enable, for config.features. They and the tables must agree. */
 enum {
     HVPT_NPT_NO_NX =
         1 << 0, /* the host's EFER.NXE is clear: no page can be refused execution, and bit 63 is reserved */
-    HVPT_NPT_FEATURES_ALL = (1 << 1) - 1
+    /*
+     * Guest mode execute trap, VMCB offset 90h bit 3, CPUID 8000000AH EDX[17]. HVPT_EXEC is then the right of the
+     * guest's supervisor and HVPT_EXEC_USER that of its user mode; a page cannot have the former alone (HVPT_E_ATTR).
+     */
+    HVPT_NPT_USE_GMET = 1 << 1,
+    /* Supervisor shadow stacks (SSS), VMCB offset 90h bit 4, CPUID 8000000AH EDX[19]; not with HVPT_NPT_NO_NX. */
+    HVPT_NPT_USE_SHADOW_STACK = 1 << 2,
+    HVPT_NPT_FEATURES_ALL = (1 << 3) - 1
 };
+
+/* Kept beside the features in struct hvpt_space, where the entries have it: the C-bit. */
+#define HVPT_NPT_C_BITS (HVPT_NPT_ADDRESS_BITS & ~UINT64_C(0xffffffff))
 
 /*
  * levels: 4 or 5, as the host's CR4.LA57 at VMRUN; 0: 4.
  * max_page_size: HVPT_4K, HVPT_2M or HVPT_1G (CPUID 80000001H EDX[26]); 0: HVPT_1G.
- * maxphyaddr: CPUID 80000008H EAX[7:0], less what memory encryption takes; 32 to 52; 0: 52.
+ * maxphyaddr: CPUID 80000008H EAX[7:0], less what memory encryption takes (8000001FH EBX[11:6]); 32 to 52; 0: 52, or
+ * c_bit where there is one.
+ * c_bit: where the C-bit of memory encryption lies, CPUID 8000001FH EBX[5:0], if the host keeps these tables in memory
+ * that it maps with the C-bit: it is then set in the root and in all entries that refer to tables, and in leaves that
+ * ask for it by HVPT_NPT_ENCRYPTED. Not below maxphyaddr, up to 51; 0: none, as for a host that does not encrypt its own
+ * memory, though its SEV guests may (their C-bit is gone from the address when the nested tables are walked; APM
+ * vol. 2, "Secure Encrypted Virtualization").
  * pat: the host's IA32_PAT at VMRUN, which the tables' memory types index; 0: HVPT_PAT_RESET, which has no WC and no
  * WP.
  * features: HVPT_NPT_...; policy: HVPT_POLICY_...
@@ -53,6 +81,7 @@ struct hvpt_npt_config {
     uint64_t pat;
     uint32_t features;
     uint32_t policy;
+    unsigned c_bit;
 };
 
 /* One guest's nested tables. Move it only while nobody uses it. */
@@ -65,18 +94,32 @@ struct hvpt_npt {
 /* memtype_codes holds a nibble for each memory type: the first PAT index that selects it, or this. */
 #define HVPT_NPT_NO_INDEX UINT64_C(15)
 
+/* The C-bit as a bit of entries and of the root; 0: none. */
+static inline uint64_t hvpt_npt_c_bit(const struct hvpt_space *space)
+{
+    return space->features & HVPT_NPT_C_BITS;
+}
+
 /*
  * Can this CPU express attr in a leaf?  HVPT_E_ATTR if not.
  * What is present can be read; execution can be refused only with EFER.NXE; the memory type must be in the host's PAT.
+ * With GMET what the supervisor may execute the user may, too. A supervisor shadow-stack page is not executable.
  */
 static inline enum hvpt_status hvpt_npt_check_attr(const struct hvpt_space *space, struct hvpt_attr attr)
 {
-    const uint32_t flags = HVPT_ACCESSED | HVPT_DIRTY | HVPT_LOGGED;
+    const uint32_t exec = attr.perm & (HVPT_EXEC | HVPT_EXEC_USER);
+    uint32_t flags = HVPT_ACCESSED | HVPT_DIRTY | HVPT_LOGGED;
 
+    if (HVPT_UNLIKELY(attr.flags & ~flags)) {
+        flags |= space->features & HVPT_NPT_USE_SHADOW_STACK && exec == 0 ? (uint32_t)HVPT_NPT_SHADOW_STACK : 0;
+        flags |= hvpt_npt_c_bit(space) ? (uint32_t)HVPT_NPT_ENCRYPTED : 0;
+    }
     if ((attr.perm & ~HVPT_PERM_ALL) || !(attr.perm & HVPT_READ) || (unsigned)attr.memtype > HVPT_MEM_WB
         || attr.software > HVPT_NPT_SOFTWARE_MAX || (attr.flags & ~flags))
         return HVPT_E_ATTR;
-    if (!(attr.perm & HVPT_EXEC) && ((attr.perm & HVPT_EXEC_USER) || (space->features & HVPT_NPT_NO_NX)))
+    if (exec == (space->features & HVPT_NPT_USE_GMET ? HVPT_EXEC : HVPT_EXEC_USER))
+        return HVPT_E_ATTR;
+    if (exec == 0 && (space->features & HVPT_NPT_NO_NX))
         return HVPT_E_ATTR;
     if (((space->memtype_codes >> (4 * (unsigned)attr.memtype)) & 15) == HVPT_NPT_NO_INDEX)
         return HVPT_E_ATTR;
@@ -131,17 +174,28 @@ static inline uint64_t hvpt_npt_find_memtype(uint64_t pat, enum hvpt_memtype mem
     return found;
 }
 
+/*
+ * Does the page need the user bit clear?  APM vol. 2, "Guest Mode Execute Trap Extension": for the supervisor to
+ * execute it. "Supervisor Shadow Stacks": to be one.
+ */
+static inline bool hvpt_npt_is_supervisor(const struct hvpt_space *space, struct hvpt_attr attr)
+{
+    return ((space->features & HVPT_NPT_USE_GMET) && (attr.perm & HVPT_EXEC)) || (attr.flags & HVPT_NPT_SHADOW_STACK);
+}
+
 /* The leaf for the page at hpa. attr has passed hvpt_npt_check_attr and hpa is aligned to the page: cannot fail. */
 static inline uint64_t hvpt_npt_make_leaf(const struct hvpt_space *space, uint64_t hpa, struct hvpt_attr attr,
                                           unsigned level)
 {
     uint64_t index = (space->memtype_codes >> (4 * (unsigned)attr.memtype)) & 15;
-    uint64_t entry = hpa | HVPT_NPT_BIT_PRESENT | HVPT_NPT_BIT_USER | (attr.perm & HVPT_WRITE ? HVPT_NPT_BIT_WRITE : 0)
-                   | (attr.perm & HVPT_EXEC ? 0 : HVPT_NPT_BIT_NX) | hvpt_npt_pat_bits(index, level)
+    uint64_t entry = hpa | HVPT_NPT_BIT_PRESENT | (hvpt_npt_is_supervisor(space, attr) ? 0 : HVPT_NPT_BIT_USER)
+                   | (attr.perm & HVPT_WRITE ? HVPT_NPT_BIT_WRITE : 0)
+                   | (attr.perm & (HVPT_EXEC | HVPT_EXEC_USER) ? 0 : HVPT_NPT_BIT_NX) | hvpt_npt_pat_bits(index, level)
                    | (uint64_t)attr.software << HVPT_NPT_SOFTWARE_SHIFT | (level > 0 ? HVPT_NPT_BIT_LARGE : 0);
 
     return entry | (attr.flags & HVPT_ACCESSED ? HVPT_NPT_BIT_ACCESSED : 0)
-         | (attr.flags & HVPT_DIRTY ? HVPT_NPT_BIT_DIRTY : 0) | (attr.flags & HVPT_LOGGED ? HVPT_NPT_BIT_LOGGED : 0);
+         | (attr.flags & HVPT_DIRTY ? HVPT_NPT_BIT_DIRTY : 0) | (attr.flags & HVPT_LOGGED ? HVPT_NPT_BIT_LOGGED : 0)
+         | (attr.flags & HVPT_NPT_ENCRYPTED ? hvpt_npt_c_bit(space) : 0);
 }
 
 static inline uint64_t hvpt_npt_leaf_step(unsigned level)
@@ -152,16 +206,20 @@ static inline uint64_t hvpt_npt_leaf_step(unsigned level)
 /* Tables allow everything; what is denied is denied by leaves. */
 static inline uint64_t hvpt_npt_make_table(const struct hvpt_space *space, uint64_t frame)
 {
-    (void)space;
-    return frame | HVPT_NPT_BIT_PRESENT | HVPT_NPT_BIT_WRITE | HVPT_NPT_BIT_USER;
+    return frame | HVPT_NPT_BIT_PRESENT | HVPT_NPT_BIT_WRITE | HVPT_NPT_BIT_USER | hvpt_npt_c_bit(space);
 }
 
-/* Bits 7 and 8 are reserved in the two highest tables; bit 7 makes a leaf of the others, and bit 8 is ignored there. */
+/*
+ * Bits 7 and 8 are reserved in the two highest tables; bit 7 makes a leaf of the others, and bit 8 is ignored there.
+ * With GMET a table entry without the user bit would open all below it to the supervisor's execution, whatever the
+ * leaves say. Hardware allows that; here such tables, which only others make, are not well-formed.
+ */
 static inline bool hvpt_npt_is_table(const struct hvpt_space *space, uint64_t entry, unsigned level)
 {
     const uint64_t reserved = space->reserved_bits | HVPT_NPT_BIT_LARGE | (level >= 3 ? UINT64_C(1) << 8 : 0);
 
-    return level != 0 && (entry & (HVPT_NPT_BIT_PRESENT | reserved)) == HVPT_NPT_BIT_PRESENT;
+    return level != 0 && (entry & (HVPT_NPT_BIT_PRESENT | reserved)) == HVPT_NPT_BIT_PRESENT
+        && ((entry & HVPT_NPT_BIT_USER) || !(space->features & HVPT_NPT_USE_GMET));
 }
 
 /* In a large page, bit 12 is PAT and the other address bits below the page are reserved. The entry is not empty. */
@@ -176,36 +234,57 @@ static inline bool hvpt_npt_is_leaf(const struct hvpt_space *space, uint64_t ent
 
 static inline uint64_t hvpt_npt_table_frame(const struct hvpt_space *space, uint64_t entry)
 {
-    (void)space;
-    return entry & HVPT_NPT_ADDRESS_BITS;
+    return entry & HVPT_NPT_ADDRESS_BITS & ~hvpt_npt_c_bit(space);
 }
 
 static inline uint64_t hvpt_npt_leaf_address(const struct hvpt_space *space, uint64_t entry, unsigned level,
                                              uint64_t gpa)
 {
-    (void)space, (void)gpa;
-    return entry & HVPT_NPT_ADDRESS_BITS & ~((HVPT_4K << (9 * level)) - 1);
+    (void)gpa;
+    return entry & HVPT_NPT_ADDRESS_BITS & ~((HVPT_4K << (9 * level)) - 1) & ~hvpt_npt_c_bit(space);
 }
 
-/* The rights that one entry gives. A supervisor entry gives a guest none. */
-static inline uint32_t hvpt_npt_perm(const struct hvpt_space *space, uint64_t entry)
+/* Is this leaf a supervisor shadow-stack page?  APM vol. 2, "Supervisor Shadow Stacks". */
+static inline bool hvpt_npt_is_shadow_stack(const struct hvpt_space *space, uint64_t entry)
 {
-    (void)space;
+    return (space->features & HVPT_NPT_USE_SHADOW_STACK)
+        && (entry & (HVPT_NPT_BIT_USER | HVPT_NPT_BIT_NX)) == HVPT_NPT_BIT_NX;
+}
+
+/* The rights that a table entry leaves to what is below. A supervisor entry gives a guest none. */
+static inline uint32_t hvpt_npt_table_perm(const struct hvpt_space *space, uint64_t entry)
+{
+    const uint32_t exec = space->features & HVPT_NPT_USE_GMET ? HVPT_EXEC | HVPT_EXEC_USER : HVPT_EXEC;
+
     if (HVPT_UNLIKELY(!(entry & HVPT_NPT_BIT_USER)))
         return 0;
-    return HVPT_READ | (entry & HVPT_NPT_BIT_WRITE ? (uint32_t)HVPT_WRITE : 0)
-         | (entry & HVPT_NPT_BIT_NX ? 0 : (uint32_t)HVPT_EXEC);
+    return HVPT_READ | (entry & HVPT_NPT_BIT_WRITE ? (uint32_t)HVPT_WRITE : 0) | (entry & HVPT_NPT_BIT_NX ? 0 : exec);
+}
+
+/* The rights that a leaf gives. */
+static inline uint32_t hvpt_npt_leaf_perm(const struct hvpt_space *space, uint64_t entry)
+{
+    uint32_t perm = hvpt_npt_table_perm(space, entry | HVPT_NPT_BIT_USER);
+
+    if (HVPT_LIKELY(!(space->features & (HVPT_NPT_USE_GMET | HVPT_NPT_USE_SHADOW_STACK))))
+        return entry & HVPT_NPT_BIT_USER ? perm : 0;
+    if (space->features & HVPT_NPT_USE_GMET)
+        return entry & HVPT_NPT_BIT_USER ? perm & ~(uint32_t)HVPT_EXEC : perm;
+    return (entry & HVPT_NPT_BIT_USER) || hvpt_npt_is_shadow_stack(space, entry) ? perm : 0;
 }
 
 static inline struct hvpt_attr hvpt_npt_leaf_attr(const struct hvpt_space *space, uint64_t entry, unsigned level)
 {
     struct hvpt_attr attr;
 
-    attr.perm = hvpt_npt_perm(space, entry);
+    attr.perm = hvpt_npt_leaf_perm(space, entry);
     attr.memtype = hvpt_npt_pat_memtype(space->memtype_names, hvpt_npt_pat_index(entry, level));
     attr.flags = (entry & HVPT_NPT_BIT_ACCESSED ? (uint32_t)HVPT_ACCESSED : 0)
                | (entry & HVPT_NPT_BIT_DIRTY ? (uint32_t)HVPT_DIRTY : 0)
                | (entry & HVPT_NPT_BIT_LOGGED ? (uint32_t)HVPT_LOGGED : 0);
+    if (HVPT_UNLIKELY(space->features & (HVPT_NPT_C_BITS | HVPT_NPT_USE_SHADOW_STACK)))
+        attr.flags |= (entry & hvpt_npt_c_bit(space) ? (uint32_t)HVPT_NPT_ENCRYPTED : 0)
+                    | (hvpt_npt_is_shadow_stack(space, entry) ? (uint32_t)HVPT_NPT_SHADOW_STACK : 0);
     attr.software = (uint32_t)(entry >> HVPT_NPT_SOFTWARE_SHIFT) & HVPT_NPT_SOFTWARE_MAX;
     return attr;
 }
@@ -214,7 +293,7 @@ static inline uint64_t hvpt_npt_attr_bits(const struct hvpt_space *space, unsign
 {
     return HVPT_NPT_BIT_WRITE | HVPT_NPT_BIT_USER | hvpt_npt_pat_bits(7, level) | HVPT_NPT_BIT_LOGGED
          | (uint64_t)HVPT_NPT_SOFTWARE_MAX << HVPT_NPT_SOFTWARE_SHIFT
-         | (space->features & HVPT_NPT_NO_NX ? 0 : HVPT_NPT_BIT_NX);
+         | (space->features & HVPT_NPT_NO_NX ? 0 : HVPT_NPT_BIT_NX) | hvpt_npt_c_bit(space);
 }
 
 /* Bit 7 says "large" above level 0 and is the PAT bit there; in a large page the PAT bit is bit 12. */
@@ -299,7 +378,7 @@ static const struct hvpt_format hvpt_npt_format = {
     hvpt_npt_table_frame,
     hvpt_npt_leaf_address,
     hvpt_npt_leaf_attr,
-    hvpt_npt_perm,
+    hvpt_npt_table_perm,
     hvpt_npt_child_leaf,
     hvpt_npt_parent_leaf,
     hvpt_npt_attr_bits,
@@ -396,7 +475,7 @@ static inline enum hvpt_status hvpt_npt_configure(struct hvpt_space *space, cons
                                                   const struct hvpt_npt_config *config)
 {
     unsigned levels = config->levels == 0 ? 4 : config->levels;
-    unsigned maxphyaddr = config->maxphyaddr == 0 ? 52 : config->maxphyaddr;
+    unsigned maxphyaddr = config->maxphyaddr != 0 ? config->maxphyaddr : config->c_bit != 0 ? config->c_bit : 52;
     uint64_t max_page_size = config->max_page_size == 0 ? HVPT_1G : config->max_page_size;
     uint64_t pat = config->pat == 0 ? HVPT_PAT_RESET : config->pat;
     unsigned memtype;
@@ -407,6 +486,10 @@ static inline enum hvpt_status hvpt_npt_configure(struct hvpt_space *space, cons
     if (status != HVPT_OK)
         return status;
     if ((levels != 4 && levels != 5) || maxphyaddr < 32 || maxphyaddr > 52)
+        return HVPT_E_ATTR;
+    if (config->c_bit != 0 && (config->c_bit < maxphyaddr || config->c_bit > 51))
+        return HVPT_E_ATTR;
+    if ((config->features & HVPT_NPT_USE_SHADOW_STACK) && (config->features & HVPT_NPT_NO_NX))
         return HVPT_E_ATTR;
     if (max_page_size != HVPT_4K && max_page_size != HVPT_2M && max_page_size != HVPT_1G)
         return HVPT_E_ATTR;
@@ -420,9 +503,9 @@ static inline enum hvpt_status hvpt_npt_configure(struct hvpt_space *space, cons
     space->max_leaf_level = max_page_size == HVPT_1G ? 2 : max_page_size == HVPT_2M ? 1 : 0;
     space->gpa_limit = UINT64_C(1) << (12 + 9 * levels);
     space->hpa_limit = UINT64_C(1) << maxphyaddr;
-    space->reserved_bits = HVPT_NPT_ADDRESS_BITS & ~(space->hpa_limit - 1);
+    space->features = config->features | (config->c_bit != 0 ? UINT64_C(1) << config->c_bit : 0);
+    space->reserved_bits = HVPT_NPT_ADDRESS_BITS & ~(space->hpa_limit - 1) & ~hvpt_npt_c_bit(space);
     space->reserved_bits |= config->features & HVPT_NPT_NO_NX ? HVPT_NPT_BIT_NX : 0;
-    space->features = config->features;
     space->policy = config->policy;
     space->present_mask = HVPT_NPT_BIT_PRESENT;
     space->memtype_names = pat;
@@ -443,7 +526,7 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_init(struct hvpt_npt *npt
     if (status == HVPT_OK)
         status = hvpt_create_root(&hvpt_npt_format, &npt->space);
     if (status == HVPT_OK)
-        npt->space.root_register = npt->space.root_frame;
+        npt->space.root_register = npt->space.root_frame | hvpt_npt_c_bit(&npt->space);
     return status;
 }
 
@@ -458,11 +541,12 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_adopt(struct hvpt_npt *np
                                                              const struct hvpt_npt_config *config, uint64_t ncr3,
                                                              bool readonly)
 {
-    uint64_t frame = ncr3 & HVPT_NPT_ADDRESS_BITS;
     enum hvpt_status status = hvpt_npt_configure(&npt->space, hooks, config);
+    uint64_t frame;
 
     if (status != HVPT_OK)
         return status;
+    frame = ncr3 & HVPT_NPT_ADDRESS_BITS & ~hvpt_npt_c_bit(&npt->space);
     if (frame >= npt->space.hpa_limit || (ncr3 & ~HVPT_NPT_ADDRESS_BITS & ~(HVPT_4K - 1)))
         return HVPT_E_RANGE;
     npt->space.root_register = ncr3;
@@ -475,7 +559,7 @@ static inline void hvpt_npt_destroy(struct hvpt_npt *npt)
     hvpt_close_space(&hvpt_npt_format, &npt->space);
 }
 
-/* The nCR3 for the VMCB: the root is looked up write-back (PWT and PCD clear). */
+/* The nCR3 for the VMCB: the root is looked up write-back (PWT and PCD clear), with the C-bit if there is one. */
 static inline uint64_t hvpt_npt_root(const struct hvpt_npt *npt)
 {
     return npt->space.root_register;

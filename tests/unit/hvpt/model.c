@@ -58,6 +58,12 @@ Test(model, larger_granules_follow_the_model_through_any_sequence, .timeout = 10
         run(&granules[i], 1, 700);
 }
 
+Test(model, npt_with_gmet_follows_the_model_through_any_sequence, .timeout = 100000)
+{
+    for (size_t i = 0; i < exec_for_both_count; i++)
+        run(&exec_for_both[i], 1, 2500);
+}
+
 Test(model, the_g_stage_follows_the_model_through_any_sequence, .timeout = 100000)
 {
     run_setups(CPU_GSTAGE);

@@ -185,9 +185,10 @@ Test(npt, table_entries_allow_everything_and_use_no_reserved_bit)
     rig_close(&rig);
 }
 
-Test(npt, the_root_register_is_the_roots_address_alone)
+Test(npt, the_root_register_is_the_roots_address_and_the_c_bit_alone)
 {
     for (size_t i = 0; i < setup_count; i++) {
+        const uint64_t c_bit = setups[i].cpu.c_bit != 0 ? UINT64_C(1) << setups[i].cpu.c_bit : 0;
         struct rig rig;
         uint64_t root;
 
@@ -195,6 +196,8 @@ Test(npt, the_root_register_is_the_roots_address_alone)
             continue;
         rig_open(&rig, &setups[i]);
         root = npt_adapter.root(&rig.space);
+        CHECK_EQ(root & c_bit, c_bit, "the C-bit");
+        root &= ~c_bit;
         CHECK(memory_frame(&rig.memory, root) != NULL && memory_frame(&rig.memory, root)->state == FRAME_LINKED,
               "nCR3 %#llx refers to no frame", (unsigned long long)root);
         rig_close(&rig);

@@ -28,6 +28,7 @@ struct any_config {
     uint32_t policy;
     uint64_t ept_vpid_cap;
     uint64_t pat;
+    unsigned c_bit;
     unsigned mode;
     unsigned granule_shift, ipa_bits;
     uint64_t mmfr0, mmfr1, mmfr2;
@@ -95,6 +96,9 @@ extern const size_t setup_count;
 /* The same with larger smallest pages. */
 extern const struct setup granules[];
 extern const size_t granule_count;
+/* Where HVPT_EXEC alone cannot be said: guest mode execute trap. */
+extern const struct setup exec_for_both[];
+extern const size_t exec_for_both_count;
 
 /* A setup by name, for cases that want one; fails the test if there is none. */
 const struct setup *setup_named(const char *name);

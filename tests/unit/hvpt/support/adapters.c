@@ -12,7 +12,7 @@
      (to)->ept_vpid_cap = (from)->ept_vpid_cap)
 #define NPT_CONFIG(from, to)                                                                        \
     (COMMON_CONFIG(from, to), (to)->levels = (from)->levels, (to)->maxphyaddr = (from)->maxphyaddr, \
-     (to)->pat = (from)->pat)
+     (to)->pat = (from)->pat, (to)->c_bit = (from)->c_bit)
 #define S2_CONFIG(from, to)                                                                               \
     (COMMON_CONFIG(from, to), (to)->levels = (from)->levels, (to)->granule_shift = (from)->granule_shift, \
      (to)->ipa_bits = (from)->ipa_bits, (to)->mmfr0 = (from)->mmfr0, (to)->mmfr1 = (from)->mmfr1,         \

@@ -52,6 +52,7 @@ static void load_entry(struct cpu_entry *entry, const struct reference *fields, 
         entry->large = reference_field(fields, name, "PS", m);
     }
     entry->reserved = reference_field(fields, name, "RESERVED", m);
+    entry->reserved &= ~(on->c_bit == 0 ? 0 : UINT64_C(1) << on->c_bit);
     entry->address =
         reference_field(fields, name, "TABLE_ADDRESS", m) | reference_field(fields, name, "PAGE_ADDRESS", m);
     CHECK(entry->read != 0 && entry->address != 0, "no records of %s", name);
@@ -389,6 +390,7 @@ static void walk_from(const struct cpu *cpu, const struct memory *memory, uint64
             out->reach = size;
             out->memtype = cpu_memtype(cpu, level, entry);
             out->ignore_pat = (entry & masks->ignore_pat) != 0;
+            out->encrypted = cpu->features.c_bit != 0 && (entry >> cpu->features.c_bit & 1);
             return;
         }
         pa = entry & masks->address;

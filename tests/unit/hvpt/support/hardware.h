@@ -48,6 +48,7 @@ struct cpu_features {
     bool paging_write;            /* tertiary control */
     bool no_execute;              /* NPT: host EFER.NXE */
     bool guest_mode_execute_trap; /* NPT: GMET */
+    unsigned c_bit;               /* NPT: the C-bit of memory encryption; 0: none */
     uint64_t pat;                 /* NPT: host IA32_PAT */
     unsigned page_shift;          /* 0: 12 */
     unsigned gpa_bits;            /* 0: as many as the levels make, with one table at the root */
@@ -94,6 +95,7 @@ struct cpu_translation {
     uint32_t rights;
     unsigned memtype;
     bool ignore_pat;
+    bool encrypted; /* the C-bit of the leaf */
     bool accessed, dirty;
     bool joined;
     uint64_t page_size;

@@ -218,7 +218,8 @@ bool rig_agrees(const struct rig *rig, const struct span *span, uint64_t gpa, co
     if (span == NULL || (span->attr.flags & MODEL_AGED))
         return now->outcome == CPU_ABSENT;
     if (now->outcome != CPU_MAPPED || now->hpa != span->hpa + (gpa - span->first)
-        || now->memtype != x86_memtype(span->attr.memtype))
+        || now->memtype != x86_memtype(span->attr.memtype)
+        || (rig->setup->cpu.c_bit != 0 && now->encrypted != ((span->attr.flags & HVPT_NPT_ENCRYPTED) != 0)))
         return false;
     perm = hardware_perm(rig, span->attr);
     /* In a run of joined pages one page's accessed and dirty bits are all pages'. */

@@ -96,6 +96,8 @@ static struct hvpt_attr attributes(struct script *script, const struct rig *rig)
         attr.flags = UINT32_C(1) << (a & 31) & ~MODEL_AGED;
     if (b == 101)
         attr.software = a * 3;
+    if (rig->setup->cpu.c_bit != 0 && (b & 2))
+        attr.flags |= HVPT_NPT_ENCRYPTED;
     return attr;
 }
 

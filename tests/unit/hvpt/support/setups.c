@@ -135,6 +135,12 @@ const struct setup setups[] = {
                 .pat = PAT_RESET},
     },
     {
+        .name = "NPT, encrypted tables, 43-bit addresses, C-bit 47",
+        .adapter = &npt_adapter,
+        .config = {.maxphyaddr = 43, .c_bit = 47},
+        .cpu = {NPT_CPU(4, 43), .pat = PAT_RESET, .c_bit = 47},
+    },
+    {
         .name = "NPT, guarded tables, execution on 4K pages only",
         .adapter = &npt_adapter,
         .config = {.policy = HVPT_POLICY_GUARD_TABLES | HVPT_POLICY_EXEC_4K_ONLY, .maxphyaddr = 40},
@@ -296,6 +302,27 @@ const struct setup granules[] = {
     },
 };
 
+/* Where HVPT_EXEC alone cannot be said, for cases that do not take it for granted. */
+const struct setup exec_for_both[] = {
+    {
+        .name = "NPT, guest mode execute trap",
+        .adapter = &npt_adapter,
+        .config = {.features = HVPT_NPT_USE_GMET, .pat = PAT_FULL},
+        .cpu = {NPT_CPU(4, 52), .pat = PAT_FULL, .guest_mode_execute_trap = true},
+        .two_exec = true,
+    },
+    {
+        .name = "NPT, guest mode execute trap, 5 levels, encrypted tables, C-bit 51, linear map",
+        .adapter = &npt_adapter,
+        .config = {.levels = 5, .maxphyaddr = 48, .c_bit = 51, .features = HVPT_NPT_USE_GMET},
+        .cpu = {NPT_CPU(5, 48), .pat = PAT_RESET, .guest_mode_execute_trap = true, .c_bit = 51},
+        .linear = true,
+        .two_exec = true,
+    },
+};
+
+const size_t exec_for_both_count = sizeof(exec_for_both) / sizeof(exec_for_both[0]);
+
 const size_t granule_count = sizeof(granules) / sizeof(granules[0]);
 
 const size_t setup_count = sizeof(setups) / sizeof(setups[0]);
@@ -355,16 +382,21 @@ static bool ept_expresses(const struct setup *setup, struct hvpt_attr attr)
 
 static bool npt_expresses(const struct setup *setup, struct hvpt_attr attr)
 {
+    const bool gmet = setup->cpu.guest_mode_execute_trap;
+    const bool exec = (attr.perm & HVPT_EXEC) != 0, user = (attr.perm & HVPT_EXEC_USER) != 0;
+    const uint32_t flags =
+        HVPT_ACCESSED | HVPT_DIRTY | HVPT_LOGGED | (setup->cpu.c_bit != 0 ? (uint32_t)HVPT_NPT_ENCRYPTED : 0);
     bool in_pat = false;
 
     /* What is present can be read; with EFER.NXE clear everything can be executed. */
-    if (!(attr.perm & HVPT_READ)
-        || (!(attr.perm & HVPT_EXEC) && (!setup->cpu.no_execute || (attr.perm & HVPT_EXEC_USER))))
+    if (!(attr.perm & HVPT_READ) || (!exec && !user && !setup->cpu.no_execute))
+        return false;
+    /* One bit for both; with GMET what the supervisor may execute the user may (APM vol. 2, "GMET Page Configuration") */
+    if (gmet ? exec && !user : user && !exec)
         return false;
     for (unsigned i = 0; i < 8; i++)
         in_pat = in_pat || ((setup->cpu.pat >> (8 * i)) & 7) == x86_memtype(attr.memtype);
-    return in_pat && (attr.flags & ~(uint32_t)(HVPT_ACCESSED | HVPT_DIRTY | HVPT_LOGGED)) == 0
-        && attr.software <= HVPT_NPT_SOFTWARE_MAX;
+    return in_pat && (attr.flags & ~flags) == 0 && attr.software <= HVPT_NPT_SOFTWARE_MAX;
 }
 
 /* W without R is reserved; Svpbmt has NC and IO; there are two bits for software, and the library keeps one. */
@@ -471,7 +503,7 @@ uint64_t setup_root_register(const struct setup *setup, uint64_t frame)
         return frame | UINT64_C(6) | (uint64_t)(setup->cpu.levels - 1) << 3
              | (setup->config.features & HVPT_EPT_USE_ACCESSED_DIRTY ? UINT64_C(1) << 6 : 0)
              | (setup->config.features & HVPT_EPT_USE_SHADOW_STACK ? UINT64_C(1) << 7 : 0);
-    case CPU_NPT: return frame;
+    case CPU_NPT: return frame | (setup->cpu.c_bit != 0 ? UINT64_C(1) << setup->cpu.c_bit : 0);
     case CPU_GSTAGE: return (uint64_t)(setup->cpu.levels + 5) << 60 | frame / 4096;
     case CPU_S2: return (frame & ((UINT64_C(1) << 48) - 1)) | (frame >> 48) << 2;
     }
