@@ -347,8 +347,8 @@ static enum hvpt_status hvpt_npt_change(const struct hvpt_space *space, uint64_t
 static enum hvpt_status hvpt_npt_recast(const struct hvpt_space *space, uint64_t start, uint64_t end,
                                         enum hvpt_visit visit, void *ctx);
 static enum hvpt_status hvpt_npt_map_pieces(struct hvpt_space *space, uint64_t gpa, uint64_t hpa, uint64_t size,
-                                            struct hvpt_attr attr);
-static enum hvpt_status hvpt_npt_unmap_pieces(struct hvpt_space *space, uint64_t start, uint64_t end,
+                                            struct hvpt_attr attr, struct hvpt_flush *flush);
+static enum hvpt_status hvpt_npt_unmap_pieces(struct hvpt_space *space, uint64_t gpa, uint64_t size,
                                               struct hvpt_flush *flush);
 static enum hvpt_status hvpt_npt_descend(const struct hvpt_space *space, uint64_t gpa, unsigned lowest,
                                          struct hvpt_run *found);
@@ -423,15 +423,16 @@ static HVPT_NOINLINE enum hvpt_status hvpt_npt_recast(const struct hvpt_space *s
 }
 
 static HVPT_NOINLINE enum hvpt_status hvpt_npt_map_pieces(struct hvpt_space *space, uint64_t gpa, uint64_t hpa,
-                                                          uint64_t size, struct hvpt_attr attr)
+                                                          uint64_t size, struct hvpt_attr attr,
+                                                          struct hvpt_flush *flush)
 {
-    return hvpt_map_pieces(&hvpt_npt_format, space, gpa, hpa, size, attr);
+    return hvpt_map_pieces(&hvpt_npt_format, space, gpa, hpa, size, attr, flush);
 }
 
-static HVPT_NOINLINE enum hvpt_status hvpt_npt_unmap_pieces(struct hvpt_space *space, uint64_t start, uint64_t end,
+static HVPT_NOINLINE enum hvpt_status hvpt_npt_unmap_pieces(struct hvpt_space *space, uint64_t gpa, uint64_t size,
                                                             struct hvpt_flush *flush)
 {
-    return hvpt_unmap_pieces(&hvpt_npt_format, space, start, end, flush);
+    return hvpt_unmap_pieces(&hvpt_npt_format, space, gpa, size, flush);
 }
 
 static HVPT_NOINLINE enum hvpt_status hvpt_npt_descend(const struct hvpt_space *space, uint64_t gpa, unsigned lowest,

@@ -427,8 +427,8 @@ static enum hvpt_status hvpt_s2_change(const struct hvpt_space *space, uint64_t 
 static enum hvpt_status hvpt_s2_recast(const struct hvpt_space *space, uint64_t start, uint64_t end,
                                        enum hvpt_visit visit, void *ctx);
 static enum hvpt_status hvpt_s2_map_pieces(struct hvpt_space *space, uint64_t gpa, uint64_t hpa, uint64_t size,
-                                           struct hvpt_attr attr);
-static enum hvpt_status hvpt_s2_unmap_pieces(struct hvpt_space *space, uint64_t start, uint64_t end,
+                                           struct hvpt_attr attr, struct hvpt_flush *flush);
+static enum hvpt_status hvpt_s2_unmap_pieces(struct hvpt_space *space, uint64_t gpa, uint64_t size,
                                              struct hvpt_flush *flush);
 static enum hvpt_status hvpt_s2_descend(const struct hvpt_space *space, uint64_t gpa, unsigned lowest,
                                         struct hvpt_run *found);
@@ -604,22 +604,22 @@ static HVPT_NOINLINE enum hvpt_status hvpt_s2_recast(const struct hvpt_space *sp
 }
 
 static HVPT_NOINLINE enum hvpt_status hvpt_s2_map_pieces(struct hvpt_space *space, uint64_t gpa, uint64_t hpa,
-                                                         uint64_t size, struct hvpt_attr attr)
+                                                         uint64_t size, struct hvpt_attr attr, struct hvpt_flush *flush)
 {
     switch (space->page_shift) {
-    case 14: return hvpt_map_pieces(&hvpt_s2_16k_format, space, gpa, hpa, size, attr);
-    case 16: return hvpt_map_pieces(&hvpt_s2_64k_format, space, gpa, hpa, size, attr);
-    default: return hvpt_map_pieces(&hvpt_s2_4k_format, space, gpa, hpa, size, attr);
+    case 14: return hvpt_map_pieces(&hvpt_s2_16k_format, space, gpa, hpa, size, attr, flush);
+    case 16: return hvpt_map_pieces(&hvpt_s2_64k_format, space, gpa, hpa, size, attr, flush);
+    default: return hvpt_map_pieces(&hvpt_s2_4k_format, space, gpa, hpa, size, attr, flush);
     }
 }
 
-static HVPT_NOINLINE enum hvpt_status hvpt_s2_unmap_pieces(struct hvpt_space *space, uint64_t start, uint64_t end,
+static HVPT_NOINLINE enum hvpt_status hvpt_s2_unmap_pieces(struct hvpt_space *space, uint64_t gpa, uint64_t size,
                                                            struct hvpt_flush *flush)
 {
     switch (space->page_shift) {
-    case 14: return hvpt_unmap_pieces(&hvpt_s2_16k_format, space, start, end, flush);
-    case 16: return hvpt_unmap_pieces(&hvpt_s2_64k_format, space, start, end, flush);
-    default: return hvpt_unmap_pieces(&hvpt_s2_4k_format, space, start, end, flush);
+    case 14: return hvpt_unmap_pieces(&hvpt_s2_16k_format, space, gpa, size, flush);
+    case 16: return hvpt_unmap_pieces(&hvpt_s2_64k_format, space, gpa, size, flush);
+    default: return hvpt_unmap_pieces(&hvpt_s2_4k_format, space, gpa, size, flush);
     }
 }
 

@@ -81,6 +81,7 @@ HVPT_ENGINE enum hvpt_status hvpt_adopt_root(const struct hvpt_format *format, s
     }
     space->lowest_table = census.gpa;
     space->highest_table = census.size;
+    hvpt_open_space(space);
     return HVPT_OK;
 }
 

@@ -33,6 +33,12 @@ HVPT_ENGINE enum hvpt_status hvpt_set_hooks(struct hvpt_space *space, const stru
     return HVPT_OK;
 }
 
+/* Everything is set: what needs no second look when a page is mapped. */
+HVPT_ENGINE void hvpt_open_space(struct hvpt_space *space)
+{
+    space->plain_limit = space->readonly || (space->policy & HVPT_POLICY_GUARD_TABLES) ? 0 : space->hpa_limit;
+}
+
 /* An empty root. The geometry is set. HVPT_E_NOMEM. */
 HVPT_ENGINE enum hvpt_status hvpt_create_root(const struct hvpt_format *format, struct hvpt_space *space)
 {
@@ -42,6 +48,7 @@ HVPT_ENGINE enum hvpt_status hvpt_create_root(const struct hvpt_format *format, 
     hvpt_fill_empty(space, space->root_table, hvpt_table_entries(format, space, space->root_level));
     space->stats.tables[space->root_level] = 1;
     space->stats.frames = 1;
+    hvpt_open_space(space);
     return HVPT_OK;
 }
 

@@ -5,6 +5,7 @@
 #ifndef HVPT_CORE_MAP_H
 #define HVPT_CORE_MAP_H
 
+#include "find.h"
 #include "tree.h"
 
 /*
@@ -194,40 +195,18 @@ HVPT_ENGINE enum hvpt_status hvpt_check_mapping(const struct hvpt_format *format
     return HVPT_OK;
 }
 
-/* One smallest page where all tables exist: no plan, no frames. HVPT_E_NOMEM here says only: not that simple. */
-HVPT_ENGINE enum hvpt_status hvpt_map_page(const struct hvpt_format *format, struct hvpt_space *space, uint64_t gpa,
-                                           uint64_t hpa, struct hvpt_attr attr)
-{
-    hvpt_entry *table = space->root_table;
-    unsigned level;
-
-    for (level = space->root_level; level > 0; level--) {
-        uint64_t entry = hvpt_load(&table[hvpt_index(format, space, gpa, level)]);
-
-        if (HVPT_UNLIKELY(!hvpt_is_present(space, entry)))
-            return HVPT_E_NOMEM;
-        if (HVPT_UNLIKELY(!format->is_table(space, entry, level)))
-            return format->is_leaf(space, entry, level) ? HVPT_E_EXISTS : HVPT_E_CORRUPT;
-        table = hvpt_table_at(space, format->table_frame(space, entry));
-        if (HVPT_UNLIKELY(table == NULL))
-            return HVPT_E_CORRUPT;
-    }
-    table += hvpt_index(format, space, gpa, 0);
-    if (HVPT_UNLIKELY(hvpt_is_present(space, hvpt_load(table))))
-        return format->is_leaf(space, hvpt_load(table), 0) ? HVPT_E_EXISTS : HVPT_E_CORRUPT;
-    hvpt_store_release(table, format->make_leaf(space, hpa, attr, 0));
-    hvpt_count_add(&space->stats.leaves[0], 1);
-    return HVPT_OK;
-}
-
-/* The general way; arguments checked. Compiled once a format, out of line, as format->map_pieces. */
+/* The general way, whatever the arguments. Compiled once a format, out of line, as format->map_pieces. */
 HVPT_ENGINE enum hvpt_status hvpt_map_pieces(const struct hvpt_format *format, struct hvpt_space *space, uint64_t gpa,
-                                             uint64_t hpa, uint64_t size, struct hvpt_attr attr)
+                                             uint64_t hpa, uint64_t size, struct hvpt_attr attr,
+                                             struct hvpt_flush *flush)
 {
+    struct hvpt_flush own;
     struct hvpt_map_plan plan;
     struct hvpt_frames list;
-    enum hvpt_status status;
+    enum hvpt_status status = hvpt_check_mapping(format, space, gpa, hpa, size, attr);
 
+    if (status != HVPT_OK)
+        return status;
     plan.start = gpa;
     plan.end = gpa + size;
     plan.leaf_level = hvpt_leaf_level(format, space, gpa, hpa, attr);
@@ -239,6 +218,10 @@ HVPT_ENGINE enum hvpt_status hvpt_map_pieces(const struct hvpt_format *format, s
     hvpt_map_commit(format, space, &list, plan.start, plan.end, hpa, attr, plan.leaf_level);
     /* Left over only where fault_map linked a table first. */
     hvpt_frames_release(space, &list);
+    if (format->mapping_needs_flush) {
+        hvpt_owe_flush(space, hvpt_flush_or_own(flush, &own), gpa, size, false);
+        hvpt_flush_own(format, space, flush, &own);
+    }
     return HVPT_OK;
 }
 
@@ -258,21 +241,24 @@ HVPT_ENGINE enum hvpt_status hvpt_map_range(const struct hvpt_format *format, st
                                             hvpt_hpa hpa, uint64_t size, struct hvpt_attr attr,
                                             struct hvpt_flush *flush)
 {
-    struct hvpt_flush own;
-    enum hvpt_status status = hvpt_check_mapping(format, space, gpa.value, hpa.value, size, attr);
+    const uint64_t page = hvpt_span(format, 0);
 
-    if (HVPT_UNLIKELY(status != HVPT_OK))
-        return status;
-    status = HVPT_E_NOMEM;
-    if (size == hvpt_span(format, 0))
-        status = hvpt_map_page(format, space, gpa.value, hpa.value, attr);
-    if (HVPT_UNLIKELY(status == HVPT_E_NOMEM))
-        status = format->map_pieces(space, gpa.value, hpa.value, size, attr);
-    if (format->mapping_needs_flush && status == HVPT_OK) {
-        hvpt_owe_flush(space, hvpt_flush_or_own(flush, &own), gpa.value, size, false);
-        hvpt_flush_own(format, space, flush, &own);
+    /* One smallest page where all tables exist: no plan, no frames. */
+    if (size == page
+        && HVPT_LIKELY(!((gpa.value | hpa.value) & (page - 1)) && gpa.value < space->gpa_limit
+                       && hpa.value < space->plain_limit && (!format->mapping_needs_flush || flush != NULL)
+                       && format->check_attr(space, attr) == HVPT_OK)) {
+        struct hvpt_place place = hvpt_find(format, space, gpa.value);
+
+        if (HVPT_LIKELY(place.slot != NULL && place.level == 0 && !hvpt_is_present(space, place.entry))) {
+            hvpt_store_release(place.slot, format->make_leaf(space, hpa.value, attr, 0));
+            hvpt_count_add(&space->stats.leaves[0], 1);
+            if (format->mapping_needs_flush)
+                hvpt_owe_page(format, space, flush, gpa.value);
+            return HVPT_OK;
+        }
     }
-    return status;
+    return format->map_pieces(space, gpa.value, hpa.value, size, attr, flush);
 }
 
 #endif

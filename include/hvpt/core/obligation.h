@@ -33,6 +33,16 @@ static HVPT_NOINLINE void hvpt_owe_flush(const struct hvpt_space *space, struct 
     flush->tables = flush->tables || tables;
 }
 
+/* The same for one smallest page; the page after those already owed costs next to nothing. */
+HVPT_ENGINE void hvpt_owe_page(const struct hvpt_format *format, const struct hvpt_space *space,
+                               struct hvpt_flush *flush, uint64_t gpa)
+{
+    if (flush->kind != HVPT_FLUSH_NONE && flush->gpa.value + flush->size == gpa)
+        flush->size += hvpt_span(format, 0);
+    else
+        hvpt_owe_flush(space, flush, gpa, hvpt_span(format, 0), false);
+}
+
 HVPT_ENGINE void hvpt_flush_clear(struct hvpt_flush *flush)
 {
     flush->kind = HVPT_FLUSH_NONE;
@@ -59,7 +69,10 @@ HVPT_ENGINE void hvpt_flush_own(const struct hvpt_format *format, struct hvpt_sp
         format->settle(space, own);
 }
 
-/* Free the table at frame and all tables below it. Depth first, on a path of at most HVPT_MAX_LEVELS. */
+/*
+ * Free the table at frame and all tables below it. Depth first, on a path of at most HVPT_MAX_LEVELS; the last table
+ * first, because an allocator that gives back what came last then gives them in ascending order to the next map.
+ */
 HVPT_ENGINE void hvpt_free_subtree(const struct hvpt_format *format, struct hvpt_space *space, uint64_t frame,
                                    unsigned level)
 {
@@ -70,15 +83,15 @@ HVPT_ENGINE void hvpt_free_subtree(const struct hvpt_format *format, struct hvpt
 
     frames[at] = frame;
     table[at] = level == 0 ? NULL : hvpt_table_at(space, frame);
-    next[at] = 0;
+    next[at] = hvpt_table_entries(format, space, at);
     for (;;) {
-        if (table[at] == NULL || next[at] == hvpt_table_entries(format, space, at)) {
+        if (table[at] == NULL || next[at] == 0) {
             hvpt_free_frame(space, frames[at], at == space->root_level ? space->root_order : space->table_order);
             if (at == level)
                 return;
             at++;
         } else {
-            uint64_t entry = hvpt_load(&table[at][next[at]++]);
+            uint64_t entry = hvpt_load(&table[at][--next[at]]);
 
             if (!hvpt_is_present(space, entry) || !format->is_table(space, entry, at))
                 continue;
@@ -88,7 +101,7 @@ HVPT_ENGINE void hvpt_free_subtree(const struct hvpt_format *format, struct hvpt
                 at--;
                 frames[at] = format->table_frame(space, entry);
                 table[at] = hvpt_table_at(space, frames[at]);
-                next[at] = 0;
+                next[at] = hvpt_entries(format);
             }
         }
     }
@@ -102,7 +115,7 @@ HVPT_ENGINE void hvpt_settle(const struct hvpt_format *format, struct hvpt_space
 
     if (flush->kind != HVPT_FLUSH_NONE && hooks->flush != NULL)
         hooks->flush(hooks->ctx, flush);
-    for (i = 0; i < flush->dead_count; i++)
+    for (i = flush->dead_count; i-- != 0;)
         hvpt_free_subtree(format, space, flush->dead[i] & ~(HVPT_4K - 1), (unsigned)(flush->dead[i] & (HVPT_4K - 1)));
     hvpt_flush_clear(flush);
 }

@@ -54,6 +54,7 @@ struct hvpt_space {
     uint64_t control_register; /* what goes with it: VTCR_EL2 */
     uint64_t gpa_limit;        /* first guest-physical address beyond the space */
     uint64_t hpa_limit;        /* first host-physical address beyond MAXPHYADDR */
+    uint64_t plain_limit;      /* the same where a page may be mapped without further questions, else 0 */
     uint64_t reserved_bits;    /* address bits that no entry may have set: MAXPHYADDR and up */
     uint64_t present_mask;     /* an entry with none of these bits set is empty */
     uint64_t empty_entry;      /* what the engine writes to make an entry empty */
@@ -160,8 +161,8 @@ struct hvpt_format {
     enum hvpt_status (*recast)(const struct hvpt_space *space, uint64_t start, uint64_t end, enum hvpt_visit visit,
                                void *ctx);
     enum hvpt_status (*map_pieces)(struct hvpt_space *space, uint64_t gpa, uint64_t hpa, uint64_t size,
-                                   struct hvpt_attr attr);
-    enum hvpt_status (*unmap_pieces)(struct hvpt_space *space, uint64_t start, uint64_t end, struct hvpt_flush *flush);
+                                   struct hvpt_attr attr, struct hvpt_flush *flush);
+    enum hvpt_status (*unmap_pieces)(struct hvpt_space *space, uint64_t gpa, uint64_t size, struct hvpt_flush *flush);
     enum hvpt_status (*descend)(const struct hvpt_space *space, uint64_t gpa, unsigned lowest, struct hvpt_run *found);
     void (*split_leaf)(struct hvpt_space *space, struct hvpt_frames *list, struct hvpt_flush *flush,
                        const struct hvpt_run *run);
@@ -224,14 +225,39 @@ HVPT_ENGINE const struct hvpt_hooks *hvpt_hooks_of(const struct hvpt_space *spac
 #endif
 }
 
+/*
+ * How this code sees tables. Read once for a walk: loads of entries are ordered, so the compiler would read the hooks
+ * again after each of them.
+ */
+struct hvpt_view {
+    const struct hvpt_hooks *hooks;
+    char *linear;
+    bool called;
+};
+
+HVPT_ENGINE struct hvpt_view hvpt_view_of(const struct hvpt_space *space)
+{
+    struct hvpt_view view;
+
+    view.hooks = hvpt_hooks_of(space);
+    view.linear = (char *)view.hooks->linear_map;
+    view.called = view.hooks->phys_to_virt != NULL;
+    return view;
+}
+
 /* Where this code sees a table. NULL: the environment knows of no such frame. */
+HVPT_ENGINE hvpt_entry *hvpt_table_in(const struct hvpt_view *view, uint64_t frame)
+{
+    if (HVPT_LIKELY(!view->called))
+        return (hvpt_entry *)(void *)(view->linear + (uintptr_t)frame);
+    return (hvpt_entry *)view->hooks->phys_to_virt(view->hooks->ctx, hvpt_make_hpa(frame));
+}
+
 HVPT_ENGINE hvpt_entry *hvpt_table_at(const struct hvpt_space *space, uint64_t frame)
 {
-    const struct hvpt_hooks *hooks = hvpt_hooks_of(space);
+    const struct hvpt_view view = hvpt_view_of(space);
 
-    if (HVPT_LIKELY(hooks->phys_to_virt == NULL))
-        return (hvpt_entry *)(void *)((char *)hooks->linear_map + (uintptr_t)frame);
-    return (hvpt_entry *)hooks->phys_to_virt(hooks->ctx, hvpt_make_hpa(frame));
+    return hvpt_table_in(&view, frame);
 }
 
 HVPT_ENGINE bool hvpt_is_present(const struct hvpt_space *space, uint64_t entry)

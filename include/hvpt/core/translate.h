@@ -4,7 +4,7 @@
 #ifndef HVPT_CORE_TRANSLATE_H
 #define HVPT_CORE_TRANSLATE_H
 
-#include "state.h"
+#include "find.h"
 
 /* What a leaf found at level means for gpa. perm: what the tables on the way allow. */
 HVPT_ENGINE void hvpt_describe(const struct hvpt_format *format, const struct hvpt_space *space, uint64_t gpa,
@@ -31,29 +31,19 @@ HVPT_ENGINE void hvpt_describe(const struct hvpt_format *format, const struct hv
 HVPT_ENGINE enum hvpt_status hvpt_translate_one(const struct hvpt_format *format, const struct hvpt_space *space,
                                                 hvpt_gpa gpa, struct hvpt_mapping *out)
 {
-    const hvpt_entry *table = space->root_table;
-    unsigned level = space->root_level;
-    uint32_t perm = HVPT_PERM_ALL;
+    struct hvpt_place place;
 
     if (HVPT_UNLIKELY(gpa.value >= space->gpa_limit))
         return HVPT_E_RANGE;
-    for (;; level--) {
-        uint64_t entry = hvpt_load(&table[hvpt_index(format, space, gpa.value, level)]);
-
-        if (level != 0 && HVPT_LIKELY(format->is_table(space, entry, level))) {
-            perm &= format->table_perm(space, entry);
-            table = hvpt_table_at(space, format->table_frame(space, entry));
-            if (HVPT_UNLIKELY(table == NULL))
-                return HVPT_E_CORRUPT;
-            continue;
-        }
-        if (HVPT_UNLIKELY(!hvpt_is_present(space, entry)))
-            return HVPT_E_ABSENT;
-        if (HVPT_UNLIKELY(!format->is_leaf(space, entry, level)))
-            return HVPT_E_CORRUPT;
-        hvpt_describe(format, space, gpa.value, entry, level, perm, out);
-        return HVPT_OK;
-    }
+    place = hvpt_find(format, space, gpa.value);
+    if (HVPT_UNLIKELY(place.slot == NULL))
+        return HVPT_E_CORRUPT;
+    if (HVPT_UNLIKELY(!hvpt_is_present(space, place.entry)))
+        return HVPT_E_ABSENT;
+    if (HVPT_UNLIKELY(!format->is_leaf(space, place.entry, place.level)))
+        return HVPT_E_CORRUPT;
+    hvpt_describe(format, space, gpa.value, place.entry, place.level, place.perm, out);
+    return HVPT_OK;
 }
 
 #endif

@@ -4,6 +4,7 @@
 #ifndef HVPT_CORE_UNMAP_H
 #define HVPT_CORE_UNMAP_H
 
+#include "find.h"
 #include "tree.h"
 
 struct hvpt_unmap {
@@ -69,64 +70,45 @@ HVPT_ENGINE enum hvpt_status hvpt_unmap_leave(const struct hvpt_format *format, 
     return HVPT_OK;
 }
 
-/*
- * One smallest page, mapped as such, in a table that stays. HVPT_E_RACE here says only: not that simple.
- */
-HVPT_ENGINE enum hvpt_status hvpt_unmap_page(const struct hvpt_format *format, struct hvpt_space *space, uint64_t gpa,
-                                             struct hvpt_flush *flush)
-{
-    hvpt_entry *table = space->root_table;
-    unsigned level, index;
-    uint64_t entry = 0;
-
-    for (level = space->root_level; level > 0; level--) {
-        entry = hvpt_load(&table[hvpt_index(format, space, gpa, level)]);
-        if (HVPT_UNLIKELY(!hvpt_is_present(space, entry) || !format->is_table(space, entry, level)))
-            return HVPT_E_RACE;
-        table = hvpt_table_at(space, format->table_frame(space, entry));
-        if (HVPT_UNLIKELY(table == NULL))
-            return HVPT_E_CORRUPT;
-    }
-    index = hvpt_index(format, space, gpa, 0);
-    /*
-     * The first page out of a full table, and the last out of any, change the table's own entry: the general way does.
-     */
-    if (HVPT_UNLIKELY(space->root_level > 0 && (entry & format->table_full)))
-        return HVPT_E_RACE;
-    entry = hvpt_load(&table[index]);
-    if (!hvpt_is_present(space, entry))
-        return HVPT_OK;
-    if (HVPT_UNLIKELY(format->is_joined(space, entry, 0)))
-        return HVPT_E_RACE;
-    if (HVPT_UNLIKELY(hvpt_alone_in_table(space, table, hvpt_table_entries(format, space, 0), index)))
-        return HVPT_E_RACE;
-    hvpt_store_relaxed(&table[index], space->empty_entry);
-    hvpt_count_add(&space->stats.leaves[0], (uint64_t)-1);
-    hvpt_owe_flush(space, flush, gpa, hvpt_span(format, 0), false);
-    return HVPT_OK;
-}
-
-/* The general way; arguments checked. Compiled once a format, out of line, as format->unmap_pieces. */
-HVPT_ENGINE enum hvpt_status hvpt_unmap_pieces(const struct hvpt_format *format, struct hvpt_space *space,
-                                               uint64_t start, uint64_t end, struct hvpt_flush *flush)
+/* The general way, whatever the arguments. Compiled once a format, out of line, as format->unmap_pieces. */
+HVPT_ENGINE enum hvpt_status hvpt_unmap_pieces(const struct hvpt_format *format, struct hvpt_space *space, uint64_t gpa,
+                                               uint64_t size, struct hvpt_flush *flush)
 {
     struct hvpt_flush own;
-    struct hvpt_unmap unmap = {space, hvpt_flush_or_own(flush, &own), start, end};
+    struct hvpt_unmap unmap = {space, hvpt_flush_or_own(flush, &own), gpa, gpa + size};
     struct hvpt_frames list;
     uint64_t frames;
-    enum hvpt_status status = hvpt_edges_need(format, space, start, end, true, true, &frames);
+    enum hvpt_status status = hvpt_check_range(format, space, gpa, size);
 
+    if (status != HVPT_OK)
+        return status;
+    if (space->readonly)
+        return HVPT_E_READONLY;
+    status = hvpt_edges_need(format, space, unmap.start, unmap.end, true, true, &frames);
     if (status == HVPT_OK)
         status = hvpt_frames_take(space, &list, frames);
     if (status != HVPT_OK)
         return status;
     if (frames != 0) {
-        hvpt_split_at(format, space, &list, unmap.flush, start);
-        hvpt_split_at(format, space, &list, unmap.flush, end);
+        hvpt_split_at(format, space, &list, unmap.flush, unmap.start);
+        hvpt_split_at(format, space, &list, unmap.flush, unmap.end);
     }
-    status = format->change(space, start, end, HVPT_VISIT_UNMAP, &unmap);
+    status = format->change(space, unmap.start, unmap.end, HVPT_VISIT_UNMAP, &unmap);
     hvpt_flush_own(format, space, flush, &own);
     return status;
+}
+
+/*
+ * Is this leaf, at level 0, sure not to be the last in its table? Its neighbours tell, on the cache line that is hot:
+ * whoever unmaps page after page finds the next one live.
+ */
+HVPT_ENGINE bool hvpt_has_neighbour(const struct hvpt_format *format, const struct hvpt_space *space,
+                                    const struct hvpt_place *place, uint64_t gpa)
+{
+    unsigned index = (unsigned)(gpa >> hvpt_span_shift(format, 0)) & (hvpt_entries(format) - 1);
+
+    return (index + 1 < hvpt_entries(format) && hvpt_is_present(space, hvpt_load(place->slot + 1)))
+        || (index != 0 && hvpt_is_present(space, hvpt_load(place->slot - 1)));
 }
 
 /*
@@ -141,18 +123,27 @@ HVPT_ENGINE enum hvpt_status hvpt_unmap_pieces(const struct hvpt_format *format,
 HVPT_ENGINE enum hvpt_status hvpt_unmap_range(const struct hvpt_format *format, struct hvpt_space *space, hvpt_gpa gpa,
                                               uint64_t size, struct hvpt_flush *flush)
 {
-    enum hvpt_status status = hvpt_check_range(format, space, gpa.value, size);
+    const uint64_t page = hvpt_span(format, 0);
 
-    if (HVPT_UNLIKELY(status != HVPT_OK))
-        return status;
-    if (HVPT_UNLIKELY(space->readonly))
-        return HVPT_E_READONLY;
-    if (size == hvpt_span(format, 0) && HVPT_LIKELY(flush != NULL)) {
-        status = hvpt_unmap_page(format, space, gpa.value, flush);
-        if (HVPT_LIKELY(status != HVPT_E_RACE))
-            return status;
+    /*
+     * One smallest page in a table that stays as it is: neither the first out of a full one nor the last out of any,
+     * which change the entry that leads to it.
+     */
+    if (size == page
+        && HVPT_LIKELY(flush != NULL && !(gpa.value & (page - 1)) && gpa.value < space->gpa_limit
+                       && !space->readonly)) {
+        struct hvpt_place place = hvpt_find(format, space, gpa.value);
+
+        if (HVPT_LIKELY(place.slot != NULL && place.level == 0 && !(place.link & format->table_full)
+                        && hvpt_is_present(space, place.entry) && !format->is_joined(space, place.entry, 0)
+                        && hvpt_has_neighbour(format, space, &place, gpa.value))) {
+            hvpt_store_relaxed(place.slot, space->empty_entry);
+            hvpt_count_add(&space->stats.leaves[0], (uint64_t)-1);
+            hvpt_owe_page(format, space, flush, gpa.value);
+            return HVPT_OK;
+        }
     }
-    return format->unmap_pieces(space, gpa.value, gpa.value + size, flush);
+    return format->unmap_pieces(space, gpa.value, size, flush);
 }
 
 #endif

@@ -1,0 +1,65 @@
+/*
+ * The shortest way down, for operations on a single page: from the root to the entry that decides about an address.
+ * Unrolled over the levels, so that every shift is a constant; tree.h has the same as a loop, for everything else.
+ */
+#ifndef HVPT_CORE_FIND_H
+#define HVPT_CORE_FIND_H
+
+#include "state.h"
+
+/*
+ * slot, entry: the first on the way that is not a well-formed reference to a table, and what it holds; NULL: a table
+ * cannot be reached.  link: the entry that leads to its table; 0: that is the root.  perm: what all tables allow.
+ */
+struct hvpt_place {
+    hvpt_entry *slot;
+    uint64_t entry;
+    uint64_t link;
+    unsigned level;
+    uint32_t perm;
+};
+
+/* One level down, if the entry at level is a table. */
+HVPT_ENGINE bool hvpt_find_below(const struct hvpt_format *format, const struct hvpt_space *space,
+                                 const struct hvpt_view *view, uint64_t gpa, unsigned level, struct hvpt_place *place)
+{
+    hvpt_entry *table;
+
+    if (HVPT_UNLIKELY(!format->is_table(space, place->entry, level)))
+        return false;
+    table = hvpt_table_in(view, format->table_frame(space, place->entry));
+    place->slot = NULL;
+    if (HVPT_UNLIKELY(table == NULL))
+        return false;
+    place->perm &= format->table_perm(space, place->entry);
+    place->link = place->entry;
+    place->slot = table + ((gpa >> hvpt_span_shift(format, level - 1)) & (hvpt_entries(format) - 1));
+    place->entry = hvpt_load(place->slot);
+    place->level = level - 1;
+    return true;
+}
+
+/* gpa lies in the space. */
+HVPT_ENGINE struct hvpt_place hvpt_find(const struct hvpt_format *format, const struct hvpt_space *space, uint64_t gpa)
+{
+    const struct hvpt_view view = hvpt_view_of(space);
+    const unsigned root = space->root_level;
+    struct hvpt_place place;
+
+    place.slot = space->root_table + (gpa >> hvpt_span_shift(format, root));
+    place.entry = hvpt_load(place.slot);
+    place.link = 0;
+    place.level = root;
+    place.perm = HVPT_PERM_ALL;
+    if (root > 3 && !hvpt_find_below(format, space, &view, gpa, 4, &place))
+        return place;
+    if (root > 2 && !hvpt_find_below(format, space, &view, gpa, 3, &place))
+        return place;
+    if (root > 1 && !hvpt_find_below(format, space, &view, gpa, 2, &place))
+        return place;
+    if (root > 0)
+        (void)hvpt_find_below(format, space, &view, gpa, 1, &place);
+    return place;
+}
+
+#endif
