@@ -96,6 +96,41 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_guest_write(struct hvc
 }
 
 /*
+ * Carry out a MOV to CR0, CLTS or LMSW of the guest's that a VM exit reports, because it would change a bit that the
+ * guest/host mask owns: value is what CR0 is to be in the guest's eyes. The read shadow takes it, GUEST_CR0 gets the fixed
+ * bits added, and where PG changes with EFER.LME set, EFER.LMA and "IA-32e mode guest" go with it. The image holds GUEST_CR0,
+ * GUEST_IA32_EFER and the entry controls as the exit left them, and the entry controls load EFER. PDPTEs of a guest that turns PAE
+ * paging on are the caller's, and so is what CR0 itself forbids (PG without PE, LME and PG without PAE: #GP).
+ *
+ * HVCTL_E_MODE: PE or PG would be 0 and "unrestricted guest" is not on; errors of hvctl_vmcs_write else.
+ * SDM vol. 3, "Changes to Instruction Behavior in VMX Non-Root Operation", "Unrestricted Guests".
+ */
+HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_guest_set_cr0(struct hvctl_vmcs_image *image,
+                                                                        const struct hvctl_vmx_caps *caps,
+                                                                        uint64_t value)
+{
+    const uint64_t both = HVCTL_CR0_PE | HVCTL_CR0_PG;
+    enum hvctl_status status = HVCTL_OK;
+    bool unrestricted = hvctl_vmx_control_on(image, HVCTL_SECONDARY_UNRESTRICTED_GUEST);
+    uint64_t entry = hvctl_vmcs_get(image, HVCTL_VMCS_VM_ENTRY_CONTROLS);
+    uint64_t ia32e = hvctl_vmx_control_mask(HVCTL_ENTRY_IA32E_MODE_GUEST);
+    uint64_t efer = hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_IA32_EFER);
+
+    if (!unrestricted && (value & both) != both)
+        return HVCTL_E_MODE;
+    hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_CR0, hvctl_vmx_adjust_cr0(caps, value, unrestricted), &status);
+    hvctl_vmcs_put(image, HVCTL_VMCS_CR0_READ_SHADOW, value, &status);
+    if (efer & HVCTL_EFER_LME) {
+        bool long_mode = (value & HVCTL_CR0_PG) != 0;
+
+        hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_IA32_EFER,
+                       long_mode ? efer | HVCTL_EFER_LMA : efer & ~HVCTL_EFER_LMA, &status);
+        hvctl_vmcs_put(image, HVCTL_VMCS_VM_ENTRY_CONTROLS, long_mode ? entry | ia32e : entry & ~ia32e, &status);
+    }
+    return status;
+}
+
+/*
  * The guest's state as the guest sees it: control registers through their masks and shadows. EFER and PAT are 0 where
  * the CPU does not have the fields. The image is as the last VM exit left the VMCS.
  */

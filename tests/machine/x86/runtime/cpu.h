@@ -86,6 +86,23 @@ static inline bool cpu_wrmsr(uint32_t msr, uint64_t value)
     return ok;
 }
 
+/* false: #GP or #UD; the register is what it was. */
+static inline bool cpu_xsetbv(uint32_t number, uint32_t low, uint32_t high)
+{
+    bool ok = false;
+
+    __asm__ volatile("1: xsetbv\n\t"
+                     "movb $1, %0\n"
+                     "2:\n\t"
+                     ".pushsection .fixups, \"a\"\n\t"
+                     ".quad 1b, 2b\n\t"
+                     ".popsection"
+                     : "+q"(ok)
+                     : "c"(number), "a"(low), "d"(high)
+                     : "memory");
+    return ok;
+}
+
 enum cpu_vendor { CPU_INTEL, CPU_AMD, CPU_OTHER };
 
 enum cpu_vendor cpu_vendor(void);

@@ -18,6 +18,7 @@ extern const struct fixup __fixups_start[], __fixups_end[];
 
 static struct idt_entry idt[256];
 static uint64_t last_vector;
+static bool nmi_ignored;
 
 void exceptions_init(void)
 {
@@ -38,8 +39,15 @@ void exceptions_init(void)
     __asm__ volatile("lidt %0" : : "m"(pointer));
 }
 
+void exceptions_ignore_nmi(void)
+{
+    nmi_ignored = true;
+}
+
 void exception_entry(struct exception_frame *frame)
 {
+    if (nmi_ignored && frame->vector == 2)
+        return;
     for (const struct fixup *f = __fixups_start; f < __fixups_end; f++) {
         if (f->instruction == frame->rip) {
             last_vector = frame->vector;

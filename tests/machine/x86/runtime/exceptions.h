@@ -13,6 +13,9 @@ struct exception_frame {
 /* Loads the IDT. Called once, before kernel_main(). */
 void exceptions_init(void);
 
+/* From now on an NMI does nothing: whoever sends them wants a guest to exit, and this CPU may have left it already. */
+void exceptions_ignore_nmi(void);
+
 void exception_entry(struct exception_frame *frame);
 
 /* Vector of the last exception that a fixup caught. */

@@ -1,0 +1,162 @@
+/* What is done about an exit: CPUID, MSRs, XSETBV, faults of the second level; and the profile of all of them. */
+#include <hvctl/guest_cpuid.h>
+#include <hvctl/text.h>
+
+#include "console.h"
+#include "cpu.h"
+#include "machine.h"
+#include "thinhv.h"
+
+enum { UD = 6, GP = 13 };
+
+static uint64_t *gpr(struct vcpu *vcpu, enum hvctl_gpr number)
+{
+    return &vcpu->regs.gpr[number];
+}
+
+/* The machine's own answer but for what the hypervisor keeps, and what the emulators say about themselves wrongly. */
+static void answer_cpuid(struct vcpu *vcpu)
+{
+    uint32_t leaf = (uint32_t)*gpr(vcpu, HVCTL_RAX), subleaf = (uint32_t)*gpr(vcpu, HVCTL_RCX);
+    struct hvctl_cpuid id = hvctl_guest_cpuid(leaf, subleaf, cpu_ops->cpuid(cpu_ops->ctx, leaf, subleaf), vendor->cr4(vcpu));
+
+    if (leaf == 1)
+        id.ecx &= ~(UINT32_C(1) << 21); /* x2APIC: memory.c sends its NMIs through the LAPIC's page */
+    if (leaf == 0x15 || leaf == 0x16)
+        id.eax = id.ebx = id.ecx = id.edx = 0; /* frequencies: an emulator's clock keeps to none of them */
+    *gpr(vcpu, HVCTL_RAX) = id.eax;
+    *gpr(vcpu, HVCTL_RBX) = id.ebx;
+    *gpr(vcpu, HVCTL_RCX) = id.ecx;
+    *gpr(vcpu, HVCTL_RDX) = id.edx;
+    vendor->advance(vcpu);
+}
+
+/*
+ * MSRs come here that are the hypervisor's, that the permission map does not cover, or that this CPU lacks: the guest gets
+ * the #GP that an MSR that does not exist raises.
+ */
+static void answer_msr(struct vcpu *vcpu, bool write)
+{
+    enum { MISC_ENABLE = 0x1a0 };
+
+    if ((uint32_t)*gpr(vcpu, HVCTL_RCX) != MISC_ENABLE) {
+        vendor->inject(vcpu, GP);
+        return;
+    }
+    if (!write) { /* Linux reads it before it can handle a fault: fast strings; no BTS, no PEBS */
+        *gpr(vcpu, HVCTL_RAX) = 1 | 1 << 11 | 1 << 12;
+        *gpr(vcpu, HVCTL_RDX) = 0;
+    }
+    vendor->advance(vcpu);
+}
+
+/* XCR0 is the guest's: nothing on the host uses what it enables. The CPU judges the value. */
+static void set_xcr(struct vcpu *vcpu)
+{
+    uint32_t low = (uint32_t)*gpr(vcpu, HVCTL_RAX), high = (uint32_t)*gpr(vcpu, HVCTL_RDX);
+
+    cpu_ops->write_cr4(cpu_ops->ctx, cpu_ops->read_cr4(cpu_ops->ctx) | HVCTL_CR4_OSXSAVE);
+    if (cpu_xsetbv((uint32_t)*gpr(vcpu, HVCTL_RCX), low, high))
+        vendor->advance(vcpu);
+    else
+        vendor->inject(vcpu, GP);
+}
+
+/* Everything may be mapped at first touch but the hypervisor. false: there is nothing to map. */
+static bool map_lazily(uint64_t gpa)
+{
+    uint64_t page = gpa & ~(HVPT_4K - 1);
+    enum hvpt_status status = hvpt_space_fault_map(&space, hvpt_make_gpa(page), hvpt_make_hpa(page), HVPT_4K,
+                                                   memory_attr(page));
+
+    memory_mapped(status);
+    return status == HVPT_OK || status == HVPT_E_EXISTS || status == HVPT_E_RACE;
+}
+
+static void answer_fault(struct vcpu *vcpu, const struct exit *exit)
+{
+    char words[300];
+    struct hvctl_text_buffer buffer;
+    struct hvctl_text text = hvctl_text_into(&buffer, words, sizeof(words));
+    bool done;
+
+    if (exit->gpa >= HYPERVISOR_START && exit->gpa < HYPERVISOR_END) {
+        vendor->describe(vcpu, &text);
+        say("refused: the hypervisor's memory: %s", words);
+        __atomic_add_fetch(&work_refused, 1, __ATOMIC_RELAXED);
+        vendor->inject(vcpu, GP);
+        return;
+    }
+    done = work_fault(exit);
+    if (!done) {
+        memory_lock(false);
+        done = map_lazily(exit->gpa);
+        memory_unlock(false);
+    }
+    if (!done) {
+        vendor->describe(vcpu, &text);
+        panic("a fault that nobody foresaw: %s", words);
+    }
+}
+
+void exit_handle(struct vcpu *vcpu, const struct exit *exit)
+{
+    char words[300];
+    struct hvctl_text_buffer buffer;
+    struct hvctl_text text = hvctl_text_into(&buffer, words, sizeof(words));
+
+    switch (exit->kind) {
+    case EXIT_CPUID: answer_cpuid(vcpu); break;
+    case EXIT_RDMSR: answer_msr(vcpu, false); break;
+    case EXIT_WRMSR: answer_msr(vcpu, true); break;
+    case EXIT_XSETBV: set_xcr(vcpu); break;
+    case EXIT_FAULT: answer_fault(vcpu, exit); break;
+    case EXIT_SETTLED: break;
+    case EXIT_CALL:
+        if (option(image, "work", NULL)) {
+            work_call(vcpu);
+            vendor->advance(vcpu);
+        } else {
+            vendor->inject(vcpu, UD);
+        }
+        break;
+    case EXIT_DEAD:
+        vendor->describe(vcpu, &text);
+        say("CPU %u ends: %s", vcpu->id, words);
+        profile_print();
+        print("---- kernel ends ----\n");
+        machine_end();
+    default: vendor->describe(vcpu, &text); panic("CPU %u: an exit that nobody foresaw: %s", vcpu->id, words);
+    }
+}
+
+/* Most frequent first. */
+void profile_print(void)
+{
+    unsigned long total = 0;
+
+    for (unsigned i = 0; i < cpus; i++)
+        for (unsigned reason = 0; reason < REASONS; reason++)
+            total += vcpus[i].counts[reason];
+    say("exit profile: %lu exits", total);
+    for (;;) {
+        unsigned long most = 0;
+        unsigned which = 0;
+        const char *words;
+
+        for (unsigned reason = 0; reason < REASONS; reason++) {
+            unsigned long count = 0;
+
+            for (unsigned i = 0; i < cpus; i++)
+                count += vcpus[i].counts[reason];
+            if (count > most)
+                most = count, which = reason;
+        }
+        if (most == 0)
+            return;
+        words = vendor->reason(which);
+        say("  %6lu  %s", most, words != NULL ? words : "unknown");
+        for (unsigned i = 0; i < cpus; i++)
+            vcpus[i].counts[which] = 0;
+    }
+}

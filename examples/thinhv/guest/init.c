@@ -1,0 +1,421 @@
+/*
+ * The first process of the Linux that thinhv boots: proves that user space lives, then has the hypervisor work on the pages
+ * under it and looks whether it did. A line "good: ..." or "bad: ..." for each thing that was to be seen.
+ */
+#define _GNU_SOURCE
+#include <cpuid.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../work.h"
+
+#define HYPERVISOR UINT64_C(0x3e000000) /* and 32 MiB from there: what the e820 map calls reserved */
+#define PAGE       4096u
+#define PAGES      256u
+
+static void verdict(bool holds, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void verdict(bool holds, const char *format, ...)
+{
+    va_list args;
+
+    printf("%s: ", holds ? "good" : "bad");
+    va_start(args, format);
+    vprintf(format, args);
+    va_end(args);
+    printf("\n");
+    fflush(stdout);
+}
+
+/* ---- user space ---- */
+
+static void print_lines(const char *path, const char *const *names)
+{
+    char line[4096];
+    FILE *file = fopen(path, "r");
+    unsigned found = 0, wanted = 0;
+
+    for (const char *const *name = names; *name != NULL; name++)
+        wanted++;
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+        for (const char *const *name = names; *name != NULL; name++)
+            if (strncmp(line, *name, strlen(*name)) == 0) {
+                printf("%.100s%s", line, strlen(line) > 100 ? "\n" : "");
+                found++;
+            }
+    if (file != NULL)
+        fclose(file);
+    verdict(found >= wanted, "%s is there", path);
+}
+
+static void fill_memory(void)
+{
+    const size_t words = (size_t)64 << 17;
+    uint64_t *memory = mmap(NULL, words * 8, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    size_t wrong = 0;
+
+    for (size_t i = 0; i < words; i++)
+        memory[i] = i * UINT64_C(0x9e3779b97f4a7c15);
+    for (size_t i = 0; i < words; i++)
+        wrong += memory[i] != i * UINT64_C(0x9e3779b97f4a7c15);
+    verdict(wrong == 0, "64 MiB filled and read back, %zu words differ", wrong);
+    munmap(memory, words * 8);
+}
+
+static void sleep_a_while(void)
+{
+    struct timespec before, after, nap = {0, 50000000};
+    long took;
+
+    clock_gettime(CLOCK_MONOTONIC, &before);
+    nanosleep(&nap, NULL);
+    clock_gettime(CLOCK_MONOTONIC, &after);
+    took = (after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000;
+    verdict(took >= 50, "slept on a timer for 50 ms"); /* how long it took is not the hypervisor's to say */
+}
+
+static void fork_a_child(void)
+{
+    int status = 0;
+    pid_t child = fork();
+
+    if (child == 0)
+        _exit(42);
+    verdict(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 42, "forked");
+}
+
+static void count_cpus(int expected)
+{
+    int online = (int)sysconf(_SC_NPROCESSORS_ONLN);
+
+    verdict(online == expected, "%d CPU%s online", online, online == 1 ? " is" : "s are");
+}
+
+/* ---- calls to the hypervisor ---- */
+
+static uint64_t call(enum work number, uint64_t rbx, uint64_t rcx)
+{
+    static int amd = -1;
+    uint64_t rax = WORK_MAGIC | (unsigned)number;
+
+    if (amd < 0) {
+        unsigned a, b, c, d;
+
+        __cpuid(0, a, b, c, d);
+        amd = b == 0x68747541; /* "Auth" */
+    }
+    if (amd)
+        __asm__ volatile("vmmcall" : "+a"(rax) : "b"(rbx), "c"(rcx) : "memory");
+    else
+        __asm__ volatile("vmcall" : "+a"(rax) : "b"(rbx), "c"(rcx) : "memory");
+    return rax;
+}
+
+/* The guest-physical address behind a virtual one, from Linux: Documentation/admin-guide/mm/pagemap.rst. 0: none. */
+static uint64_t physical(const volatile void *address)
+{
+    uint64_t entry = 0;
+    int file = open("/proc/self/pagemap", O_RDONLY);
+
+    if (pread(file, &entry, 8, (off_t)((uintptr_t)address / PAGE * 8)) != 8 || !(entry >> 63))
+        entry = 0;
+    close(file);
+    return (entry & ((UINT64_C(1) << 55) - 1)) * PAGE + (uintptr_t)address % PAGE;
+}
+
+/* Pages that Linux leaves where they are. */
+static volatile uint8_t *pages(void)
+{
+    uint8_t *memory = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+    for (unsigned i = 0; i < PAGES; i++)
+        memset(memory + i * PAGE, (int)(i * 37 + 11) & 255, PAGE);
+    mlock(memory, PAGES * PAGE);
+    return memory;
+}
+
+static sigjmp_buf after_fault;
+
+static void fault(int number)
+{
+    siglongjmp(after_fault, number);
+}
+
+static void read_hypervisor(void)
+{
+    uint64_t before = call(WORK_STATS, 5, 0), refused;
+    int number, file = open("/dev/mem", O_RDONLY);
+    volatile uint8_t *window = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, file, (off_t)HYPERVISOR);
+    volatile uint8_t *mapped_io;
+
+    if (window == MAP_FAILED) {
+        verdict(false, "/dev/mem at %#llx: %s", (unsigned long long)HYPERVISOR, strerror(errno));
+        return;
+    }
+    signal(SIGSEGV, fault);
+    signal(SIGBUS, fault);
+    number = sigsetjmp(after_fault, 1);
+    if (number == 0)
+        printf("read %#x\n", window[16]);
+    signal(SIGSEGV, SIG_DFL);
+    signal(SIGBUS, SIG_DFL);
+    refused = call(WORK_STATS, 5, 0) - before;
+    verdict(number == SIGSEGV && refused == 1, "reading the hypervisor's memory through /dev/mem: %s, refused %llu time(s)",
+            number == 0 ? "nothing happened" : strsignal(number), (unsigned long long)refused);
+    munmap((void *)window, PAGE);
+
+    /* The same way to memory that is the machine's: it was the hypervisor who refused, not /dev/mem. */
+    mapped_io = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, file, 0xfed40000);
+    verdict(mapped_io != MAP_FAILED && (mapped_io[0] | 1) != 0 && call(WORK_STATS, 5, 0) == before + 1,
+            "reading another reserved page through /dev/mem is nobody's business");
+    close(file);
+}
+
+/* ---- the second level at work ---- */
+
+static bool leaves_are(uint64_t small, uint64_t large, uint64_t huge)
+{
+    return call(WORK_STATS, 0, 0) == small && call(WORK_STATS, 1, 0) == large && call(WORK_STATS, 2, 0) == huge;
+}
+
+static bool intact(const volatile uint8_t *memory)
+{
+    for (unsigned i = 0; i < PAGES * PAGE; i++)
+        if (memory[i] != (uint8_t)(i / PAGE * 37 + 11))
+            return false;
+    return true;
+}
+
+static void split_and_collapse(volatile uint8_t *memory)
+{
+    uint64_t small = call(WORK_STATS, 0, 0), large = call(WORK_STATS, 1, 0), huge = call(WORK_STATS, 2, 0);
+    uint64_t status = call(WORK_SPLIT, 0, 0), split = call(WORK_STATS, 0, 0), left = call(WORK_STATS, 1, 0);
+    bool good = intact(memory);
+
+    /* RAM is 2 GiB but for the hypervisor's 32 MiB: so many pages of 4K, and none of it in larger ones. */
+    verdict(status == 0 && good && split >= (UINT64_C(2048) - 32) * 256 && left <= large + huge * 512,
+            "RAM split into 4K pages under us: %llu of them, where there were %llu, %llu of 2M, %llu of 1G",
+            (unsigned long long)split, (unsigned long long)small, (unsigned long long)large, (unsigned long long)huge);
+    status = call(WORK_COLLAPSE, 0, 0);
+    good = intact(memory);
+    verdict(status == 0 && good && leaves_are(small, large, huge), "and collapsed again to what it was");
+}
+
+static uint64_t chance(void)
+{
+    static uint64_t state = 88172645463325252;
+
+    state ^= state << 13;
+    state ^= state >> 7;
+    return state ^= state << 17;
+}
+
+static void log_writes(volatile uint8_t *memory, enum work_method method, const char *name)
+{
+    uint64_t gpa[PAGES], small, large, huge, status, all;
+    bool wrote[PAGES];
+    unsigned count = 0, missed = 0, invented = 0, told = 0;
+    uint8_t sink = 0;
+
+    for (unsigned i = 0; i < PAGES; i++) {
+        gpa[i] = physical(memory + i * PAGE);
+        wrote[i] = chance() % 3 == 0;
+        count += wrote[i];
+    }
+    small = call(WORK_STATS, 0, 0), large = call(WORK_STATS, 1, 0), huge = call(WORK_STATS, 2, 0);
+    status = call(WORK_SPLIT, 0, 0); /* or a large page would stand for all in it */
+    if (status == 0)
+        status = call(WORK_LOG, method, 0);
+    for (unsigned i = 0; i < PAGES; i++) {
+        if (wrote[i])
+            memory[i * PAGE + i] = memory[i * PAGE + i];
+        sink = (uint8_t)(sink + memory[i * PAGE]); /* all are read */
+    }
+    all = call(WORK_LOG_END, 0, 0);
+    for (unsigned i = 0; i < PAGES; i++) {
+        bool said = call(WORK_WRITTEN, gpa[i], 0) != 0;
+
+        told += said;
+        missed += wrote[i] && !said;
+        invented += !wrote[i] && said;
+    }
+    verdict(status == 0 && count > 50 && missed == 0 && invented == 0,
+            "written pages, by %s: of %u we wrote %u, the hypervisor says %u: %u missed, %u invented; %s in all of RAM", name,
+            PAGES, count, told, missed, invented, all > count ? "more" : "as many");
+    verdict(call(WORK_COLLAPSE, 0, 0) == 0 && leaves_are(small, large, huge) && intact(memory) && sink != 1,
+            "RAM as before %s", name);
+}
+
+/* A page of code of its own. The word is in the MOV's immediate. */
+__asm__(".pushsection .patched, \"ax\"\n"
+        ".balign 4096\n"
+        ".globl patched\n"
+        "patched: movl $0x12345678, %eax\n"
+        "ret\n"
+        ".balign 4096\n"
+        ".popsection\n");
+uint32_t patched(void);
+
+static uint32_t word_as_read(void)
+{
+    uint32_t word;
+
+    memcpy(&word, (const void *)((uintptr_t)patched + 1), 4);
+    return word;
+}
+
+static void replace_text(void)
+{
+    const uint64_t words = UINT64_C(0xcafef00d) << 32 | 0x12345678;
+    uint32_t before = patched(), during, after, seen;
+    uint64_t status = call(WORK_REPLACE, physical((const void *)(uintptr_t)patched), words), small = call(WORK_STATS, 0, 0);
+
+    during = patched();
+    seen = word_as_read();
+    status |= call(WORK_RESTORE, 0, 0);
+    after = patched();
+    verdict(status == 0 && before == 0x12345678 && during == 0xcafef00d && seen == 0xcafef00d && after == 0x12345678
+                && small > 0,
+            "a page of our code replaced under us: %#x, then %#x, then %#x", before, during, after);
+}
+
+static void hook_text(bool execute_only)
+{
+    const uint64_t words = UINT64_C(0xdeadbeef) << 32 | 0x12345678;
+    uint32_t run[3], read[3];
+    uint64_t faults = call(WORK_STATS, 6, 0), status;
+
+    word_as_read();
+    status = call(WORK_HOOK, physical((const void *)(uintptr_t)patched), words);
+    if (!execute_only) {
+        verdict(status == 6, "execute-only pages: refused, as this format has none"); /* HVPT_E_ATTR */
+        return;
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        run[i] = patched();
+        read[i] = word_as_read();
+    }
+    faults = call(WORK_STATS, 6, 0) - faults;
+    status |= call(WORK_RESTORE, 0, 0);
+    verdict(status == 0 && run[0] == 0xdeadbeef && run[2] == 0xdeadbeef && read[0] == 0x12345678 && read[2] == 0x12345678
+                && faults >= 5 && patched() == 0x12345678,
+            "a hook: the code that runs says %#x, its bytes read %#x; turned over %llu times", run[0], read[0],
+            (unsigned long long)faults);
+}
+
+/* ---- pages mapped when they are touched, by all CPUs at once ---- */
+
+static volatile uint8_t *contested;
+static unsigned ready, wrong_bytes, parties;
+
+static void *touch_all(void *which)
+{
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    CPU_SET((size_t)(uintptr_t)which, &set);
+    sched_setaffinity(0, sizeof(set), &set);
+    __atomic_add_fetch(&ready, 1, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&ready, __ATOMIC_SEQ_CST) < parties)
+        ;
+    for (unsigned i = 0; i < PAGES; i++)
+        if (contested[i * PAGE + 5] != (uint8_t)(i * 37 + 11))
+            __atomic_add_fetch(&wrong_bytes, 1, __ATOMIC_RELAXED);
+    return NULL;
+}
+
+static void fault_at_once(volatile uint8_t *memory, unsigned cpus)
+{
+    uint64_t before, mapped, lost;
+    pthread_t thread[2];
+    unsigned dropped = 0;
+
+    contested = memory;
+    parties = cpus;
+    for (unsigned i = 0; i < PAGES; i++)
+        dropped += call(WORK_DROP, physical(memory + i * PAGE), 0) == 0;
+    before = call(WORK_STATS, 3, 0), lost = call(WORK_STATS, 4, 0);
+    for (unsigned i = 0; i < cpus; i++)
+        pthread_create(&thread[i], NULL, touch_all, (void *)(uintptr_t)i);
+    for (unsigned i = 0; i < cpus; i++)
+        pthread_join(thread[i], NULL);
+    mapped = call(WORK_STATS, 3, 0) - before, lost = call(WORK_STATS, 4, 0) - lost;
+    verdict(dropped == PAGES && mapped >= PAGES && mapped < PAGES * 2 && wrong_bytes == 0 && intact(memory),
+            "%u pages taken away and mapped again when touched by %u CPU%s at once", PAGES, cpus, cpus > 1 ? "s" : "");
+    printf("mapped at a fault: %llu; another CPU was first: %llu\n", (unsigned long long)mapped, (unsigned long long)lost);
+}
+
+static bool has_word(const char *line, const char *word)
+{
+    const char *found = strstr(line, word);
+
+    return found != NULL && (found == line || found[-1] == ' ');
+}
+
+int main(int count, char **arguments)
+{
+    static const char *const cpuinfo[] = {"vendor_id", "model name", NULL};
+    static const char *const meminfo[] = {"MemTotal", "MemFree", NULL};
+    char options[1100] = "";
+    unsigned cpus;
+
+    (void)count;
+    (void)arguments;
+    printf("init: Linux has come to user space\n");
+    fflush(stdout);
+    mkdir("/proc", 0555);
+    mkdir("/dev", 0755);
+    mount("proc", "/proc", "proc", 0, NULL);
+    mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
+    {
+        FILE *file = fopen("/proc/cmdline", "r");
+
+        if (file == NULL || fgets(options, sizeof(options), file) == NULL)
+            verdict(false, "/proc/cmdline is there");
+    }
+    cpus = has_word(options, "thinhv.cpus=2") ? 2 : 1;
+    print_lines("/proc/cpuinfo", cpuinfo);
+    print_lines("/proc/meminfo", meminfo);
+    fill_memory();
+    sleep_a_while();
+    fork_a_child();
+    count_cpus((int)cpus);
+    if (has_word(options, "thinhv.work")) {
+        volatile uint8_t *memory = pages();
+        bool intel = has_word(options, "thinhv.ept");
+
+        if (!has_word(options, "thinhv.lazy"))
+            split_and_collapse(memory);
+        log_writes(memory, WORK_WRITE_PROTECTION, "write protection");
+        log_writes(memory, WORK_DIRTY_BITS, "dirty bits");
+        if (intel)
+            log_writes(memory, WORK_PML, "page-modification logging");
+        replace_text();
+        hook_text(intel);
+        fault_at_once(memory, cpus);
+        read_hypervisor();
+    }
+    printf("init: done\n");
+    fflush(stdout);
+    tcdrain(1);
+    reboot(RB_AUTOBOOT);
+    return 0;
+}

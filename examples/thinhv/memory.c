@@ -1,0 +1,172 @@
+/*
+ * The guest's second level: all of the machine at its own addresses, with the memory types that the MTRRs give it, but for
+ * the hypervisor's own memory. Its frames, its lock, and the flush that reaches every CPU.
+ */
+#include <hvpt/memtype.h>
+
+#include "console.h"
+#include "cpu.h"
+#include "machine.h"
+#include "thinhv.h"
+
+#define MACHINE_END (UINT64_C(1) << 32)
+
+/* Table frames come from the upper half of the hypervisor's memory. */
+#define FRAMES_START (HYPERVISOR_START + (HYPERVISOR_END - HYPERVISOR_START) / 2)
+
+struct hvpt_space space;
+uint32_t memory_flushes;
+
+static struct hvpt_mtrr mtrr;
+static uint64_t next_frame = FRAMES_START, free_frames; /* a list through the frames' first words */
+static bool frames_busy;
+static uint32_t users; /* of the tables: how many, or ALONE */
+
+#define ALONE UINT32_C(0x80000000)
+
+/* ---- hooks ---- */
+
+static void frames_lock(void)
+{
+    while (__atomic_test_and_set(&frames_busy, __ATOMIC_ACQUIRE))
+        __asm__ volatile("pause");
+}
+
+bool memory_allocate(void *ctx, unsigned order, hvpt_hpa *out)
+{
+    (void)ctx;
+    if (order != 0)
+        return false;
+    frames_lock();
+    *out = hvpt_make_hpa(free_frames != 0 ? free_frames : next_frame);
+    if (free_frames != 0)
+        free_frames = *(uint64_t *)(uintptr_t)free_frames;
+    else if (next_frame < HYPERVISOR_END)
+        next_frame += HVPT_4K;
+    __atomic_clear(&frames_busy, __ATOMIC_RELEASE);
+    return out->value < HYPERVISOR_END;
+}
+
+static void free_frame(void *ctx, hvpt_hpa frame, unsigned order)
+{
+    (void)ctx;
+    (void)order;
+    frames_lock();
+    *(uint64_t *)(uintptr_t)frame.value = free_frames;
+    free_frames = frame.value;
+    __atomic_clear(&frames_busy, __ATOMIC_RELEASE);
+}
+
+/* An NMI to another CPU: it exits. The guest may be between its writes of the LAPIC's two ICR words, so the first is kept. */
+static void send_nmi(unsigned apic_id)
+{
+    volatile uint32_t *icr_high = (volatile uint32_t *)(uintptr_t)0xfee00310, *icr_low = icr_high - 4;
+    uint32_t kept = *icr_high;
+
+    *icr_high = apic_id << 24;
+    *icr_low = 0x4400;
+    *icr_high = kept;
+}
+
+/*
+ * No CPU may translate by what was, once this returns. Those in the host flush before they enter the guest again
+ * (main.c); the others are sent there, again and again: an NMI that arrives just before an entry is lost on the host.
+ */
+static void flush_everywhere(void *ctx, const struct hvpt_flush *flush)
+{
+    uint32_t now = __atomic_add_fetch(&memory_flushes, 1, __ATOMIC_SEQ_CST);
+
+    (void)ctx;
+    (void)flush;
+    for (unsigned i = 0; i < cpus; i++) {
+        struct vcpu *other = &vcpus[i];
+
+        for (unsigned long spin = 0; __atomic_load_n(&other->in_guest, __ATOMIC_SEQ_CST); spin++) {
+            if ((int32_t)(__atomic_load_n(&other->flushes, __ATOMIC_SEQ_CST) - now) >= 0)
+                break;
+            if (spin % 100000 == 0)
+                send_nmi(i);
+            __asm__ volatile("pause");
+        }
+    }
+}
+
+static const struct hvpt_hooks hooks = {NULL, memory_allocate, free_frame, NULL, NULL, flush_everywhere};
+
+/* ---- the lock ---- */
+
+void memory_lock(bool alone)
+{
+    for (;;) {
+        uint32_t seen = __atomic_load_n(&users, __ATOMIC_RELAXED);
+
+        if ((alone ? seen == 0 : seen < ALONE)
+            && __atomic_compare_exchange_n(&users, &seen, alone ? ALONE : seen + 1, false, __ATOMIC_ACQUIRE,
+                                           __ATOMIC_RELAXED))
+            return;
+        __asm__ volatile("pause");
+    }
+}
+
+void memory_unlock(bool alone)
+{
+    __atomic_sub_fetch(&users, alone ? ALONE : 1, __ATOMIC_RELEASE);
+}
+
+/* ---- the map ---- */
+
+static void expect_mapped(enum hvpt_status status, const char *what)
+{
+    if (status != HVPT_OK)
+        panic("%s: %s", what, hvpt_status_text(status));
+}
+
+struct hvpt_attr memory_attr(uint64_t address)
+{
+    struct hvpt_attr attr = {HVPT_READ | HVPT_WRITE | HVPT_EXEC, hvpt_mtrr_type(&mtrr, hvpt_make_hpa(address)), 0, 0};
+
+    return attr;
+}
+
+static void print_memory_types(void)
+{
+    static const char *const names[] = {"UC", "WC", "WT", "WP", "WB"};
+    struct hvpt_memtype_range range = {0, 0, HVPT_MEM_UC, false};
+    char line[200];
+    size_t length = 0;
+
+    while (hvpt_mtrr_next(&mtrr, &range) && length < sizeof(line) - 40)
+        length += print_to(line + length, sizeof(line) - length, " %lx %s", range.start, names[range.type]);
+    say("memory types from:%s", line);
+}
+
+void memory_print(const char *when)
+{
+    struct hvpt_stats stats;
+
+    hvpt_space_stats(&space, &stats);
+    say("second level %s: %lu pages of 4K, %lu of 2M, %lu of 1G in %lu tables", when, (unsigned long)stats.leaves[0],
+        (unsigned long)stats.leaves[1], (unsigned long)stats.leaves[2],
+        (unsigned long)(stats.tables[0] + stats.tables[1] + stats.tables[2] + stats.tables[3] + stats.tables[4]));
+}
+
+void memory_build(void)
+{
+    struct hvpt_space_config config = {0};
+    struct hvpt_flush flush = {0};
+    uint64_t page = 0;
+
+    vendor->configure(&config);
+    option(image, "pages", &page); /* 4, 2048 or 1048576 KiB; 0: as large as the CPU can */
+    config.ept.max_page_size = config.npt.max_page_size = page * 1024;
+    expect_mapped(hvpt_space_init(&space, &hooks, &config), "second level");
+    expect_mapped(hvpt_mtrr_read(&mtrr, cpu_ops->rdmsr, cpu_ops->ctx, cpu_physical_address_bits(), 0), "MTRRs");
+    print_memory_types();
+    if (!option(image, "lazy", NULL)) {
+        expect_mapped(hvpt_memtype_map_identity(&space, &mtrr, MACHINE_END, memory_attr(0), &flush), "the machine");
+        expect_mapped(hvpt_space_unmap(&space, hvpt_make_gpa(HYPERVISOR_START), HYPERVISOR_END - HYPERVISOR_START, &flush),
+                      "hiding the hypervisor");
+        hvpt_space_flush(&space, &flush);
+    }
+    memory_print("at the beginning");
+}

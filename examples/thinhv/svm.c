@@ -1,0 +1,207 @@
+/* SVM: capabilities, VMCB, and its exits in the terms of thinhv.h. */
+#include <hvctl/advance.h>
+#include <hvctl/bitmaps.h>
+#include <hvctl/cpu/svm.h>
+#include <hvctl/cpu/svm_switch.h>
+#include <hvctl/svm_check.h>
+#include <hvctl/svm_exit.h>
+#include <hvctl/svm_guest.h>
+
+#include "console.h"
+#include "cpu.h"
+#include "machine.h"
+#include "thinhv.h"
+
+#define PAGE __attribute__((aligned(4096)))
+
+/* The host's PAT, which nested tables index: WB, WT, UC-, UC as after reset, then WC, WP, so that all types can be had. */
+#define HOST_PAT UINT64_C(0x0007050100070406)
+
+static struct hvctl_svm_caps caps;
+static PAGE struct hvctl_svm_msr_map msrs;
+
+/* What belongs to one CPU. */
+static struct cpu {
+    PAGE struct hvctl_vmcb vmcb;
+    PAGE uint8_t host_save[4096]; /* the CPU's own */
+    PAGE uint8_t host_state[4096];
+    struct hvctl_svm_cpu state;
+} all[MAX_CPUS];
+
+/* What the guest must not do by itself. #DF: not every emulator survives the shutdown that would follow. */
+static const uint64_t intercepts[] = {
+    HVCTL_SVM_EXIT_CPUID, HVCTL_SVM_EXIT_MSR,      HVCTL_SVM_EXIT_VMMCALL, HVCTL_SVM_EXIT_VMRUN,
+    HVCTL_SVM_EXIT_NMI,   HVCTL_SVM_EXIT_SHUTDOWN, HVCTL_SVM_EXIT_EXCP_DF,
+};
+
+static struct cpu *of(const struct vcpu *vcpu)
+{
+    return &all[vcpu->id];
+}
+
+static void enable(struct vcpu *vcpu)
+{
+    struct cpu *cpu = of(vcpu);
+    enum hvctl_svm_enable_status status = hvctl_svm_enable(cpu_ops, &cpu->state, (uintptr_t)cpu->host_save, &caps);
+
+    if (status != HVCTL_SVM_ENABLED)
+        panic("SVM: %s", hvctl_svm_enable_text(status));
+    if (!hvctl_svm_can(&caps, HVCTL_SVM_NP))
+        panic("SVM: no nested paging");
+    cpu_ops->wrmsr(cpu_ops->ctx, HVCTL_MSR_PAT, HOST_PAT);
+}
+
+static void configure(struct hvpt_space_config *config)
+{
+    config->kind = HVPT_KIND_NPT;
+    config->npt.levels = cpu_ops->read_cr4(cpu_ops->ctx) & HVCTL_CR4_LA57 ? 5 : 4; /* as many as the host's paging has */
+    config->npt.maxphyaddr = caps.cpu.maxphyaddr;
+    config->npt.pat = HOST_PAT;
+}
+
+/* MSRs go straight to the guest, but for EFER, whose SVME it must neither see nor clear, and SVM's own. */
+static void choose_msrs(void)
+{
+    static const uint32_t kept[] = {HVCTL_MSR_EFER, HVCTL_MSR_VM_CR, HVCTL_MSR_VM_HSAVE_PA};
+
+    hvctl_svm_msr_fill(&msrs, false);
+    for (unsigned i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+        expect(hvctl_svm_msr_exit(&msrs, kept[i], HVCTL_ACCESS_READ | HVCTL_ACCESS_WRITE, true), "MSR map");
+}
+
+static void prepare(struct vcpu *vcpu, const struct hvctl_guest_state *state)
+{
+    struct hvctl_vmcb *vmcb = &of(vcpu)->vmcb;
+    static struct hvctl_report report;
+
+    choose_msrs();
+    hvctl_vmcb_zero(vmcb);
+    for (unsigned i = 0; i < sizeof(intercepts) / sizeof(intercepts[0]); i++)
+        expect(hvctl_vmcb_intercept(vmcb, intercepts[i], true), hvctl_svm_exit_name(intercepts[i]));
+    hvctl_vmcb_set_msrpm_base_pa(vmcb, (uintptr_t)&msrs);
+    hvctl_vmcb_set_guest_asid(vmcb, 1);
+    hvctl_svm_guest_write(vmcb, state);
+    hvctl_vmcb_set_nested_paging(vmcb, hvpt_space_root(&space), state->pat);
+    hvctl_svm_check(vmcb, &caps, &report);
+    for (unsigned i = 0; i < hvctl_report_listed(&report); i++) {
+        char words[300];
+        struct hvctl_text_buffer buffer;
+        struct hvctl_text text = hvctl_text_into(&buffer, words, sizeof(words));
+
+        hvctl_violation_text(&report.violation[i], &text);
+        say("VMRUN will fail: %s", words);
+    }
+    if (report.broken != 0)
+        panic("the VMCB breaks %u rules", report.broken);
+}
+
+static void flush(struct vcpu *vcpu)
+{
+    bool by_asid = hvctl_svm_can(&caps, HVCTL_SVM_FLUSH_BY_ASID);
+
+    hvctl_vmcb_set_tlb_control(&of(vcpu)->vmcb, by_asid ? HVCTL_TLB_GUEST : HVCTL_TLB_ALL);
+}
+
+/* EFER, as far as the guest goes: LMA follows LME and paging, not what is written. */
+static bool efer(struct vcpu *vcpu, struct hvctl_vmcb *vmcb, bool write)
+{
+    const uint64_t own = HVCTL_EFER_SVME | HVCTL_EFER_LMA;
+    uint64_t value = vmcb->save.efer;
+
+    if ((uint32_t)vcpu->regs.gpr[HVCTL_RCX] != HVCTL_MSR_EFER)
+        return false;
+    if (write) {
+        uint64_t written = vcpu->regs.gpr[HVCTL_RDX] << 32 | (uint32_t)vcpu->regs.gpr[HVCTL_RAX];
+
+        hvctl_vmcb_set_efer(vmcb, (written & ~own) | (value & own));
+    } else {
+        vcpu->regs.gpr[HVCTL_RAX] = (uint32_t)(value & ~HVCTL_EFER_SVME);
+        vcpu->regs.gpr[HVCTL_RDX] = value >> 32;
+    }
+    expect(hvctl_svm_advance(vmcb, &caps), "past EFER");
+    return true;
+}
+
+static struct exit classify(struct vcpu *vcpu, struct hvctl_vmcb *vmcb)
+{
+    bool write = (vmcb->control.exitinfo1 & 1) != 0;
+    struct exit exit = {EXIT_OTHER, (unsigned)vmcb->control.exitcode, 0, 0};
+    struct hvpt_npt_fault fault;
+
+    switch (vmcb->control.exitcode) {
+    case HVCTL_SVM_EXIT_CPUID: exit.kind = EXIT_CPUID; break;
+    case HVCTL_SVM_EXIT_MSR:
+        exit.kind = efer(vcpu, vmcb, write) ? EXIT_SETTLED : write ? EXIT_WRMSR : EXIT_RDMSR;
+        break;
+    case HVCTL_SVM_EXIT_VMMCALL: exit.kind = EXIT_CALL; break;
+    case HVCTL_SVM_EXIT_NMI: exit.kind = EXIT_SETTLED; break; /* memory.c wants us here */
+    case HVCTL_SVM_EXIT_EXCP_DF:
+    case HVCTL_SVM_EXIT_SHUTDOWN: exit.kind = EXIT_DEAD; break;
+    case HVCTL_SVM_EXIT_NPF:
+        fault = hvpt_npt_decode_fault(vmcb->control.exitinfo1, vmcb->control.exitinfo2);
+        exit.kind = EXIT_FAULT;
+        exit.gpa = vmcb->control.exitinfo2;
+        exit.access = hvpt_npt_fault_wants(&fault, false);
+        break;
+    default: break;
+    }
+    return exit;
+}
+
+/*
+ * An event whose delivery a nested page fault cut short comes again. QEMU reports an interrupt there as an exception with the
+ * interrupt's vector, which VMRUN would refuse.
+ */
+static void redeliver(struct hvctl_vmcb *vmcb)
+{
+    struct hvctl_svm_event event = hvctl_svm_event_decode(vmcb->control.exitintinfo);
+
+    if (event.valid && event.type == HVCTL_SVM_EVENT_EXCEPTION && event.vector > 31) {
+        event = hvctl_svm_event_make(HVCTL_SVM_EVENT_INTR, event.vector, 0);
+        hvctl_vmcb_set_exitintinfo(vmcb, hvctl_svm_event_encode(&event));
+    }
+    hvctl_svm_redeliver(vmcb);
+}
+
+static struct exit run(struct vcpu *vcpu)
+{
+    struct cpu *cpu = of(vcpu);
+    struct hvctl_vmcb *vmcb = &cpu->vmcb;
+
+    hvctl_vmcb_set_rax(vmcb, vcpu->regs.gpr[HVCTL_RAX]);
+    hvctl_svm_switch(&vcpu->regs, (uintptr_t)vmcb, (uintptr_t)cpu->host_state, false);
+    vcpu->regs.gpr[HVCTL_RAX] = vmcb->save.rax;
+    if (hvctl_svm_exit_invalid(vmcb->control.exitcode))
+        panic("VMRUN: invalid");
+    hvctl_vmcb_mark_clean(vmcb);
+    hvctl_vmcb_set_tlb_control(vmcb, HVCTL_TLB_NONE);
+    redeliver(vmcb);
+    return classify(vcpu, vmcb);
+}
+
+static void advance(struct vcpu *vcpu)
+{
+    expect(hvctl_svm_advance(&of(vcpu)->vmcb, &caps), "past the instruction");
+}
+
+static void inject(struct vcpu *vcpu, uint8_t vector)
+{
+    expect(hvctl_vmcb_inject(&of(vcpu)->vmcb, hvctl_svm_event_make(HVCTL_SVM_EVENT_EXCEPTION, vector, 0)), "injection");
+}
+
+static uint64_t cr4(struct vcpu *vcpu)
+{
+    return of(vcpu)->vmcb.save.cr4;
+}
+
+static void describe(struct vcpu *vcpu, const struct hvctl_text *text)
+{
+    hvctl_svm_exit_text(&of(vcpu)->vmcb, hvctl_svm_can(&caps, HVCTL_SVM_DECODE_ASSISTS), text);
+}
+
+static const char *reason(unsigned number)
+{
+    return hvctl_svm_exit_name(number);
+}
+
+const struct vendor svm_vendor = {"SVM and NPT", enable, configure, prepare, run, flush, advance, inject, cr4, describe, reason};

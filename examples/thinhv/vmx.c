@@ -1,0 +1,257 @@
+/* VMX: capabilities, control words, VMCS, and its exits in the terms of thinhv.h. */
+#include <hvctl/advance.h>
+#include <hvctl/bitmaps.h>
+#include <hvctl/cpu/vmx.h>
+#include <hvctl/cpu/vmx_host.h>
+#include <hvctl/cpu/vmx_switch.h>
+#include <hvctl/vmx_check.h>
+#include <hvctl/vmx_controls.h>
+#include <hvctl/vmx_exit.h>
+#include <hvctl/vmx_guest.h>
+
+#include "console.h"
+#include "machine.h"
+#include "thinhv.h"
+
+#define PAGE __attribute__((aligned(4096)))
+
+static struct hvctl_vmx_caps caps;
+static struct hvctl_vmx_solution solution;
+static PAGE struct hvctl_vmx_msr_bitmap msrs;
+
+/* What belongs to one CPU. */
+static struct cpu {
+    PAGE uint8_t vmxon[4096];
+    PAGE uint8_t vmcs[4096];
+    PAGE uint64_t log[512]; /* page-modification log */
+    struct hvctl_vmx_cpu state;
+    struct hvctl_vmcs_image image;
+    bool launched;
+} all[MAX_CPUS];
+
+/* The guest keeps all it can; what is asked for is that it gets everything the machine has, and the second level. */
+static const enum hvctl_vmx_control needed[] = {
+    HVCTL_SECONDARY_UNRESTRICTED_GUEST, /* brings EPT, and what else it needs */
+    HVCTL_PRIMARY_USE_MSR_BITMAPS,      HVCTL_PIN_NMI_EXITING,
+    HVCTL_EXIT_HOST_ADDRESS_SPACE_SIZE, HVCTL_ENTRY_LOAD_IA32_EFER,
+    HVCTL_EXIT_LOAD_IA32_EFER,          HVCTL_EXIT_SAVE_IA32_EFER,
+    HVCTL_ENTRY_LOAD_IA32_PAT,          HVCTL_EXIT_LOAD_IA32_PAT,
+    HVCTL_EXIT_SAVE_IA32_PAT,           HVCTL_ENTRY_LOAD_DEBUG_CONTROLS,
+    HVCTL_EXIT_SAVE_DEBUG_CONTROLS,
+};
+static const enum hvctl_vmx_control wanted[] = {
+    HVCTL_SECONDARY_ENABLE_RDTSCP,         HVCTL_SECONDARY_ENABLE_INVPCID,
+    HVCTL_SECONDARY_ENABLE_XSAVES_XRSTORS, HVCTL_SECONDARY_ENABLE_USER_WAIT_AND_PAUSE,
+    HVCTL_SECONDARY_ENABLE_VPID,           HVCTL_SECONDARY_ENABLE_PML,
+};
+
+static struct cpu *of(const struct vcpu *vcpu)
+{
+    return &all[vcpu->id];
+}
+
+static void put(struct cpu *cpu, uint32_t field, uint64_t value)
+{
+    expect(hvctl_vmcs_write(&cpu->image, field, value), hvctl_vmcs_field_name(field));
+}
+
+static uint64_t load(struct cpu *cpu, uint32_t field)
+{
+    expect(hvctl_vmcs_load_field(&cpu->image, field, cpu_ops->vmread, cpu_ops->ctx), hvctl_vmcs_field_name(field));
+    return hvctl_vmcs_get(&cpu->image, field);
+}
+
+static void enable(struct vcpu *vcpu)
+{
+    struct cpu *cpu = of(vcpu);
+    struct hvctl_vmx_region region = {cpu->vmxon, (uintptr_t)cpu->vmxon};
+    enum hvctl_vmx_enable_status status = hvctl_vmx_enable(cpu_ops, &cpu->state, &region, &caps);
+    struct hvctl_vmx_controls need = {{0}}, like = {{0}};
+
+    if (status != HVCTL_VMX_ENABLED)
+        panic("VMX: %s", hvctl_vmx_enable_text(status));
+    for (unsigned i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
+        hvctl_vmx_controls_add(&need, needed[i]);
+    for (unsigned i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+        hvctl_vmx_controls_add(&like, wanted[i]);
+    if (hvctl_vmx_solve(&need, &like, &caps, &solution) != HVCTL_OK) {
+        char words[200];
+        struct hvctl_text_buffer buffer;
+        struct hvctl_text text = hvctl_text_into(&buffer, words, sizeof(words));
+
+        hvctl_vmx_problem_text(&solution.problems[0], &text);
+        panic("%s", words);
+    }
+}
+
+static void configure(struct hvpt_space_config *config)
+{
+    config->kind = HVPT_KIND_EPT;
+    config->ept.ept_vpid_cap = caps.ept_vpid_cap;
+    config->ept.maxphyaddr = caps.cpu.maxphyaddr;
+    if (caps.ept_vpid_cap & HVCTL_EPT_CAP_ACCESSED_DIRTY)
+        config->ept.features = HVPT_EPT_USE_ACCESSED_DIRTY;
+}
+
+/* MSRs go straight to the guest, but for those of VMX and those that this CPU lacks and Linux reads before it has an IDT. */
+static void choose_msrs(void)
+{
+    uint64_t value;
+
+    hvctl_vmx_msr_fill(&msrs, false);
+    for (uint32_t msr = HVCTL_MSR_VMX_BASIC; msr <= HVCTL_MSR_VMX_EXIT_CTLS2; msr++)
+        expect(hvctl_vmx_msr_exit(&msrs, msr, HVCTL_ACCESS_READ, true), "MSR bitmap");
+    if (!cpu_ops->rdmsr(cpu_ops->ctx, 0x1a0, &value)) /* IA32_MISC_ENABLE */
+        expect(hvctl_vmx_msr_exit(&msrs, 0x1a0, HVCTL_ACCESS_READ | HVCTL_ACCESS_WRITE, true), "MSR bitmap");
+}
+
+static void prepare(struct vcpu *vcpu, const struct hvctl_guest_state *state)
+{
+    struct cpu *cpu = of(vcpu);
+    struct hvctl_vmx_region region = {cpu->vmcs, (uintptr_t)cpu->vmcs};
+    static struct hvctl_report report;
+
+    choose_msrs();
+    hvctl_vmcs_image_init(&cpu->image, &caps);
+    hvctl_vmcs_touch_all(&cpu->image); /* a new VMCS holds nothing: write every field */
+    expect(hvctl_vmx_controls_write(&cpu->image, &solution.controls), "VMX controls");
+    expect(hvctl_vmx_host_capture(cpu_ops, &cpu->image), "host state");
+    expect(hvctl_vmx_guest_write(&cpu->image, &caps, state), "guest state");
+    put(cpu, HVCTL_VMCS_EPT_POINTER, hvpt_space_root(&space));
+    put(cpu, HVCTL_VMCS_ADDRESS_OF_MSR_BITMAPS, (uintptr_t)&msrs);
+    if (hvctl_vmx_control_on(&cpu->image, HVCTL_SECONDARY_ENABLE_VPID))
+        put(cpu, HVCTL_VMCS_VIRTUAL_PROCESSOR_IDENTIFIER, vcpu->id + 1);
+    if (hvctl_vmx_control_on(&cpu->image, HVCTL_SECONDARY_ENABLE_PML)) {
+        put(cpu, HVCTL_VMCS_PML_ADDRESS, (uintptr_t)cpu->log);
+        put(cpu, HVCTL_VMCS_PML_INDEX, 511);
+    }
+    if (hvctl_vmx_create(cpu_ops, &region, &caps) != HVCTL_VMX_SUCCEED)
+        panic("the VMCS cannot be made current");
+
+    put(cpu, HVCTL_VMCS_HOST_RSP, 8); /* the world switch writes these two: anything that passes */
+    put(cpu, HVCTL_VMCS_HOST_RIP, 8);
+    hvctl_vmx_check(&cpu->image, &caps, &report);
+    for (unsigned i = 0; i < hvctl_report_listed(&report); i++) {
+        char words[300];
+        struct hvctl_text_buffer buffer;
+        struct hvctl_text text = hvctl_text_into(&buffer, words, sizeof(words));
+
+        hvctl_violation_text(&report.violation[i], &text);
+        say("VM entry will fail: %s", words);
+    }
+    if (report.broken != 0)
+        panic("the VMCS breaks %u rules", report.broken);
+}
+
+static void flush(struct vcpu *vcpu)
+{
+    (void)vcpu;
+    expect(hvctl_vmx_invept(cpu_ops, &caps, hvpt_space_root(&space)), "INVEPT");
+}
+
+/* The log fills from its end: entries behind the index are new. */
+static void read_log(struct cpu *cpu)
+{
+    unsigned index = (unsigned)load(cpu, HVCTL_VMCS_PML_INDEX) & 0xffff;
+
+    for (unsigned i = index >= 512 ? 0 : index + 1; i < 512; i++)
+        work_log(cpu->log[i]);
+    if (index != 511)
+        put(cpu, HVCTL_VMCS_PML_INDEX, 511);
+}
+
+/* A write of CR0 that touches a bit VMX fixes. Only MOV comes here: Linux has no LMSW, and CLTS touches no such bit. */
+static void write_cr0(struct vcpu *vcpu, struct cpu *cpu)
+{
+    struct hvctl_vmx_cr_access access =
+        hvctl_vmx_cr_access_decode(hvctl_vmcs_get(&cpu->image, HVCTL_VMCS_EXIT_QUALIFICATION));
+
+    if (access.cr != 0 || access.type != HVCTL_CR_MOV_TO || access.gpr == HVCTL_RSP)
+        panic("an access to CR%u that nobody foresaw", access.cr);
+    load(cpu, HVCTL_VMCS_GUEST_IA32_EFER);
+    load(cpu, HVCTL_VMCS_VM_ENTRY_CONTROLS);
+    expect(hvctl_vmx_guest_set_cr0(&cpu->image, &caps, vcpu->regs.gpr[access.gpr]), "CR0");
+    expect(hvctl_vmx_advance(&cpu->image), "MOV to CR0");
+}
+
+static struct exit classify(struct vcpu *vcpu, struct cpu *cpu, uint32_t reason)
+{
+    struct exit exit = {EXIT_OTHER, reason & 0xffff, 0, 0};
+    struct hvpt_ept_violation violation;
+
+    switch (exit.reason) {
+    case HVCTL_VMX_REASON_CPUID: exit.kind = EXIT_CPUID; break;
+    case HVCTL_VMX_REASON_RDMSR: exit.kind = EXIT_RDMSR; break;
+    case HVCTL_VMX_REASON_WRMSR: exit.kind = EXIT_WRMSR; break;
+    case HVCTL_VMX_REASON_XSETBV: exit.kind = EXIT_XSETBV; break;
+    case HVCTL_VMX_REASON_VMCALL: exit.kind = EXIT_CALL; break;
+    case HVCTL_VMX_REASON_TRIPLE_FAULT: exit.kind = EXIT_DEAD; break;
+    case HVCTL_VMX_REASON_PAGE_MODIFICATION_LOG_FULL: exit.kind = EXIT_SETTLED; break;
+    case HVCTL_VMX_REASON_EXCEPTION_OR_NMI: exit.kind = EXIT_SETTLED; break; /* an NMI: memory.c wants us here */
+    case HVCTL_VMX_REASON_CR_ACCESS:
+        write_cr0(vcpu, cpu);
+        exit.kind = EXIT_SETTLED;
+        break;
+    case HVCTL_VMX_REASON_EPT_VIOLATION:
+        violation = hvpt_ept_decode_violation_as(hvctl_vmcs_get(&cpu->image, HVCTL_VMCS_EXIT_QUALIFICATION),
+                                                 hvctl_ept_violation_form_of(&cpu->image, &caps));
+        exit.kind = EXIT_FAULT;
+        exit.gpa = hvctl_vmcs_get(&cpu->image, HVCTL_VMCS_GUEST_PHYSICAL_ADDRESS);
+        exit.access = hvpt_ept_violation_wants(&violation, false);
+        break;
+    default: break;
+    }
+    return exit;
+}
+
+static struct exit run(struct vcpu *vcpu)
+{
+    struct cpu *cpu = of(vcpu);
+    struct hvctl_vmx_run result;
+    uint32_t refused = 0;
+
+    if (hvctl_vmcs_store(&cpu->image, cpu_ops->vmwrite, cpu_ops->ctx, &refused) != HVCTL_OK)
+        panic("VMWRITE of %s", hvctl_vmcs_field_name(refused));
+    result = hvctl_vmx_enter(cpu_ops, &vcpu->regs, &cpu->launched);
+    if (result.result != HVCTL_VMX_SUCCEED)
+        panic("VM entry: %s", hvctl_vmx_instruction_error_text(result.instruction_error));
+    if (hvctl_vmcs_load(&cpu->image, HVCTL_VMCS_LOAD_EXIT_INFO, cpu_ops->vmread, cpu_ops->ctx, &refused) != HVCTL_OK)
+        panic("VMREAD of %s", hvctl_vmcs_field_name(refused));
+    load(cpu, HVCTL_VMCS_GUEST_RIP);
+    load(cpu, HVCTL_VMCS_GUEST_INTERRUPTIBILITY_STATE);
+    load(cpu, HVCTL_VMCS_GUEST_CS_ACCESS_RIGHTS);
+    load(cpu, HVCTL_VMCS_GUEST_CR0);
+    if (hvctl_vmx_control_on(&cpu->image, HVCTL_SECONDARY_ENABLE_PML))
+        read_log(cpu);
+    expect(hvctl_vmx_redeliver(&cpu->image), "the event that the exit interrupted");
+    return classify(vcpu, cpu, result.exit_reason);
+}
+
+static void advance(struct vcpu *vcpu)
+{
+    expect(hvctl_vmx_advance(&of(vcpu)->image), "past the instruction");
+}
+
+static void inject(struct vcpu *vcpu, uint8_t vector)
+{
+    expect(hvctl_vmx_inject(&of(vcpu)->image, &caps, hvctl_vmx_event_make(HVCTL_EVENT_HARDWARE_EXCEPTION, vector, 0, 0)),
+           "injection");
+}
+
+static uint64_t cr4(struct vcpu *vcpu)
+{
+    load(of(vcpu), HVCTL_VMCS_GUEST_CR4);
+    return hvctl_vmx_guest_read(&of(vcpu)->image).cr4;
+}
+
+static void describe(struct vcpu *vcpu, const struct hvctl_text *text)
+{
+    hvctl_vmx_exit_text(&of(vcpu)->image, &caps, text);
+}
+
+static const char *reason(unsigned number)
+{
+    return hvctl_vmx_exit_reason_words(number);
+}
+
+const struct vendor vmx_vendor = {"VMX and EPT", enable, configure, prepare, run, flush, advance, inject, cr4, describe, reason};

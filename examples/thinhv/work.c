@@ -1,0 +1,258 @@
+/*
+ * The second level at work under a running kernel: /init asks through VMCALL (work.h) for pages to be split, collapsed,
+ * logged, replaced, hooked, dropped, and finds out by itself whether it was done.
+ */
+#include "work.h"
+
+#include "machine.h"
+#include "memory.h"
+#include "thinhv.h"
+
+unsigned long work_mapped, work_lost, work_refused;
+
+static unsigned long hook_faults;
+static enum hvpt_status last_status;
+static uint32_t logging;                               /* enum work_method + 1 */
+static uint64_t written[(UINT64_C(1) << 32) / 4096 / 64]; /* a bit a page */
+
+static struct {
+    bool set, execute_only;
+    hvpt_gpa page;
+    hvpt_hpa copy;
+} hook;
+
+static hvpt_gpa page_of(uint64_t gpa)
+{
+    return hvpt_make_gpa(gpa & ~(HVPT_4K - 1));
+}
+
+static enum hvpt_status note(enum hvpt_status status)
+{
+    if (status != HVPT_OK)
+        last_status = status;
+    return status;
+}
+
+void memory_mapped(enum hvpt_status status)
+{
+    if (status == HVPT_OK)
+        __atomic_add_fetch(&work_mapped, 1, __ATOMIC_RELAXED);
+    else if (status == HVPT_E_EXISTS || status == HVPT_E_RACE)
+        __atomic_add_fetch(&work_lost, 1, __ATOMIC_RELAXED);
+}
+
+/* ---- RAM, which is in two pieces: below and above the hypervisor ---- */
+
+typedef enum hvpt_status (*on_range)(hvpt_gpa gpa, uint64_t size, struct hvpt_flush *flush);
+
+static enum hvpt_status on_ram(on_range job)
+{
+    struct hvpt_flush flush = {0};
+    enum hvpt_status status = job(hvpt_make_gpa(0), HYPERVISOR_START, &flush);
+
+    if (status == HVPT_OK)
+        status = job(hvpt_make_gpa(HYPERVISOR_END), image->ram_size - HYPERVISOR_END, &flush);
+    hvpt_space_flush(&space, &flush);
+    return note(status);
+}
+
+static enum hvpt_status split(hvpt_gpa gpa, uint64_t size, struct hvpt_flush *flush)
+{
+    return hvpt_space_split(&space, gpa, size, HVPT_4K, flush);
+}
+
+static enum hvpt_status collapse(hvpt_gpa gpa, uint64_t size, struct hvpt_flush *flush)
+{
+    struct hvpt_collapse_report report;
+
+    return hvpt_space_collapse(&space, gpa, size, flush, &report);
+}
+
+static enum hvpt_status write_protect(hvpt_gpa gpa, uint64_t size, struct hvpt_flush *flush)
+{
+    return hvpt_space_write_protect(&space, gpa, size, flush);
+}
+
+static enum hvpt_status take_dirty(hvpt_gpa gpa, uint64_t size, struct hvpt_flush *flush)
+{
+    return hvpt_space_dirty(&space, gpa, size, written + gpa.value / HVPT_4K / 64, flush);
+}
+
+static void give_back(void)
+{
+    struct hvpt_leaf_iterator leaves = hvpt_leaves(hvpt_make_gpa(0), image->ram_size);
+    struct hvpt_mapping leaf;
+    hvpt_gpa gpa;
+
+    while (hvpt_space_next_leaf(&space, &leaves, &gpa, &leaf))
+        if ((leaf.attr.flags & HVPT_LOGGED) != 0)
+            note(hvpt_space_touch(&space, gpa, HVPT_WRITE));
+}
+
+/* ---- which pages are written ---- */
+
+void work_log(uint64_t gpa)
+{
+    if (__atomic_load_n(&logging, __ATOMIC_RELAXED) != 0 && gpa >> 32 == 0)
+        __atomic_or_fetch(&written[gpa / HVPT_4K / 64], UINT64_C(1) << (gpa / HVPT_4K % 64), __ATOMIC_RELAXED);
+}
+
+static enum hvpt_status log_begin(uint64_t method)
+{
+    enum hvpt_status status;
+
+    if (method == WORK_PML && vendor != &vmx_vendor)
+        return HVPT_E_ATTR;
+    if (method == WORK_WRITE_PROTECTION)
+        status = on_ram(write_protect);
+    else /* what was written before does not count; PML tells of a page when its dirty bit is set anew */
+        status = on_ram(take_dirty);
+    memset(written, 0, sizeof(written));
+    logging = (uint32_t)method + 1;
+    return status;
+}
+
+static uint64_t log_end(void)
+{
+    uint64_t count = 0;
+
+    if (logging == WORK_DIRTY_BITS + 1)
+        note(on_ram(take_dirty));
+    if (logging == WORK_WRITE_PROTECTION + 1)
+        give_back();
+    if (logging == WORK_PML + 1) { /* each CPU reads its log when it exits: make it */
+        struct hvpt_flush all = {0};
+
+        all.kind = HVPT_FLUSH_INVEPT;
+        hvpt_space_flush(&space, &all);
+    }
+    logging = 0;
+    for (size_t i = 0; i < sizeof(written) / sizeof(written[0]); i++)
+        for (uint64_t bits = written[i]; bits != 0; bits &= bits - 1)
+            count++;
+    return count;
+}
+
+/* ---- pages that are others than they seem ---- */
+
+/* A copy of the page with one word changed. */
+static enum hvpt_status make_copy(uint64_t gpa, uint64_t words)
+{
+    uint32_t find = (uint32_t)words, put = (uint32_t)(words >> 32);
+    uint8_t *bytes;
+
+    hook.page = page_of(gpa);
+    if (hook.copy.value == 0 && !memory_allocate(NULL, 0, &hook.copy))
+        return HVPT_E_NOMEM;
+    bytes = (uint8_t *)(uintptr_t)hook.copy.value;
+    memcpy(bytes, (const void *)(uintptr_t)hook.page.value, HVPT_4K);
+    for (unsigned i = 0; i + 4 <= HVPT_4K; i++)
+        if (memcmp(bytes + i, &find, 4) == 0) {
+            memcpy(bytes + i, &put, 4);
+            return HVPT_OK;
+        }
+    return HVPT_E_ABSENT;
+}
+
+static enum hvpt_status show(hvpt_hpa hpa, uint32_t perm)
+{
+    struct hvpt_attr attr = memory_attr(hook.page.value);
+
+    attr.perm = perm;
+    return hvpt_space_replace(&space, hook.page, hpa, HVPT_4K, attr, NULL);
+}
+
+static enum hvpt_status set_hook(uint64_t gpa, uint64_t words, uint32_t perm)
+{
+    enum hvpt_status status = make_copy(gpa, words);
+
+    if (status == HVPT_OK)
+        status = show(hook.copy, perm);
+    hook.set = status == HVPT_OK;
+    hook.execute_only = perm == HVPT_EXEC;
+    return status;
+}
+
+static enum hvpt_status restore(void)
+{
+    hook.set = false;
+    return show(hvpt_make_hpa(hook.page.value), HVPT_READ | HVPT_WRITE | HVPT_EXEC);
+}
+
+/* Execution sees the copy, everything else the page: each fault turns it over. */
+static bool hook_fault(const struct exit *exit)
+{
+    if (!hook.set || !hook.execute_only || page_of(exit->gpa).value != hook.page.value)
+        return false;
+    hook_faults++;
+    if (exit->access == HVPT_EXEC)
+        return show(hook.copy, HVPT_EXEC) == HVPT_OK;
+    return show(hvpt_make_hpa(hook.page.value), HVPT_READ | HVPT_WRITE) == HVPT_OK;
+}
+
+bool work_fault(const struct exit *exit)
+{
+    enum hvpt_status status;
+    bool done;
+
+    memory_lock(false);
+    status = hvpt_space_touch(&space, hvpt_make_gpa(exit->gpa), exit->access);
+    if (status == HVPT_OK && logging == 0)
+        memory_mapped(HVPT_E_EXISTS); /* another CPU was here first */
+    if (status == HVPT_OK && exit->access == HVPT_WRITE)
+        work_log(exit->gpa);
+    memory_unlock(false);
+    if (status == HVPT_OK)
+        return true;
+    memory_lock(true);
+    done = hook_fault(exit);
+    memory_unlock(true);
+    return done;
+}
+
+/* ---- the calls ---- */
+
+static uint64_t stats(uint64_t which)
+{
+    struct hvpt_stats now;
+
+    hvpt_space_stats(&space, &now);
+    switch (which) {
+    case 0:
+    case 1:
+    case 2: return (uint64_t)now.leaves[which];
+    case 3: return work_mapped;
+    case 4: return work_lost;
+    case 5: return work_refused;
+    case 6: return hook_faults;
+    default: return (uint64_t)last_status;
+    }
+}
+
+static uint64_t carry_out(uint32_t number, uint64_t rbx, uint64_t rcx)
+{
+    switch (number) {
+    case WORK_STATS: return stats(rbx);
+    case WORK_SPLIT: return (uint64_t)on_ram(split);
+    case WORK_COLLAPSE: return (uint64_t)on_ram(collapse);
+    case WORK_LOG: return (uint64_t)log_begin(rbx);
+    case WORK_LOG_END: return log_end();
+    case WORK_WRITTEN: return rbx >> 32 == 0 ? written[rbx / HVPT_4K / 64] >> (rbx / HVPT_4K % 64) & 1 : 0;
+    case WORK_REPLACE: return (uint64_t)set_hook(rbx, rcx, HVPT_READ | HVPT_EXEC);
+    case WORK_HOOK: return (uint64_t)set_hook(rbx, rcx, HVPT_EXEC);
+    case WORK_RESTORE: return (uint64_t)restore();
+    case WORK_DROP: return (uint64_t)hvpt_space_unmap(&space, page_of(rbx), HVPT_4K, NULL);
+    default: return ~UINT64_C(0);
+    }
+}
+
+void work_call(struct vcpu *vcpu)
+{
+    uint64_t *gpr = vcpu->regs.gpr;
+
+    if ((gpr[HVCTL_RAX] & 0xffff0000u) != WORK_MAGIC)
+        return;
+    memory_lock(true);
+    gpr[HVCTL_RAX] = carry_out((uint32_t)gpr[HVCTL_RAX] & 0xffff, gpr[HVCTL_RBX], gpr[HVCTL_RCX]);
+    memory_unlock(true);
+}
