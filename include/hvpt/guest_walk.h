@@ -10,6 +10,8 @@
 #ifndef HVPT_GUEST_WALK_H
 #define HVPT_GUEST_WALK_H
 
+#include "guest_walk_arm.h"
+#include "guest_walk_riscv.h"
 #include "guest_walk_x86.h"
 
 #endif

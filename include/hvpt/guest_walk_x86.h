@@ -6,7 +6,7 @@
 #define HVPT_GUEST_WALK_X86_H
 
 #include "ept_fault.h"
-#include "guest_walk_second.h"
+#include "guest_walk_common.h"
 #include "npt_fault.h"
 
 /* ---- bits: SDM vol. 3, "Control Registers", "Extended Feature Enable Register", tables of entry formats ---- */
@@ -82,46 +82,6 @@ struct hvpt_x86_guest {
     unsigned maxphyaddr;
     uint32_t features;
     const struct hvpt_hooks *memory;
-};
-
-/* How the access ends. */
-enum hvpt_guest_end {
-    HVPT_GUEST_OK,
-    HVPT_GUEST_NOT_CANONICAL,        /* the guest gets #GP(0), or #SS(0) for an access by way of SS */
-    HVPT_GUEST_PAGE_FAULT,           /* the guest gets #PF: error_code, and linear in CR2 */
-    HVPT_GUEST_EPT_VIOLATION,        /* the hypervisor gets exit reason 48: exit_information, fault_gpa */
-    HVPT_GUEST_EPT_MISCONFIGURATION, /* the hypervisor gets exit reason 49: fault_gpa */
-    HVPT_GUEST_NESTED_PAGE_FAULT,    /* the hypervisor gets VMEXIT_NPF: exit_information, fault_gpa */
-    HVPT_GUEST_UNREACHABLE,          /* phys_to_virt offers no such frame, for a table of either stage */
-    HVPT_GUEST_BAD_ARGUMENT          /* no CPU can be in this state, or no such access */
-};
-
-static inline const char *hvpt_guest_end_text(enum hvpt_guest_end end)
-{
-    switch (end) {
-    case HVPT_GUEST_OK: return "ok";
-    case HVPT_GUEST_NOT_CANONICAL: return "address not canonical";
-    case HVPT_GUEST_PAGE_FAULT: return "page fault of the guest";
-    case HVPT_GUEST_EPT_VIOLATION: return "EPT violation";
-    case HVPT_GUEST_EPT_MISCONFIGURATION: return "EPT misconfiguration";
-    case HVPT_GUEST_NESTED_PAGE_FAULT: return "nested page fault";
-    case HVPT_GUEST_UNREACHABLE: return "a table lies where no memory can be read";
-    case HVPT_GUEST_BAD_ARGUMENT: return "no such state or access";
-    }
-    return "unknown end";
-}
-
-/*
- * One entry of the guest that the walk used. gpa, hpa: where it lies.  entry: as it was read, once.
- * update: HVPT_X86_PTE_ACCESSED and HVPT_X86_PTE_DIRTY, as far as the access would set them (HVPT_GUEST_OK).
- * in_register: a PDPTE given in pdpte, with no address.
- */
-struct hvpt_guest_step {
-    hvpt_gpa gpa;
-    hvpt_hpa hpa;
-    uint64_t entry;
-    uint32_t update;
-    bool in_register;
 };
 
 /*
@@ -434,19 +394,13 @@ static inline bool hvpt_x86_walk_writes(const struct hvpt_space *space)
 static inline bool hvpt_x86_read_entry(const struct hvpt_space *space, const struct hvpt_x86_guest *guest, bool wide,
                                        uint64_t gpa, struct hvpt_guest_step *step, struct hvpt_guest_walk *walk)
 {
-    const struct hvpt_hooks *memory = guest->memory != NULL ? guest->memory : hvpt_hooks_of(space);
     const uint32_t access = HVPT_READ | (hvpt_x86_walk_writes(space) ? (uint32_t)HVPT_WRITE : 0);
-    const char *frame;
     uint64_t hpa;
 
     if (!hvpt_x86_second(space, guest, gpa, access, true, walk))
         return false;
     hpa = walk->second.hpa.value;
-    if (memory->phys_to_virt == NULL)
-        frame = (const char *)memory->linear_map + (uintptr_t)(hpa & ~(HVPT_4K - 1));
-    else
-        frame = (const char *)memory->phys_to_virt(memory->ctx, hvpt_make_hpa(hpa & ~(HVPT_4K - 1)));
-    if (frame == NULL) {
+    if (!hvpt_guest_read(space, guest->memory, hpa, &step->entry)) {
         walk->end = HVPT_GUEST_UNREACHABLE;
         walk->on_table = true;
         walk->fault_gpa = hvpt_make_gpa(gpa);
@@ -454,7 +408,6 @@ static inline bool hvpt_x86_read_entry(const struct hvpt_space *space, const str
     }
     step->gpa = hvpt_make_gpa(gpa);
     step->hpa = hvpt_make_hpa(hpa);
-    step->entry = hvpt_load((const hvpt_entry *)(const void *)(frame + (hpa & (HVPT_4K - 8))));
     if (!wide)
         step->entry = step->entry >> (8 * (hpa & 4)) & UINT64_C(0xffffffff);
     return true;
@@ -570,15 +523,6 @@ static inline bool hvpt_x86_final(const struct hvpt_space *space, const struct h
     return true;
 }
 
-static inline void hvpt_x86_clear_walk(struct hvpt_guest_walk *walk)
-{
-    unsigned char *byte = (unsigned char *)walk;
-    size_t i;
-
-    for (i = 0; i < sizeof(*walk); i++)
-        byte[i] = 0;
-}
-
 /* One of HVPT_READ, HVPT_WRITE, both, or HVPT_EXEC, and a mode. */
 static inline bool hvpt_x86_is_access(uint32_t access)
 {
@@ -610,7 +554,7 @@ HVPT_NODISCARD static inline enum hvpt_guest_end hvpt_guest_walk_x86(const struc
     bool verified = true;
     uint32_t keyed;
 
-    hvpt_x86_clear_walk(walk);
+    hvpt_guest_clear(walk, sizeof(*walk));
     walk->linear = linear;
     walk->end = HVPT_GUEST_BAD_ARGUMENT;
     if (!hvpt_x86_is_access(access) || !hvpt_x86_read_mode(space, guest, &paging))
