@@ -6,9 +6,13 @@
 #define HVPT_SPACE_H
 
 #include "ept.h"
+#include "ept_explain.h"
 #include "gstage.h"
+#include "gstage_explain.h"
 #include "npt.h"
+#include "npt_explain.h"
 #include "stage2.h"
+#include "stage2_explain.h"
 
 /* The format, and the config for it; only the one that kind names is read. */
 struct hvpt_space_config {
@@ -202,6 +206,18 @@ static inline void hvpt_space_translate_batch(const struct hvpt_space *space, co
     case HVPT_KIND_S2: hvpt_s2_translate_batch(hvpt_space_const_s2(space), gpa, count, out, status); break;
     case HVPT_KIND_GSTAGE: hvpt_gstage_translate_batch(hvpt_space_const_gstage(space), gpa, count, out, status); break;
     }
+}
+
+HVPT_NODISCARD static inline enum hvpt_status hvpt_space_explain(const struct hvpt_space *space, hvpt_gpa gpa,
+                                                                 uint32_t access, const struct hvpt_text *text)
+{
+    switch (space->kind) {
+    case HVPT_KIND_EPT: return hvpt_ept_explain(hvpt_space_const_ept(space), gpa, access, text);
+    case HVPT_KIND_NPT: return hvpt_npt_explain(hvpt_space_const_npt(space), gpa, access, text);
+    case HVPT_KIND_S2: return hvpt_s2_explain(hvpt_space_const_s2(space), gpa, access, text);
+    case HVPT_KIND_GSTAGE: return hvpt_gstage_explain(hvpt_space_const_gstage(space), gpa, access, text);
+    }
+    return HVPT_E_ATTR;
 }
 
 HVPT_NODISCARD static inline enum hvpt_status hvpt_space_walk(const struct hvpt_space *space, hvpt_gpa gpa,

@@ -1,6 +1,6 @@
 /*
- * Fuzz target: arbitrary bytes as tables, adopted for reading. Translate, batch, walk and iterator say what the processor of
- * the unit tests would do, end, write nothing, and look at nothing but the frames offered.
+ * Fuzz target: arbitrary bytes as tables, adopted for reading. Translate, batch, walk, iterator and explain say what
+ * the processor of the unit tests would do, end, write nothing, and look at nothing but the frames offered.
  *
  * Input: byte 0 the configuration, then records of 12 bytes: frame (low 4 bits) and mode (high 4), slot (2 bytes), how
  * many slots from there on (1 byte), entry (8 bytes). Mode 1 to 15: the address part of the entry becomes that of frame
@@ -50,6 +50,27 @@ static void compare(uint64_t gpa, enum hvpt_status status, const struct hvpt_map
     CHECK_EQ(mapping->entry, now.entry, "entry");
 }
 
+/* What explain says: the status, and words that fit and end. */
+static void explain(uint64_t gpa, uint32_t access)
+{
+    char words[HVPT_EXPLAIN_SIZE];
+    struct hvpt_text_buffer buffer;
+    struct hvpt_text text = hvpt_text_into(&buffer, words, sizeof(words));
+    enum hvpt_status status = setup->adapter->explain(&space, gpa, access, &text), wanted;
+    struct cpu_translation now;
+    uint32_t perm;
+
+    cpu_walk(&cpu, &memory, root, gpa, CPU_PROBE, &now);
+    perm = now.perm | (!setup->two_exec && (now.perm & HVPT_EXEC) ? (uint32_t)HVPT_EXEC_USER : 0);
+    wanted = gpa >= setup_gpa_limit(setup)    ? HVPT_E_RANGE
+           : now.outcome == CPU_ABSENT        ? HVPT_E_ABSENT
+           : now.outcome != CPU_MAPPED        ? HVPT_E_CORRUPT
+           : (access & ~perm & HVPT_PERM_ALL) ? HVPT_E_ATTR
+                                              : HVPT_OK;
+    CHECK_STATUS(status, wanted, words);
+    CHECK(buffer.needed < sizeof(words) && strlen(words) == buffer.needed, "%zu bytes of words", buffer.needed);
+}
+
 static bool leaf(void *ctx, hvpt_gpa gpa, const struct hvpt_mapping *mapping)
 {
     (void)ctx;
@@ -94,6 +115,7 @@ static void read_everything(const uint8_t *data, size_t size)
             address &= setup_gpa_limit(setup) - 1;
         gpa[i] = hvpt_make_gpa(address + i);
         compare(gpa[i].value, setup->adapter->translate(&space, gpa[i].value, &mapping), &mapping);
+        explain(gpa[i].value, i % (HVPT_PERM_ALL + 1));
     }
     setup->adapter->translate_batch(&space, gpa, 32, many, status);
     for (unsigned i = 0; i < 32; i++)

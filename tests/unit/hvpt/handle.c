@@ -21,6 +21,8 @@ static void nothing_works(const struct adapter *adapter, union any_space *space,
     hvpt_gpa gpa = {0};
     enum hvpt_status status = HVPT_OK;
     struct hvpt_attr attr = attr_rwx();
+    struct hvpt_text_buffer buffer;
+    const struct hvpt_text text = hvpt_text_into(&buffer, NULL, 0);
 
     CHECK_STATUS(adapter->map(space, 0, 0, PAGE, attr, NULL), wanted, "map");
     CHECK_STATUS(adapter->unmap(space, 0, PAGE, NULL), wanted, "unmap");
@@ -29,6 +31,8 @@ static void nothing_works(const struct adapter *adapter, union any_space *space,
     CHECK_STATUS(adapter->fault_map(space, 0, 0, PAGE, attr), wanted, "fault_map");
     CHECK_STATUS(adapter->touch(space, 0, HVPT_READ), wanted, "touch");
     CHECK_STATUS(adapter->translate(space, 0, &mapping), wanted, "translate");
+    CHECK_STATUS(adapter->explain(space, 0, HVPT_READ, &text), wanted == HVPT_E_CORRUPT ? HVPT_E_RANGE : wanted,
+                 "explain");
     adapter->translate_batch(space, &gpa, 1, &mapping, &status);
     CHECK_STATUS(adapter->walk(space, 0, PAGE, &visitor), wanted, "walk");
     CHECK(!adapter->next_leaf(space, &iterator, &gpa, &mapping), "a leaf");

@@ -53,6 +53,7 @@ struct adapter {
     enum hvpt_status (*translate)(const union any_space *, uint64_t gpa, struct hvpt_mapping *);
     void (*translate_batch)(const union any_space *, const hvpt_gpa *, size_t n, struct hvpt_mapping *,
                             enum hvpt_status *);
+    enum hvpt_status (*explain)(const union any_space *, uint64_t gpa, uint32_t access, const struct hvpt_text *);
     enum hvpt_status (*walk)(const union any_space *, uint64_t gpa, uint64_t size, const struct hvpt_visitor *);
     enum hvpt_status (*split)(union any_space *, uint64_t gpa, uint64_t size, uint64_t page_size, struct hvpt_flush *);
     enum hvpt_status (*collapse)(union any_space *, uint64_t gpa, uint64_t size, struct hvpt_flush *,

@@ -99,6 +99,12 @@ static void LOCAL(translate_batch)(const union any_space *space, const hvpt_gpa 
     OP(translate_batch)(&space->FORMAT, gpa, n, out, status);
 }
 
+static enum hvpt_status LOCAL(explain)(const union any_space *space, uint64_t gpa, uint32_t access,
+                                       const struct hvpt_text *text)
+{
+    return OP(explain)(&space->FORMAT, hvpt_make_gpa(gpa), access, text);
+}
+
 static enum hvpt_status LOCAL(split)(union any_space *space, uint64_t gpa, uint64_t size, uint64_t page_size,
                                      struct hvpt_flush *flush)
 {
@@ -170,6 +176,7 @@ const struct adapter LOCAL(adapter) = {
     .unmap = LOCAL(unmap),
     .protect = LOCAL(protect),
     .translate = LOCAL(translate),
+    .explain = LOCAL(explain),
     .walk = LOCAL(walk),
     .stats = LOCAL(stats),
     .flush = LOCAL(flush),
