@@ -256,8 +256,8 @@ static inline bool hvpt_ept_is_table(const struct hvpt_space *space, uint64_t en
         return false;
     if (HVPT_LIKELY((entry & (HVPT_EPT_TABLE_RESERVED | all | space->reserved_bits)) == all))
         return true;
-    return !(entry & (HVPT_EPT_TABLE_RESERVED | space->reserved_bits)) && (entry & space->present_mask)
-        && hvpt_ept_perm_is_valid(space, entry);
+    return !(entry & (HVPT_EPT_TABLE_RESERVED | space->reserved_bits))
+        && (entry & space->present_mask & ~HVPT_EPT_BIT_AGED) && hvpt_ept_perm_is_valid(space, entry);
 }
 
 static inline bool hvpt_ept_is_leaf(const struct hvpt_space *space, uint64_t entry, unsigned level)
@@ -813,5 +813,8 @@ static inline void hvpt_ept_stats(const struct hvpt_ept *ept, struct hvpt_stats 
 {
     hvpt_read_stats(&ept->space, out);
 }
+
+/* hvpt_ept_explain, with the names of the rules above. */
+#include "ept_explain.h"
 
 #endif

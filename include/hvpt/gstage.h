@@ -685,4 +685,7 @@ static inline void hvpt_gstage_stats(const struct hvpt_gstage *gstage, struct hv
     hvpt_read_stats(&gstage->space, out);
 }
 
+/* hvpt_gstage_explain, with the names of the rules above. */
+#include "gstage_explain.h"
+
 #endif

@@ -715,4 +715,7 @@ static inline void hvpt_npt_stats(const struct hvpt_npt *npt, struct hvpt_stats 
     hvpt_read_stats(&npt->space, out);
 }
 
+/* hvpt_npt_explain, with the names of the rules above. */
+#include "npt_explain.h"
+
 #endif

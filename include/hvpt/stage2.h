@@ -1144,4 +1144,7 @@ static inline void hvpt_s2_stats(const struct hvpt_s2 *s2, struct hvpt_stats *ou
     hvpt_read_stats(&s2->space, out);
 }
 
+/* hvpt_s2_explain, with the names of the rules above. */
+#include "stage2_explain.h"
+
 #endif
