@@ -130,7 +130,7 @@ void exit_handle(struct vcpu *vcpu, const struct exit *exit)
     }
 }
 
-/* Most frequent first. */
+/* Most frequent first: all CPUs, then each. */
 void profile_print(void)
 {
     unsigned long total = 0;
@@ -142,21 +142,19 @@ void profile_print(void)
     for (;;) {
         unsigned long most = 0;
         unsigned which = 0;
-        const char *words;
 
         for (unsigned reason = 0; reason < REASONS; reason++) {
-            unsigned long count = 0;
+            unsigned long count = vcpus[0].counts[reason] + vcpus[1].counts[reason];
 
-            for (unsigned i = 0; i < cpus; i++)
-                count += vcpus[i].counts[reason];
             if (count > most)
                 most = count, which = reason;
         }
         if (most == 0)
             return;
-        words = vendor->reason(which);
-        say("  %6lu  %s", most, words != NULL ? words : "unknown");
-        for (unsigned i = 0; i < cpus; i++)
-            vcpus[i].counts[which] = 0;
+        if (cpus > 1)
+            say("  %7lu = %6lu + %6lu  %s", most, vcpus[0].counts[which], vcpus[1].counts[which], vendor->reason(which));
+        else
+            say("  %7lu  %s", most, vendor->reason(which));
+        vcpus[0].counts[which] = vcpus[1].counts[which] = 0;
     }
 }

@@ -201,7 +201,9 @@ static void describe(struct vcpu *vcpu, const struct hvctl_text *text)
 
 static const char *reason(unsigned number)
 {
-    return hvctl_svm_exit_name(number);
+    const char *name = hvctl_svm_exit_name(number);
+
+    return name != NULL ? name : "unknown";
 }
 
 const struct vendor svm_vendor = {"SVM and NPT", enable, configure, prepare, run, flush, advance, inject, cr4, describe, reason};

@@ -251,7 +251,9 @@ static void describe(struct vcpu *vcpu, const struct hvctl_text *text)
 
 static const char *reason(unsigned number)
 {
-    return hvctl_vmx_exit_reason_words(number);
+    const char *words = hvctl_vmx_exit_reason_words(number);
+
+    return words != NULL ? words : "unknown";
 }
 
 const struct vendor vmx_vendor = {"VMX and EPT", enable, configure, prepare, run, flush, advance, inject, cr4, describe, reason};

@@ -78,12 +78,20 @@ static enum hvpt_status take_dirty(hvpt_gpa gpa, uint64_t size, struct hvpt_flus
     return hvpt_space_dirty(&space, gpa, size, written + gpa.value / HVPT_4K / 64, flush);
 }
 
+static enum hvpt_status make_writable(hvpt_gpa gpa, uint64_t size, struct hvpt_flush *flush)
+{
+    return hvpt_space_protect(&space, gpa, size, memory_attr(0), HVPT_WRITE, flush);
+}
+
+/* What write protection took. Where RAM has holes, as it has when it is mapped lazily, each page gets it by itself. */
 static void give_back(void)
 {
     struct hvpt_leaf_iterator leaves = hvpt_leaves(hvpt_make_gpa(0), image->ram_size);
     struct hvpt_mapping leaf;
     hvpt_gpa gpa;
 
+    if (on_ram(make_writable) == HVPT_OK)
+        return;
     while (hvpt_space_next_leaf(&space, &leaves, &gpa, &leaf))
         if ((leaf.attr.flags & HVPT_LOGGED) != 0)
             note(hvpt_space_touch(&space, gpa, HVPT_WRITE));
