@@ -460,7 +460,7 @@ static inline void hvctl_vmx_qualification_text(uint32_t basic_reason, uint64_t 
         hvctl_text_string(text, qualification & 1u ? "WBNOINVD" : "WBINVD");
         break;
     case HVCTL_VMX_REASON_SPP_RELATED_EVENT:
-        hvctl_text_string(text, qualification >> 11 & 1u ? "SPP miss" : "SPP misconfiguration");
+        hvctl_text_string(text, hvpt_spp_decode_event(qualification).miss ? "SPP miss" : "SPP misconfiguration");
         break;
     case HVCTL_VMX_REASON_PAGE_MODIFICATION_LOG_FULL:
         hvctl_text_string(text, qualification >> 16 & 1u ? "asynchronous to instruction execution" : "");

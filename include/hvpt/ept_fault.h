@@ -157,6 +157,28 @@ static inline void hvpt_ept_violation_text(const struct hvpt_ept_violation *viol
 }
 
 /*
+ * Sub-page write permissions: what VM exit 66 is about. SDM vol. 3, "Basic VM-Exit Information", table for SPP-related
+ * events. The entries are told by hvpt_spp_walk.
+ */
+#define HVPT_SPP_EVENT_REASON 66
+#define HVPT_SPP_EVENT_MISS   (UINT64_C(1) << 11) /* clear: a misconfiguration */
+#define HVPT_SPP_EVENT_NMI    HVPT_EPT_VIOLATION_NMI_UNBLOCKING
+
+struct hvpt_spp_event {
+    bool miss; /* false: a misconfiguration */
+    bool nmi_unblocking;
+};
+
+static inline struct hvpt_spp_event hvpt_spp_decode_event(uint64_t qualification)
+{
+    struct hvpt_spp_event out;
+
+    out.miss = (qualification & HVPT_SPP_EVENT_MISS) != 0;
+    out.nmi_unblocking = (qualification & HVPT_SPP_EVENT_NMI) != 0;
+    return out;
+}
+
+/*
  * For code that plays the processor, the low seven bits of the qualification. access: what was attempted, HVPT_READ |
  * HVPT_WRITE, or HVPT_EXEC or HVPT_EXEC_USER for a fetch. perm: what all entries used allow together, 0 if one was not
  * present.

@@ -22,6 +22,13 @@
 
 #define HVPT_NODISCARD __attribute__((warn_unused_result))
 
+/* Checked by the compiler, in both languages; a declaration. */
+#ifdef __cplusplus
+#define HVPT_STATIC_ASSERT(condition, text) static_assert(condition, text)
+#else
+#define HVPT_STATIC_ASSERT(condition, text) _Static_assert(condition, text)
+#endif
+
 #define HVPT_LIKELY(x)   __builtin_expect(!!(x), 1)
 #define HVPT_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
