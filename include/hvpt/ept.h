@@ -165,7 +165,9 @@ static inline unsigned hvpt_ept_attr_level(const struct hvpt_space *space, struc
     return attr.flags & HVPT_EPT_SUB_PAGE_WRITE ? 0 : space->max_leaf_level;
 }
 
-/* Memory types are UC 0, WC 1, WT 4, WP 5, WB 6 (SDM vol. 3, "EPT and Memory Typing"). */
+/* Memory types are UC 0, WC 1, WT 4, WP 5, WB 6 (SDM vol. 3, "EPT and Memory Typing"); one bit for each of them. */
+#define HVPT_EPT_MEMTYPE_CODES 0x73u
+
 static inline uint64_t hvpt_ept_memtype_code(enum hvpt_memtype memtype)
 {
     return (UINT64_C(0x65410) >> (4 * (unsigned)memtype)) & 7;
@@ -250,26 +252,29 @@ static inline bool hvpt_ept_perm_is_valid(const struct hvpt_space *space, uint64
 
 static inline bool hvpt_ept_is_table(const struct hvpt_space *space, uint64_t entry, unsigned level)
 {
-    const uint64_t all = HVPT_EPT_BIT_READ | HVPT_EPT_BIT_WRITE | HVPT_EPT_BIT_EXEC;
+    return level != 0 && !(entry & (HVPT_EPT_TABLE_RESERVED | space->reserved_bits))
+        && (entry & space->present_mask & ~HVPT_EPT_BIT_AGED)
+        && hvpt_ept_perm_is_valid(space, entry);
+}
 
-    if (level == 0)
+/* The same of a leaf that gives no right to read; it may be aged. */
+static HVPT_NOINLINE bool hvpt_ept_unreadable_is_valid(const struct hvpt_space *space, uint64_t entry)
+{
+    entry = hvpt_ept_unaged(space, entry);
+    if ((entry & HVPT_EPT_BIT_PAGING_WRITE) && (space->features & HVPT_EPT_USE_PAGING_WRITE)
+        && !(entry & HVPT_EPT_BIT_READ))
         return false;
-    if (HVPT_LIKELY((entry & (HVPT_EPT_TABLE_RESERVED | all | space->reserved_bits)) == all))
-        return true;
-    return !(entry & (HVPT_EPT_TABLE_RESERVED | space->reserved_bits))
-        && (entry & space->present_mask & ~HVPT_EPT_BIT_AGED) && hvpt_ept_perm_is_valid(space, entry);
+    return hvpt_ept_perm_is_valid(space, entry);
 }
 
 static inline bool hvpt_ept_is_leaf(const struct hvpt_space *space, uint64_t entry, unsigned level)
 {
-    const uint64_t code = (entry & HVPT_EPT_MEMTYPE_BITS) >> HVPT_EPT_MEMTYPE_SHIFT;
+    const unsigned code = (unsigned)((entry & HVPT_EPT_MEMTYPE_BITS) >> HVPT_EPT_MEMTYPE_SHIFT);
     const uint64_t below = ((HVPT_4K << (9 * level)) - 1) & HVPT_EPT_ADDRESS_BITS;
 
-    entry = hvpt_ept_unaged(space, entry);
-    if ((entry & space->reserved_bits) || !hvpt_ept_perm_is_valid(space, entry) || code == 2 || code == 3 || code == 7)
+    if ((entry & space->reserved_bits) || !((HVPT_EPT_MEMTYPE_CODES >> code) & 1))
         return false;
-    if (!(entry & HVPT_EPT_BIT_READ) && (entry & HVPT_EPT_BIT_PAGING_WRITE)
-        && (space->features & HVPT_EPT_USE_PAGING_WRITE))
+    if (HVPT_UNLIKELY(!(entry & HVPT_EPT_BIT_READ)) && !hvpt_ept_unreadable_is_valid(space, entry))
         return false;
     if (level == 0)
         return true;
@@ -591,6 +596,9 @@ static inline enum hvpt_status hvpt_ept_configure(struct hvpt_space *space, cons
     space->present_mask = HVPT_EPT_BIT_READ | HVPT_EPT_BIT_WRITE | HVPT_EPT_BIT_EXEC
                         | (config->features & HVPT_EPT_USE_MODE_BASED_EXECUTE ? HVPT_EPT_BIT_USER_EXEC : 0)
                         | (config->features & HVPT_EPT_USE_ACCESSED_DIRTY ? 0 : HVPT_EPT_BIT_AGED);
+    space->plain_table_bits = HVPT_EPT_BIT_READ | HVPT_EPT_BIT_WRITE | HVPT_EPT_BIT_EXEC
+                            | (config->features & HVPT_EPT_USE_MODE_BASED_EXECUTE ? HVPT_EPT_BIT_USER_EXEC : 0);
+    space->plain_table_mask = space->plain_table_bits | HVPT_EPT_TABLE_RESERVED | space->reserved_bits;
     space->empty_entry = config->features & HVPT_EPT_USE_VIOLATION_VE ? HVPT_EPT_BIT_SUPPRESS_VE : 0;
     if (max_page_size >= HVPT_1G && (cap & HVPT_EPT_CAP_1G))
         space->max_leaf_level = 2;
@@ -666,16 +674,15 @@ static inline uint64_t hvpt_ept_root(const struct hvpt_ept *ept)
 }
 
 /* As hvpt_map_range. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_map(struct hvpt_ept *ept, hvpt_gpa gpa, hvpt_hpa hpa,
-                                                           uint64_t size, struct hvpt_attr attr,
-                                                           struct hvpt_flush *flush)
+HVPT_NODISCARD HVPT_ENGINE enum hvpt_status hvpt_ept_map(struct hvpt_ept *ept, hvpt_gpa gpa, hvpt_hpa hpa,
+                                                         uint64_t size, struct hvpt_attr attr, struct hvpt_flush *flush)
 {
     return hvpt_map_range(&hvpt_ept_format, &ept->space, gpa, hpa, size, attr, flush);
 }
 
 /* As hvpt_unmap_range. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_unmap(struct hvpt_ept *ept, hvpt_gpa gpa, uint64_t size,
-                                                             struct hvpt_flush *flush)
+HVPT_NODISCARD HVPT_ENGINE enum hvpt_status hvpt_ept_unmap(struct hvpt_ept *ept, hvpt_gpa gpa, uint64_t size,
+                                                           struct hvpt_flush *flush)
 {
     return hvpt_unmap_range(&hvpt_ept_format, &ept->space, gpa, size, flush);
 }
@@ -710,8 +717,8 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_touch(struct hvpt_ept *ep
 }
 
 /* As hvpt_translate_one. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_translate(const struct hvpt_ept *ept, hvpt_gpa gpa,
-                                                                 struct hvpt_mapping *out)
+HVPT_NODISCARD HVPT_ENGINE enum hvpt_status hvpt_ept_translate(const struct hvpt_ept *ept, hvpt_gpa gpa,
+                                                               struct hvpt_mapping *out)
 {
     return hvpt_translate_one(&hvpt_ept_format, &ept->space, gpa, out);
 }

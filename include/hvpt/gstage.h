@@ -142,11 +142,7 @@ static inline uint64_t hvpt_gstage_make_table(const struct hvpt_space *space, ui
 
 static inline bool hvpt_gstage_is_table(const struct hvpt_space *space, uint64_t entry, unsigned level)
 {
-    const uint64_t others = HVPT_GSTAGE_BIT_READ | HVPT_GSTAGE_BIT_WRITE | HVPT_GSTAGE_BIT_EXEC | HVPT_GSTAGE_BIT_USER
-                          | HVPT_GSTAGE_BIT_ACCESSED | HVPT_GSTAGE_BIT_DIRTY | HVPT_GSTAGE_RESERVED
-                          | HVPT_GSTAGE_PBMT_BITS | HVPT_GSTAGE_BIT_NAPOT | space->reserved_bits;
-
-    return level != 0 && (entry & (HVPT_GSTAGE_BIT_VALID | others)) == HVPT_GSTAGE_BIT_VALID;
+    return level != 0 && (entry & space->plain_table_mask) == HVPT_GSTAGE_BIT_VALID;
 }
 
 /* The entry is not empty. Reserved: bits 60:54, PBMT 3, PBMT and N without their extensions, misaligned pages. */
@@ -462,6 +458,11 @@ static inline enum hvpt_status hvpt_gstage_configure(struct hvpt_space *space, c
     space->features = config->features;
     space->policy = config->policy;
     space->present_mask = HVPT_GSTAGE_BIT_VALID;
+    space->plain_table_bits = HVPT_GSTAGE_BIT_VALID;
+    space->plain_table_mask = HVPT_GSTAGE_BIT_VALID | HVPT_GSTAGE_BIT_READ | HVPT_GSTAGE_BIT_WRITE
+                            | HVPT_GSTAGE_BIT_EXEC | HVPT_GSTAGE_BIT_USER | HVPT_GSTAGE_BIT_ACCESSED
+                            | HVPT_GSTAGE_BIT_DIRTY | HVPT_GSTAGE_RESERVED | HVPT_GSTAGE_PBMT_BITS
+                            | HVPT_GSTAGE_BIT_NAPOT | space->reserved_bits;
     space->max_leaf_level = space->root_level;
     if (config->max_page_size != 0) {
         while (level <= space->root_level && (HVPT_4K << (9 * level)) != config->max_page_size)
@@ -534,16 +535,16 @@ static inline uint64_t hvpt_gstage_root(const struct hvpt_gstage *gstage)
 }
 
 /* As hvpt_map_range. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_gstage_map(struct hvpt_gstage *gstage, hvpt_gpa gpa, hvpt_hpa hpa,
-                                                              uint64_t size, struct hvpt_attr attr,
-                                                              struct hvpt_flush *flush)
+HVPT_NODISCARD HVPT_ENGINE enum hvpt_status hvpt_gstage_map(struct hvpt_gstage *gstage, hvpt_gpa gpa, hvpt_hpa hpa,
+                                                            uint64_t size, struct hvpt_attr attr,
+                                                            struct hvpt_flush *flush)
 {
     return hvpt_map_range(&hvpt_gstage_format, &gstage->space, gpa, hpa, size, attr, flush);
 }
 
 /* As hvpt_unmap_range. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_gstage_unmap(struct hvpt_gstage *gstage, hvpt_gpa gpa, uint64_t size,
-                                                                struct hvpt_flush *flush)
+HVPT_NODISCARD HVPT_ENGINE enum hvpt_status hvpt_gstage_unmap(struct hvpt_gstage *gstage, hvpt_gpa gpa, uint64_t size,
+                                                              struct hvpt_flush *flush)
 {
     return hvpt_unmap_range(&hvpt_gstage_format, &gstage->space, gpa, size, flush);
 }
@@ -580,8 +581,8 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_gstage_touch(struct hvpt_gsta
 }
 
 /* As hvpt_translate_one. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_gstage_translate(const struct hvpt_gstage *gstage, hvpt_gpa gpa,
-                                                                    struct hvpt_mapping *out)
+HVPT_NODISCARD HVPT_ENGINE enum hvpt_status hvpt_gstage_translate(const struct hvpt_gstage *gstage, hvpt_gpa gpa,
+                                                                  struct hvpt_mapping *out)
 {
     return hvpt_translate_one(&hvpt_gstage_format, &gstage->space, gpa, out);
 }

@@ -509,6 +509,9 @@ static inline enum hvpt_status hvpt_npt_configure(struct hvpt_space *space, cons
     space->reserved_bits |= config->features & HVPT_NPT_NO_NX ? HVPT_NPT_BIT_NX : 0;
     space->policy = config->policy;
     space->present_mask = HVPT_NPT_BIT_PRESENT;
+    space->plain_table_bits = HVPT_NPT_BIT_PRESENT | HVPT_NPT_BIT_WRITE | HVPT_NPT_BIT_USER;
+    space->plain_table_mask =
+        space->plain_table_bits | HVPT_NPT_BIT_NX | HVPT_NPT_BIT_LARGE | UINT64_C(1) << 8 | space->reserved_bits;
     space->memtype_names = pat;
     for (memtype = 0; memtype <= HVPT_MEM_WB; memtype++)
         space->memtype_codes |= hvpt_npt_find_memtype(pat, (enum hvpt_memtype)memtype) << (4 * memtype);
@@ -567,16 +570,15 @@ static inline uint64_t hvpt_npt_root(const struct hvpt_npt *npt)
 }
 
 /* As hvpt_map_range. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_map(struct hvpt_npt *npt, hvpt_gpa gpa, hvpt_hpa hpa,
-                                                           uint64_t size, struct hvpt_attr attr,
-                                                           struct hvpt_flush *flush)
+HVPT_NODISCARD HVPT_ENGINE enum hvpt_status hvpt_npt_map(struct hvpt_npt *npt, hvpt_gpa gpa, hvpt_hpa hpa,
+                                                         uint64_t size, struct hvpt_attr attr, struct hvpt_flush *flush)
 {
     return hvpt_map_range(&hvpt_npt_format, &npt->space, gpa, hpa, size, attr, flush);
 }
 
 /* As hvpt_unmap_range. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_unmap(struct hvpt_npt *npt, hvpt_gpa gpa, uint64_t size,
-                                                             struct hvpt_flush *flush)
+HVPT_NODISCARD HVPT_ENGINE enum hvpt_status hvpt_npt_unmap(struct hvpt_npt *npt, hvpt_gpa gpa, uint64_t size,
+                                                           struct hvpt_flush *flush)
 {
     return hvpt_unmap_range(&hvpt_npt_format, &npt->space, gpa, size, flush);
 }
@@ -611,8 +613,8 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_touch(struct hvpt_npt *np
 }
 
 /* As hvpt_translate_one. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_translate(const struct hvpt_npt *npt, hvpt_gpa gpa,
-                                                                 struct hvpt_mapping *out)
+HVPT_NODISCARD HVPT_ENGINE enum hvpt_status hvpt_npt_translate(const struct hvpt_npt *npt, hvpt_gpa gpa,
+                                                               struct hvpt_mapping *out)
 {
     return hvpt_translate_one(&hvpt_npt_format, &npt->space, gpa, out);
 }

@@ -187,6 +187,12 @@ static inline uint64_t hvpt_s2_address(const struct hvpt_space *space, uint64_t 
     return entry & ((UINT64_C(1) << 48) - 1) & ~low;
 }
 
+/* The bits of an entry that hold address bits from pa_bits up, as far as they lie in place. */
+static inline uint64_t hvpt_s2_bits_beyond(unsigned pa_bits)
+{
+    return pa_bits < 48 ? (UINT64_C(1) << 48) - (UINT64_C(1) << pa_bits) : 0;
+}
+
 /*
  * XN[1:0] of the four combinations: 00 all, 01 EL0 alone, 10 none, 11 EL1 alone. Without FEAT_XNX bit 53 is reserved.
  */
@@ -806,6 +812,12 @@ static inline enum hvpt_status hvpt_s2_configure(struct hvpt_space *space, const
     space->features = config->features | (shift == 16 && pa_bits == 52 ? HVPT_S2_HAS_LPA : 0);
     space->policy = config->policy;
     space->present_mask = HVPT_S2_BIT_VALID;
+    space->plain_table_bits = HVPT_S2_BIT_VALID | HVPT_S2_BIT_TABLE;
+    space->plain_table_mask = space->plain_table_bits | hvpt_s2_bits_beyond(pa_bits);
+    if (space->features & HVPT_S2_USE_LPA2) /* PA[51:50], and [15:12] of the larger granule: addresses that few have */
+        space->plain_table_mask |= UINT64_C(3) << 8;
+    if (space->features & HVPT_S2_HAS_LPA)
+        space->plain_table_mask |= UINT64_C(15) << 12;
     root_bits = 3 + ipa_bits - (shift + (levels - 1) * index);
     space->root_order = (uint8_t)((root_bits > shift ? root_bits : shift) - 12);
     space->max_leaf_level = (uint8_t)hvpt_s2_block_level(space);
@@ -908,8 +920,8 @@ static inline uint64_t hvpt_s2_vtcr(const struct hvpt_s2 *s2)
 }
 
 /* As hvpt_map_range. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_s2_map(struct hvpt_s2 *s2, hvpt_gpa gpa, hvpt_hpa hpa, uint64_t size,
-                                                          struct hvpt_attr attr, struct hvpt_flush *flush)
+HVPT_NODISCARD HVPT_ENGINE enum hvpt_status hvpt_s2_map(struct hvpt_s2 *s2, hvpt_gpa gpa, hvpt_hpa hpa, uint64_t size,
+                                                        struct hvpt_attr attr, struct hvpt_flush *flush)
 {
     switch (s2->space.page_shift) {
     case 12: return hvpt_map_range(&hvpt_s2_4k_format, &s2->space, gpa, hpa, size, attr, flush);
@@ -920,8 +932,8 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_s2_map(struct hvpt_s2 *s2, hv
 }
 
 /* As hvpt_unmap_range. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_s2_unmap(struct hvpt_s2 *s2, hvpt_gpa gpa, uint64_t size,
-                                                            struct hvpt_flush *flush)
+HVPT_NODISCARD HVPT_ENGINE enum hvpt_status hvpt_s2_unmap(struct hvpt_s2 *s2, hvpt_gpa gpa, uint64_t size,
+                                                          struct hvpt_flush *flush)
 {
     switch (s2->space.page_shift) {
     case 12: return hvpt_unmap_range(&hvpt_s2_4k_format, &s2->space, gpa, size, flush);
@@ -981,8 +993,8 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_s2_touch(struct hvpt_s2 *s2, 
 }
 
 /* As hvpt_translate_one. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_s2_translate(const struct hvpt_s2 *s2, hvpt_gpa gpa,
-                                                                struct hvpt_mapping *out)
+HVPT_NODISCARD HVPT_ENGINE enum hvpt_status hvpt_s2_translate(const struct hvpt_s2 *s2, hvpt_gpa gpa,
+                                                              struct hvpt_mapping *out)
 {
     switch (s2->space.page_shift) {
     case 12: return hvpt_translate_one(&hvpt_s2_4k_format, &s2->space, gpa, out);

@@ -248,7 +248,7 @@ HVPT_ENGINE enum hvpt_status hvpt_map_range(const struct hvpt_format *format, st
         && HVPT_LIKELY(!((gpa.value | hpa.value) & (page - 1)) && gpa.value < space->gpa_limit
                        && hpa.value < space->plain_limit && (!format->mapping_needs_flush || flush != NULL)
                        && format->check_attr(space, attr) == HVPT_OK)) {
-        struct hvpt_place place = hvpt_find(format, space, gpa.value);
+        struct hvpt_place place = hvpt_find_near(format, space, gpa.value);
 
         if (HVPT_LIKELY(place.slot != NULL && place.level == 0 && !hvpt_is_present(space, place.entry))) {
             hvpt_store_release(place.slot, format->make_leaf(space, hpa.value, attr, 0));

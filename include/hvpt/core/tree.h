@@ -153,6 +153,7 @@ HVPT_ENGINE void hvpt_bury(const struct hvpt_format *format, struct hvpt_space *
 {
     uint64_t size = hvpt_span(format, run->level);
 
+    space->cursor_range = UINT64_MAX;
     if (flush->dead_count == HVPT_FLUSH_DEAD_MAX)
         format->settle(space, flush);
     hvpt_owe_flush(space, flush, run->gpa, size, true);

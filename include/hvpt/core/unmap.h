@@ -132,7 +132,7 @@ HVPT_ENGINE enum hvpt_status hvpt_unmap_range(const struct hvpt_format *format, 
     if (size == page
         && HVPT_LIKELY(flush != NULL && !(gpa.value & (page - 1)) && gpa.value < space->gpa_limit
                        && !space->readonly)) {
-        struct hvpt_place place = hvpt_find(format, space, gpa.value);
+        struct hvpt_place place = hvpt_find_near(format, space, gpa.value);
 
         if (HVPT_LIKELY(place.slot != NULL && place.level == 0 && !(place.link & format->table_full)
                         && hvpt_is_present(space, place.entry) && !format->is_joined(space, place.entry, 0)
