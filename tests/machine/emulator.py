@@ -29,6 +29,11 @@ sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
 # The sound line matters: without a configured ALSA device the default driver aborts Bochs at start.
 
 
+def find(name):
+    """The emulator's program: in a folder that HVPT_EMULATORS names, if it is there, else in PATH."""
+    return shutil.which(name, path=os.environ.get("HVPT_EMULATORS") or None) or shutil.which(name)
+
+
 def environment():
     """Ours without malloc's perturbation, which test runners set: Bochs' exit qualification of an instruction with a register
     operand is memory that it never wrote, where the SDM leaves the displacement of such an instruction at 0."""
@@ -42,7 +47,7 @@ class Bochs:
     def __init__(self, model, what):
         self.model, self.what = model, what
         self.title = "Bochs, %s: %s" % (model, what)
-        self.binary = shutil.which("bochs-bin") or shutil.which("bochs")
+        self.binary = find("bochs-bin") or find("bochs")
 
     def version(self):
         # Bochs has no option for it, but says it whenever it starts; without a display it goes no further
@@ -67,7 +72,7 @@ class Qemu:
     def __init__(self, cpu, what):
         self.cpu, self.what = cpu, what
         self.title = "QEMU, %s: %s" % (cpu, what)
-        self.binary = shutil.which("qemu-system-x86_64")
+        self.binary = find("qemu-system-x86_64")
 
     def version(self):
         return parse_version(subprocess.run([self.binary, "--version"], capture_output=True, text=True).stdout) or (0,)

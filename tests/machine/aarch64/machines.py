@@ -1,10 +1,9 @@
 """The Arm machines: QEMU's virt with EL2, several CPUs; where QEMU differs from the Arm ARM; their part of the demo."""
 import os
-import shutil
 import subprocess
 
 from deviations import ALL, Deviation, Versions
-from emulator import parse_version
+from emulator import find, parse_version
 
 
 class QemuArm:
@@ -14,7 +13,7 @@ class QemuArm:
     def __init__(self, cpu, what):
         self.cpu, self.what = cpu, what
         self.title = "QEMU Arm, %s: %s" % (cpu, what)
-        self.binary = shutil.which("qemu-system-aarch64")
+        self.binary = find("qemu-system-aarch64")
 
     def version(self):
         return parse_version(subprocess.run([self.binary, "--version"], capture_output=True, text=True).stdout) or (0,)
