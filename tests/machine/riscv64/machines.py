@@ -1,10 +1,9 @@
 """The RISC-V machines: QEMU's virt with H; where QEMU differs from the manual; their part of the demo."""
 import os
-import shutil
 import subprocess
 
 from deviations import Deviation, Versions
-from emulator import parse_version
+from emulator import find, parse_version
 
 
 class QemuRiscv:
@@ -18,11 +17,11 @@ class QemuRiscv:
 
     @property
     def binary(self):
-        path = shutil.which(self.binary_name)
+        path = find(self.binary_name)
         return path if path and self.version() >= self.since else None
 
     def version(self):
-        said = subprocess.run([self.binary_name, "--version"], capture_output=True, text=True).stdout
+        said = subprocess.run([find(self.binary_name), "--version"], capture_output=True, text=True).stdout
         return parse_version(said) or (0,)
 
     def command(self, kernel, folder):
@@ -50,6 +49,13 @@ TOP = "Privileged Architecture, Guest Physical Address Translation: 41, 50 or 59
 HLVX = ("Privileged Architecture, Hypervisor Virtual-Machine Load and Store Instructions: HLVX is a load that wants "
         "execute permission")
 RESERVED = "Privileged Architecture, Sv39: bits 60:54 are reserved, and must fault"
+STATUS = ("Privileged Architecture, Hypervisor Virtual-Machine Load and Store Instructions: HLV and HSV act by "
+          "vsstatus.SUM and vsstatus.MXR, as the guest would")
+MXR = "Privileged Architecture, Two-Stage Address Translation: vsstatus.MXR is for loads, at VS-stage"
+UPDATE = ("Privileged Architecture, Two-Stage Address Translation: the walk's update of an entry is a store that the "
+          "G-stage must allow")
+ADUE = ("Privileged Architecture, Hypervisor Environment Configuration (henvcfg) Register: ADUE is for VS-stage, whoever "
+        "asks")
 PBMT = "Privileged Architecture, Svpbmt: the value 3 in a leaf raises a page-fault exception"
 
 
@@ -69,4 +75,13 @@ DEVIATIONS = [
     deviation(BEFORE_10, "entries: bit [56]?: *, scause", "", RESERVED),
     deviation(BEFORE_10, "entries: bit 54 in a table entry: *, scause", "", RESERVED),
     deviation(ALL, "entries: PBMT 3: *, scause", "", PBMT),
+    deviation(BEFORE_10, "guest walk: page faults for bits 60:54: *", "", RESERVED),
+    deviation(ALL, "guest walk*: page faults for PBMT: *", "", PBMT),
+    deviation(ALL, "guest walk*: HLVX: *", "", HLVX),
+    deviation(BEFORE_10, "guest walk: page faults for SUM: *", "", STATUS),
+    deviation(BEFORE_10, "guest walk: HLV with MXR: *", "", STATUS),
+    deviation(BEFORE_10, "guest walk: tables that the G-stage keeps from a read, with MXR: *", "", MXR),
+    deviation(BEFORE_10, "guest walk: tables that the G-stage keeps from a write or fetch: *", "", WALK),
+    deviation(ALL, "guest walk: tables that the G-stage keeps from being updated: *", "", UPDATE),
+    deviation(SINCE_10, "guest walk*: page faults for accessed and dirty, of HLV and HSV: *", "", ADUE),
 ]

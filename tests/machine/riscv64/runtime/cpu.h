@@ -16,6 +16,7 @@ enum {
     CSR_VSSTATUS = 0x200,
     CSR_VSTVEC = 0x205,
     CSR_VSATP = 0x280,
+    CSR_SATP = 0x180,
     CSR_SCAUSE = 0x142,
     CSR_SEPC = 0x141,
     CSR_STVAL = 0x143,

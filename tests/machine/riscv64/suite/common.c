@@ -134,6 +134,38 @@ static uint64_t transformed(enum access access, uint32_t instruction)
     return kept;
 }
 
+/*
+ * The headers' reading of the four registers. The instruction is known only where htinst tells it; the pieces' access
+ * 8 bytes, HLVX 4.
+ */
+static void check_decoded(const struct vm_exit *exit, enum access access, uint64_t gpa, const char *name)
+{
+    static const enum hvpt_gstage_operation operations[] = {
+        HVPT_GSTAGE_OP_LOAD,
+        HVPT_GSTAGE_OP_STORE,
+        HVPT_GSTAGE_OP_ATOMIC,
+        HVPT_GSTAGE_OP_UNKNOWN,
+        HVPT_GSTAGE_OP_HYPERVISOR_LOAD,
+        HVPT_GSTAGE_OP_HYPERVISOR_LOAD,
+        HVPT_GSTAGE_OP_HYPERVISOR_STORE,
+    };
+    const uint64_t cause = fault_cause(access);
+    const struct hvpt_gstage_fault *fault = &exit->fault;
+    bool right = exit->guest_fault && fault->gpa_valid && fault->gpa.value == gpa && fault->linear == exit->stval;
+
+    if (exit->cause != cause) /* said already */
+        return;
+    right = right && !fault->on_table
+         && fault->access
+                == (cause == CAUSE_FETCH_GUEST  ? (uint32_t)HVPT_EXEC
+                    : cause == CAUSE_LOAD_GUEST ? (uint32_t)HVPT_READ
+                                                : (uint32_t)HVPT_WRITE);
+    if (exit->htinst != 0)
+        right = right && fault->instruction.operation == operations[access]
+             && fault->instruction.size == (access == ACCESS_HLVX ? 4u : 8u);
+    check_true(right, "%s: as the headers take it apart", name);
+}
+
 void check_fault(const struct vm_exit *exit, enum access access, uint64_t gpa, const char *name)
 {
     check_equal(exit->cause, fault_cause(access), "%s: scause", name);
@@ -141,6 +173,7 @@ void check_fault(const struct vm_exit *exit, enum access access, uint64_t gpa, c
     check_equal(exit->htval, gpa >> 2, "%s: htval", name);
     check_true(exit->htinst == 0 || exit->htinst == transformed(access, exit->instruction), "%s: htinst", name);
     check_true((exit->hstatus & HSTATUS_GVA) != 0, "%s: hstatus.GVA", name);
+    check_decoded(exit, access, gpa, name);
 }
 
 void check_reads(struct vm *vm, uint64_t gpa, uint64_t hpa, const char *name)

@@ -51,6 +51,8 @@ static void check_odd_address(struct frames *frames)
         check_equal(exit.cause, CAUSE_LOAD_GUEST, "byte at offset %lu: scause", odd);
         check_equal(exit.htval << 2 | (exit.stval & 3), HVPT_1G + 0x120 + odd, "byte at offset %lu: htval and stval",
                     odd);
+        check_equal(exit.fault.gpa.value, HVPT_1G + 0x120 + odd, "byte at offset %lu: as the headers take it apart",
+                    odd);
     }
     vm_destroy(&vm);
     check_equal(frames->held, 0, "odd addresses: every frame came back");
@@ -71,6 +73,9 @@ static void check_guest_walk(struct frames *frames)
     check_equal(exit.stval, at, "guest's page walk: stval");
     check_equal(exit.htval, entry >> 2, "guest's page walk: htval is where the entry would be");
     check_equal(exit.htinst, 0x3000, "guest's page walk: htinst is the pseudoinstruction of a read");
+    check_true(exit.guest_fault && exit.fault.on_table && !exit.fault.table_write && exit.fault.table_entry_size == 8
+                   && exit.fault.gpa.value == entry && exit.fault.linear == at,
+               "guest's page walk: as the headers take it apart");
     exit = vm_write(&vm, at, 0);
     check_equal(exit.cause, CAUSE_STORE_GUEST, "guest's page walk, for a write: scause");
     check_equal(exit.htinst, 0x3000, "guest's page walk, for a write: the walk itself reads");
@@ -95,6 +100,7 @@ static void check_guest_walk(struct frames *frames)
     exit = vm_read(&vm, GUEST_FAR, NULL);
     check_equal(exit.cause, CAUSE_LOAD_PAGE, "not in the guest's own tables: scause");
     check_equal(exit.htval, 0, "not in the guest's own tables: htval");
+    check_true(!exit.guest_fault, "not in the guest's own tables: no fault of the G-stage for the headers");
     vm_destroy(&vm);
     check_equal(frames->held, 0, "guest's page walk: every frame came back");
 }

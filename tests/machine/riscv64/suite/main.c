@@ -27,6 +27,7 @@ void kernel_main(void)
     suite_flushes(&frames);
     suite_changes(&frames);
     suite_operations(&frames);
+    suite_guest_walk(&frames);
     check_group("G-stage, frames");
     check_equal(frames.held, 0, "none is held");
     check_equal(frames.allocated, frames.given_back, "as many came back as were handed out");

@@ -75,5 +75,6 @@ void suite_tracking(struct frames *frames);
 void suite_flushes(struct frames *frames);
 void suite_changes(struct frames *frames);
 void suite_operations(struct frames *frames);
+void suite_guest_walk(struct frames *frames);
 
 #endif

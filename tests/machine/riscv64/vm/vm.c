@@ -53,6 +53,13 @@ void vm_load(const struct vm *vm)
     cpu_hfence_gvma_all(); /* the VMID has had other tables before */
 }
 
+/* Every trap goes through the headers' decoder; check_fault() holds what it says against the manual. */
+static struct vm_exit decoded(struct vm_exit exit)
+{
+    exit.guest_fault = hvpt_gstage_decode_fault(exit.cause, exit.stval, exit.htval, exit.htinst, &exit.fault);
+    return exit;
+}
+
 struct vm_exit vm_run(struct vm *vm)
 {
     struct vm_exit exit;
@@ -67,7 +74,7 @@ struct vm_exit vm_run(struct vm *vm)
     exit.instruction = vm->regs.pc >= GUEST_CODE && vm->regs.pc + 4 <= GUEST_HOME_SIZE
                          ? *(const uint32_t *)(uintptr_t)(VM_HOME + vm->regs.pc)
                          : 0;
-    return exit;
+    return decoded(exit);
 }
 
 void vm_skip(struct vm *vm)
@@ -127,7 +134,7 @@ static struct vm_exit outcome(bool went_through)
         exit.hstatus = last.hstatus;
         exit.instruction = last.instruction;
     }
-    return exit;
+    return decoded(exit);
 }
 
 struct vm_exit vm_hlv(uint64_t gpa, uint64_t *value)

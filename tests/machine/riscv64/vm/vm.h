@@ -5,6 +5,8 @@
 #ifndef VM_VM_H
 #define VM_VM_H
 
+#include <hvpt/gstage_fault.h>
+
 #include "cpu.h"
 #include "guest/guest.h"
 #include "paging.h"
@@ -41,6 +43,8 @@ enum {
 struct vm_exit {
     uint64_t cause, stval, htval, htinst, hstatus;
     uint32_t instruction; /* that trapped; 0 where it could not be read */
+    bool guest_fault;     /* a guest-page fault, by the headers' decoder; */
+    struct hvpt_gstage_fault fault;
 };
 
 struct vm {
