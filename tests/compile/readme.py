@@ -15,7 +15,7 @@ import tap
 
 def example(root, half="hvpt"):
     blocks = re.findall(r"^```c\n(.*?)^```", (Path(root) / "README.md").read_text(), re.M | re.S)
-    return next(block for block in blocks if f"#include <{half}/" in block)
+    return "".join(block for block in blocks if f"#include <{half}/" in block)
 
 
 def compiles(root, half, family, target, standard):

@@ -52,6 +52,7 @@ int main(void)
     uint64_t top = entry(eptp, 0), middle = entry(top, 0);
     uint64_t large = entry(middle, 0), table = entry(middle, 1);
     uint64_t last = entry(table, 255), beyond = entry(table, 256);
+    char words[HVPT_EXPLAIN_SIZE];
     bool wrong = status != HVPT_OK || (eptp & 0x3f) != 0x1e;
 
     /* Tables: read, write, execute, and neither a memory type nor the page bit. */
@@ -59,6 +60,16 @@ int main(void)
     /* Leaves: read, write, execute, WB; bit 7 in the large one. Nothing beyond the range. */
     wrong |= large != 0x2000b7 || last != 0x4ff037 || (beyond & 7) != 0;
 
+    /* What the README says of the words, of a page that may be written and of one that may not: bit 1 of its leaf. */
+    wrong |= why_no_write(&ept, hvpt_make_gpa(0x2ff000), words, sizeof(words)) != HVPT_OK;
+    table = (table & UINT64_C(0xffffff000)) + 8 * 255;
+    my_linear_map[table] = 5;
+    wrong |= why_no_write(&ept, hvpt_make_gpa(0x2ff000), words, sizeof(words)) != HVPT_E_ATTR;
+    wrong |= strcmp(strrchr(words, '\n') + 1,
+                    "denied by level 0 (PTE), bit 1 = 0: no right to write. SDM vol. 3, \"EPT Violations\"") != 0;
+
+    if (wrong)
+        puts(words);
     if (wrong)
         printf("status %d eptp %llx large %llx last %llx beyond %llx\n", (int)status, (unsigned long long)eptp,
                (unsigned long long)large, (unsigned long long)last, (unsigned long long)beyond);
