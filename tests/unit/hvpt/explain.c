@@ -307,7 +307,7 @@ static unsigned break_in_setup(const struct setup *setup, const char *id, const 
 
         if (!leaf && strcmp(entry_name, table_name[level]) != 0)
             continue;
-        rig_open(&rig, setup);
+        rig_open_with(&rig, setup, 5);
         if (leaf && level > 0 && setup_max_page(setup) < PAGE << (9 * level)) {
             /* A large page where there are none: what the library would not make. */
             struct cpu_translation way;
@@ -500,26 +500,33 @@ Test(explain, tells_what_a_touch_would_give_back)
     }
 }
 
-/* Only EPT and only in what others made: the library's own mark where no page can be. */
+/* Only EPT and only in what others made: the library's own mark where no page can be, or in a page of no kind. */
 Test(explain, a_mark_of_age_on_what_is_no_page_is_corrupt)
 {
-    struct cpu_translation way;
-    struct hvpt_mapping mapping;
-    struct said said;
-    struct rig rig;
-    uint64_t old;
+    for (unsigned i = 0; i < 4; i++) {
+        struct setup setup = *setup_named("EPT, all defaults");
+        const unsigned level = i & 1;
+        struct cpu_translation way;
+        struct hvpt_mapping mapping;
+        struct said said;
+        struct rig rig;
+        uint64_t old;
 
-    rig_open(&rig, setup_named("EPT, all defaults"));
-    must(rig_map(&rig, 0, HOST, PAGE, attr_rwx()));
-    cpu_walk(&rig.cpu, &rig.memory, rig.memory.flush_root, 0, CPU_PROBE, &way);
-    old = way.table[1]->virt[way.index[1]];
-    memory_poke(way.table[1], way.index[1], UINT64_C(1) << 62 | (old & ~UINT64_C(7)));
-    said = ask(&rig, 0, HVPT_READ);
-    CHECK_STATUS(said.status, HVPT_E_CORRUPT, said.words);
-    concludes(&said, "bit 62 = 1");
-    CHECK_STATUS(rig.adapter->translate(&rig.space, 0, &mapping), HVPT_E_CORRUPT, "translate");
-    memory_poke(way.table[1], way.index[1], old);
-    rig_close(&rig);
+        setup.cpu.execute_only = i & 2;
+        setup.config.ept_vpid_cap = setup.cpu.execute_only ? UINT64_MAX : 0;
+        rig_open(&rig, &setup);
+        must(rig_map(&rig, 0, HOST, PAGE, attr_rwx()));
+        cpu_walk(&rig.cpu, &rig.memory, rig.memory.flush_root, 0, CPU_PROBE, &way);
+        old = way.table[level]->virt[way.index[level]];
+        memory_poke(way.table[level], way.index[level],
+                    UINT64_C(1) << 62 | (old & ~UINT64_C(7)) | (level == 0 ? 7 << 3 : 0));
+        said = ask(&rig, 0, HVPT_READ);
+        CHECK_STATUS(said.status, HVPT_E_CORRUPT, said.words);
+        concludes(&said, "bit 62 = 1");
+        CHECK_STATUS(rig.adapter->translate(&rig.space, 0, &mapping), HVPT_E_CORRUPT, "translate");
+        memory_poke(way.table[level], way.index[level], old);
+        rig_close(&rig);
+    }
 }
 
 Test(explain, names_the_flags_that_decide_beside_the_rights)
