@@ -1,0 +1,80 @@
+//! Second-level paging and the control structures of hardware virtualization, for a kernel written in Rust.
+//!
+//! The tables are hvpt's and the control structures hvctl's, C headers that a small shim instantiates once; this crate
+//! puts them into the pattern of RMM, Redox's memory manager: a mapper generic over a frame allocator, changes that
+//! return a flush which must be flushed or unsafely ignored, handles that free what they own.
+//!
+//! | part | what it is |
+//! |---|---|
+//! | [`EptMapper`], [`NptMapper`], [`Stage2Mapper`], [`GstageMapper`] | one guest's second-level tables |
+//! | [`FrameAllocator`] | what the kernel provides: frames, a view of them, invalidation |
+//! | [`EptFlags`], [`NptFlags`], ... | what a page says, from a kernel's own page flags by translation |
+//! | [`vmx`] | capabilities, control words, the VMCS, its checker, exits, VMX operation |
+//! | [`svm`] | the same for AMD's VMCB |
+//! | [`GuestState`], [`GuestRegs`] | how a guest begins, and its registers between two runs |
+//! | [`cpu::Cpu`] | the instructions, behind a trait that a test can play |
+//!
+//! `no_std`, stable Rust. It needs `alloc` for one small block a mapper, whose failure is an error like any other.
+//!
+//! ```
+//! use hvpt_redox::{testing::Arena, EptConfig, EptFlags, EptMapper, Gpa, Hpa, MemoryType};
+//!
+//! let arena = Arena::new(64); // 64 frames of ordinary memory; a kernel has its own allocator
+//! let mut ept = EptMapper::create(arena.clone(), EptConfig::default())?;
+//! let ram = EptFlags::new().write(true).execute(true).memory_type(MemoryType::WriteBack);
+//!
+//! // SAFETY: no processor walks these tables, so it does not matter what memory they name.
+//! unsafe { ept.map_range(Gpa::new(0), Hpa::new(0x4000_0000), 0x20_0000, ram)? }.flush();
+//! assert_eq!(ept.translate(Gpa::new(0x1234))?.hpa, Hpa::new(0x4000_1234));
+//!
+//! let (frame, flags, flush) = ept.unmap_phys(Gpa::new(0x1000))?; // splits the 2 MiB page
+//! flush.flush();
+//! assert_eq!((frame, flags.has_write()), (Hpa::new(0x4000_1000), true));
+//!
+//! drop(ept);
+//! assert_eq!(arena.used(), 0);
+//! # Ok::<(), hvpt_redox::Error>(())
+//! ```
+#![no_std]
+#![deny(missing_docs, unsafe_op_in_unsafe_fn)]
+#![warn(rust_2018_idioms)]
+
+extern crate alloc;
+#[cfg(any(doc, doctest, test))]
+extern crate std;
+
+mod address;
+pub mod cpu;
+mod error;
+#[doc(hidden)]
+pub mod ffi;
+mod flags;
+mod flush;
+mod format;
+mod frames;
+mod guest;
+mod mapper;
+mod memtype;
+mod report;
+#[doc(hidden)]
+pub mod sizes;
+pub mod svm;
+pub mod testing;
+mod text;
+pub mod vmx;
+mod walk;
+
+pub use address::{Gpa, Hpa};
+pub use error::{ControlError, Error};
+pub use flags::{EptFlags, Flags, GstageFlags, Keep, NptFlags, Stage2Flags, PAT_RESET};
+pub use flush::{Flush, Invalidation, InvalidationKind};
+pub use format::{
+    Ept, EptConfig, EptFeatures, Gstage, GstageConfig, GstageMode, Npt, NptConfig, Policy, SecondLevel, Stage2,
+    Stage2Config, Stage2Features,
+};
+pub use frames::{FrameAllocator, FrameCount, OwnedFrames, PAGE_SIZE};
+pub use guest::{Gpr, GuestRegs, GuestState, Register, Segment, SegmentName};
+pub use mapper::{EptMapper, GstageMapper, Mapper, Mapping, NptMapper, Stage2Mapper, Stats};
+pub use memtype::MemoryType;
+pub use report::{Failure, Report, Violation};
+pub use walk::Visit;

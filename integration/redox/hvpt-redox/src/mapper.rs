@@ -1,0 +1,541 @@
+//! One guest's second-level tables: RMM's `PageMapper` for a second level.
+
+use alloc::alloc::{alloc, dealloc, Layout};
+use core::{ffi::c_void, fmt, marker::PhantomData, mem, ptr::NonNull};
+
+use crate::{
+    error::Error, ffi, flags::Flags, flush::Flush, format::*, sizes, walk::Visit, FrameAllocator, FrameCount, Gpa, Hpa,
+    Invalidation, InvalidationKind,
+};
+
+/// A guest's tables in one format, from the frames of `F`. Dropping it gives back every frame.
+///
+/// Calls that look (`&self`) may run on many CPUs at once; calls that change (`&mut self`) are one at a time, and a
+/// processor may walk the tables during any of them.
+pub struct Mapper<A: SecondLevel, F: FrameAllocator> {
+    inner: NonNull<Inner<F>>,
+    format: PhantomData<fn() -> A>,
+}
+
+/// EPT.
+pub type EptMapper<F> = Mapper<Ept, F>;
+/// Nested tables.
+pub type NptMapper<F> = Mapper<Npt, F>;
+/// Arm stage 2.
+pub type Stage2Mapper<F> = Mapper<Stage2, F>;
+/// RISC-V G-stage.
+pub type GstageMapper<F> = Mapper<Gstage, F>;
+
+/// The shim's struct and the allocator that its hooks point to: in one block of the heap, since neither may move.
+#[repr(C)]
+struct Inner<F> {
+    space: [u64; sizes::SPACE],
+    frames: F,
+}
+
+// SAFETY: the mapper owns its tables and its allocator; whatever may go to another CPU goes as a whole.
+unsafe impl<A: SecondLevel, F: FrameAllocator + Send> Send for Mapper<A, F> {}
+// SAFETY: &self calls only read the tables, by single loads that a concurrent map may race with ("Who may call what" in
+// docs/contracts.md), and use no method of F that takes a self.
+unsafe impl<A: SecondLevel, F: FrameAllocator + Sync> Sync for Mapper<A, F> {}
+
+/// One translation.
+pub struct Mapping<A: SecondLevel> {
+    /// Where the address lies (translate), or where the page begins (walk).
+    pub hpa: Hpa,
+    /// What the page and all tables above it allow together, and the rest of what the page says.
+    pub flags: Flags<A>,
+    /// Bytes that the page maps.
+    pub page_size: u64,
+    /// 0 for the smallest pages.
+    pub level: u32,
+    /// The entry as it is in the table.
+    pub entry: u64,
+}
+
+impl<A: SecondLevel> fmt::Debug for Mapping<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}, {:?}, {:#x} bytes", self.hpa, self.flags, self.page_size)
+    }
+}
+
+/// What a space holds. Kept as the work goes: reading it costs nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Pages by level; 0: the smallest.
+    pub pages: [u64; 5],
+    /// Tables by level, the root included.
+    pub tables: [u64; 5],
+    /// Pieces got from the allocator and not given back: tables, the reserve, tables that wait for a flush. A root of
+    /// several frames counts once.
+    pub frames: u64,
+    /// Those of them that are reserved.
+    pub reserved: u64,
+}
+
+// ---- what the shim calls ----
+
+/// A panic must not unwind through C: a second one aborts.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("a callback of second-level paging panicked");
+    }
+}
+
+fn no_unwind<T>(call: impl FnOnce() -> T) -> T {
+    let bomb = Bomb;
+    let result = call();
+
+    mem::forget(bomb);
+    result
+}
+
+unsafe extern "C" fn on_alloc<F: FrameAllocator>(ctx: *mut c_void, order: u32, out: *mut u64) -> bool {
+    // SAFETY: ctx is the allocator of a mapper whose &mut self call is running; out is the shim's.
+    no_unwind(|| unsafe {
+        match (*(ctx as *mut F)).allocate(FrameCount::of_order(order)) {
+            Some(frame) => {
+                *out = frame.data();
+                true
+            }
+            None => false,
+        }
+    })
+}
+
+unsafe extern "C" fn on_free<F: FrameAllocator>(ctx: *mut c_void, frame: u64, order: u32) {
+    // SAFETY: as on_alloc; the engine frees what it allocated, once, after the flush.
+    no_unwind(|| unsafe { (*(ctx as *mut F)).free(Hpa::new(frame), FrameCount::of_order(order)) })
+}
+
+unsafe extern "C" fn on_phys_to_virt<F: FrameAllocator>(_: *mut c_void, frame: u64) -> *mut c_void {
+    no_unwind(|| F::phys_to_virt(Hpa::new(frame)) as *mut c_void)
+}
+
+unsafe extern "C" fn on_flush<F: FrameAllocator>(
+    ctx: *mut c_void,
+    kind: u32,
+    tables: bool,
+    gpa: u64,
+    size: u64,
+    root: u64,
+) {
+    let kind = match kind {
+        1 => InvalidationKind::Invept,
+        2 => InvalidationKind::Asid,
+        3 => InvalidationKind::Tlbi,
+        4 => InvalidationKind::Hfence,
+        _ => return, // nothing can be stale: only frames wait
+    };
+    let stale = Invalidation { kind, root, gpa: Gpa::new(gpa), size, tables };
+
+    // SAFETY: as on_alloc.
+    no_unwind(|| unsafe { (*(ctx as *mut F)).invalidate(&stale) })
+}
+
+unsafe extern "C" fn on_visit<A: SecondLevel, V: FnMut(Visit<A>) -> bool>(
+    ctx: *mut c_void,
+    what: u32,
+    gpa: u64,
+    numbers: *const u64,
+    words: *const u32,
+) -> bool {
+    no_unwind(|| {
+        let gpa = Gpa::new(gpa);
+        // SAFETY: ctx is walk's visitor; the shim passes four numbers, and four words with a page.
+        let (visitor, numbers) = unsafe { (&mut *(ctx as *mut V), *(numbers as *const [u64; 4])) };
+        let (table, level) = (Hpa::new(numbers[0]), numbers[2] as u32);
+
+        visitor(match what {
+            // SAFETY: see above.
+            0 => Visit::Page { gpa, mapping: mapping(&numbers, unsafe { *(words as *const [u32; 4]) }) },
+            1 => Visit::Hole { gpa, size: numbers[1], level },
+            2 => Visit::Enter { gpa, table, level },
+            _ => Visit::Leave { gpa, table, level },
+        })
+    })
+}
+
+fn mapping<A: SecondLevel>(numbers: &[u64; 4], words: [u32; 4]) -> Mapping<A> {
+    Mapping {
+        hpa: Hpa::new(numbers[0]),
+        flags: Flags::from_words(words),
+        page_size: numbers[1],
+        level: numbers[2] as u32,
+        entry: numbers[3],
+    }
+}
+
+const CHANGE_ALL: u32 = 15 | 1 << 8 | 1 << 9 | 1 << 10;
+
+impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
+    /// A mapper without a space yet, and the hooks to give it.
+    fn prepare(frames: F) -> Result<(Self, ffi::Host), Error> {
+        // SAFETY: Inner is not empty, having the space.
+        let inner = NonNull::new(unsafe { alloc(Layout::new::<Inner<F>>()) } as *mut Inner<F>);
+        let inner = inner.ok_or(Error::OutOfMemory)?;
+
+        // SAFETY: the block is as large as Inner and nobody else's.
+        unsafe { inner.as_ptr().write(Inner { space: [0; sizes::SPACE], frames }) };
+        let mapper = Self { inner, format: PhantomData };
+        let host = ffi::Host {
+            ctx: mapper.frames_ptr() as *mut c_void,
+            alloc_frame: on_alloc::<F>,
+            free_frame: on_free::<F>,
+            phys_to_virt: on_phys_to_virt::<F>,
+            flush: on_flush::<F>,
+        };
+        Ok((mapper, host))
+    }
+
+    fn frames_ptr(&self) -> *mut F {
+        // SAFETY: inner is alive; no reference is made.
+        unsafe { core::ptr::addr_of_mut!((*self.inner.as_ptr()).frames) }
+    }
+
+    fn space(&self) -> *mut c_void {
+        self.inner.as_ptr() as *mut c_void
+    }
+
+    /// Empty tables. [`Error::Unsupported`]: this CPU cannot have such tables; [`Error::OutOfMemory`].
+    pub fn create(frames: F, config: A::Config) -> Result<Self, Error> {
+        let (mapper, host) = Self::prepare(frames)?;
+
+        // SAFETY: the block is large enough (the shim's build asserts it), the words are those that it reads, and the
+        // hooks live in the same block.
+        let status = unsafe { ffi::hvpt_rs_create(mapper.space(), A::KIND, A::config_words(&config).as_ptr(), &host) };
+        mapper.made(status)
+    }
+
+    /// Take over the tables behind a root register's value: those of [`Mapper::into_root`], another kernel's, a
+    /// snapshot's. With `readonly` they are looked at only, and stay whose they are; else they are this mapper's from
+    /// now on. Errors as `create`; [`Error::OutOfRange`]: the root is beyond MAXPHYADDR; [`Error::Corrupt`]: a table
+    /// cannot be reached or is not well-formed.
+    ///
+    /// # Safety
+    /// `root` is the root of tables in this format, set up as `config` says, in frames that `frames` can see and, unless
+    /// `readonly`, free; nobody else changes them.
+    pub unsafe fn adopt(frames: F, config: A::Config, root: u64, readonly: bool) -> Result<Self, Error> {
+        let (mapper, host) = Self::prepare(frames)?;
+
+        // SAFETY: as create; the tables are as the caller says.
+        let status = unsafe {
+            ffi::hvpt_rs_adopt(mapper.space(), A::KIND, A::config_words(&config).as_ptr(), &host, root, readonly)
+        };
+        mapper.made(status)
+    }
+
+    /// The mapper, or the error with its block given back: a space that was not made must not be destroyed.
+    fn made(self, status: u32) -> Result<Self, Error> {
+        match Error::check(status) {
+            Ok(()) => Ok(self),
+            Err(error) => {
+                drop(self.dismantle());
+                Err(error)
+            }
+        }
+    }
+
+    /// Free the block but not the tables.
+    fn dismantle(self) -> F {
+        // SAFETY: self is forgotten, so the block is freed once, and the allocator is moved out before.
+        unsafe {
+            let frames = self.frames_ptr().read();
+            dealloc(self.inner.as_ptr() as *mut u8, Layout::new::<Inner<F>>());
+            mem::forget(self);
+            frames
+        }
+    }
+
+    /// Give up the mapper and keep the tables, for [`Mapper::adopt`]. What is owed is flushed. `Err` with the mapper:
+    /// it holds frames in reserve, which no one could find again.
+    pub fn into_root(mut self) -> Result<(u64, F), Self> {
+        if self.stats().reserved != 0 {
+            return Err(self);
+        }
+        self.flush();
+        let root = self.root();
+        Ok((root, self.dismantle()))
+    }
+
+    /// The value for the register: EPTP, nCR3, VTTBR_EL2 (the VMID is the caller's to add), hgatp (so is its VMID).
+    pub fn root(&self) -> u64 {
+        // SAFETY: the space is alive.
+        unsafe { ffi::hvpt_rs_root(self.space()) }
+    }
+
+    /// What goes with it: VTCR_EL2 on Arm, else 0.
+    pub fn control(&self) -> u64 {
+        // SAFETY: the space is alive.
+        unsafe { ffi::hvpt_rs_control(self.space()) }
+    }
+
+    /// The table that the root names.
+    pub fn table(&self) -> Hpa {
+        A::root_table(self.root())
+    }
+
+    /// Bytes of the smallest page.
+    pub fn page_size(&self) -> u64 {
+        // SAFETY: the space is alive.
+        unsafe { ffi::hvpt_rs_page_size(self.space()) }
+    }
+
+    /// The first guest-physical address beyond the space.
+    pub fn limit(&self) -> u64 {
+        // SAFETY: the space is alive.
+        unsafe { ffi::hvpt_rs_gpa_limit(self.space()) }
+    }
+
+    /// The allocator.
+    pub fn allocator(&self) -> &F {
+        // SAFETY: alive, and changed by &mut self calls only.
+        unsafe { &*self.frames_ptr() }
+    }
+
+    /// The allocator.
+    pub fn allocator_mut(&mut self) -> &mut F {
+        // SAFETY: as allocator().
+        unsafe { &mut *self.frames_ptr() }
+    }
+
+    /// Do what an [ignored](Flush::ignore) flush left undone.
+    pub fn flush(&mut self) {
+        // SAFETY: the space is alive.
+        unsafe { ffi::hvpt_rs_flush(self.space()) }
+    }
+
+    pub(crate) fn flush_is_owed(&self) -> bool {
+        // SAFETY: the space is alive.
+        unsafe { ffi::hvpt_rs_flush_owed(self.space()) }
+    }
+
+    fn owing(&mut self, status: u32) -> Result<Flush<'_, A, F>, Error> {
+        match Error::check(status) {
+            Ok(()) => Ok(Flush::new(self)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Map one page of the smallest size. [`Error::AlreadyMapped`]: there is something; nothing is overwritten.
+    ///
+    /// # Safety
+    /// The guest gets what `flags` say of the frame at `hpa`: it must stay the guest's to have until it is unmapped and
+    /// that is flushed.
+    pub unsafe fn map_phys(&mut self, gpa: Gpa, hpa: Hpa, flags: Flags<A>) -> Result<Flush<'_, A, F>, Error> {
+        let size = self.page_size();
+        // SAFETY: the caller's promise.
+        unsafe { self.map_range(gpa, hpa, size, flags) }
+    }
+
+    /// Map `size` bytes with the largest pages that fit: all of it or, after an error, nothing.
+    ///
+    /// # Safety
+    /// As for `map_phys`, of the whole range.
+    pub unsafe fn map_range(
+        &mut self,
+        gpa: Gpa,
+        hpa: Hpa,
+        size: u64,
+        flags: Flags<A>,
+    ) -> Result<Flush<'_, A, F>, Error> {
+        // SAFETY: the space is alive, flags are four words.
+        let status = unsafe { ffi::hvpt_rs_map(self.space(), gpa.data(), hpa.data(), size, flags.words.as_ptr()) };
+        self.owing(status)
+    }
+
+    /// Map one page of `page_size` from a fault handler. [`Error::Race`] or [`Error::AlreadyMapped`]: it is there
+    /// already, which a handler takes for success. Nothing is owed but what the engine does itself.
+    ///
+    /// # Safety
+    /// As for `map_phys`.
+    pub unsafe fn fault_map(&mut self, gpa: Gpa, hpa: Hpa, page_size: u64, flags: Flags<A>) -> Result<(), Error> {
+        // SAFETY: as map_range.
+        Error::check(unsafe {
+            ffi::hvpt_rs_fault_map(self.space(), gpa.data(), hpa.data(), page_size, flags.words.as_ptr())
+        })
+    }
+
+    /// Give the page that holds `gpa`, one of the smallest size, other flags; a larger page around it is split.
+    ///
+    /// # Safety
+    /// As for `map_phys`, with the new flags.
+    pub unsafe fn remap(&mut self, gpa: Gpa, flags: Flags<A>) -> Result<Flush<'_, A, F>, Error> {
+        let size = self.page_size();
+        let start = Gpa::new(gpa.data() & !(size - 1));
+
+        // SAFETY: the caller's promise.
+        unsafe { self.remap_range(start, size, flags) }
+    }
+
+    /// Give a range other flags. [`Error::NotMapped`]: there is a hole in it, and nothing has changed.
+    ///
+    /// # Safety
+    /// As for `remap`, of the whole range.
+    pub unsafe fn remap_range(&mut self, gpa: Gpa, size: u64, flags: Flags<A>) -> Result<Flush<'_, A, F>, Error> {
+        // SAFETY: as map_range.
+        let status = unsafe { ffi::hvpt_rs_protect(self.space(), gpa.data(), size, flags.words.as_ptr(), CHANGE_ALL) };
+        self.owing(status)
+    }
+
+    /// Point mapped pages elsewhere, each by one store.
+    ///
+    /// # Safety
+    /// As for `map_range`; what was mapped there is the guest's until the flush.
+    pub unsafe fn replace_range(
+        &mut self,
+        gpa: Gpa,
+        hpa: Hpa,
+        size: u64,
+        flags: Flags<A>,
+    ) -> Result<Flush<'_, A, F>, Error> {
+        // SAFETY: as map_range.
+        let status = unsafe { ffi::hvpt_rs_replace(self.space(), gpa.data(), hpa.data(), size, flags.words.as_ptr()) };
+        self.owing(status)
+    }
+
+    /// Unmap one page of the smallest size, splitting a larger one around it, and tell what it was.
+    #[allow(clippy::type_complexity)] // RMM's own order of results
+    pub fn unmap_phys(&mut self, gpa: Gpa) -> Result<(Hpa, Flags<A>, Flush<'_, A, F>), Error> {
+        let size = self.page_size();
+        let was = self.translate(gpa)?;
+        let flush = self.unmap_range(gpa, size)?;
+
+        Ok((was.hpa, was.flags, flush))
+    }
+
+    /// Unmap a range. Holes are fine; large pages that stick out are split; tables that become empty go away.
+    pub fn unmap_range(&mut self, gpa: Gpa, size: u64) -> Result<Flush<'_, A, F>, Error> {
+        // SAFETY: the space is alive. Taking rights away can hurt no one but the guest.
+        let status = unsafe { ffi::hvpt_rs_unmap(self.space(), gpa.data(), size) };
+        self.owing(status)
+    }
+
+    /// Make pages of a range no larger than `page_size`, losing nothing.
+    pub fn split(&mut self, gpa: Gpa, size: u64, page_size: u64) -> Result<Flush<'_, A, F>, Error> {
+        // SAFETY: the space is alive; translations stay what they are.
+        let status = unsafe { ffi::hvpt_rs_split(self.space(), gpa.data(), size, page_size) };
+        self.owing(status)
+    }
+
+    /// Make pages of a range as large as what they map and say allows.
+    pub fn collapse(&mut self, gpa: Gpa, size: u64) -> Result<Flush<'_, A, F>, Error> {
+        // SAFETY: the space is alive; translations stay what they are.
+        let status = unsafe { ffi::hvpt_rs_collapse(self.space(), gpa.data(), size) };
+        self.owing(status)
+    }
+
+    /// Which pages of the smallest size have been written since the last call: a bit each in `bitmap`, from bit 0 of
+    /// its first word, which must have room. They are clean afterwards.
+    pub fn dirty(&mut self, gpa: Gpa, size: u64, bitmap: &mut [u64]) -> Result<Flush<'_, A, F>, Error> {
+        self.check_bitmap(size, bitmap)?;
+        // SAFETY: the space is alive and the bitmap is large enough.
+        let status = unsafe { ffi::hvpt_rs_dirty(self.space(), gpa.data(), size, bitmap.as_mut_ptr()) };
+        self.owing(status)
+    }
+
+    /// As `dirty`, of pages that have been used.
+    pub fn age(&mut self, gpa: Gpa, size: u64, bitmap: &mut [u64]) -> Result<Flush<'_, A, F>, Error> {
+        self.check_bitmap(size, bitmap)?;
+        // SAFETY: the space is alive and the bitmap is large enough.
+        let status = unsafe { ffi::hvpt_rs_age(self.space(), gpa.data(), size, bitmap.as_mut_ptr()) };
+        self.owing(status)
+    }
+
+    fn check_bitmap(&self, size: u64, bitmap: &[u64]) -> Result<(), Error> {
+        if size / self.page_size() > bitmap.len() as u64 * 64 {
+            return Err(Error::OutOfRange);
+        }
+        Ok(())
+    }
+
+    /// Make writes to a range fault, so that `dirty` can tell them without hardware's help; [`Mapper::touch`] gives the
+    /// right back.
+    pub fn write_protect(&mut self, gpa: Gpa, size: u64) -> Result<Flush<'_, A, F>, Error> {
+        // SAFETY: the space is alive; rights are only taken away.
+        let status = unsafe { ffi::hvpt_rs_write_protect(self.space(), gpa.data(), size) };
+        self.owing(status)
+    }
+
+    /// Give the page at `gpa` back what `write_protect` or `age` took, as far as `access` wants it.
+    /// [`Error::NotMapped`]: they took nothing, the fault was another.
+    pub fn touch(&mut self, gpa: Gpa, access: Flags<A>) -> Result<(), Error> {
+        // SAFETY: the space is alive; only rights that the page had come back.
+        Error::check(unsafe { ffi::hvpt_rs_touch(self.space(), gpa.data(), access.words[0]) })
+    }
+
+    /// Take frames for tables in advance, so that later calls need no allocation.
+    pub fn reserve(&mut self, frames: u64) -> Result<(), Error> {
+        // SAFETY: the space is alive.
+        Error::check(unsafe { ffi::hvpt_rs_reserve(self.space(), frames) })
+    }
+
+    /// How many frames mapping this would take.
+    pub fn frames_needed(&self, gpa: Gpa, hpa: Hpa, size: u64, flags: Flags<A>) -> Result<u64, Error> {
+        let mut frames = 0;
+
+        // SAFETY: the space is alive, flags are four words.
+        Error::check(unsafe {
+            ffi::hvpt_rs_frames_needed(self.space(), gpa.data(), hpa.data(), size, flags.words.as_ptr(), &mut frames)
+        })?;
+        Ok(frames)
+    }
+
+    /// Where an address leads. [`Error::NotMapped`].
+    pub fn translate(&self, gpa: Gpa) -> Result<Mapping<A>, Error> {
+        let mut numbers = [0; 4];
+        let mut words = [0; 4];
+
+        // SAFETY: the space is alive, and the arrays have the room that the shim fills.
+        Error::check(unsafe {
+            ffi::hvpt_rs_translate(self.space(), gpa.data(), numbers.as_mut_ptr(), words.as_mut_ptr())
+        })?;
+        Ok(mapping(&numbers, words))
+    }
+
+    /// Show a range to a visitor, which ends the walk by returning false. It must not panic: there is C in between, so
+    /// a panic aborts.
+    pub fn walk<V: FnMut(Visit<A>) -> bool>(&self, gpa: Gpa, size: u64, mut visitor: V) -> Result<(), Error> {
+        let ctx = &mut visitor as *mut V as *mut c_void;
+
+        // SAFETY: the space is alive, ctx is the visitor that on_visit expects.
+        Error::check(unsafe { ffi::hvpt_rs_walk(self.space(), gpa.data(), size, on_visit::<A, V>, ctx) })
+    }
+
+    /// What the space holds.
+    pub fn stats(&self) -> Stats {
+        let mut numbers = [0; 12];
+        let mut stats = Stats::default();
+
+        // SAFETY: the space is alive; the shim fills twelve numbers.
+        unsafe { ffi::hvpt_rs_stats(self.space(), numbers.as_mut_ptr()) };
+        stats.pages.copy_from_slice(&numbers[..5]);
+        stats.tables.copy_from_slice(&numbers[5..10]);
+        stats.frames = numbers[10];
+        stats.reserved = numbers[11];
+        stats
+    }
+}
+
+impl<A: SecondLevel, F: FrameAllocator> Drop for Mapper<A, F> {
+    fn drop(&mut self) {
+        // SAFETY: a mapper that can be dropped has a space; after destroy nothing refers to the allocator or the block.
+        unsafe {
+            ffi::hvpt_rs_destroy(self.space());
+            self.frames_ptr().drop_in_place();
+            dealloc(self.inner.as_ptr() as *mut u8, Layout::new::<Inner<F>>());
+        }
+    }
+}
+
+impl<A: SecondLevel, F: FrameAllocator> fmt::Debug for Mapper<A, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mapper")
+            .field("format", &A::NAME)
+            .field("root", &format_args!("{:#x}", self.root()))
+            .field("stats", &self.stats())
+            .finish()
+    }
+}
