@@ -543,7 +543,7 @@ static inline bool hvpt_x86_is_access(uint32_t access)
  * table access through the second level; absent and reserved, table by table; the guest's permissions; setting accessed
  * and dirty bits; the access through the second level.
  *
- * Not modelled: shadow-stack accesses, sub-page permissions (see sub_page), HLAT, LASS, SEV's C-bit, GMET.
+ * Not modelled: shadow-stack accesses, sub-page permissions (see sub_page), HLAT, LASS, SEV's C-bit of the guest.
  */
 HVPT_NODISCARD static inline enum hvpt_guest_end hvpt_guest_walk_x86(const struct hvpt_space *space,
                                                                      const struct hvpt_x86_guest *guest,
