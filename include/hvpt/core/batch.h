@@ -6,56 +6,81 @@
 
 #include "translate.h"
 
-/* Walks side by side: enough to keep a core's miss buffers busy, few enough for the stack. */
-#define HVPT_BATCH 24
+/* Walks side by side: about as many as a core has buffers for misses; more would only take stack. */
+#define HVPT_BATCH 16
+
+/* The walks that are still going, each at an entry of the same level. */
+struct hvpt_walks {
+    const hvpt_entry *slot[HVPT_BATCH];
+    uint8_t which[HVPT_BATCH]; /* of the addresses asked for */
+    uint8_t perm[HVPT_BATCH];
+};
+
+/* A walk ends here: what translate says of it. */
+HVPT_ENGINE enum hvpt_status hvpt_walk_ends(const struct hvpt_format *format, const struct hvpt_space *space,
+                                            uint64_t gpa, uint64_t entry, unsigned level, uint32_t perm,
+                                            struct hvpt_mapping *out)
+{
+    if (!hvpt_is_present(space, entry))
+        return HVPT_E_ABSENT;
+    if (!format->is_leaf(space, entry, level))
+        return HVPT_E_CORRUPT;
+    hvpt_describe(format, space, gpa, entry, level, perm, out);
+    return HVPT_OK;
+}
 
 HVPT_ENGINE void hvpt_translate_some(const struct hvpt_format *format, const struct hvpt_space *space,
                                      const hvpt_gpa *gpa, unsigned count, struct hvpt_mapping *out,
                                      enum hvpt_status *status)
 {
-    const hvpt_entry *slot[HVPT_BATCH];
-    uint8_t perm[HVPT_BATCH];
+    const struct hvpt_view view = hvpt_view_of(space);
+    const uint64_t mask = space->plain_table_mask, bits = space->plain_table_bits;
+    struct hvpt_walks walks;
     unsigned level = space->root_level;
-    unsigned i, going = 0;
+    unsigned i, going = 0, shift = hvpt_span_shift(format, level);
 
     for (i = 0; i < count; i++) {
-        slot[i] = NULL;
-        perm[i] = HVPT_PERM_ALL;
         status[i] = HVPT_E_RANGE;
         if (gpa[i].value >= space->gpa_limit)
             continue;
-        slot[i] = &space->root_table[hvpt_index(format, space, gpa[i].value, level)];
+        walks.slot[going] = &space->root_table[gpa[i].value >> shift];
+        walks.which[going] = (uint8_t)i;
+        walks.perm[going] = HVPT_PERM_ALL;
         going++;
     }
-    for (; going != 0; level--) {
-        for (i = 0; i < count; i++) {
-            const hvpt_entry *here = slot[i];
-            uint64_t entry;
+    for (; level != 0; level--) {
+        unsigned on = 0;
 
-            if (here == NULL)
-                continue;
-            entry = hvpt_load(here);
-            slot[i] = NULL;
-            if (level != 0 && HVPT_LIKELY(format->is_table(space, entry, level))) {
-                const hvpt_entry *table = hvpt_table_at(space, format->table_frame(space, entry));
+        shift -= hvpt_index_bits(format);
+        for (i = 0; i < going; i++) {
+            const unsigned me = walks.which[i];
+            const uint64_t entry = hvpt_load(walks.slot[i]);
+            const hvpt_entry *table;
+            uint32_t perm = walks.perm[i];
 
-                perm[i] &= (uint8_t)format->table_perm(space, entry);
-                status[i] = HVPT_E_CORRUPT;
-                if (HVPT_LIKELY(table != NULL)) {
-                    slot[i] = table + hvpt_index(format, space, gpa[i].value, level - 1);
-                    hvpt_prefetch(slot[i]);
+            if (HVPT_UNLIKELY((entry & mask) != bits)) {
+                if (!format->is_table(space, entry, level)) {
+                    status[me] = hvpt_walk_ends(format, space, gpa[me].value, entry, level, perm, &out[me]);
                     continue;
                 }
-            } else if (!hvpt_is_present(space, entry)) {
-                status[i] = HVPT_E_ABSENT;
-            } else if (!format->is_leaf(space, entry, level)) {
-                status[i] = HVPT_E_CORRUPT;
-            } else {
-                status[i] = HVPT_OK;
-                hvpt_describe(format, space, gpa[i].value, entry, level, perm[i], &out[i]);
+                perm &= format->table_perm(space, entry);
             }
-            going--;
+            table = hvpt_table_in(&view, format->table_frame(space, entry));
+            status[me] = HVPT_E_CORRUPT;
+            if (HVPT_UNLIKELY(table == NULL))
+                continue;
+            walks.slot[on] = table + ((gpa[me].value >> shift) & (hvpt_entries(format) - 1));
+            walks.which[on] = (uint8_t)me;
+            walks.perm[on] = (uint8_t)perm;
+            hvpt_prefetch(walks.slot[on]);
+            on++;
         }
+        going = on;
+    }
+    for (i = 0; i < going; i++) {
+        const unsigned me = walks.which[i];
+
+        status[me] = hvpt_walk_ends(format, space, gpa[me].value, hvpt_load(walks.slot[i]), 0, walks.perm[i], &out[me]);
     }
 }
 
