@@ -7,7 +7,6 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#define PAGE    HVPT_4K
 #define BASE    SITUATION_BASE
 #define PROBES  96
 #define WATCHED 64 /* watched addresses that are looked at after each store; the others every eighth */
@@ -100,6 +99,20 @@ static void choose_probes(struct watch *watch)
             BASE - HVPT_2M + random_below(&watch->random, count % 2 ? 4 * HVPT_2M : 2 * HVPT_1G + 2 * HVPT_2M);
 }
 
+/* Of pages that hardware holds as one, it marks any: they are dirty together. */
+static bool run_is_dirty(const struct rig *rig, uint64_t gpa, const struct cpu_translation *page)
+{
+    bool dirty = false;
+
+    for (uint64_t at = gpa & ~(page->reach - 1); !dirty && at <= (gpa | (page->reach - 1)); at += page->page_size) {
+        struct cpu_translation now;
+
+        cpu_walk(&rig->cpu, &rig->memory, rig->tlb.root, at, CPU_PROBE, &now);
+        dirty = now.dirty;
+    }
+    return dirty;
+}
+
 static void check_kept(struct watch *watch)
 {
     for (unsigned i = 0; i < PROBES; i++) {
@@ -114,6 +127,8 @@ static void check_kept(struct watch *watch)
         /* Without the right to write, which says so at stage 2, a bit of the library's own must. */
         if (watch->rig->setup->cpu.kind == CPU_S2 && (now.entry & HVPT_S2_BIT_WRITTEN))
             now.dirty = true;
+        if (now.outcome == CPU_MAPPED && now.joined)
+            now.dirty = run_is_dirty(watch->rig, gpa, &now);
         CHECK(now.outcome == CPU_MAPPED && now.dirty, "%#llx was written meanwhile and is not dirty",
               (unsigned long long)gpa);
     }
@@ -176,6 +191,19 @@ Test(intermediate, no_state_of_a_split_or_collapse_is_seen_at_all, .timeout = 60
 {
     for (size_t i = 0; i < setup_count; i++)
         for (size_t j = 0; j < shape_count; j++)
-            if (setup_max_page(setups + i) > PAGE)
+            if (setup_max_page(setups + i) > HVPT_4K)
                 run(&setups[i], &shapes[j]);
+}
+
+/* Arm's larger granules, whose tables are up to sixteen times as long: the ones of 16K stand for them here. */
+Test(intermediate, every_state_with_a_larger_granule_is_the_old_or_the_new_one, .timeout = 600)
+{
+    for (size_t i = 0; i < granule_count; i++) {
+        if (granules[i].cpu.page_shift != 14)
+            continue;
+        for (size_t j = 0; j < scenario_count; j++)
+            run(&granules[i], &scenarios[j]);
+        for (size_t j = 0; j < shape_count; j++)
+            run(&granules[i], &shapes[j]);
+    }
 }

@@ -47,11 +47,13 @@ static void run(const struct setup *setup, const struct scenario *scenario, bool
 
 static void run_all(bool forever)
 {
-    for (size_t i = 0; i < setup_count; i++) {
+    for (size_t i = 0; i < setup_count + granule_count; i++) {
+        const struct setup *setup = i < setup_count ? &setups[i] : &granules[i - setup_count];
+
         for (size_t j = 0; j < scenario_count; j++)
-            run(&setups[i], &scenarios[j], forever);
+            run(setup, &scenarios[j], forever);
         for (size_t j = 0; j < shape_count; j++)
-            run(&setups[i], &shapes[j], forever);
+            run(setup, &shapes[j], forever);
     }
     CHECK(failures > 100, "only %u allocations failed", failures);
 }

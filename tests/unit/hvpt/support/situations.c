@@ -1,7 +1,9 @@
 /* The situations and the operations in them. */
 #include "situations.h"
 
-#define PAGE HVPT_4K
+/* The smallest page, and the one above: of 4K in most setups, of 16K or 64K in the others. */
+#define PAGE (UINT64_C(1) << cpu_shift(&rig->setup->cpu, 0))
+#define TWO  (UINT64_C(1) << cpu_shift(&rig->setup->cpu, 1))
 #define HOST UINT64_C(0x100000000)
 #define ELSE UINT64_C(0x200000000)
 #define BASE SITUATION_BASE
@@ -28,25 +30,25 @@ static void nothing(struct rig *rig)
 
 static void large(struct rig *rig)
 {
-    must(rig_map(rig, BASE, HOST, setup_max_page(rig->setup) == PAGE ? 4 * HVPT_2M : HVPT_1G, rig_data(rig)));
+    must(rig_map(rig, BASE, HOST, setup_max_page(rig->setup) == PAGE ? 4 * TWO : HVPT_1G, rig_data(rig)));
 }
 
 static void two_megabytes(struct rig *rig)
 {
-    must(rig_map(rig, BASE, HOST, 2 * HVPT_2M, rig_data(rig)));
+    must(rig_map(rig, BASE, HOST, 2 * TWO, rig_data(rig)));
 }
 
 static void scattered(struct rig *rig)
 {
     for (uint64_t i = 0; i < 6; i++)
-        must(rig_map(rig, BASE + i * HVPT_2M, HOST + i * HVPT_2M + PAGE, (2 + i) * PAGE, rig_data(rig)));
-    must(rig_map(rig, BASE + HVPT_1G + PAGE, HOST, PAGE, rig_data(rig)));
+        must(rig_map(rig, BASE + i * TWO, HOST + i * TWO + PAGE, (2 + i) * PAGE, rig_data(rig)));
+    must(rig_map(rig, BASE + 8 * TWO + HVPT_1G + PAGE, HOST, PAGE, rig_data(rig)));
 }
 
 static void small(struct rig *rig)
 {
-    must(rig_map(rig, BASE, HOST, 2 * HVPT_2M, rig_data(rig)));
-    must(rig_split(rig, BASE, 2 * HVPT_2M, PAGE));
+    must(rig_map(rig, BASE, HOST, 2 * TWO, rig_data(rig)));
+    must(rig_split(rig, BASE, 2 * TWO, PAGE));
     rig_touch(rig, BASE + 5 * PAGE, CPU_WRITE);
 }
 
@@ -54,15 +56,15 @@ static void small_gigabyte(struct rig *rig)
 {
     bool big = setup_max_page(rig->setup) == HVPT_1G;
 
-    must(rig_map(rig, BASE, HOST, big ? HVPT_1G : 4 * HVPT_2M, rig_data(rig)));
-    must(rig_split(rig, BASE, HVPT_1G, HVPT_2M));
-    must(rig_split(rig, BASE + HVPT_2M, 2 * HVPT_2M, PAGE));
+    must(rig_map(rig, BASE, HOST, big ? HVPT_1G : 4 * TWO, rig_data(rig)));
+    must(rig_split(rig, BASE, HVPT_1G, TWO));
+    must(rig_split(rig, BASE + TWO, 2 * TWO, PAGE));
 }
 
 static void logged(struct rig *rig)
 {
     two_megabytes(rig);
-    must(rig_write_protect(rig, BASE, 2 * HVPT_2M));
+    must(rig_write_protect(rig, BASE, 2 * TWO));
 }
 
 /* ---- operations ---- */
@@ -74,25 +76,24 @@ static enum hvpt_status map_one(struct rig *rig)
 
 static enum hvpt_status map_range(struct rig *rig)
 {
-    return rig_map(rig, BASE - PAGE, HOST - PAGE, HVPT_2M + HVPT_2M + 2 * PAGE, rig_data(rig));
+    return rig_map(rig, BASE - PAGE, HOST - PAGE, TWO + TWO + 2 * PAGE, rig_data(rig));
 }
 
 static enum hvpt_status map_gigabyte(struct rig *rig)
 {
     bool big = setup_max_page(rig->setup) == HVPT_1G;
 
-    return rig_map(rig, BASE - HVPT_2M - PAGE, HOST - HVPT_2M - PAGE, (big ? HVPT_1G : HVPT_2M) + 2 * (HVPT_2M + PAGE),
-                   rig_data(rig));
+    return rig_map(rig, BASE - TWO - PAGE, HOST - TWO - PAGE, (big ? HVPT_1G : TWO) + 2 * (TWO + PAGE), rig_data(rig));
 }
 
 static enum hvpt_status map_between(struct rig *rig)
 {
-    return rig_map(rig, BASE + 10 * PAGE, ELSE + 10 * PAGE, HVPT_2M - 10 * PAGE, rig_data(rig));
+    return rig_map(rig, BASE + 10 * PAGE, ELSE + 10 * PAGE, TWO - 10 * PAGE, rig_data(rig));
 }
 
 static enum hvpt_status fault_map_one(struct rig *rig)
 {
-    return rig_fault_map(rig, BASE - 100 * HVPT_2M, HOST, PAGE, rig_data(rig));
+    return rig_fault_map(rig, BASE - 3 * TWO, HOST, PAGE, rig_data(rig));
 }
 
 static enum hvpt_status unmap_page(struct rig *rig)
@@ -102,7 +103,7 @@ static enum hvpt_status unmap_page(struct rig *rig)
 
 static enum hvpt_status unmap_middle(struct rig *rig)
 {
-    return rig_unmap(rig, BASE + 2 * PAGE, HVPT_2M);
+    return rig_unmap(rig, BASE + 2 * PAGE, TWO);
 }
 
 static enum hvpt_status unmap_all(struct rig *rig)
@@ -112,7 +113,7 @@ static enum hvpt_status unmap_all(struct rig *rig)
 
 static enum hvpt_status protect_middle(struct rig *rig)
 {
-    return rig_protect(rig, BASE + 2 * PAGE, HVPT_2M, readonly(rig), HVPT_WRITE);
+    return rig_protect(rig, BASE + 2 * PAGE, TWO, readonly(rig), HVPT_WRITE);
 }
 
 static enum hvpt_status protect_whole(struct rig *rig)
@@ -121,27 +122,27 @@ static enum hvpt_status protect_whole(struct rig *rig)
 
     attr.memtype = rig_uncached(rig);
     attr.software = rig_software(rig, 5);
-    return rig_protect(rig, BASE, 2 * HVPT_2M, attr, HVPT_WRITE | HVPT_CHANGE_MEMTYPE | HVPT_CHANGE_SOFTWARE);
+    return rig_protect(rig, BASE, 2 * TWO, attr, HVPT_WRITE | HVPT_CHANGE_MEMTYPE | HVPT_CHANGE_SOFTWARE);
 }
 
 static enum hvpt_status replace_same(struct rig *rig)
 {
-    return rig_replace(rig, BASE, ELSE, 2 * HVPT_2M, rig_data(rig));
+    return rig_replace(rig, BASE, ELSE, 2 * TWO, rig_data(rig));
 }
 
 static enum hvpt_status replace_smaller(struct rig *rig)
 {
-    return rig_replace(rig, BASE, ELSE + PAGE, 2 * HVPT_2M, readonly(rig));
+    return rig_replace(rig, BASE, ELSE + PAGE, 2 * TWO, readonly(rig));
 }
 
 static enum hvpt_status replace_middle(struct rig *rig)
 {
-    return rig_replace(rig, BASE + 3 * PAGE, ELSE, HVPT_2M, rig_data(rig));
+    return rig_replace(rig, BASE + 3 * PAGE, ELSE, TWO, rig_data(rig));
 }
 
 static enum hvpt_status split_all(struct rig *rig)
 {
-    return rig_split(rig, BASE, 2 * HVPT_2M, PAGE);
+    return rig_split(rig, BASE, 2 * TWO, PAGE);
 }
 
 static enum hvpt_status collapse_all(struct rig *rig)
@@ -151,7 +152,7 @@ static enum hvpt_status collapse_all(struct rig *rig)
 
 static enum hvpt_status write_protect(struct rig *rig)
 {
-    return rig_write_protect(rig, BASE + PAGE, HVPT_2M);
+    return rig_write_protect(rig, BASE + PAGE, TWO);
 }
 
 static enum hvpt_status write_again(struct rig *rig)
@@ -161,13 +162,13 @@ static enum hvpt_status write_again(struct rig *rig)
 
 static enum hvpt_status age(struct rig *rig)
 {
-    return rig_age(rig, BASE, 2 * HVPT_2M);
+    return rig_age(rig, BASE, 2 * TWO);
 }
 
 static enum hvpt_status dirty(struct rig *rig)
 {
     rig_touch(rig, BASE + 8 * PAGE, CPU_WRITE);
-    return rig_dirty(rig, BASE, 2 * HVPT_2M);
+    return rig_dirty(rig, BASE, 2 * TWO);
 }
 
 const struct scenario scenarios[] = {
