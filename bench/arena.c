@@ -1,0 +1,51 @@
+#define _GNU_SOURCE
+#include "arena.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+struct bench_arena bench_arena;
+
+static void *must_map(uint64_t size)
+{
+    void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (at == MAP_FAILED) {
+        perror("mmap");
+        exit(2);
+    }
+    return at;
+}
+
+void bench_arena_open(uint64_t size, uint64_t warm)
+{
+    uint64_t at;
+    char *base = must_map(size + (UINT64_C(1) << 30));
+
+    /* Aligned to a gigabyte, so that frames lie in huge pages as they do in a kernel's linear map. */
+    bench_arena.base = (char *)(((uintptr_t)base + (UINT64_C(1) << 30) - 1) & ~((UINT64_C(1) << 30) - 1));
+    bench_arena.size = size;
+    bench_arena.next = 4096;
+    bench_arena.free = must_map(size / 4096 * sizeof(uint64_t));
+    (void)madvise(bench_arena.base, size, MADV_HUGEPAGE);
+    for (at = 0; at < warm; at += 4096)
+        *(volatile char *)(bench_arena.base + at) = 0;
+}
+
+void bench_arena_fork(struct bench_arena *own, uint64_t size)
+{
+    uint64_t at = (bench_arena.next + (UINT64_C(2) << 20) - 1) & ~((UINT64_C(2) << 20) - 1);
+
+    if (at + size > bench_arena.size) {
+        fprintf(stderr, "arena: no room for a thread's frames\n");
+        exit(2);
+    }
+    bench_arena.next = at + size;
+    own->base = bench_arena.base;
+    own->next = at;
+    own->size = at + size;
+    own->held = 0;
+    own->free = must_map(size / 4096 * sizeof(uint64_t));
+    own->free_count = 0;
+}
