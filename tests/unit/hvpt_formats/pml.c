@@ -142,6 +142,9 @@ Test(pml, borders)
     page.gpa[511] = 0x1fff;
     (void)hvpt_pml_drain(&page, 510, hvpt_make_gpa(0x1000), HVPT_4K, bitmap, &report);
     CHECK_EQ(report.logged, 1, "an entry with an offset");
+    page.gpa[511] = 0x5fff;
+    (void)hvpt_pml_drain(&page, 510, hvpt_make_gpa(0x1000), HVPT_4K, bitmap, &report);
+    CHECK_EQ(page.gpa[511], 0x5000, "an entry with an offset that stays");
 }
 
 /* ---- into the dirty bits ---- */
