@@ -230,6 +230,12 @@ static inline bool hvpt_arm_read_mode(const struct hvpt_arm_guest *guest, bool u
     return true;
 }
 
+/* Has the access the rights of EL0? */
+static inline bool hvpt_arm_is_unprivileged(const struct hvpt_arm_guest *guest, uint32_t access)
+{
+    return (access & HVPT_ARM_EL0) || ((access & HVPT_ARM_UNPRIVILEGED) && !(guest->spsr & HVPT_ARM_SPSR_UAO));
+}
+
 /* The bits of an address that count: without the top byte where TBI says so, which TBID keeps from fetches. */
 static inline uint64_t hvpt_arm_untagged(const struct hvpt_arm_guest *guest, bool upper, uint32_t access)
 {
@@ -258,7 +264,7 @@ static inline bool hvpt_arm_out_of_range(const struct hvpt_arm_guest *guest, con
     above &= ~((UINT64_C(1) << paging->input_bits) - 1);
     if ((linear & above) != (upper ? above : 0))
         return true;
-    if ((access & HVPT_ARM_EL0) && (guest->tcr & (upper ? HVPT_ARM_TCR_E0PD1 : HVPT_ARM_TCR_E0PD0))
+    if (hvpt_arm_is_unprivileged(guest, access) && (guest->tcr & (upper ? HVPT_ARM_TCR_E0PD1 : HVPT_ARM_TCR_E0PD0))
         && hvpt_arm_id(guest, guest->mmfr2, 60, 1) >= 1)
         return true;
     return (guest->tcr & (upper ? HVPT_ARM_TCR_EPD1 : HVPT_ARM_TCR_EPD0)) != 0;
@@ -302,11 +308,9 @@ static inline void hvpt_arm_permissions(const struct hvpt_arm_guest *guest, cons
 static inline uint32_t hvpt_arm_allows(const struct hvpt_arm_guest *guest, const struct hvpt_arm_paging *paging,
                                        const struct hvpt_arm_walk *walk, uint32_t access)
 {
-    const bool as_el0 =
-        (access & HVPT_ARM_EL0) || ((access & HVPT_ARM_UNPRIVILEGED) && !(guest->spsr & HVPT_ARM_SPSR_UAO));
     const uint32_t reached = HVPT_READ | (paging->execute_pan ? (uint32_t)HVPT_EXEC : 0);
 
-    if (as_el0)
+    if (hvpt_arm_is_unprivileged(guest, access))
         return walk->el0_perm;
     if ((guest->spsr & HVPT_ARM_SPSR_PAN) && (walk->el0_perm & reached))
         return walk->el1_perm & ~(uint32_t)(HVPT_READ | HVPT_WRITE);
