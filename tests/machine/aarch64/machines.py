@@ -32,6 +32,7 @@ MACHINES = {
 
 DEMO = [("qemu-arm-max", "aarch64/machine-aarch64-demo.elf")]
 
+SINCE_10 = Versions((8, 0))  # seen in 10.0, not in 7.2, which lacks the feature
 BEFORE_10 = Versions(None, (10, 0))  # seen in 7.2, not in 10.0
 
 DEVIATIONS = [
@@ -43,6 +44,18 @@ DEVIATIONS = [
               "Arm ARM, VTCR_EL2: SL2 with SL0 0 begins at level -1 for any IPA of more than 48 bits"),
     Deviation("QEMU Arm", BEFORE_10, "geometry, 16K granule: ??-bit IPA, LPA2, from level 0, *", "",
               "Arm ARM, VTCR_EL2: SL0 3 begins at level 0 with the 16K granule and DS"),
+    Deviation("QEMU Arm", BEFORE_10, "guest walk: tables that stage 2 keeps from the walk: *", "",
+              "Arm ARM, ISS encoding for an exception from a Data Abort: with S1PTW the level is that of stage 2"),
+    Deviation("QEMU Arm", BEFORE_10, "guest walk: blocks where there are none: *", "",
+              "Arm ARM, VMSAv8-64 descriptor formats: a block descriptor at such a level is not valid"),
+    Deviation("QEMU Arm", ALL, "guest walk: addresses of more than 48 bits: *", "",
+              "Arm ARM, AArch64.LeafBase and AArch64.OAOutOfRange: with FEAT_LPA and 64K, or DS, the upper bits of a "
+              "descriptor's address count, whatever TCR_EL1.IPS; QEMU ignores them unless IPS is 52 bits"),
+    Deviation("QEMU Arm", SINCE_10, "guest walk: fetches with WXN, PAN and EPAN: *", "",
+              "Arm ARM, SCTLR_EL1.WXN: what EL1 may write it never executes; PAN is about data, and changes no fetch"),
+    Deviation("QEMU Arm", ALL, "guest walk: fetches from what hardware would make writable: *", "",
+              "Arm ARM, AArch64.S1ApplyOutputPerms: with HA, HD and DBM the effective value of AP[2] is 0, for the "
+              "rule that what EL0 may write EL1 never executes and for WXN, too"),
     Deviation("QEMU Arm", ALL, "memory types: WC with nGRE at stage 1: PAR_EL1.ATTR", "4",
               "Arm ARM, combining stage 1 and stage 2 attributes: Device and Normal give the Device type of the one"),
     Deviation("QEMU Arm", ALL, "memory types: WC with GRE at stage 1: PAR_EL1.ATTR", "4",

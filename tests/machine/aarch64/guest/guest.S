@@ -47,6 +47,14 @@ guest_\name:
     blr x0
     svc #0
 
+/* At EL1, with the rights of EL0. */
+    piece read_unprivileged
+    ldtr x1, [x0]
+    hvc #1
+    piece write_unprivileged
+    sttr x1, [x0]
+    hvc #1
+
 /*
  * Further forms of access, for the syndrome: a byte into w7 with sign, a half word, a pair, an atomic one, the
  * cache's.

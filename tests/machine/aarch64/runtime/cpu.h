@@ -30,7 +30,10 @@ CPU_REGISTER(sctlr_el1, "sctlr_el1")
 CPU_REGISTER(tcr_el1, "tcr_el1")
 CPU_REGISTER(mair_el1, "mair_el1")
 CPU_REGISTER(ttbr0_el1, "ttbr0_el1")
+CPU_REGISTER(ttbr1_el1, "ttbr1_el1")
 CPU_REGISTER(vbar_el1, "vbar_el1")
+CPU_REGISTER(esr_el1, "esr_el1")
+CPU_REGISTER(far_el1, "far_el1")
 CPU_REGISTER(par_el1, "par_el1")
 #undef CPU_REGISTER
 

@@ -105,17 +105,35 @@ uint64_t fault_syndrome(enum access access, unsigned status)
     return UINT64_C(0x24) << 26 | 1u << 25 | 1u << 24 | 3u << 22 | 1u << 16 | 1u << 15 | (write ? 1u << 6 : 0) | status;
 }
 
+/* The headers' reading of the three registers. The pieces load into and store from x1. */
+static void check_decoded(const struct vm_exit *exit, enum access access, enum fault fault, int level, uint64_t gpa,
+                          const char *name)
+{
+    static const enum hvpt_s2_fault_kind kinds[4] = {HVPT_S2_FAULT_ADDRESS_SIZE, HVPT_S2_FAULT_TRANSLATION,
+                                                     HVPT_S2_FAULT_ACCESS_FLAG, HVPT_S2_FAULT_PERMISSION};
+    const bool write = access == ACCESS_WRITE || access == ACCESS_USER_WRITE;
+    const bool fetch = access == ACCESS_FETCH || access == ACCESS_USER_FETCH;
+    const struct hvpt_s2_fault *got = &exit->fault;
+    bool right = exit->stage2 && got->kind == kinds[fault >> 2] && got->has_level && got->level == (unsigned)(3 - level)
+              && !got->on_table && got->linear_valid && got->linear == gpa;
+
+    right = right && got->access == (fetch ? (uint32_t)HVPT_EXEC : write ? (uint32_t)HVPT_WRITE : (uint32_t)HVPT_READ);
+    right = right && got->gpa_valid == (fault != FAULT_PERMISSION) && got->gpa_exact == got->gpa_valid
+         && (!got->gpa_valid || got->gpa.value == gpa);
+    right = right && got->instruction.valid == !fetch
+         && (fetch || (got->instruction.size == 8 && got->instruction.reg == 1 && got->instruction.wide));
+    check_true(right, "%s: as the headers take it apart", name);
+}
+
 void check_fault(const struct vm *vm, const struct vm_exit *exit, enum access access, enum fault fault, int level,
                  uint64_t gpa, const char *name)
 {
-    bool write = access == ACCESS_WRITE || access == ACCESS_USER_WRITE;
-    bool fetch = access == ACCESS_FETCH || access == ACCESS_USER_FETCH;
-
-    (void)vm, (void)write, (void)fetch;
+    (void)vm;
     check_equal(exit->esr, fault_syndrome(access, fault_status(fault, level)), "%s: ESR_EL2", name);
     check_equal(exit->far, gpa, "%s: FAR_EL2", name);
     if (fault != FAULT_PERMISSION) /* HPFAR_EL2 is unknown then */
         check_equal(exit->hpfar, gpa >> 12 << 4, "%s: HPFAR_EL2", name);
+    check_decoded(exit, access, fault, level, gpa, name);
 }
 
 void check_reads(struct vm *vm, uint64_t gpa, uint64_t hpa, const char *name)

@@ -53,15 +53,19 @@ static void check_syndromes(struct frames *frames)
     static const struct {
         const char *piece, *name;
         uint64_t esr;
+        bool valid, sign, cache;
+        unsigned size, reg;
     } forms[] = {
         /* SAS 8 bits, SSE, SRT w7, SF clear */
-        {guest_read_signed_byte, "LDRSB", UINT64_C(0x92000000) | 1u << 24 | 0u << 22 | 1u << 21 | 7u << 16 | 5},
+        {guest_read_signed_byte, "LDRSB", UINT64_C(0x92000000) | 1u << 24 | 0u << 22 | 1u << 21 | 7u << 16 | 5, true,
+         true, false, 1, 7},
         /* SAS 16 bits, SRT w9, WnR */
-        {guest_write_half, "STRH", UINT64_C(0x92000000) | 1u << 24 | 1u << 22 | 9u << 16 | 1u << 6 | 5},
+        {guest_write_half, "STRH", UINT64_C(0x92000000) | 1u << 24 | 1u << 22 | 9u << 16 | 1u << 6 | 5, true, false,
+         false, 2, 9},
         /* two registers: no valid syndrome */
-        {guest_read_pair, "LDP", UINT64_C(0x92000000) | 5},
+        {guest_read_pair, "LDP", UINT64_C(0x92000000) | 5, false, false, false, 0, 0},
         /* CM and WnR, no valid syndrome */
-        {guest_clean_cache, "DC CIVAC", UINT64_C(0x92000000) | 1u << 8 | 1u << 6 | 5},
+        {guest_clean_cache, "DC CIVAC", UINT64_C(0x92000000) | 1u << 8 | 1u << 6 | 5, false, false, true, 0, 0},
     };
     struct vm vm;
 
@@ -74,6 +78,10 @@ static void check_syndromes(struct frames *frames)
         check_equal(exit.esr, forms[i].esr, "%s of nothing: ESR_EL2", forms[i].name);
         check_equal(exit.far, BASE + 0x2346 * i, "%s of nothing: FAR_EL2", forms[i].name);
         check_equal(exit.hpfar, (BASE + 0x2346 * i) >> 12 << 4, "%s of nothing: HPFAR_EL2", forms[i].name);
+        check_true(exit.fault.instruction.valid == forms[i].valid && exit.fault.instruction.size == forms[i].size
+                       && exit.fault.instruction.sign_extend == forms[i].sign
+                       && exit.fault.instruction.reg == forms[i].reg && exit.fault.cache == forms[i].cache,
+                   "%s of nothing: as the headers take it apart", forms[i].name);
     }
     finish(&vm, "forms");
 }
@@ -103,6 +111,9 @@ static void check_guest_walk(struct frames *frames)
     check_equal(exit.hpfar, GUEST_TABLE >> 12 << 4, "the guest's table is gone: HPFAR_EL2");
     check_equal(exit.esr >> 7 & 1, 1, "the guest's table is gone: S1PTW");
     check_equal(exit.esr & 0x3f, 0x07, "the guest's table is gone: fault status");
+    check_true(exit.stage2 && exit.fault.on_table && exit.fault.gpa_valid && !exit.fault.gpa_exact
+                   && exit.fault.gpa.value == GUEST_TABLE,
+               "the guest's table is gone: as the headers take it apart");
     paging_map(&vm.paging, GUEST_TABLE, (uintptr_t)vm.home + GUEST_TABLE, HVPT_4K, paging_attr(HVPT_READ));
     exit = vm_run(&vm);
     check_equal(exit.kind, VM_EXIT_CALL, "the guest's table is back: goes on");

@@ -49,6 +49,21 @@ bool paging_has_lpa2(unsigned shift)
     return shift != 16 && granule_support(shift) == 2;
 }
 
+/* TGran4, TGran16, TGran64, as above. */
+bool paging_has_stage1_granule(unsigned shift)
+{
+    unsigned first = (unsigned)(cpu_read_mmfr0() >> (shift == 12 ? 28 : shift == 14 ? 20 : 24)) & 15;
+
+    return shift == 14 ? first != 0 : first != 15;
+}
+
+bool paging_has_stage1_lpa2(unsigned shift)
+{
+    unsigned first = (unsigned)(cpu_read_mmfr0() >> (shift == 12 ? 28 : 20)) & 15;
+
+    return shift == 12 ? first == 1 : shift == 14 && first == 2;
+}
+
 bool paging_has(uint32_t feature)
 {
     uint64_t mmfr1 = cpu_read_mmfr1();

@@ -42,6 +42,8 @@ bool paging_has_granule(unsigned shift);
 bool paging_has_lpa2(unsigned shift);
 bool paging_has(uint32_t feature); /* HVPT_S2_USE_... */
 unsigned paging_usual_ipa_bits(void);
+bool paging_has_stage1_granule(unsigned shift);
+bool paging_has_stage1_lpa2(unsigned shift);
 
 enum hvpt_status paging_init(struct paging *paging, struct frames *frames, const struct paging_options *options);
 void paging_destroy(struct paging *paging);

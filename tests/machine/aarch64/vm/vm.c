@@ -66,6 +66,7 @@ struct vm_exit vm_run(struct vm *vm)
     exit.esr = cpu_read_esr_el2();
     exit.far = cpu_read_far_el2();
     exit.hpfar = cpu_read_hpfar_el2();
+    exit.stage2 = hvpt_s2_decode_fault(exit.esr, exit.far, exit.hpfar, &exit.fault);
     exit.call = 0;
     exit.kind = VM_EXIT_OTHER;
     switch (exit.esr >> 26 & 63) { /* Arm ARM, "ESR_EL2", EC */

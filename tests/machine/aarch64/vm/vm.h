@@ -2,6 +2,8 @@
 #ifndef VM_VM_H
 #define VM_VM_H
 
+#include <hvpt/s2_fault.h>
+
 #include "guest/guest.h"
 #include "layout.h"
 #include "paging.h"
@@ -12,6 +14,8 @@ struct vm_exit {
     enum vm_exit_kind kind;
     unsigned call; /* HVC's number */
     uint64_t esr, far, hpfar;
+    bool stage2; /* an abort, by the headers' decoder; */
+    struct hvpt_s2_fault fault;
 };
 
 /* As vectors.S has it. */
