@@ -681,10 +681,9 @@ static HVPT_NOINLINE void hvpt_s2_settle(struct hvpt_space *space, struct hvpt_f
 static HVPT_NOINLINE bool hvpt_s2_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size)
 {
     switch (space->page_shift) {
-    case 12: return hvpt_holds_table(&hvpt_s2_4k_format, space, hpa, size);
     case 14: return hvpt_holds_table(&hvpt_s2_16k_format, space, hpa, size);
     case 16: return hvpt_holds_table(&hvpt_s2_64k_format, space, hpa, size);
-    default: return false;
+    default: return hvpt_holds_table(&hvpt_s2_4k_format, space, hpa, size);
     }
 }
 

@@ -552,6 +552,53 @@ Test(explain, names_the_flags_that_decide_beside_the_rights)
     rig_close(&rig);
 }
 
+/*
+ * APM vol. 2, "Guest Mode Execute Trap Extension" and "Supervisor Shadow Stacks": the user bit of a page means something
+ * else there. A table without it is one that this library does not make.
+ */
+Test(explain, names_what_the_user_bit_means_in_npts_modes)
+{
+    static const struct {
+        uint64_t features;
+        unsigned level;
+        uint64_t set, clear;
+        uint32_t access;
+        enum hvpt_status status;
+        const char *words;
+    } modes[] = {
+        {HVPT_NPT_USE_GMET, 0, 4, 0, HVPT_EXEC, HVPT_E_ATTR, "bit 2 = 1: a user page, which the guest's supervisor"},
+        {HVPT_NPT_USE_GMET, 0, 4, 0, HVPT_EXEC_USER, HVPT_OK, "allowed"},
+        {HVPT_NPT_USE_GMET, 0, 0, 4, HVPT_EXEC, HVPT_OK, "allowed"},
+        {HVPT_NPT_USE_GMET, 0, UINT64_C(1) << 63, 4, HVPT_EXEC, HVPT_E_ATTR, "bit 63 = 1: no-execute"},
+        {HVPT_NPT_USE_GMET, 1, 0, 4, HVPT_READ, HVPT_E_CORRUPT, "level 1 (PDE), bit 2 = 0: a supervisor table"},
+        {HVPT_NPT_USE_SHADOW_STACK, 0, UINT64_C(1) << 63, 4, HVPT_READ, HVPT_OK, "allowed"},
+        {HVPT_NPT_USE_SHADOW_STACK, 0, UINT64_C(1) << 63, 4, HVPT_EXEC, HVPT_E_ATTR, "bit 63 = 1: no-execute"},
+        {HVPT_NPT_USE_SHADOW_STACK, 0, 0, 4, HVPT_READ, HVPT_E_ATTR, "bit 2 = 0: a supervisor page"},
+    };
+
+    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+        struct setup setup = *setup_named("NPT, all defaults");
+        struct cpu_translation way;
+        struct said said;
+        struct rig rig;
+        uint64_t old;
+
+        setup.config.features = modes[i].features;
+        setup.cpu.guest_mode_execute_trap = setup.two_exec = (modes[i].features & HVPT_NPT_USE_GMET) != 0;
+        rig_open(&rig, &setup);
+        check_context("row %zu", i);
+        must(rig_map(&rig, 0, HOST, PAGE, attr_of(HVPT_READ | HVPT_WRITE | HVPT_EXEC | HVPT_EXEC_USER, HVPT_MEM_WB)));
+        cpu_walk(&rig.cpu, &rig.memory, rig.memory.flush_root, 0, CPU_PROBE, &way);
+        old = way.table[modes[i].level]->virt[way.index[modes[i].level]];
+        memory_poke(way.table[modes[i].level], way.index[modes[i].level], (old & ~modes[i].clear) | modes[i].set);
+        said = ask(&rig, 0, modes[i].access);
+        CHECK_STATUS(said.status, modes[i].status, said.words);
+        concludes(&said, modes[i].words);
+        memory_poke(way.table[modes[i].level], way.index[modes[i].level], old);
+        rig_close(&rig);
+    }
+}
+
 Test(explain, refuses_what_is_no_address_or_no_access)
 {
     for (size_t i = 0; i < setup_count; i++) {

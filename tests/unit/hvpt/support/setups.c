@@ -245,7 +245,7 @@ const struct setup granules[] = {
     {
         .name = "stage 2, 16K, 16 root tables, hardware access flag",
         .adapter = &s2_adapter,
-        .config = {.granule_shift = 14, .features = HVPT_S2_USE_HARDWARE_AF},
+        .config = {.granule_shift = 14, .features = HVPT_S2_USE_HARDWARE_AF, .policy = HVPT_POLICY_GUARD_TABLES},
         .cpu = {.kind = CPU_S2,
                 .levels = 2,
                 .gpa_bits = 40,
@@ -290,8 +290,12 @@ const struct setup granules[] = {
     {
         .name = "stage 2, 64K, contiguous runs, through the handle",
         .adapter = &space_adapter,
-        .config =
-            {.kind = HVPT_KIND_S2, .granule_shift = 16, .ipa_bits = 44, .mmfr0 = 5, .features = HVPT_S2_USE_CONTIGUOUS},
+        .config = {.kind = HVPT_KIND_S2,
+                   .granule_shift = 16,
+                   .ipa_bits = 44,
+                   .mmfr0 = 5,
+                   .features = HVPT_S2_USE_CONTIGUOUS,
+                   .policy = HVPT_POLICY_GUARD_TABLES},
         .cpu = {.kind = CPU_S2,
                 .levels = 2,
                 .gpa_bits = 44,
