@@ -22,6 +22,8 @@ static void answer_cpuid(struct vcpu *vcpu)
 
     if (leaf == 1)
         id.ecx &= ~(UINT32_C(1) << 21); /* x2APIC: memory.c sends its NMIs through the LAPIC's page */
+    if (leaf == 0x80000001)
+        id.ecx &= ~(UINT32_C(1) << 29); /* MWAITX: Bochs never wakes from its timer */
     if (leaf == 0x15 || leaf == 0x16)
         id.eax = id.ebx = id.ecx = id.edx = 0; /* frequencies: an emulator's clock keeps to none of them */
     *gpr(vcpu, HVCTL_RAX) = id.eax;

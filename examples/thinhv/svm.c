@@ -149,16 +149,38 @@ static struct exit classify(struct vcpu *vcpu, struct hvctl_vmcb *vmcb)
 }
 
 /*
- * An event whose delivery a nested page fault cut short comes again. QEMU reports an interrupt there as an exception with the
- * interrupt's vector, which VMRUN would refuse.
+ * The interrupt that the LAPIC has given to this CPU and that is not finished; 0: none. What can be done where the emulator
+ * does not say which it was: between the interrupt's delivery and Linux's EOI nothing else faults.
+ */
+static uint8_t in_service(void)
+{
+    for (unsigned word = 8; word-- > 0;) {
+        uint32_t bits = *(volatile uint32_t *)(uintptr_t)(0xfee00100 + 16 * word);
+
+        if (bits != 0)
+            return (uint8_t)(32 * word + 31 - (unsigned)__builtin_clz(bits));
+    }
+    return 0;
+}
+
+/*
+ * An event whose delivery a nested page fault cut short comes again. Two emulators report interrupts wrongly there: QEMU as an
+ * exception with the interrupt's vector, which VMRUN would refuse; Bochs, known by its lack of VM_CR, as the exception before.
  */
 static void redeliver(struct hvctl_vmcb *vmcb)
 {
     struct hvctl_svm_event event = hvctl_svm_event_decode(vmcb->control.exitintinfo);
+    uint64_t value;
 
-    if (event.valid && event.type == HVCTL_SVM_EVENT_EXCEPTION && event.vector > 31) {
-        event = hvctl_svm_event_make(HVCTL_SVM_EVENT_INTR, event.vector, 0);
-        hvctl_vmcb_set_exitintinfo(vmcb, hvctl_svm_event_encode(&event));
+    if (event.valid && event.type == HVCTL_SVM_EVENT_EXCEPTION) {
+        uint8_t vector = event.vector > 31                      ? event.vector
+                       : !cpu_rdmsr(HVCTL_MSR_VM_CR, &value) ? in_service()
+                                                                : 0;
+
+        if (vector != 0) {
+            event = hvctl_svm_event_make(HVCTL_SVM_EVENT_INTR, vector, 0);
+            hvctl_vmcb_set_exitintinfo(vmcb, hvctl_svm_event_encode(&event));
+        }
     }
     hvctl_svm_redeliver(vmcb);
 }

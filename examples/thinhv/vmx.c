@@ -187,7 +187,12 @@ static struct exit classify(struct vcpu *vcpu, struct cpu *cpu, uint32_t reason)
     case HVCTL_VMX_REASON_VMCALL: exit.kind = EXIT_CALL; break;
     case HVCTL_VMX_REASON_TRIPLE_FAULT: exit.kind = EXIT_DEAD; break;
     case HVCTL_VMX_REASON_PAGE_MODIFICATION_LOG_FULL: exit.kind = EXIT_SETTLED; break;
-    case HVCTL_VMX_REASON_EXCEPTION_OR_NMI: exit.kind = EXIT_SETTLED; break; /* an NMI: memory.c wants us here */
+    case HVCTL_VMX_REASON_EXCEPTION_OR_NMI: /* an NMI: memory.c wants us here */
+        __asm__ volatile("int $2"); /* the exit blocks further NMIs until the host's next IRET */
+        put(cpu, HVCTL_VMCS_GUEST_INTERRUPTIBILITY_STATE, /* the guest itself never has one to block others */
+            hvctl_vmcs_get(&cpu->image, HVCTL_VMCS_GUEST_INTERRUPTIBILITY_STATE) & ~UINT64_C(8));
+        exit.kind = EXIT_SETTLED;
+        break;
     case HVCTL_VMX_REASON_CR_ACCESS:
         write_cr0(vcpu, cpu);
         exit.kind = EXIT_SETTLED;
