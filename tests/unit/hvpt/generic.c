@@ -789,6 +789,26 @@ GENERIC(several_operations_share_one_flush)
     CHECK_EQ(rig->memory.live, 1, "frames");
 }
 
+/* Page after page, in one obligation: what it names is exactly these, and the guest's caches hold none of them after. */
+GENERIC(pages_one_after_the_other_owe_one_range)
+{
+    uint64_t page;
+
+    must(rig_map(rig, G1G, HOST, 20 * G4K, rig_data(rig)));
+    must(rig_unmap(rig, G1G + 19 * G4K, G4K)); /* no table full from one end to the other, and none joined there */
+    rig_flush(rig);
+    rig->owing = true;
+    for (page = 16; page < 19; page++) {
+        rig_touch(rig, G1G + page * G4K, CPU_READ);
+        must(rig_unmap(rig, G1G + page * G4K, G4K));
+    }
+    CHECK_EQ(rig->flush.gpa.value, G1G + 16 * G4K, "where the range begins");
+    CHECK_EQ(rig->flush.size, 3 * G4K, "its size");
+    rig_flush(rig);
+    for (page = 16; page < 19; page++)
+        must_be(rig_protect(rig, G1G + page * G4K, G4K, rig_data(rig), HVPT_WRITE), HVPT_E_ABSENT);
+}
+
 GENERIC(more_dead_tables_than_fit_flush_on_the_way)
 {
     const uint64_t many = 3 * HVPT_FLUSH_DEAD_MAX;
