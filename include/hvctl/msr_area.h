@@ -1,6 +1,6 @@
 /*
- * MSRs that VM entry and VM exit load and store through lists in memory, and the list of EPTPs that VMFUNC may choose
- * from. SDM vol. 3, "VM-Exit Controls for MSRs", "VM-Entry Controls for MSRs", "EPTP Switching".
+ * MSRs that VM entry and VM exit load and store through lists in memory.
+ * SDM vol. 3, "VM-Exit Controls for MSRs", "VM-Entry Controls for MSRs".
  */
 #ifndef HVCTL_MSR_AREA_H
 #define HVCTL_MSR_AREA_H
@@ -85,30 +85,6 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_msr_area_remove(struct hvc
     if (!entry)
         return HVCTL_E_ABSENT;
     *entry = area->entry[--area->count];
-    return HVCTL_OK;
-}
-
-/* The page that EPTP_LIST_ADDRESS points to. An entry of 0 is not a valid EPTP: VMFUNC with its number exits. */
-struct hvctl_eptp_list {
-    uint64_t eptp[512];
-};
-
-/* Every entry invalid. */
-static inline void hvctl_eptp_list_clear(struct hvctl_eptp_list *list)
-{
-    unsigned i;
-
-    for (i = 0; i < 512; i++)
-        list->eptp[i] = 0;
-}
-
-/* Let VMFUNC leaf 0 with ECX = number switch to eptp; 0: let it not. HVCTL_E_RANGE: number is beyond 511. */
-HVCTL_NODISCARD static inline enum hvctl_status hvctl_eptp_list_set(struct hvctl_eptp_list *list, uint32_t number,
-                                                                    uint64_t eptp)
-{
-    if (number > 511)
-        return HVCTL_E_RANGE;
-    list->eptp[number] = eptp;
     return HVCTL_OK;
 }
 

@@ -85,19 +85,18 @@ static inline uint16_t hvpt_pml_drain(struct hvpt_pml_page *page, uint16_t index
  * those pages alone. A large page sets the bits of all its parts, as far as they are in the range; one that sticks out
  * is reported and not cleared, so drain by ranges of whole large pages, or map by small ones.
  *
- * *index: the PML index; HVPT_OK: the one to put into the VMCS. flush: until it is done a CPU may write again without
+ * space: &ept.space, or the handle if it is of EPT. *index: the PML index; HVPT_OK: the one to put into the VMCS. flush: until it is done a CPU may write again without
  * logging. NULL: done at once.
- * HVPT_E_ALIGN, HVPT_E_RANGE, HVPT_E_READONLY, HVPT_E_ATTR (the space does without accessed and dirty bits, and logs
- * nothing): nothing changed.
+ * HVPT_E_ALIGN, HVPT_E_RANGE, HVPT_E_READONLY, HVPT_E_ATTR (not EPT, or without accessed and dirty bits: such a space
+ * logs nothing): nothing changed.
  *
  * The caller serializes it as hvpt_ept_dirty.
  */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_pml_dirty(struct hvpt_ept *ept, struct hvpt_pml_page *page,
+HVPT_NODISCARD static inline enum hvpt_status hvpt_pml_dirty(struct hvpt_space *space, struct hvpt_pml_page *page,
                                                              uint16_t *index, hvpt_gpa gpa, uint64_t size,
                                                              uint64_t *bitmap, struct hvpt_flush *flush,
                                                              struct hvpt_pml_report *report)
 {
-    struct hvpt_space *space = &ept->space;
     const unsigned first = HVPT_PML_ENTRIES - hvpt_pml_count(*index);
     struct hvpt_harvest harvest;
     struct hvpt_flush own;
@@ -109,7 +108,7 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_pml_dirty(struct hvpt_ept *ep
         return status;
     if (space->readonly)
         return HVPT_E_READONLY;
-    if (!(space->features & HVPT_EPT_USE_ACCESSED_DIRTY))
+    if (space->kind != HVPT_KIND_EPT || !(space->features & HVPT_EPT_USE_ACCESSED_DIRTY))
         return HVPT_E_ATTR;
     harvest.space = space;
     harvest.flush = hvpt_flush_or_own(flush, &own);

@@ -31,6 +31,8 @@ DEVIATIONS = [
               "SDM vol. 3, Page-Modification Logging: bits 11:0 of the value written are always 0"),
     Deviation("Bochs", BOCHS_2_7, "VMX on EPT: #VE: information area, EPTP index", "0",
               "SDM vol. 3, Virtualization-Exception Information: the EPTP-index control is at offset 32"),
+    Deviation("Bochs", BOCHS_2_7, "VMX on EPT: SPP: odd bit of a vector: exit reason", "12",
+              "SDM vol. 3, Sub-Page Write Permissions: an odd bit of a permission vector is an SPP misconfiguration"),
     Deviation("Bochs", BOCHS_2_7, "VM exits: monitor trap flag: *", "",
               "SDM vol. 3, Monitor Trap Flag: an MTF VM exit is pending after the first instruction"),
     Deviation("Bochs", BOCHS_2_7, "enable: VM_CR can be read", "",

@@ -1,5 +1,5 @@
 /*
- * Permission maps, MSR areas, EPTP lists, tags. SDM vol. 3, "MSR-Bitmap Address", "I/O-Bitmap Addresses", "Loading
+ * Permission maps, MSR areas, tags. SDM vol. 3, "MSR-Bitmap Address", "I/O-Bitmap Addresses", "Loading
  * MSRs"; APM vol. 2, "MSR Intercepts", "I/O Intercepts". The maps are compared byte for byte with what the manual's
  * text says of each access.
  */
@@ -169,18 +169,6 @@ Test(msr_area, the_cpu_s_recommendation_bounds_the_area)
     caps.misc = 1 << 25;
     hvctl_msr_area_init(&area, entry, 600, &caps);
     cr_expect_eq(area.capacity, 600);
-}
-
-Test(eptp_list, has_512_entries)
-{
-    static struct hvctl_eptp_list list;
-
-    cr_expect_eq(sizeof(list), 4096);
-    memset(&list, 0xff, sizeof(list));
-    hvctl_eptp_list_clear(&list);
-    cr_expect_eq(hvctl_eptp_list_set(&list, 511, 0x501e), HVCTL_OK);
-    cr_expect(list.eptp[511] == 0x501e && list.eptp[510] == 0 && list.eptp[0] == 0);
-    cr_expect_eq(hvctl_eptp_list_set(&list, 512, 0x501e), HVCTL_E_RANGE);
 }
 
 /* A model of a TLB: which guest last ran under each tag since the last flush. No guest may meet another's. */

@@ -31,7 +31,7 @@ static void check_flags(struct vm *vm, uint64_t gpa, unsigned level, bool access
 
 void suite_accessed_dirty(struct frames *frames)
 {
-    struct paging_options options = {0, true, false};
+    struct paging_options options = {0, true, 0};
     struct vm vm;
     char name[48];
 

@@ -7,6 +7,7 @@
 #include <hvctl/bitmaps.h>
 #include <hvctl/msr_area.h>
 #include <hvctl/tags.h>
+#include <hvpt/eptp_list.h>
 
 #include "console.h"
 #include "cpu.h"
@@ -201,10 +202,12 @@ LAB_SNIPPET(vmfunc, "vmfunc\n mov (%r8), %rax")
 
 static void check_eptp_list(void)
 {
-    static const struct paging_options options = {0, false, false};
-    struct hvctl_eptp_list *list;
+    static const struct paging_options options = {0, false, 0};
+    struct hvpt_eptp_list *list;
     struct paging other;
     uint64_t tag[2] = {vm_tag(VM_MEMORY), vm_tag(VM_MEMORY + HVPT_4K)};
+    const uint64_t cap = vmx_ept_capabilities();
+    const unsigned bits = cpu_physical_address_bits();
     struct vm_exit exit;
 
     lab_reset(&lab);
@@ -213,14 +216,14 @@ static void check_eptp_list(void)
         return;
     }
     list = frames_page(lab.vm.frames);
-    hvctl_eptp_list_clear(list);
+    hvpt_eptp_list_init(list);
     check_equal(paging_init(&other, lab.vm.frames, &options), HVPT_OK, "EPTP list: a second set of tables");
     paging_map(&other, 0, VM_HOME, GUEST_HOME_SIZE, paging_attr(RWX));
     paging_map(&lab.vm.paging, HVPT_1G, VM_MEMORY, HVPT_4K, paging_attr(HVPT_READ));
     paging_map(&other, HVPT_1G, VM_MEMORY + HVPT_4K, HVPT_4K, paging_attr(HVPT_READ));
-    check_true(hvctl_eptp_list_set(list, 7, paging_root(&lab.vm.paging)) == HVCTL_OK
-                   && hvctl_eptp_list_set(list, 511, paging_root(&other)) == HVCTL_OK
-                   && hvctl_eptp_list_set(list, 512, 0) == HVCTL_E_RANGE,
+    check_true(hvpt_eptp_list_set(list, 7, paging_root(&lab.vm.paging), cap, bits, NULL) == HVPT_OK
+                   && hvpt_eptp_list_set(list, 511, paging_root(&other), cap, bits, NULL) == HVPT_OK
+                   && hvpt_eptp_list_set(list, 512, paging_root(&other), cap, bits, NULL) == HVPT_E_RANGE,
                "EPTP list: filled");
     lab_put(&lab, HVCTL_VMCS_EPTP_LIST_ADDRESS, (uintptr_t)list);
     for (unsigned i = 2; i-- > 0;) {

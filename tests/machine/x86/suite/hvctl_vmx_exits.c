@@ -704,7 +704,7 @@ static void check_ept(void)
         lab.vm.regs.r8 = HVPT_1G + 0x10;
         exit = lab_run(&lab, LAB_CODE_OF(store));
         check_equal(exit.reason, 66, "SPP miss: exit reason");
-        check_equal(exit.info >> 11 & 1, 1, "SPP miss: qualification, bit 11");
+        check_true(hvpt_spp_decode_event(exit.info).miss, "SPP miss: qualification, bit 11");
         check_text(lab_text(&lab), "SPP-related event: SPP miss", "SPP miss: in words");
         *entry &= ~(UINT64_C(1) << 61);
         paging_flush_all(&lab.vm.paging);

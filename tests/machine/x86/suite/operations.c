@@ -32,7 +32,7 @@ static void check_replace(struct frames *frames)
 /* Split to the smallest pages and back; the guest works in between and sees no difference. */
 static void check_split_collapse(struct frames *frames, bool hardware_bits)
 {
-    struct paging_options options = {0, hardware_bits, false};
+    struct paging_options options = {0, hardware_bits, 0};
     struct hvpt_collapse_report report;
     struct hvpt_mapping mapping;
     struct vm vm;

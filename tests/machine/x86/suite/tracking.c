@@ -50,7 +50,7 @@ static uint64_t age(struct vm *vm)
 static void check_tracking(struct frames *frames, bool hardware_bits)
 {
     const uint64_t written = UINT64_C(1) << 3 | UINT64_C(1) << 17, used = written | UINT64_C(1) << 5;
-    struct paging_options options = {HVPT_4K, hardware_bits, false};
+    struct paging_options options = {HVPT_4K, hardware_bits, 0};
     struct vm vm;
     bool bits;
     unsigned faults;

@@ -63,8 +63,8 @@ enum hvpt_status paging_init(struct paging *paging, struct frames *frames, const
         config.ept.max_page_size = options->max_page_size;
         config.ept.ept_vpid_cap = vmx_ept_capabilities();
         config.ept.maxphyaddr = cpu_physical_address_bits();
-        config.ept.features = (options->accessed_dirty ? (uint32_t)HVPT_EPT_USE_ACCESSED_DIRTY : 0)
-                            | (options->violation_ve ? (uint32_t)HVPT_EPT_USE_VIOLATION_VE : 0);
+        config.ept.features =
+            options->features | (options->accessed_dirty ? (uint32_t)HVPT_EPT_USE_ACCESSED_DIRTY : 0);
     }
     return hvpt_space_init(&paging->space, &paging->hooks, &config);
 }

@@ -25,7 +25,7 @@ struct paging {
 struct paging_options {
     uint64_t max_page_size;
     bool accessed_dirty; /* EPT: let hardware keep A and D; NPT always does */
-    bool violation_ve;   /* EPT: for a VMCS with "EPT-violation #VE" */
+    uint32_t features;   /* EPT: what else the VMCS enables, HVPT_EPT_USE_... */
 };
 
 /* The machine's usual paging with this allocator; VMX must be on for EPT, since the flush is an INVEPT. */

@@ -24,7 +24,7 @@ void vm_disable(void)
 
 void vm_create(struct vm *vm, struct frames *frames, const struct paging_options *options)
 {
-    static const struct paging_options usual = {0, false, false};
+    static const struct paging_options usual = {0, false, 0};
     enum hvpt_status status;
 
     memset(vm, 0, sizeof(*vm));
