@@ -252,12 +252,15 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmcs_store(struct hvctl_vm
     unsigned word;
 
     for (word = 0; word < HVCTL_VMCS_SET_WORDS; word++) {
+        uint64_t left = image->dirty.word[word];
         unsigned slot;
 
-        for (slot = word * 64u; image->dirty.word[word]; slot++) {
+        for (slot = word * 64u; left != 0; slot++, left >>= 1) {
             uint32_t encoding;
 
-            if (!hvctl_vmcs_set_has(&image->dirty, slot))
+            for (; (left & 0xffu) == 0; left >>= 8) /* few are dirty: eight at a time */
+                slot += 8;
+            if ((left & 1u) == 0)
                 continue;
             encoding = hvctl_vmcs_slot_info(slot)->encoding;
             if (!vmwrite(ctx, encoding, image->value[slot])) {

@@ -210,7 +210,7 @@ HVPT_ENGINE enum hvpt_status hvpt_collapse_leave(const struct hvpt_format *forma
         (void)hvpt_break(format, collapse->space, collapse->flush, run->slot, run->gpa, run->level);
     hvpt_store_release(run->slot, leaf);
     if (format->hardware_bits(space, leaf) == 0) {
-        hvpt_bury(format, collapse->space, collapse->flush, run);
+        hvpt_bury(format, collapse->space, collapse->flush, run, 0);
         return HVPT_OK;
     }
     hvpt_owe_flush(space, collapse->flush, run->gpa, hvpt_span(format, run->level), true);

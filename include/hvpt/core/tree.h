@@ -147,9 +147,12 @@ HVPT_ENGINE enum hvpt_status hvpt_edges_need(const struct hvpt_format *format, c
     return HVPT_OK;
 }
 
-/* Let an unlinked table and all below it wait for the flush that its range is owed. run is where it was. */
+/*
+ * Let an unlinked table and all below it wait for the flush that its range is owed. run is where it was; level: how deep
+ * to look for tables below it, 0 where there are none.
+ */
 HVPT_ENGINE void hvpt_bury(const struct hvpt_format *format, struct hvpt_space *space, struct hvpt_flush *flush,
-                           const struct hvpt_run *run)
+                           const struct hvpt_run *run, unsigned level)
 {
     uint64_t size = hvpt_span(format, run->level);
 
@@ -157,7 +160,16 @@ HVPT_ENGINE void hvpt_bury(const struct hvpt_format *format, struct hvpt_space *
     if (flush->dead_count == HVPT_FLUSH_DEAD_MAX)
         format->settle(space, flush);
     hvpt_owe_flush(space, flush, run->gpa, size, true);
-    flush->dead[flush->dead_count++] = format->table_frame(space, run->entry) | (run->level - 1);
+    flush->dead[flush->dead_count++] = format->table_frame(space, run->entry) | level;
+}
+
+/* Empty a slot whose table holds nothing, and let the table wait for the flush. */
+HVPT_ENGINE void hvpt_unlink_empty(const struct hvpt_format *format, struct hvpt_space *space, struct hvpt_flush *flush,
+                                   const struct hvpt_run *run)
+{
+    hvpt_count_add(&space->stats.tables[run->level - 1], (uint64_t)-1);
+    hvpt_store_relaxed(run->slot, space->empty_entry);
+    hvpt_bury(format, space, flush, run, 0);
 }
 
 /*
@@ -179,7 +191,7 @@ HVPT_ENGINE void hvpt_unlink_table(const struct hvpt_format *format, struct hvpt
         hvpt_count_add(&space->stats.tables[level], (uint64_t)0 - census.tables[level]);
     }
     hvpt_store_relaxed(run->slot, space->empty_entry);
-    hvpt_bury(format, space, flush, run);
+    hvpt_bury(format, space, flush, run, run->level - 1);
 }
 
 #endif

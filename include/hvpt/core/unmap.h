@@ -66,7 +66,7 @@ HVPT_ENGINE enum hvpt_status hvpt_unmap_leave(const struct hvpt_format *format, 
     index = hvpt_index(format, space, past - 1, run->level - 1);
     if (!hvpt_is_present(space, hvpt_load(&table[index]))
         && hvpt_alone_in_table(space, table, hvpt_entries(format), index))
-        format->unlink_table(unmap->space, unmap->flush, &emptied);
+        hvpt_unlink_empty(format, unmap->space, unmap->flush, &emptied);
     return HVPT_OK;
 }
 
