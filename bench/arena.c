@@ -33,19 +33,23 @@ void bench_arena_open(uint64_t size, uint64_t warm)
         *(volatile char *)(bench_arena.base + at) = 0;
 }
 
-void bench_arena_fork(struct bench_arena *own, uint64_t size)
+void bench_arena_fork(struct bench_arena *own, uint64_t frames)
 {
-    uint64_t at = (bench_arena.next + (UINT64_C(2) << 20) - 1) & ~((UINT64_C(2) << 20) - 1);
+    struct bench_arena empty = {0};
 
-    if (at + size > bench_arena.size) {
-        fprintf(stderr, "arena: no room for a thread's frames\n");
-        exit(2);
-    }
-    bench_arena.next = at + size;
+    *own = empty;
     own->base = bench_arena.base;
-    own->next = at;
-    own->size = at + size;
-    own->held = 0;
-    own->free = must_map(size / 4096 * sizeof(uint64_t));
-    own->free_count = 0;
+    own->free = must_map(frames * sizeof(uint64_t));
+    for (; own->free_count < frames; own->free_count++) {
+        if (!bench_frame_get(&bench_arena, 0, &own->free[own->free_count])) {
+            fprintf(stderr, "arena: no frames for a thread\n");
+            exit(2);
+        }
+    }
+}
+
+void bench_arena_join(struct bench_arena *own)
+{
+    while (own->free_count != 0)
+        bench_frame_put(&bench_arena, own->free[--own->free_count], 0);
 }

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* lock: taken around the list where several threads allocate; a kernel has lists by CPU instead, so each has its own. */
+/* One for the program, and one for each thread that allocates beside others, as kernels have one for each CPU. */
 struct bench_arena {
     char *base;
     uint64_t next;  /* first byte never given out */
@@ -24,8 +24,9 @@ extern struct bench_arena bench_arena;
 /* Map size bytes, in huge pages where the system has them, and touch the first warm of them. Ends the program if not. */
 void bench_arena_open(uint64_t size, uint64_t warm);
 
-/* A second allocator of the same memory, for a thread of its own. */
-void bench_arena_fork(struct bench_arena *own, uint64_t size);
+/* Frames set aside for one thread, out of the arena and back into it. */
+void bench_arena_fork(struct bench_arena *own, uint64_t frames);
+void bench_arena_join(struct bench_arena *own);
 
 static inline bool bench_frame_get(struct bench_arena *arena, unsigned order, uint64_t *out)
 {

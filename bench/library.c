@@ -221,6 +221,7 @@ static uint64_t fault_pages(void *ptr, void *arena, const uint64_t *gpa, uint64_
 
         done += status == HVPT_OK;
     }
+    frames_of_thread = NULL;
     return done;
 }
 

@@ -10,10 +10,17 @@
 #include "jobs.h"
 
 extern const struct bench_face bench_ept_inline, bench_ept_called, bench_ept_linear;
-extern const struct bench_face bench_npt_linear, bench_s2_linear, bench_gstage_linear;
+extern const struct bench_face bench_npt_linear, bench_s2_linear, bench_gstage_linear, bench_plain;
+#ifdef BENCH_PEERS
+extern const struct bench_face bench_x86_64_crate, bench_page_table_multiarch;
+#endif
 
 static const struct bench_face *const faces[] = {
-    &bench_ept_inline, &bench_ept_called, &bench_ept_linear, &bench_npt_linear, &bench_s2_linear, &bench_gstage_linear,
+    &bench_ept_inline, &bench_ept_called,    &bench_ept_linear, &bench_npt_linear,
+    &bench_s2_linear,  &bench_gstage_linear, &bench_plain,
+#ifdef BENCH_PEERS
+    &bench_x86_64_crate, &bench_page_table_multiarch,
+#endif
 };
 
 static void usage(void)
@@ -21,7 +28,7 @@ static void usage(void)
     puts("usage: hvpt-bench [-j TEXT] [-r ROUNDS] [-q]\n"
          "  -j TEXT    only jobs whose name has TEXT in it\n"
          "  -r ROUNDS  at most so many rounds of each job\n"
-         "  -q         quick: nothing above 64 GiB");
+         "  -q         quick: the single jobs alone, neither whole machines nor growth");
 }
 
 int main(int argc, char **argv)
@@ -38,8 +45,14 @@ int main(int argc, char **argv)
         default: usage(); return option == 'h' ? 0 : 2;
         }
     }
-    (void)quick;
-    bench_arena_open(UINT64_C(8) << 30, UINT64_C(256) << 20);
+    /* 1 TiB by 4K takes a little more than 2 GiB of tables. */
+    bench_arena_open(UINT64_C(8) << 30, UINT64_C(512) << 20);
     bench_jobs(faces, sizeof faces / sizeof *faces, only);
+    if (only == NULL) {
+        bench_threads(&bench_ept_linear);
+        bench_control();
+    }
+    if (only == NULL && !quick)
+        bench_whole(&bench_ept_linear, UINT64_C(1) << 40);
     return bench_failed;
 }
