@@ -256,6 +256,12 @@ void hvctl_rs_native_irq_restore(uint64_t flags)
         __asm__ volatile("sti" : : : "memory");
 }
 
+/* What an NMI that ended a guest on VMX did not do: call the host's handler. */
+void hvctl_rs_native_nmi(void)
+{
+    __asm__ volatile("int $2" : : : "memory");
+}
+
 /* regs: struct hvctl_guest_regs as 17 words. */
 uint32_t hvctl_rs_native_vmx_switch(uint64_t *regs, bool launched)
 {

@@ -157,6 +157,11 @@ pub unsafe trait Cpu: Sync {
         native!(ffi::hvctl_rs_native_stgi(), ())
     }
 
+    /// Call the host's NMI handler: VMX takes an NMI away with the VM exit that it causes.
+    fn nmi(&self) {
+        native!(ffi::hvctl_rs_native_nmi(), ())
+    }
+
     /// CLI; what to give to [`Cpu::irq_restore`].
     fn irq_off(&self) -> u64 {
         native!(ffi::hvctl_rs_native_irq_off(), 0)

@@ -218,6 +218,7 @@ extern "C" {
     pub fn hvctl_rs_native_vmwrite(field: u32, value: u64) -> bool;
     pub fn hvctl_rs_native_invalidate(vpid: bool, kind: u32, low: u64, high: u64) -> u32;
     pub fn hvctl_rs_native_stgi();
+    pub fn hvctl_rs_native_nmi();
     pub fn hvctl_rs_native_irq_off() -> u64;
     pub fn hvctl_rs_native_irq_restore(flags: u64);
     pub fn hvctl_rs_native_vmx_switch(regs: *mut u64, launched: bool) -> u32;

@@ -1,0 +1,366 @@
+//! The kernel module on a played CPU of each vendor: what it maps, holds and gives back, on every path.
+
+mod common;
+
+use common::{turn, Sim, BASE};
+use hvpt_redox::{svm, vmx, Gpr, GuestState, Register};
+use redox_standin::{
+    context::memory::AddrSpaceWrapper,
+    control,
+    hv::{self, Exit, HvError, Vcpu, Vm},
+    memory::{
+        get_page_info, used_frames, Frame, Page, PageFlags, PhysicalAddress, RaiiFrame, RefCount, VirtualAddress,
+    },
+    sync::CleanLockToken,
+    syscall::error::{Error, EEXIST, EINVAL, ENOENT, ENOMEM, EPERM},
+};
+
+const K4: u64 = 4096;
+
+fn page(number: usize) -> Page {
+    Page::containing_address(VirtualAddress::new(0x40_0000 + number * 4096))
+}
+
+fn rwx() -> PageFlags<redox_standin::memory::RmmA> {
+    PageFlags::new().write(true).execute(true)
+}
+
+/// A whole life: a process gives memory, a guest runs and faults, memory is taken away, all ends. The error it met.
+fn life(cpu: &'static Sim) -> Result<(), Error> {
+    let mut token = unsafe { CleanLockToken::new() };
+    let process = AddrSpaceWrapper::new()?;
+    process.grow(page(0), 20)?;
+    let vm = Vm::new(cpu)?;
+    vm.map_user(&process, page(0), 16, 0, rwx(), &mut token)?;
+    vm.write(0xff0, &[0xf4; 32])?;
+    let mut vcpu = Vcpu::new(&vm, 0, &GuestState::real_mode(0, 0x1000))?;
+    cpu.exit(vmx::reason::EPT_VIOLATION, 0x182, svm::exit::NPF, [1 << 32 | 6, 0x10_0000], &[]);
+    let exit = vcpu.run()?;
+    assert_eq!(exit, Exit::Memory { gpa: 0x10_0000, read: false, write: true, fetch: false });
+    vm.map_user(&process, page(16), 4, 0x10_0000, rwx(), &mut token)?;
+    cpu.exit(vmx::reason::HLT, 0, svm::exit::HLT, [0; 2], &[]);
+    assert_eq!(vcpu.run()?, Exit::Halt);
+    vm.unmap(0x2000, 4)?;
+    drop(vm);
+    drop(vcpu);
+    Ok(())
+}
+
+fn leaves_nothing(cpu: &'static Sim) {
+    let before = used_frames();
+    life(cpu).unwrap();
+    hv::disable_this_cpu();
+    assert_eq!(used_frames(), before);
+}
+
+fn leaves_nothing_whatever_fails(amd: bool) {
+    let before = used_frames();
+    let mut failures = 0;
+
+    for n in 0.. {
+        let cpu = Sim::new(amd);
+        control::fail_at(Some(n));
+        let result = life(cpu);
+        control::fail_at(None);
+        hv::disable_this_cpu();
+        assert_eq!(used_frames(), before, "frames lost when allocation {} fails", n);
+        match result {
+            Ok(()) => break,
+            Err(error) => assert_eq!(error, Error::new(ENOMEM), "allocation {}", n),
+        }
+        failures += 1;
+    }
+    assert!(failures >= 28, "only {} allocations", failures); // 20 of the process, CPU, tables, control structures
+}
+
+#[test]
+fn intel_leaves_nothing() {
+    let _turn = turn();
+    leaves_nothing(Sim::new(false));
+    leaves_nothing_whatever_fails(false);
+}
+
+#[test]
+fn amd_leaves_nothing() {
+    let _turn = turn();
+    leaves_nothing(Sim::new(true));
+    leaves_nothing_whatever_fails(true);
+}
+
+#[test]
+fn memory_is_held_by_reference_as_long_as_it_is_mapped() {
+    let _turn = turn();
+    let before = used_frames();
+    let mut token = unsafe { CleanLockToken::new() };
+    let process = AddrSpaceWrapper::new().unwrap();
+    process.grow(page(0), 2).unwrap();
+    let frame = process.frame(page(0)).unwrap();
+    let count = || get_page_info(frame).unwrap().refcount();
+    let vm = Vm::new(Sim::new(false)).unwrap();
+
+    assert_eq!(count(), Some(RefCount::One));
+    vm.map_user(&process, page(0), 2, 0x8000, rwx(), &mut token).unwrap();
+    assert!(matches!(count(), Some(RefCount::Shared(n)) if n.get() == 2));
+    assert_eq!(vm.translate(0x8123), Some(frame.base().data() as u64 + 0x123));
+
+    process.shrink(page(0)); // munmap: the guest keeps the frame
+    process.shrink(page(1));
+    vm.write(0x8ffe, &[1, 2, 3, 4]).unwrap();
+    let mut bytes = [0; 4];
+    vm.read(0x8ffe, &mut bytes).unwrap();
+    assert_eq!(bytes, [1, 2, 3, 4]);
+    assert!(matches!(count(), Some(RefCount::Shared(n)) if n.get() == 1) || count() == Some(RefCount::One));
+
+    let stats = vm.stats();
+    assert_eq!((stats.memory, stats.tables.pages[0], stats.held), (2, 2, stats.tables.frames as usize));
+    assert_eq!(stats.used_frames, used_frames());
+    vm.unmap(0x8000, 1).unwrap();
+    assert_eq!(count(), None); // free
+    assert_eq!((vm.translate(0x8000), vm.stats().memory), (None, 1));
+    assert_eq!(vm.read(0x8ffe, &mut bytes).unwrap_err(), HvError::NotMapped);
+    drop(vm);
+    hv::disable_this_cpu();
+    assert_eq!(used_frames(), before);
+}
+
+#[test]
+fn what_is_not_a_process_own_memory_is_refused_and_nothing_stays_pinned() {
+    let _turn = turn();
+    let mut token = unsafe { CleanLockToken::new() };
+    let process = AddrSpaceWrapper::new().unwrap();
+    process.grow(page(0), 3).unwrap();
+    process.map_foreign(page(3));
+    let first = process.frame(page(0)).unwrap();
+    let vm = Vm::new(Sim::new(true)).unwrap();
+    let mut map = |from, count, gpa| vm.map_user(&process, page(from), count, gpa, rwx(), &mut token);
+
+    assert_eq!(map(0, 4, 0).unwrap_err(), Error::new(EPERM));
+    assert_eq!(map(4, 1, 0).unwrap_err(), Error::new(EINVAL));
+    assert_eq!(map(0, 1, 0x123).unwrap_err(), Error::new(EINVAL));
+    map(2, 1, 0x2000).unwrap();
+    assert_eq!(map(0, 3, 0).unwrap_err(), Error::new(EEXIST)); // the third page is taken
+    assert_eq!((vm.translate(0), vm.stats().memory), (None, 1));
+    assert!(
+        matches!(get_page_info(first).unwrap().refcount(), Some(RefCount::Shared(n)) if n.get() == 1)
+            || get_page_info(first).unwrap().refcount() == Some(RefCount::One)
+    );
+    assert_eq!(Error::from(vm.unmap(0x123, 1).unwrap_err()), Error::new(EINVAL));
+    assert_eq!(Error::from(HvError::NotMapped), Error::new(ENOENT));
+    drop(vm);
+    drop(process);
+    hv::disable_this_cpu();
+}
+
+#[test]
+fn neighbouring_frames_become_large_pages() {
+    let _turn = turn();
+    let before = used_frames();
+    let vm = Vm::new(Sim::new(false)).unwrap();
+    let frames: Vec<_> = (0..1024).map(|_| RaiiFrame::allocate().unwrap()).collect();
+    let start = frames.iter().position(|frame| frame.get().base().data() % (2 << 20) == 0).unwrap();
+    let gpa = (4 << 20) - start as u64 * K4;
+
+    vm.map_frames(frames, gpa, rwx()).unwrap();
+    assert_eq!(vm.stats().tables.pages[1], if start == 0 { 2 } else { 1 });
+    vm.unmap(4 << 20, 1).unwrap(); // splits
+    assert!(vm.translate((4 << 20) + K4).is_some());
+    drop(vm);
+    hv::disable_this_cpu();
+    assert_eq!(used_frames(), before);
+}
+
+fn exits_are_decoded(amd: bool) {
+    let cpu = Sim::new(amd);
+    let vm = Vm::new(cpu).unwrap();
+    let mut vcpu = Vcpu::new(&vm, 3, &GuestState::long64(0x5000, 0x8000, 0x9000)).unwrap();
+    let rip = |vcpu: &Vcpu| vcpu.state().get(Register::Rip);
+
+    // CPUID is answered and the guest goes on, to a hypercall
+    cpu.exit(vmx::reason::CPUID, 0, svm::exit::CPUID, [0; 2], &[(Gpr::Rax, 1), (Gpr::Rcx, 0)]);
+    cpu.exit(vmx::reason::VMCALL, 0, svm::exit::VMMCALL, [0; 2], &[]);
+    assert_eq!(vcpu.run().unwrap(), Exit::Hypercall);
+    assert_eq!(vcpu.get(Gpr::Rbx) >> 24, 3);
+    assert_eq!(vcpu.get(Gpr::Rcx) & (1 << 31 | 1 << 27 | 1 << 5), 1 << 31);
+    assert_eq!(rip(&vcpu), if amd { 0x8005 } else { 0x8004 }); // 2 + VMMCALL's 3, or what the sim's VMX says, 2 each
+
+    // a port: SVM tells where to go on in EXITINFO2
+    let next = rip(&vcpu) + 2;
+    cpu.exit(
+        vmx::reason::IO_INSTRUCTION,
+        0x3f8 << 16,
+        svm::exit::IOIO,
+        [0x3f8 << 16 | 1 << 4, next],
+        &[(Gpr::Rax, 65)],
+    );
+    match vcpu.run().unwrap() {
+        Exit::Port(port) => assert_eq!((port.port, port.size, port.input), (0x3f8, 1, false)),
+        other => panic!("{:?}", other),
+    }
+    assert_eq!((vcpu.get(Gpr::Rax), rip(&vcpu)), (65, next));
+
+    // an MSR of the guest's own is the kernel's to answer, others are not
+    let wrmsr = |msr| [(Gpr::Rcx, msr), (Gpr::Rax, 0x5678), (Gpr::Rdx, 0x1234)];
+    cpu.exit(vmx::reason::WRMSR, 0, svm::exit::MSR, [1, 0], &wrmsr(0xc000_0082));
+    cpu.exit(vmx::reason::RDMSR, 0, svm::exit::MSR, [0, 0], &[(Gpr::Rax, 0), (Gpr::Rdx, 0)]);
+    cpu.exit(vmx::reason::WRMSR, 0, svm::exit::MSR, [1, 0], &wrmsr(0x1b));
+    assert_eq!(vcpu.run().unwrap(), Exit::Msr { msr: 0x1b, write: true });
+
+    cpu.exit(vmx::reason::EXTERNAL_INTERRUPT, 0, svm::exit::INTR, [0; 2], &[]);
+    assert_eq!(vcpu.run().unwrap(), Exit::Interrupted);
+    cpu.exit(vmx::reason::TRIPLE_FAULT, 0, svm::exit::SHUTDOWN, [0; 2], &[]);
+    assert_eq!(vcpu.run().unwrap(), Exit::Shutdown);
+    cpu.exit(vmx::reason::EPT_MISCONFIGURATION, 0, svm::exit::NPF, [1 << 32 | 8, 0x7000], &[]);
+    assert_eq!(vcpu.run().unwrap(), Exit::Misconfigured { gpa: 0x7000 });
+    cpu.exit(vmx::reason::MONITOR, 0, svm::exit::XSETBV, [0; 2], &[]);
+    assert!(matches!(vcpu.run().unwrap(), Exit::Other { .. }));
+    assert!(!vcpu.exit_text().is_empty());
+
+    // the host's own MSRs are back, and its registers were kept around each run
+    assert_eq!(cpu.on().msrs[&0xc000_0102], 0x1234_0000);
+    assert_eq!(cpu.on().msrs[&0xc000_0082], 0xc000_0082 << 16);
+    let log = &cpu.on().log.clone();
+    assert_eq!(log.iter().filter(|line| *line == "save").count(), 14);
+    drop((vcpu, vm));
+    hv::disable_this_cpu();
+}
+
+#[test]
+fn exits_are_decoded_on_intel() {
+    let _turn = turn();
+    exits_are_decoded(false);
+}
+
+#[test]
+fn exits_are_decoded_on_amd() {
+    let _turn = turn();
+    exits_are_decoded(true);
+}
+
+#[test]
+fn a_change_of_the_tables_is_flushed_before_the_guest_runs_on() {
+    let _turn = turn();
+    let cpu = Sim::new(false);
+    let vm = Vm::new(cpu).unwrap();
+    let mut vcpu = Vcpu::new(&vm, 0, &GuestState::real_mode(0, 0x1000)).unwrap();
+    let flushes = |vcpu: &mut Vcpu| {
+        cpu.exit(vmx::reason::HLT, 0, svm::exit::HLT, [0; 2], &[]);
+        cpu.on().log.clear();
+        vcpu.run().unwrap();
+        let count = cpu.on().log.iter().filter(|line| *line == "INVEPT").count();
+        count
+    };
+
+    assert_eq!(flushes(&mut vcpu), 1); // the first run on this CPU
+    assert_eq!(flushes(&mut vcpu), 0);
+    vm.map_frames(vec![RaiiFrame::allocate().unwrap()], 0, rwx()).unwrap();
+    assert_eq!(flushes(&mut vcpu), 0); // a new mapping owes nothing on x86
+    vm.unmap(0, 1).unwrap();
+    assert_eq!(flushes(&mut vcpu), 1);
+    control::set_cpu(1);
+    assert_eq!(flushes(&mut vcpu), 1); // another CPU
+    control::set_cpu(0);
+    assert_eq!(flushes(&mut vcpu), 1); // which may hold something from before
+    drop((vcpu, vm));
+    hv::disable_this_cpu();
+    control::set_cpu(1);
+    hv::disable_this_cpu();
+    assert_eq!(cpu.on().log.iter().filter(|line| *line == "Vmxoff").count(), 2);
+}
+
+#[test]
+fn asids_are_fresh_after_a_change_and_shared_out() {
+    let _turn = turn();
+    let cpu = Sim::new(true);
+    let vm = Vm::new(cpu).unwrap();
+    let mut vcpus = [0, 1].map(|id| Vcpu::new(&vm, id, &GuestState::real_mode(0, 0x1000)).unwrap());
+    let run = |vcpu: &mut Vcpu| {
+        cpu.exit(vmx::reason::HLT, 0, svm::exit::HLT, [0; 2], &[]);
+        cpu.on().log.clear();
+        vcpu.run().unwrap();
+        let line = cpu.on().log.iter().find(|line| line.starts_with("VMRUN")).cloned();
+        line.unwrap()
+    };
+
+    assert_eq!(run(&mut vcpus[0]), "VMRUN asid 1 tlb 0");
+    assert_eq!(run(&mut vcpus[1]), "VMRUN asid 2 tlb 0");
+    assert_eq!(run(&mut vcpus[0]), "VMRUN asid 1 tlb 0");
+    vm.map_frames(vec![RaiiFrame::allocate().unwrap()], 0, rwx()).unwrap();
+    vm.unmap(0, 1).unwrap();
+    assert_eq!(run(&mut vcpus[0]), "VMRUN asid 3 tlb 0");
+    for _ in 0..4 {
+        vm.map_frames(vec![RaiiFrame::allocate().unwrap()], 0, rwx()).unwrap();
+        vm.unmap(0, 1).unwrap();
+        run(&mut vcpus[1]);
+    }
+    vm.map_frames(vec![RaiiFrame::allocate().unwrap()], 0, rwx()).unwrap();
+    vm.unmap(0, 1).unwrap();
+    assert_eq!(run(&mut vcpus[1]), "VMRUN asid 1 tlb 1"); // they ran out: 8, of which 0 is the host's
+    drop((vcpus, vm));
+    hv::disable_this_cpu();
+}
+
+#[test]
+fn a_refused_entry_is_an_error_and_the_host_is_whole() {
+    let _turn = turn();
+    let before = used_frames();
+    let cpu = Sim::new(false);
+    let vm = Vm::new(cpu).unwrap();
+    let mut vcpu = Vcpu::new(&vm, 0, &GuestState::real_mode(0, 0x1000)).unwrap();
+
+    cpu.on().refuse = Some(7);
+    assert_eq!(vcpu.run().unwrap_err(), HvError::Entry(vmx::EntryFailure::Instruction(7)));
+    assert_eq!(cpu.on().current, u64::MAX); // cleared
+    assert_eq!(cpu.on().msrs[&0xc000_0102], 0x1234_0000);
+
+    let amd = Sim::new(true);
+    drop((vcpu, vm));
+    hv::disable_this_cpu();
+    let vm = Vm::new(amd).unwrap();
+    let mut state = GuestState::long64(0x5000, 0x8000, 0x9000);
+    state.set(Register::Cr0, 1 << 29); // NW without CD
+    let mut vcpu = Vcpu::new(&vm, 0, &state).unwrap();
+    assert_eq!(vcpu.run().unwrap_err(), HvError::InvalidVmcb); // before VMRUN
+    vcpu.set_state(&GuestState::long64(0x5000, 0x8000, 0x9000)).unwrap();
+    amd.exit(vmx::reason::HLT, 0, svm::exit::HLT, [0; 2], &[]);
+    assert_eq!(vcpu.run().unwrap(), Exit::Halt);
+    drop((vcpu, vm));
+    hv::disable_this_cpu();
+    assert_eq!(used_frames(), before);
+}
+
+#[test]
+fn a_cpu_without_vmx_says_so() {
+    let _turn = turn();
+    let before = used_frames();
+    let cpu = Sim::new(false);
+    cpu.on().msrs.insert(0x3a, 1);
+    assert_eq!(Vm::new(cpu).err().unwrap(), HvError::Vmx(vmx::VmxEnableError::LockedOff));
+    assert_eq!(used_frames(), before);
+}
+
+// ---- the stand-in panics where the kernel does ----
+
+#[test]
+#[should_panic(expected = "refcount was already zero")]
+fn a_frame_without_a_count_cannot_become_a_raii_frame() {
+    let _turn = turn();
+    let frame = redox_standin::memory::allocate_frame().unwrap();
+    drop(unsafe { RaiiFrame::new_unchecked(frame) });
+}
+
+#[test]
+#[should_panic(expected = "frame 0x0 is reserved")]
+fn frame_zero_is_reserved() {
+    Frame::containing(PhysicalAddress::new(0x123));
+}
+
+#[test]
+fn frames_come_zeroed_in_orders_up_to_ten() {
+    let _turn = turn();
+    for order in 0..=10 {
+        let frame = redox_standin::memory::allocate_p2frame(order).unwrap();
+        assert_eq!((frame.base().data() - BASE) % (4096 << order), 0);
+        unsafe { redox_standin::memory::deallocate_p2frame(frame, order) };
+    }
+    assert!(redox_standin::memory::allocate_p2frame(11).is_none());
+}
