@@ -200,7 +200,6 @@ HVPT_ENGINE enum hvpt_status hvpt_map_pieces(const struct hvpt_format *format, s
                                              uint64_t hpa, uint64_t size, struct hvpt_attr attr,
                                              struct hvpt_flush *flush)
 {
-    struct hvpt_flush own;
     struct hvpt_map_plan plan;
     struct hvpt_frames list;
     enum hvpt_status status = hvpt_check_mapping(format, space, gpa, hpa, size, attr);
@@ -218,10 +217,8 @@ HVPT_ENGINE enum hvpt_status hvpt_map_pieces(const struct hvpt_format *format, s
     hvpt_map_commit(format, space, &list, plan.start, plan.end, hpa, attr, plan.leaf_level);
     /* Left over only where fault_map linked a table first. */
     hvpt_frames_release(space, &list);
-    if (format->mapping_needs_flush) {
-        hvpt_owe_flush(space, hvpt_flush_or_own(flush, &own), gpa, size, false);
-        hvpt_flush_own(format, space, flush, &own);
-    }
+    if (format->mapping_needs_flush)
+        hvpt_owe_mapping(space, flush, gpa, size, format->settle);
     return HVPT_OK;
 }
 

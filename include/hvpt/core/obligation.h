@@ -70,6 +70,21 @@ HVPT_ENGINE void hvpt_flush_own(const struct hvpt_format *format, struct hvpt_sp
 }
 
 /*
+ * What map owes where a CPU may hold that a page is not mapped: into flush, or done at once without one. Out of line, so
+ * that the frame of its own obligation is not part of map's. settle is the format's.
+ */
+static HVPT_NOINLINE void hvpt_owe_mapping(struct hvpt_space *space, struct hvpt_flush *flush, uint64_t gpa,
+                                           uint64_t size,
+                                           void (*settle)(struct hvpt_space *space, struct hvpt_flush *flush))
+{
+    struct hvpt_flush own;
+
+    hvpt_owe_flush(space, hvpt_flush_or_own(flush, &own), gpa, size, false);
+    if (flush == NULL)
+        settle(space, &own);
+}
+
+/*
  * Free the table at frame and all tables below it. Depth first, on a path of at most HVPT_MAX_LEVELS; the last table
  * first, because an allocator that gives back what came last then gives them in ascending order to the next map.
  */
