@@ -18,7 +18,8 @@ static uint64_t *gpr(struct vcpu *vcpu, enum hvctl_gpr number)
 static void answer_cpuid(struct vcpu *vcpu)
 {
     uint32_t leaf = (uint32_t)*gpr(vcpu, HVCTL_RAX), subleaf = (uint32_t)*gpr(vcpu, HVCTL_RCX);
-    struct hvctl_cpuid id = hvctl_guest_cpuid(leaf, subleaf, cpu_ops->cpuid(cpu_ops->ctx, leaf, subleaf), vendor->cr4(vcpu));
+    struct hvctl_cpuid id =
+        hvctl_guest_cpuid(leaf, subleaf, cpu_ops->cpuid(cpu_ops->ctx, leaf, subleaf), vendor->cr4(vcpu));
 
     if (leaf == 1)
         id.ecx &= ~(UINT32_C(1) << 21); /* x2APIC: memory.c sends its NMIs through the LAPIC's page */
@@ -64,48 +65,23 @@ static void set_xcr(struct vcpu *vcpu)
         vendor->inject(vcpu, GP);
 }
 
-/* Everything may be mapped at first touch but the hypervisor. false: there is nothing to map. */
-static bool map_lazily(uint64_t gpa)
-{
-    uint64_t page = gpa & ~(HVPT_4K - 1);
-    enum hvpt_status status = hvpt_space_fault_map(&space, hvpt_make_gpa(page), hvpt_make_hpa(page), HVPT_4K,
-                                                   memory_attr(page));
-
-    memory_mapped(status);
-    return status == HVPT_OK || status == HVPT_E_EXISTS || status == HVPT_E_RACE;
-}
-
 static void answer_fault(struct vcpu *vcpu, const struct exit *exit)
 {
-    char words[300];
-    struct hvctl_text_buffer buffer;
-    struct hvctl_text text = hvctl_text_into(&buffer, words, sizeof(words));
-    bool done;
+    struct words words;
 
     if (exit->gpa >= HYPERVISOR_START && exit->gpa < HYPERVISOR_END) {
-        vendor->describe(vcpu, &text);
-        say("refused: the hypervisor's memory: %s", words);
+        say("refused: the hypervisor's memory: %s", exit_words(&words, vcpu));
         __atomic_add_fetch(&work_refused, 1, __ATOMIC_RELAXED);
         vendor->inject(vcpu, GP);
         return;
     }
-    done = work_fault(exit);
-    if (!done) {
-        memory_lock(false);
-        done = map_lazily(exit->gpa);
-        memory_unlock(false);
-    }
-    if (!done) {
-        vendor->describe(vcpu, &text);
-        panic("a fault that nobody foresaw: %s", words);
-    }
+    if (!work_fault(exit))
+        panic("a fault that nobody foresaw: %s", exit_words(&words, vcpu));
 }
 
 void exit_handle(struct vcpu *vcpu, const struct exit *exit)
 {
-    char words[300];
-    struct hvctl_text_buffer buffer;
-    struct hvctl_text text = hvctl_text_into(&buffer, words, sizeof(words));
+    struct words words;
 
     switch (exit->kind) {
     case EXIT_CPUID: answer_cpuid(vcpu); break;
@@ -123,12 +99,11 @@ void exit_handle(struct vcpu *vcpu, const struct exit *exit)
         }
         break;
     case EXIT_DEAD:
-        vendor->describe(vcpu, &text);
-        say("CPU %u ends: %s", vcpu->id, words);
+        say("CPU %u ends: %s", vcpu->id, exit_words(&words, vcpu));
         profile_print();
         print("---- kernel ends ----\n");
         machine_end();
-    default: vendor->describe(vcpu, &text); panic("CPU %u: an exit that nobody foresaw: %s", vcpu->id, words);
+    default: panic("CPU %u: an exit that nobody foresaw: %s", vcpu->id, exit_words(&words, vcpu));
     }
 }
 
@@ -154,7 +129,8 @@ void profile_print(void)
         if (most == 0)
             return;
         if (cpus > 1)
-            say("  %7lu = %6lu + %6lu  %s", most, vcpus[0].counts[which], vcpus[1].counts[which], vendor->reason(which));
+            say("  %7lu = %6lu + %6lu  %s", most, vcpus[0].counts[which], vcpus[1].counts[which],
+                vendor->reason(which));
         else
             say("  %7lu  %s", most, vendor->reason(which));
         vcpus[0].counts[which] = vcpus[1].counts[which] = 0;

@@ -5,7 +5,6 @@
 #include "thinhv.h"
 
 #include <hvctl/cpu/x86.h>
-#include <stdarg.h>
 
 #include "console.h"
 #include "cpu.h"
@@ -36,24 +35,30 @@ static bool safe_wrmsr(void *ctx, uint32_t msr, uint64_t value)
 static struct hvctl_cpu_ops the_ops;
 const struct hvctl_cpu_ops *const cpu_ops = &the_ops;
 
-void say(const char *format, ...)
-{
-    static bool busy;
-    va_list args;
-
-    while (__atomic_test_and_set(&busy, __ATOMIC_ACQUIRE))
-        __asm__ volatile("pause");
-    va_start(args, format);
-    print_arguments(format, args);
-    va_end(args);
-    print("\n");
-    __atomic_clear(&busy, __ATOMIC_RELEASE);
-}
-
 void expect(enum hvctl_status status, const char *what)
 {
     if (status != HVCTL_OK)
         panic("%s: %s", what, hvctl_status_text(status));
+}
+
+void expect_kept(const struct hvctl_report *report)
+{
+    for (unsigned i = 0; i < hvctl_report_listed(report); i++) {
+        struct words words;
+
+        words.text = hvctl_text_into(&words.buffer, words.bytes, sizeof(words.bytes));
+        hvctl_violation_text(&report->violation[i], &words.text);
+        say("the entry will fail: %s", words.bytes);
+    }
+    if (report->broken != 0)
+        panic("%u rules are broken", report->broken);
+}
+
+const char *exit_words(struct words *words, struct vcpu *vcpu)
+{
+    words->text = hvctl_text_into(&words->buffer, words->bytes, sizeof(words->bytes));
+    vendor->describe(vcpu, &words->text);
+    return words->bytes;
 }
 
 /*

@@ -57,17 +57,6 @@ static void free_frame(void *ctx, hvpt_hpa frame, unsigned order)
     __atomic_clear(&frames_busy, __ATOMIC_RELEASE);
 }
 
-/* An NMI to another CPU: it exits. The guest may be between its writes of the LAPIC's two ICR words, so the first is kept. */
-static void send_nmi(unsigned apic_id)
-{
-    volatile uint32_t *icr_high = (volatile uint32_t *)(uintptr_t)0xfee00310, *icr_low = icr_high - 4;
-    uint32_t kept = *icr_high;
-
-    *icr_high = apic_id << 24;
-    *icr_low = 0x4400;
-    *icr_high = kept;
-}
-
 /*
  * No CPU may translate by what was, once this returns. Those in the host flush before they enter the guest again
  * (main.c); the others are sent there, again and again: an NMI that arrives just before an entry is lost on the host.
@@ -85,7 +74,7 @@ static void flush_everywhere(void *ctx, const struct hvpt_flush *flush)
             if ((int32_t)(__atomic_load_n(&other->flushes, __ATOMIC_SEQ_CST) - now) >= 0)
                 break;
             if (spin % 100000 == 0)
-                send_nmi(i);
+                firmware_nmi(i);
             __asm__ volatile("pause");
         }
     }
@@ -164,7 +153,8 @@ void memory_build(void)
     print_memory_types();
     if (!option(image, "lazy", NULL)) {
         expect_mapped(hvpt_memtype_map_identity(&space, &mtrr, MACHINE_END, memory_attr(0), &flush), "the machine");
-        expect_mapped(hvpt_space_unmap(&space, hvpt_make_gpa(HYPERVISOR_START), HYPERVISOR_END - HYPERVISOR_START, &flush),
+        expect_mapped(hvpt_space_unmap(&space, hvpt_make_gpa(HYPERVISOR_START), HYPERVISOR_END - HYPERVISOR_START,
+                                       &flush),
                       "hiding the hypervisor");
         hvpt_space_flush(&space, &flush);
     }

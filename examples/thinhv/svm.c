@@ -54,7 +54,8 @@ static void enable(struct vcpu *vcpu)
 static void configure(struct hvpt_space_config *config)
 {
     config->kind = HVPT_KIND_NPT;
-    config->npt.levels = cpu_ops->read_cr4(cpu_ops->ctx) & HVCTL_CR4_LA57 ? 5 : 4; /* as many as the host's paging has */
+    config->npt.levels =
+        cpu_ops->read_cr4(cpu_ops->ctx) & HVCTL_CR4_LA57 ? 5 : 4; /* as many as the host's paging has */
     config->npt.maxphyaddr = caps.cpu.maxphyaddr;
     config->npt.pat = HOST_PAT;
 }
@@ -83,16 +84,7 @@ static void prepare(struct vcpu *vcpu, const struct hvctl_guest_state *state)
     hvctl_svm_guest_write(vmcb, state);
     hvctl_vmcb_set_nested_paging(vmcb, hvpt_space_root(&space), state->pat);
     hvctl_svm_check(vmcb, &caps, &report);
-    for (unsigned i = 0; i < hvctl_report_listed(&report); i++) {
-        char words[300];
-        struct hvctl_text_buffer buffer;
-        struct hvctl_text text = hvctl_text_into(&buffer, words, sizeof(words));
-
-        hvctl_violation_text(&report.violation[i], &text);
-        say("VMRUN will fail: %s", words);
-    }
-    if (report.broken != 0)
-        panic("the VMCB breaks %u rules", report.broken);
+    expect_kept(&report);
 }
 
 static void flush(struct vcpu *vcpu)
@@ -149,23 +141,9 @@ static struct exit classify(struct vcpu *vcpu, struct hvctl_vmcb *vmcb)
 }
 
 /*
- * The interrupt that the LAPIC has given to this CPU and that is not finished; 0: none. What can be done where the emulator
- * does not say which it was: between the interrupt's delivery and Linux's EOI nothing else faults.
- */
-static uint8_t in_service(void)
-{
-    for (unsigned word = 8; word-- > 0;) {
-        uint32_t bits = *(volatile uint32_t *)(uintptr_t)(0xfee00100 + 16 * word);
-
-        if (bits != 0)
-            return (uint8_t)(32 * word + 31 - (unsigned)__builtin_clz(bits));
-    }
-    return 0;
-}
-
-/*
  * An event whose delivery a nested page fault cut short comes again. Two emulators report interrupts wrongly there: QEMU as an
- * exception with the interrupt's vector, which VMRUN would refuse; Bochs, known by its lack of VM_CR, as the exception before.
+ * exception with the interrupt's vector, which VMRUN would refuse; Bochs, known by its lack of VM_CR, as the exception before;
+ * the LAPIC knows better, and between an interrupt and Linux's EOI nothing else faults.
  */
 static void redeliver(struct hvctl_vmcb *vmcb)
 {
@@ -173,9 +151,9 @@ static void redeliver(struct hvctl_vmcb *vmcb)
     uint64_t value;
 
     if (event.valid && event.type == HVCTL_SVM_EVENT_EXCEPTION) {
-        uint8_t vector = event.vector > 31                      ? event.vector
-                       : !cpu_rdmsr(HVCTL_MSR_VM_CR, &value) ? in_service()
-                                                                : 0;
+        uint8_t vector = event.vector > 31                   ? event.vector
+                       : !cpu_rdmsr(HVCTL_MSR_VM_CR, &value) ? firmware_interrupt()
+                                                             : 0;
 
         if (vector != 0) {
             event = hvctl_svm_event_make(HVCTL_SVM_EVENT_INTR, vector, 0);
@@ -228,4 +206,5 @@ static const char *reason(unsigned number)
     return name != NULL ? name : "unknown";
 }
 
-const struct vendor svm_vendor = {"SVM and NPT", enable, configure, prepare, run, flush, advance, inject, cr4, describe, reason};
+const struct vendor svm_vendor = {"SVM and NPT", enable, configure, prepare,  run,   flush,
+                                  advance,       inject, cr4,       describe, reason};

@@ -5,9 +5,11 @@
 #ifndef THINHV_H
 #define THINHV_H
 
+#include <hvctl/check.h>
 #include <hvctl/cpu/cpu.h>
 #include <hvctl/guest_state.h>
 #include <hvctl/regs.h>
+#include <hvpt/pml.h>
 #include <hvpt/space.h>
 
 #include "firmware/firmware.h"
@@ -38,16 +40,16 @@ struct exit {
 struct vcpu {
     unsigned id;
     struct hvctl_guest_regs regs;
-    bool in_guest;          /* may be translating: whoever changes the tables interrupts it */
-    uint32_t flushes;       /* what it has seen of memory's */
+    bool in_guest;    /* may be translating: whoever changes the tables interrupts it */
+    uint32_t flushes; /* what it has seen of memory's */
     unsigned long counts[REASONS];
 };
 
 /* What differs between the vendors. Each ends the run if it cannot. */
 struct vendor {
     const char *format;
-    void (*enable)(struct vcpu *vcpu);                                         /* turns virtualization on, on this CPU */
-    void (*configure)(struct hvpt_space_config *config);                       /* of the second level */
+    void (*enable)(struct vcpu *vcpu);                   /* turns virtualization on, on this CPU */
+    void (*configure)(struct hvpt_space_config *config); /* of the second level */
     void (*prepare)(struct vcpu *vcpu, const struct hvctl_guest_state *state); /* the control structure */
     struct exit (*run)(struct vcpu *vcpu);
     void (*flush)(struct vcpu *vcpu); /* before the next entry: what is cached of the second level */
@@ -66,8 +68,16 @@ extern const struct vendor *vendor;
 extern const struct hvctl_cpu_ops *const cpu_ops;
 extern struct vcpu vcpus[MAX_CPUS];
 extern unsigned cpus;
-void say(const char *format, ...) __attribute__((format(printf, 1, 2))); /* a line; whole, whoever else speaks */
 void expect(enum hvctl_status status, const char *what);
+void expect_kept(const struct hvctl_report *report); /* the rules of VM entry, of VMRUN */
+
+/* Room for what the headers put into words. */
+struct words {
+    char bytes[300];
+    struct hvctl_text_buffer buffer;
+    struct hvctl_text text;
+};
+const char *exit_words(struct words *words, struct vcpu *vcpu);
 
 /* memory.c: the guest's second level, shared by all CPUs. */
 extern struct hvpt_space space;
@@ -78,7 +88,6 @@ void memory_lock(bool alone); /* alone: to change tables; not: to add to them by
 void memory_unlock(bool alone);
 struct hvpt_attr memory_attr(uint64_t address);
 bool memory_allocate(void *ctx, unsigned order, hvpt_hpa *out);
-void memory_mapped(enum hvpt_status status); /* counts what fault_map said */
 
 /* exits.c */
 void exit_handle(struct vcpu *vcpu, const struct exit *exit);
@@ -86,8 +95,8 @@ void profile_print(void);
 
 /* work.c: what /init asks for through VMCALL, and the faults that come of it. Only with the option "work". */
 void work_call(struct vcpu *vcpu);
-bool work_fault(const struct exit *exit); /* false: not of our making */
-void work_log(uint64_t gpa);              /* page-modification logging reports this page */
-extern unsigned long work_mapped, work_lost, work_refused;
+bool work_fault(const struct exit *exit);                        /* false: nothing can be done about it */
+uint16_t work_drain(struct hvpt_pml_page *page, uint16_t index); /* a page-modification log: the new index */
+extern unsigned long work_refused;
 
 #endif

@@ -23,7 +23,7 @@ static PAGE struct hvctl_vmx_msr_bitmap msrs;
 static struct cpu {
     PAGE uint8_t vmxon[4096];
     PAGE uint8_t vmcs[4096];
-    PAGE uint64_t log[512]; /* page-modification log */
+    PAGE struct hvpt_pml_page log;
     struct hvctl_vmx_cpu state;
     struct hvctl_vmcs_image image;
     bool launched;
@@ -32,12 +32,10 @@ static struct cpu {
 /* The guest keeps all it can; what is asked for is that it gets everything the machine has, and the second level. */
 static const enum hvctl_vmx_control needed[] = {
     HVCTL_SECONDARY_UNRESTRICTED_GUEST, /* brings EPT, and what else it needs */
-    HVCTL_PRIMARY_USE_MSR_BITMAPS,      HVCTL_PIN_NMI_EXITING,
-    HVCTL_EXIT_HOST_ADDRESS_SPACE_SIZE, HVCTL_ENTRY_LOAD_IA32_EFER,
-    HVCTL_EXIT_LOAD_IA32_EFER,          HVCTL_EXIT_SAVE_IA32_EFER,
-    HVCTL_ENTRY_LOAD_IA32_PAT,          HVCTL_EXIT_LOAD_IA32_PAT,
-    HVCTL_EXIT_SAVE_IA32_PAT,           HVCTL_ENTRY_LOAD_DEBUG_CONTROLS,
-    HVCTL_EXIT_SAVE_DEBUG_CONTROLS,
+    HVCTL_PRIMARY_USE_MSR_BITMAPS,      HVCTL_PIN_NMI_EXITING,          HVCTL_EXIT_HOST_ADDRESS_SPACE_SIZE,
+    HVCTL_ENTRY_LOAD_IA32_EFER,         HVCTL_EXIT_LOAD_IA32_EFER,      HVCTL_EXIT_SAVE_IA32_EFER,
+    HVCTL_ENTRY_LOAD_IA32_PAT,          HVCTL_EXIT_LOAD_IA32_PAT,       HVCTL_EXIT_SAVE_IA32_PAT,
+    HVCTL_ENTRY_LOAD_DEBUG_CONTROLS,    HVCTL_EXIT_SAVE_DEBUG_CONTROLS,
 };
 static const enum hvctl_vmx_control wanted[] = {
     HVCTL_SECONDARY_ENABLE_RDTSCP,         HVCTL_SECONDARY_ENABLE_INVPCID,
@@ -75,12 +73,11 @@ static void enable(struct vcpu *vcpu)
     for (unsigned i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
         hvctl_vmx_controls_add(&like, wanted[i]);
     if (hvctl_vmx_solve(&need, &like, &caps, &solution) != HVCTL_OK) {
-        char words[200];
-        struct hvctl_text_buffer buffer;
-        struct hvctl_text text = hvctl_text_into(&buffer, words, sizeof(words));
+        struct words words;
 
-        hvctl_vmx_problem_text(&solution.problems[0], &text);
-        panic("%s", words);
+        words.text = hvctl_text_into(&words.buffer, words.bytes, sizeof(words.bytes));
+        hvctl_vmx_problem_text(&solution.problems[0], &words.text);
+        panic("%s", words.bytes);
     }
 }
 
@@ -122,8 +119,8 @@ static void prepare(struct vcpu *vcpu, const struct hvctl_guest_state *state)
     if (hvctl_vmx_control_on(&cpu->image, HVCTL_SECONDARY_ENABLE_VPID))
         put(cpu, HVCTL_VMCS_VIRTUAL_PROCESSOR_IDENTIFIER, vcpu->id + 1);
     if (hvctl_vmx_control_on(&cpu->image, HVCTL_SECONDARY_ENABLE_PML)) {
-        put(cpu, HVCTL_VMCS_PML_ADDRESS, (uintptr_t)cpu->log);
-        put(cpu, HVCTL_VMCS_PML_INDEX, 511);
+        put(cpu, HVCTL_VMCS_PML_ADDRESS, (uintptr_t)&cpu->log);
+        put(cpu, HVCTL_VMCS_PML_INDEX, HVPT_PML_START);
     }
     if (hvctl_vmx_create(cpu_ops, &region, &caps) != HVCTL_VMX_SUCCEED)
         panic("the VMCS cannot be made current");
@@ -131,33 +128,13 @@ static void prepare(struct vcpu *vcpu, const struct hvctl_guest_state *state)
     put(cpu, HVCTL_VMCS_HOST_RSP, 8); /* the world switch writes these two: anything that passes */
     put(cpu, HVCTL_VMCS_HOST_RIP, 8);
     hvctl_vmx_check(&cpu->image, &caps, &report);
-    for (unsigned i = 0; i < hvctl_report_listed(&report); i++) {
-        char words[300];
-        struct hvctl_text_buffer buffer;
-        struct hvctl_text text = hvctl_text_into(&buffer, words, sizeof(words));
-
-        hvctl_violation_text(&report.violation[i], &text);
-        say("VM entry will fail: %s", words);
-    }
-    if (report.broken != 0)
-        panic("the VMCS breaks %u rules", report.broken);
+    expect_kept(&report);
 }
 
 static void flush(struct vcpu *vcpu)
 {
     (void)vcpu;
     expect(hvctl_vmx_invept(cpu_ops, &caps, hvpt_space_root(&space)), "INVEPT");
-}
-
-/* The log fills from its end: entries behind the index are new. */
-static void read_log(struct cpu *cpu)
-{
-    unsigned index = (unsigned)load(cpu, HVCTL_VMCS_PML_INDEX) & 0xffff;
-
-    for (unsigned i = index >= 512 ? 0 : index + 1; i < 512; i++)
-        work_log(cpu->log[i]);
-    if (index != 511)
-        put(cpu, HVCTL_VMCS_PML_INDEX, 511);
 }
 
 /* A write of CR0 that touches a bit VMX fixes. Only MOV comes here: Linux has no LMSW, and CLTS touches no such bit. */
@@ -187,8 +164,8 @@ static struct exit classify(struct vcpu *vcpu, struct cpu *cpu, uint32_t reason)
     case HVCTL_VMX_REASON_VMCALL: exit.kind = EXIT_CALL; break;
     case HVCTL_VMX_REASON_TRIPLE_FAULT: exit.kind = EXIT_DEAD; break;
     case HVCTL_VMX_REASON_PAGE_MODIFICATION_LOG_FULL: exit.kind = EXIT_SETTLED; break;
-    case HVCTL_VMX_REASON_EXCEPTION_OR_NMI: /* an NMI: memory.c wants us here */
-        __asm__ volatile("int $2"); /* the exit blocks further NMIs until the host's next IRET */
+    case HVCTL_VMX_REASON_EXCEPTION_OR_NMI:               /* an NMI: memory.c wants us here */
+        __asm__ volatile("int $2");                       /* the exit blocks further NMIs until the host's next IRET */
         put(cpu, HVCTL_VMCS_GUEST_INTERRUPTIBILITY_STATE, /* the guest itself never has one to block others */
             hvctl_vmcs_get(&cpu->image, HVCTL_VMCS_GUEST_INTERRUPTIBILITY_STATE) & ~UINT64_C(8));
         exit.kind = EXIT_SETTLED;
@@ -227,7 +204,7 @@ static struct exit run(struct vcpu *vcpu)
     load(cpu, HVCTL_VMCS_GUEST_CS_ACCESS_RIGHTS);
     load(cpu, HVCTL_VMCS_GUEST_CR0);
     if (hvctl_vmx_control_on(&cpu->image, HVCTL_SECONDARY_ENABLE_PML))
-        read_log(cpu);
+        put(cpu, HVCTL_VMCS_PML_INDEX, work_drain(&cpu->log, (uint16_t)load(cpu, HVCTL_VMCS_PML_INDEX)));
     expect(hvctl_vmx_redeliver(&cpu->image), "the event that the exit interrupted");
     return classify(vcpu, cpu, result.exit_reason);
 }
@@ -239,7 +216,8 @@ static void advance(struct vcpu *vcpu)
 
 static void inject(struct vcpu *vcpu, uint8_t vector)
 {
-    expect(hvctl_vmx_inject(&of(vcpu)->image, &caps, hvctl_vmx_event_make(HVCTL_EVENT_HARDWARE_EXCEPTION, vector, 0, 0)),
+    expect(hvctl_vmx_inject(&of(vcpu)->image, &caps,
+                            hvctl_vmx_event_make(HVCTL_EVENT_HARDWARE_EXCEPTION, vector, 0, 0)),
            "injection");
 }
 
@@ -261,4 +239,5 @@ static const char *reason(unsigned number)
     return words != NULL ? words : "unknown";
 }
 
-const struct vendor vmx_vendor = {"VMX and EPT", enable, configure, prepare, run, flush, advance, inject, cr4, describe, reason};
+const struct vendor vmx_vendor = {"VMX and EPT", enable, configure, prepare,  run,   flush,
+                                  advance,       inject, cr4,       describe, reason};

@@ -8,11 +8,11 @@
 #include "memory.h"
 #include "thinhv.h"
 
-unsigned long work_mapped, work_lost, work_refused;
+unsigned long work_refused;
 
-static unsigned long hook_faults;
+static unsigned long work_mapped, work_lost, hook_faults;
 static enum hvpt_status last_status;
-static uint32_t logging;                               /* enum work_method + 1 */
+static uint32_t logging;                                  /* enum work_method + 1 */
 static uint64_t written[(UINT64_C(1) << 32) / 4096 / 64]; /* a bit a page */
 
 static struct {
@@ -33,7 +33,8 @@ static enum hvpt_status note(enum hvpt_status status)
     return status;
 }
 
-void memory_mapped(enum hvpt_status status)
+/* What fault_map or touch said: who was first? */
+static void count_mapped(enum hvpt_status status)
 {
     if (status == HVPT_OK)
         __atomic_add_fetch(&work_mapped, 1, __ATOMIC_RELAXED);
@@ -99,10 +100,25 @@ static void give_back(void)
 
 /* ---- which pages are written ---- */
 
-void work_log(uint64_t gpa)
+/* Write protection reports this page. */
+static void note_written(uint64_t gpa)
 {
-    if (__atomic_load_n(&logging, __ATOMIC_RELAXED) != 0 && gpa >> 32 == 0)
+    if (__atomic_load_n(&logging, __ATOMIC_RELAXED) == WORK_WRITE_PROTECTION + 1 && gpa >> 32 == 0)
         __atomic_or_fetch(&written[gpa / HVPT_4K / 64], UINT64_C(1) << (gpa / HVPT_4K % 64), __ATOMIC_RELAXED);
+}
+
+uint16_t work_drain(struct hvpt_pml_page *page, uint16_t index)
+{
+    static bool busy;
+    struct hvpt_pml_report report;
+
+    if (__atomic_load_n(&logging, __ATOMIC_RELAXED) != WORK_PML + 1)
+        return HVPT_PML_START; /* nobody wants to know */
+    while (__atomic_test_and_set(&busy, __ATOMIC_ACQUIRE))
+        __asm__ volatile("pause");
+    index = hvpt_pml_drain(page, index, hvpt_make_gpa(0), sizeof(written) * 8 * HVPT_4K, written, &report);
+    __atomic_clear(&busy, __ATOMIC_RELEASE);
+    return index;
 }
 
 static enum hvpt_status log_begin(uint64_t method)
@@ -198,6 +214,19 @@ static bool hook_fault(const struct exit *exit)
     return show(hvpt_make_hpa(hook.page.value), HVPT_READ | HVPT_WRITE) == HVPT_OK;
 }
 
+/* ---- pages mapped at first touch ---- */
+
+/* false: there is nothing to map. */
+static bool map_lazily(uint64_t gpa)
+{
+    uint64_t page = gpa & ~(HVPT_4K - 1);
+    enum hvpt_status status =
+        hvpt_space_fault_map(&space, hvpt_make_gpa(page), hvpt_make_hpa(page), HVPT_4K, memory_attr(page));
+
+    count_mapped(status);
+    return status == HVPT_OK || status == HVPT_E_EXISTS || status == HVPT_E_RACE;
+}
+
 bool work_fault(const struct exit *exit)
 {
     enum hvpt_status status;
@@ -206,15 +235,18 @@ bool work_fault(const struct exit *exit)
     memory_lock(false);
     status = hvpt_space_touch(&space, hvpt_make_gpa(exit->gpa), exit->access);
     if (status == HVPT_OK && logging == 0)
-        memory_mapped(HVPT_E_EXISTS); /* another CPU was here first */
+        count_mapped(HVPT_E_EXISTS); /* another CPU was here first */
     if (status == HVPT_OK && exit->access == HVPT_WRITE)
-        work_log(exit->gpa);
+        note_written(exit->gpa);
     memory_unlock(false);
     if (status == HVPT_OK)
         return true;
     memory_lock(true);
     done = hook_fault(exit);
     memory_unlock(true);
+    memory_lock(false); /* fault_map beside those of other CPUs, without a lock against them */
+    done = done || map_lazily(exit->gpa);
+    memory_unlock(false);
     return done;
 }
 

@@ -5,9 +5,9 @@
 #define WORK_MAGIC 0x68760000u /* "hv" */
 
 enum work {
-    WORK_STATS,    /* RBX 0 to 2: leaves of 4K, 2M, 1G; 3: mapped at a fault, 4: lost the race for it; 5: accesses refused;
+    WORK_STATS, /* RBX 0 to 2: leaves of 4K, 2M, 1G; 3: mapped at a fault, 4: lost the race for it; 5: accesses refused;
                       6: faults of the hook; 7: status of the last call that had one */
-    WORK_SPLIT,    /* all of RAM into pages of 4K; a status */
+    WORK_SPLIT, /* all of RAM into pages of 4K; a status */
     WORK_COLLAPSE, /* and back; a status */
     WORK_LOG,      /* RBX: enum work_method: begin to note which pages are written; a status */
     WORK_LOG_END,  /* how many pages were */

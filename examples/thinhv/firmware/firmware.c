@@ -1,6 +1,9 @@
 /* Boot image, memory types, LAPIC, second CPU, Linux's boot protocol: see firmware.h. */
 #include "firmware.h"
 
+#include <stdarg.h>
+
+#include "console.h"
 #include "cpu.h"
 #include "memory.h"
 
@@ -10,6 +13,20 @@ void firmware_enter(uint64_t rip, uint64_t rsi, uint64_t cr3);
 static void *at(uint64_t address)
 {
     return (void *)(uintptr_t)address;
+}
+
+void say(const char *format, ...)
+{
+    static bool busy;
+    va_list args;
+
+    while (__atomic_test_and_set(&busy, __ATOMIC_ACQUIRE))
+        __asm__ volatile("pause");
+    va_start(args, format);
+    print_arguments(format, args);
+    va_end(args);
+    print("\n");
+    __atomic_clear(&busy, __ATOMIC_RELEASE);
 }
 
 /* ---- the image ---- */
@@ -27,8 +44,12 @@ static bool disk_read(uint64_t sector, uint64_t count, char *to)
 {
     while (count > 0) {
         uint32_t now = count < 128 ? (uint32_t)count : 128;
-        const uint8_t command[6] = {(uint8_t)now, (uint8_t)sector, (uint8_t)(sector >> 8), (uint8_t)(sector >> 16),
-                                    (uint8_t)(0xe0 | (sector >> 24 & 15)), 0x20 /* READ SECTORS, LBA */};
+        const uint8_t command[6] = {(uint8_t)now,
+                                    (uint8_t)sector,
+                                    (uint8_t)(sector >> 8),
+                                    (uint8_t)(sector >> 16),
+                                    (uint8_t)(0xe0 | (sector >> 24 & 15)),
+                                    0x20 /* READ SECTORS, LBA */};
 
         for (unsigned i = 0; i < 6; i++)
             cpu_out8((uint16_t)(0x1f2 + i), command[i]);
@@ -138,6 +159,28 @@ struct start firmware_park(unsigned apic_id)
     return start;
 }
 
+/* The guest may be between its writes of the LAPIC's two ICR words, so the first is kept. */
+void firmware_nmi(unsigned apic_id)
+{
+    volatile uint32_t *icr_high = (volatile uint32_t *)(uintptr_t)0xfee00310, *icr_low = icr_high - 4;
+    uint32_t kept = *icr_high;
+
+    *icr_high = apic_id << 24;
+    *icr_low = 0x4400;
+    *icr_high = kept;
+}
+
+uint8_t firmware_interrupt(void)
+{
+    for (unsigned word = 8; word-- > 0;) {
+        uint32_t bits = *(volatile uint32_t *)(uintptr_t)(0xfee00100 + 16 * word);
+
+        if (bits != 0)
+            return (uint8_t)(32 * word + 31 - (unsigned)__builtin_clz(bits));
+    }
+    return 0;
+}
+
 /* ---- Linux; Documentation/x86/boot.rst, "64-bit Boot Protocol" ---- */
 
 static void identity_map(void)
@@ -173,7 +216,7 @@ bool firmware_load_linux(const struct image *image, unsigned cpus, struct start 
     uint8_t *params = at(BOOT_PARAMS);
     uint64_t setup = ((kernel[0x1f1] != 0 ? kernel[0x1f1] : 4) + UINT64_C(1)) * 512, load, rsdp;
 
-    memcpy(&load, kernel + 0x258, 8);                                   /* pref_address */
+    memcpy(&load, kernel + 0x258, 8);                                                        /* pref_address */
     if (memcmp(kernel + 0x202, "HdrS", 4) != 0 || kernel[0x207] < 2 || !(kernel[0x236] & 1)) /* XLF_KERNEL_64 */
         return false;
     identity_map();

@@ -62,6 +62,15 @@ struct start firmware_park(unsigned apic_id);
 void firmware_start_cpu(unsigned apic_id);
 void second_cpu(void);
 
+/* An NMI to the CPU with this APIC id. */
+void firmware_nmi(unsigned apic_id);
+
+/* The interrupt that the LAPIC has given to this CPU and that is not finished; 0: none. */
+uint8_t firmware_interrupt(void);
+
+/* A line on the emulator's debug port; whole, whoever else speaks. */
+void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* Without a hypervisor. */
 _Noreturn void firmware_jump(const struct start *start);
 

@@ -144,7 +144,8 @@ static uint64_t physical(const volatile void *address)
 /* Pages that Linux leaves where they are. */
 static volatile uint8_t *pages(void)
 {
-    uint8_t *memory = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    uint8_t *memory =
+        mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 
     for (unsigned i = 0; i < PAGES; i++)
         memset(memory + i * PAGE, (int)(i * 37 + 11) & 255, PAGE);
@@ -178,7 +179,8 @@ static void read_hypervisor(void)
     signal(SIGSEGV, SIG_DFL);
     signal(SIGBUS, SIG_DFL);
     refused = call(WORK_STATS, 5, 0) - before;
-    verdict(number == SIGSEGV && refused == 1, "reading the hypervisor's memory through /dev/mem: %s, refused %llu time(s)",
+    verdict(number == SIGSEGV && refused == 1,
+            "reading the hypervisor's memory through /dev/mem: %s, refused %llu time(s)",
             number == 0 ? "nothing happened" : strsignal(number), (unsigned long long)refused);
     munmap((void *)window, PAGE);
 
@@ -270,8 +272,8 @@ static void log_writes(volatile uint8_t *memory, enum work_method method, const 
         invented += !wrote[i] && said;
     }
     verdict(status == 0 && count > 50 && missed == 0 && invented == 0,
-            "written pages, by %s: of %u we wrote %u, the hypervisor says %u: %u missed, %u invented; %s in all of RAM", name,
-            PAGES, count, told, missed, invented, all > count ? "more" : "as many");
+            "written pages, by %s: of %u we wrote %u, the hypervisor says %u: %u missed, %u invented; %s in all of RAM",
+            name, PAGES, count, told, missed, invented, all > count ? "more" : "as many");
     verdict(call(WORK_COLLAPSE, 0, 0) == 0 && leaves_are(small, large, huge) && intact(memory) && sink != 1,
             "RAM as before %s", name);
 }
@@ -298,7 +300,8 @@ static void replace_text(void)
 {
     const uint64_t words = UINT64_C(0xcafef00d) << 32 | 0x12345678;
     uint32_t before = patched(), during, after, seen;
-    uint64_t status = call(WORK_REPLACE, physical((const void *)(uintptr_t)patched), words), small = call(WORK_STATS, 0, 0);
+    uint64_t status = call(WORK_REPLACE, physical((const void *)(uintptr_t)patched), words),
+             small = call(WORK_STATS, 0, 0);
 
     during = patched();
     seen = word_as_read();
@@ -327,8 +330,8 @@ static void hook_text(bool execute_only)
     }
     faults = call(WORK_STATS, 6, 0) - faults;
     status |= call(WORK_RESTORE, 0, 0);
-    verdict(status == 0 && run[0] == 0xdeadbeef && run[2] == 0xdeadbeef && read[0] == 0x12345678 && read[2] == 0x12345678
-                && faults >= 5 && patched() == 0x12345678,
+    verdict(status == 0 && run[0] == 0xdeadbeef && run[2] == 0xdeadbeef && read[0] == 0x12345678
+                && read[2] == 0x12345678 && faults >= 5 && patched() == 0x12345678,
             "a hook: the code that runs says %#x, its bytes read %#x; turned over %llu times", run[0], read[0],
             (unsigned long long)faults);
 }
@@ -372,7 +375,8 @@ static void fault_at_once(volatile uint8_t *memory, unsigned cpus)
     mapped = call(WORK_STATS, 3, 0) - before, lost = call(WORK_STATS, 4, 0) - lost;
     verdict(dropped == PAGES && mapped >= PAGES && mapped < PAGES * 2 && wrong_bytes == 0 && intact(memory),
             "%u pages taken away and mapped again when touched by %u CPU%s at once", PAGES, cpus, cpus > 1 ? "s" : "");
-    printf("mapped at a fault: %llu; another CPU was first: %llu\n", (unsigned long long)mapped, (unsigned long long)lost);
+    printf("mapped at a fault: %llu; another CPU was first: %llu\n", (unsigned long long)mapped,
+           (unsigned long long)lost);
 }
 
 static bool has_word(const char *line, const char *word)
