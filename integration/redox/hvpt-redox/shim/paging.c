@@ -115,7 +115,8 @@ static void set_host(struct hvpt_rs_space *at, const struct hvpt_rs_host *host)
     at->owed = nothing;
 }
 
-uint32_t hvpt_rs_create(struct hvpt_rs_space *at, uint32_t kind, const uint64_t *config, const struct hvpt_rs_host *host)
+uint32_t hvpt_rs_create(struct hvpt_rs_space *at, uint32_t kind, const uint64_t *config,
+                        const struct hvpt_rs_host *host)
 {
     struct hvpt_space_config read;
 
@@ -383,16 +384,50 @@ const char *hvpt_rs_status_text(uint32_t status)
 uint64_t hvpt_rs_constant(uint32_t number)
 {
     static const uint64_t list[] = {
-        HVPT_READ, HVPT_WRITE, HVPT_EXEC, HVPT_EXEC_USER, HVPT_ACCESSED, HVPT_DIRTY, HVPT_LOGGED, HVPT_JOINED,
-        HVPT_CHANGE_MEMTYPE, HVPT_CHANGE_FLAGS, HVPT_CHANGE_SOFTWARE, HVPT_EPT_IGNORE_PAT, HVPT_EPT_SUPPRESS_VE,
-        HVPT_EPT_VERIFY_GUEST_PAGING, HVPT_EPT_PAGING_WRITE, HVPT_EPT_SHADOW_STACK, HVPT_EPT_SUB_PAGE_WRITE,
-        HVPT_EPT_USE_ACCESSED_DIRTY, HVPT_EPT_USE_SHADOW_STACK, HVPT_EPT_USE_MODE_BASED_EXECUTE,
-        HVPT_EPT_USE_VIOLATION_VE, HVPT_EPT_USE_VERIFY_GUEST_PAGING, HVPT_EPT_USE_PAGING_WRITE,
-        HVPT_EPT_USE_SUB_PAGE_WRITE, HVPT_NPT_NO_NX, HVPT_S2_USE_FWB, HVPT_S2_USE_XNX, HVPT_S2_USE_HARDWARE_AF,
-        HVPT_S2_USE_HARDWARE_DIRTY, HVPT_S2_USE_LPA2, HVPT_S2_USE_CONTIGUOUS, HVPT_S2_USE_VMID16,
-        HVPT_S2_OUTER_SHAREABLE, HVPT_S2_NON_SHAREABLE, HVPT_GSTAGE_USE_SVPBMT, HVPT_GSTAGE_USE_SVNAPOT,
-        HVPT_GSTAGE_USE_SVADU, HVPT_POLICY_EXEC_4K_ONLY, HVPT_POLICY_GUARD_TABLES, HVPT_PAT_RESET,
-        HVPT_PAGE_USER, HVPT_PAGE_GLOBAL, HVPT_PAGE_PROTECTION_KEY, HVPT_MAX_LEVELS,
+        HVPT_READ,
+        HVPT_WRITE,
+        HVPT_EXEC,
+        HVPT_EXEC_USER,
+        HVPT_ACCESSED,
+        HVPT_DIRTY,
+        HVPT_LOGGED,
+        HVPT_JOINED,
+        HVPT_CHANGE_MEMTYPE,
+        HVPT_CHANGE_FLAGS,
+        HVPT_CHANGE_SOFTWARE,
+        HVPT_EPT_IGNORE_PAT,
+        HVPT_EPT_SUPPRESS_VE,
+        HVPT_EPT_VERIFY_GUEST_PAGING,
+        HVPT_EPT_PAGING_WRITE,
+        HVPT_EPT_SHADOW_STACK,
+        HVPT_EPT_SUB_PAGE_WRITE,
+        HVPT_EPT_USE_ACCESSED_DIRTY,
+        HVPT_EPT_USE_SHADOW_STACK,
+        HVPT_EPT_USE_MODE_BASED_EXECUTE,
+        HVPT_EPT_USE_VIOLATION_VE,
+        HVPT_EPT_USE_VERIFY_GUEST_PAGING,
+        HVPT_EPT_USE_PAGING_WRITE,
+        HVPT_EPT_USE_SUB_PAGE_WRITE,
+        HVPT_NPT_NO_NX,
+        HVPT_S2_USE_FWB,
+        HVPT_S2_USE_XNX,
+        HVPT_S2_USE_HARDWARE_AF,
+        HVPT_S2_USE_HARDWARE_DIRTY,
+        HVPT_S2_USE_LPA2,
+        HVPT_S2_USE_CONTIGUOUS,
+        HVPT_S2_USE_VMID16,
+        HVPT_S2_OUTER_SHAREABLE,
+        HVPT_S2_NON_SHAREABLE,
+        HVPT_GSTAGE_USE_SVPBMT,
+        HVPT_GSTAGE_USE_SVNAPOT,
+        HVPT_GSTAGE_USE_SVADU,
+        HVPT_POLICY_EXEC_4K_ONLY,
+        HVPT_POLICY_GUARD_TABLES,
+        HVPT_PAT_RESET,
+        HVPT_PAGE_USER,
+        HVPT_PAGE_GLOBAL,
+        HVPT_PAGE_PROTECTION_KEY,
+        HVPT_MAX_LEVELS,
     };
 
     return number < sizeof(list) / sizeof(list[0]) ? list[number] : 0;

@@ -12,7 +12,7 @@
 #include <hvctl/text.h>
 
 /* A buffer of words is large enough for the type, and aligned enough. */
-#define HVPT_RS_FITS(type, words) \
+#define HVPT_RS_FITS(type, words)                                                                      \
     _Static_assert(sizeof(type) <= (words) * sizeof(uint64_t) && _Alignof(type) <= _Alignof(uint64_t), \
                    "src/sizes.rs has too little room for " #type)
 

@@ -85,16 +85,12 @@ static uint32_t member_at(uint32_t offset, uint32_t *clean)
 {
 #define HVCTL_A(member, at, type, count)
     switch (offset) {
-#define HVCTL_X(member, at, type, bit)   \
-    case (at):                           \
-        *clean = HVCTL_CLEAN_##bit;      \
-        return (uint32_t)sizeof(type);
+#define HVCTL_X(member, at, type, bit) \
+    case (at): *clean = HVCTL_CLEAN_##bit; return (uint32_t)sizeof(type);
         HVCTL_VMCB_CONTROL_FIELDS(HVCTL_X, HVCTL_A)
 #undef HVCTL_X
-#define HVCTL_X(member, at, type, bit)   \
-    case 0x400 + (at):                   \
-        *clean = HVCTL_CLEAN_##bit;      \
-        return (uint32_t)sizeof(type);
+#define HVCTL_X(member, at, type, bit) \
+    case 0x400 + (at): *clean = HVCTL_CLEAN_##bit; return (uint32_t)sizeof(type);
         HVCTL_VMCB_SAVE_FIELDS(HVCTL_X, HVCTL_A)
 #undef HVCTL_X
     default: return 0;
@@ -179,7 +175,7 @@ const char *hvctl_rs_vmcb_field_at(uint32_t row, uint32_t *offset)
         HVCTL_VMCB_CONTROL_FIELDS(HVCTL_X, HVCTL_A)
 #undef HVCTL_X
 #define HVCTL_X(member, at, type, bit) {#member, 0x400 + (at)},
-        HVCTL_VMCB_SAVE_FIELDS(HVCTL_X, HVCTL_A)
+            HVCTL_VMCB_SAVE_FIELDS(HVCTL_X, HVCTL_A)
 #undef HVCTL_X
 #undef HVCTL_A
     };
@@ -227,8 +223,8 @@ void hvctl_rs_vmcb_guest_read(const struct hvctl_vmcb *vmcb, struct hvctl_guest_
 
 uint32_t hvctl_rs_vmcb_inject(struct hvctl_vmcb *vmcb, uint32_t type, uint32_t vector, uint32_t error_code)
 {
-    return (uint32_t)hvctl_vmcb_inject(
-        vmcb, hvctl_svm_event_make((enum hvctl_svm_event_type)type, (uint8_t)vector, error_code));
+    return (uint32_t)hvctl_vmcb_inject(vmcb, hvctl_svm_event_make((enum hvctl_svm_event_type)type, (uint8_t)vector,
+                                                                  error_code));
 }
 
 void hvctl_rs_svm_check(const struct hvctl_vmcb *vmcb, const struct hvctl_svm_caps *caps, struct hvctl_report *report)
@@ -260,8 +256,7 @@ uint32_t hvctl_rs_svm_io(uint64_t exitinfo1)
 {
     const struct hvctl_svm_io io = hvctl_svm_io_decode(exitinfo1);
 
-    return io.size | (uint32_t)io.in << 8 | (uint32_t)io.string << 9 | (uint32_t)io.rep << 10
-         | (uint32_t)io.port << 16;
+    return io.size | (uint32_t)io.in << 8 | (uint32_t)io.string << 9 | (uint32_t)io.rep << 10 | (uint32_t)io.port << 16;
 }
 
 /* ---- permission maps ---- */

@@ -319,8 +319,7 @@ uint32_t hvctl_rs_vmx_io(uint64_t qualification)
 {
     const struct hvctl_vmx_io io = hvctl_vmx_io_decode(qualification);
 
-    return io.size | (uint32_t)io.in << 8 | (uint32_t)io.string << 9 | (uint32_t)io.rep << 10
-         | (uint32_t)io.port << 16;
+    return io.size | (uint32_t)io.in << 8 | (uint32_t)io.string << 9 | (uint32_t)io.rep << 10 | (uint32_t)io.port << 16;
 }
 
 /* Control register in bits 3:0, type in 5:4, general register in 11:8, source of LMSW from 16. */
@@ -522,16 +521,15 @@ void hvctl_rs_guest_set_segment(struct hvctl_guest_state *state, uint32_t number
     struct hvctl_segment *segment = guest_segment(state, number);
 
     if (segment)
-        *segment =
-            hvctl_segment_make((uint16_t)words[0], words[3], (uint32_t)words[1], (uint32_t)words[2]);
+        *segment = hvctl_segment_make((uint16_t)words[0], words[3], (uint32_t)words[1], (uint32_t)words[2]);
 }
 
 /* Sizes in bytes, in the order of sizes.rs from VMX_CAPS on. */
 uint64_t hvctl_rs_sizeof_vmx(uint32_t number)
 {
-    static const size_t list[] = {sizeof(struct hvctl_vmx_caps), 0, sizeof(struct hvctl_vmcs_image),
-                                  sizeof(struct hvctl_report), sizeof(struct hvctl_guest_state),
-                                  sizeof(struct hvctl_vmx_cpu)};
+    static const size_t list[] = {sizeof(struct hvctl_vmx_caps),    0,
+                                  sizeof(struct hvctl_vmcs_image),  sizeof(struct hvctl_report),
+                                  sizeof(struct hvctl_guest_state), sizeof(struct hvctl_vmx_cpu)};
 
     return number < sizeof(list) / sizeof(list[0]) ? list[number] : 0;
 }

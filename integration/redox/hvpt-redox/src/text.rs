@@ -32,9 +32,10 @@ pub(crate) fn write(to: &mut fmt::Formatter<'_>, call: impl FnOnce(Put, *mut c_v
 pub(crate) unsafe fn c_str(string: *const u8) -> &'static str {
     let mut length = 0;
 
-    // SAFETY: up to its zero the string can be read.
+    // SAFETY: up to its zero the string can be read. Volatile, so that this does not become a call of strlen, which not
+    // every kernel has.
     unsafe {
-        while *string.add(length) != 0 {
+        while string.add(length).read_volatile() != 0 {
             length += 1;
         }
         str::from_utf8(slice::from_raw_parts(string, length)).unwrap_or("?")

@@ -1,0 +1,232 @@
+//! The checks: a process lends memory, a guest of real mode and one of 64-bit mode run in it, fault, call, and are taken
+//! down; every frame comes back, and so it does when an allocation fails.
+
+use alloc::{string::String, sync::Arc, vec, vec::Vec};
+
+use hvpt_redox::{Gpr, GuestState, Register};
+use redox_standin::{
+    context::memory::AddrSpaceWrapper,
+    control,
+    hv::{self, Exit, Vcpu, Vm},
+    memory::{used_frames, Page, PageFlags, RmmA, VirtualAddress},
+    sync::CleanLockToken,
+    syscall::error::{Error, ENOMEM},
+};
+
+use crate::{check, heap, log, skip, Machine};
+
+static CPU: Machine = Machine;
+const K4: u64 = 4096;
+/// Physical memory that the guests are given in one piece, from guest-physical 0 on.
+const PAGES: usize = 32;
+
+fn page(number: usize) -> Page {
+    Page::containing_address(VirtualAddress::new(0x40_0000 + number * K4 as usize))
+}
+
+fn rwx() -> PageFlags<RmmA> {
+    PageFlags::new().write(true).execute(true)
+}
+
+/// Bochs with SVM. QEMU calls itself a hypervisor, in bit 31.
+fn emulator_dies_of_triple_faults() -> bool {
+    use hvpt_redox::cpu::Cpu;
+    CPU.cpuid(1, 0)[2] & (1 << 31 | 1 << 5) == 0
+}
+
+/// VMCALL on Intel, VMMCALL on AMD.
+fn hypercall() -> [u8; 3] {
+    use hvpt_redox::cpu::Cpu;
+    if CPU.cpuid(1, 0)[2] & 1 << 5 != 0 {
+        [0x0f, 0x01, 0xc1]
+    } else {
+        [0x0f, 0x01, 0xd9]
+    }
+}
+
+/// A process with memory, and a guest that has the first part of it.
+struct World {
+    process: Arc<AddrSpaceWrapper>,
+    vm: Arc<Vm>,
+}
+
+fn world() -> Result<World, Error> {
+    // SAFETY: no lock is held.
+    let mut token = unsafe { CleanLockToken::new() };
+    let process = AddrSpaceWrapper::new()?;
+    process.grow(page(0), PAGES + 1)?;
+    let vm = Vm::new(&CPU)?;
+    vm.map_user(&process, page(0), PAGES, 0, rwx(), &mut token)?;
+    Ok(World { process, vm })
+}
+
+/// Instructions, one after the other.
+fn code(parts: &[&[u8]]) -> Vec<u8> {
+    parts.concat()
+}
+
+/// Real mode: read and write memory, a port, CPUID, HLT.
+fn real_mode(world: &World) -> Result<(), Error> {
+    let program = code(&[
+        &[0xb8, 0x34, 0x12],                               // mov ax, 0x1234
+        &[0xa3, 0x00, 0x30],                               // mov [0x3000], ax
+        &[0xba, 0xf8, 0x03, 0xee],                         // mov dx, 0x3f8; out dx, al
+        &[0xf4],                                           // hlt
+        &[0x66, 0x31, 0xc0, 0x66, 0x31, 0xc9, 0x0f, 0xa2], // xor eax, eax; xor ecx, ecx; cpuid
+        &hypercall(),
+        &[0xf4],
+    ]);
+    world.vm.write(0x1000, &program)?;
+    let mut vcpu = Vcpu::new(&world.vm, 0, &GuestState::real_mode(0, 0x1000))?;
+
+    match vcpu.run()? {
+        Exit::Port(port) => {
+            check("real mode: OUT exits with its port", u64::from(port.port), 0x3f8);
+            check("real mode: of one byte, outwards", u64::from(port.size) | u64::from(port.input) << 8, 1);
+        }
+        other => unexpected("OUT", other),
+    }
+    check("real mode: AL is what the guest sends", vcpu.get(Gpr::Rax) & 0xff, 0x34);
+    let mut bytes = [0; 2];
+    world.vm.read(0x3000, &mut bytes)?;
+    check("real mode: what the guest wrote is in its memory", u64::from(u16::from_le_bytes(bytes)), 0x1234);
+    check("real mode: HLT exits", u64::from(vcpu.run()? == Exit::Halt), 1);
+    check("real mode: a hypercall exits, after a CPUID that did not", u64::from(vcpu.run()? == Exit::Hypercall), 1);
+    check("real mode: the guest goes on behind it", vcpu.state().get(Register::Rip), 0x1000 + program.len() as u64 - 1);
+    check("real mode: HLT exits again", u64::from(vcpu.run()? == Exit::Halt), 1);
+    Ok(())
+}
+
+/// The guest's own tables at 0x10000: 1 GiB one to one by 2 MiB pages.
+fn long_mode_tables(vm: &Vm) -> Result<(), Error> {
+    let mut table = vec![0_u8; 4096];
+    let entry = |at: u64, value: u64| vm.write(at, &value.to_le_bytes());
+
+    entry(0x10000, 0x11000 | 3)?;
+    entry(0x11000, 0x12000 | 3)?;
+    for (number, bytes) in table.chunks_mut(8).enumerate() {
+        bytes.copy_from_slice(&((number as u64) << 21 | 0x83).to_le_bytes());
+    }
+    Ok(vm.write(0x12000, &table)?)
+}
+
+/// 64-bit mode: a write to memory that is not there, which then is; a write to what is taken away again; an MSR.
+fn long_mode(world: &World) -> Result<(), Error> {
+    // SAFETY: no lock is held.
+    let mut token = unsafe { CleanLockToken::new() };
+    let program = code(&[
+        &[0x48, 0x89, 0x37],             // mov [rdi], rsi
+        &[0x48, 0x8b, 0x07],             // mov rax, [rdi]
+        &hypercall(),                    //
+        &[0x48, 0x89, 0x37],             // mov [rdi], rsi
+        &hypercall(),                    //
+        &[0xb9, 0x82, 0x00, 0x00, 0xc0], // mov ecx, LSTAR
+        &[0x0f, 0x30],                   // wrmsr
+        &[0x31, 0xc0, 0x31, 0xd2],       // xor eax, eax; xor edx, edx
+        &[0x0f, 0x32],                   // rdmsr
+        &hypercall(),
+        &[0x0f, 0x0b], // ud2: without an IDT, a triple fault
+    ]);
+    world.vm.write(0x2000, &program)?;
+    long_mode_tables(&world.vm)?;
+    let mut vcpu = Vcpu::new(&world.vm, 1, &GuestState::long64(0x10000, 0x2000, 0x8000))?;
+    vcpu.set(Gpr::Rdi, 0x20_0ff8)?;
+    vcpu.set(Gpr::Rsi, 0x1122_3344_5566_7788)?;
+
+    match vcpu.run()? {
+        Exit::Memory { gpa, write, fetch, .. } => {
+            check("long mode: memory that is not mapped exits with its address", gpa, 0x20_0ff8);
+            check("long mode: as a write", u64::from(write) | u64::from(fetch) << 1, 1);
+        }
+        other => unexpected("a fault", other),
+    }
+    log(format_args!("{}", vcpu.exit_text()));
+    world.vm.map_user(&world.process, page(PAGES), 1, 0x20_0000, rwx(), &mut token)?;
+    check("long mode: mapped, the guest goes on to its call", u64::from(vcpu.run()? == Exit::Hypercall), 1);
+    check("long mode: and reads what it wrote", vcpu.get(Gpr::Rax), 0x1122_3344_5566_7788);
+    let mut bytes = [0; 8];
+    world.vm.read(0x20_0ff8, &mut bytes)?;
+    check("long mode: which the host sees", u64::from_le_bytes(bytes), 0x1122_3344_5566_7788);
+
+    world.vm.unmap(0x20_0000, 1)?;
+    match vcpu.run()? {
+        Exit::Memory { gpa, .. } => check("long mode: taken away, it faults again", gpa, 0x20_0ff8),
+        other => unexpected("a fault", other),
+    }
+    world.vm.map_user(&world.process, page(PAGES), 1, 0x20_0000, rwx(), &mut token)?;
+    check("long mode: a second call", u64::from(vcpu.run()? == Exit::Hypercall), 1);
+
+    vcpu.set(Gpr::Rax, 0x89ab_cdef)?;
+    vcpu.set(Gpr::Rdx, 0x0000_4567)?;
+    check("long mode: an MSR of its own is written and read", u64::from(vcpu.run()? == Exit::Hypercall), 1);
+    check("long mode: with its value", vcpu.get(Gpr::Rax) | vcpu.get(Gpr::Rdx) << 32, 0x4567_89ab_cdef);
+    if emulator_dies_of_triple_faults() {
+        skip("long mode: a triple fault is a shutdown", "Bochs 2.7 with SVM ends itself instead of the guest");
+    } else {
+        check("long mode: a triple fault is a shutdown", u64::from(vcpu.run()? == Exit::Shutdown), 1);
+    }
+    Ok(())
+}
+
+fn unexpected(expected: &str, got: Exit) {
+    log(format_args!("expected {}, got {:?}", expected, got));
+    check("an exit is the one that was expected", 0, 1);
+}
+
+/// All of it, from nothing to nothing.
+fn life() -> Result<(), Error> {
+    let world = world()?;
+    real_mode(&world)?;
+    long_mode(&world)
+}
+
+/// The same without words: what an allocation that fails leaves behind is of interest, not what the guest does.
+fn quiet_life() -> Result<(), Error> {
+    let world = world()?;
+    let vcpu = Vcpu::new(&world.vm, 0, &GuestState::real_mode(0, 0x1000))?;
+    drop(vcpu);
+    Ok(())
+}
+
+pub fn run() {
+    let (frames, blocks) = (used_frames(), heap::blocks());
+
+    match life() {
+        Ok(()) => (),
+        Err(error) => {
+            log(format_args!("{:?}", error));
+            check("both guests run to their ends", error.errno as u64, 0);
+        }
+    }
+    hv::disable_this_cpu();
+    log(format_args!("{} frames at most, {} allocations", control::peak_frames(), control::allocations()));
+    check("every frame came back", used_frames() as u64, frames as u64);
+    check("every block of the heap came back", heap::blocks() as u64, blocks as u64);
+
+    let mut failures = 0;
+    let mut lost = 0;
+    let mut other = String::new();
+    for n in 0.. {
+        control::fail_at(Some(n));
+        let result = quiet_life();
+        control::fail_at(None);
+        hv::disable_this_cpu();
+        lost += used_frames() - frames;
+        match result {
+            Ok(()) => break,
+            Err(error) if error == Error::new(ENOMEM) => failures += 1,
+            Err(error) => {
+                other = alloc::format!("allocation {}: {:?}", n, error);
+                break;
+            }
+        }
+    }
+    if !other.is_empty() {
+        log(format_args!("{}", other));
+    }
+    log(format_args!("{} allocations were made to fail", failures));
+    check("each failing allocation is told as such", u64::from(other.is_empty() && failures > 30), 1);
+    check("no frame is lost when one fails", lost as u64, 0);
+    drop(other);
+    check("and no block of the heap", heap::blocks() as u64, blocks as u64);
+}
