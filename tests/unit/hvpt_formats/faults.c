@@ -210,6 +210,17 @@ Test(faults, composed_and_taken_apart_again)
     }
 }
 
+/* SDM vol. 3, "Exit Qualification for SPP-Related Events": 11 type, 12 NMI unblocking, the rest reserved. */
+Test(faults, an_event_of_sub_page_permissions_is_a_miss_or_a_misconfiguration)
+{
+    for (unsigned bit = 0; bit < 64; bit++) {
+        struct hvpt_spp_event event = hvpt_spp_decode_event(UINT64_C(1) << bit);
+
+        CHECK(event.miss == (bit == 11) && event.nmi_unblocking == (bit == 12), "bit %u", bit);
+    }
+    CHECK_EQ(HVPT_SPP_EVENT_REASON, 66, "exit reason");
+}
+
 static char words[512];
 
 static const char *violation_words(uint64_t qualification, struct hvpt_ept_violation_form form)
