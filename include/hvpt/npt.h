@@ -39,7 +39,10 @@ enum {
      * not have HVPT_WRITE either, which shadow-stack writes do not need.
      */
     HVPT_NPT_SHADOW_STACK = 1 << 8,
-    /* c_bit: encrypted with the host's key, as the host's own mappings with the C-bit are. Without it: in the clear. */
+    /*
+     * c_bit: encrypted with the host's key, as the host's own mappings with the C-bit are. Without it: in the clear, as
+     * memory shared with devices, and devices themselves, must be.
+     */
     HVPT_NPT_ENCRYPTED = 1 << 9
 };
 

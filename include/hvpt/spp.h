@@ -118,7 +118,7 @@ static inline enum hvpt_spp_outcome hvpt_spp_descend(const struct hvpt_spp *spp,
 
 /*
  * What the processor finds for a write to gpa whose EPT leaf has HVPT_EPT_SUB_PAGE_WRITE and not HVPT_WRITE. Beyond
- * 48 bits, where the table has no place, it is a miss. Safe on any number of CPUs, beside everything but destroy.
+ * 48 bits, where the table has no place, it is a miss. Safe on any number of CPUs, and beside hvpt_spp_allow.
  */
 static inline void hvpt_spp_walk(const struct hvpt_spp *spp, hvpt_gpa gpa, struct hvpt_spp_lookup *out)
 {
@@ -383,7 +383,8 @@ static HVPT_NOINLINE bool hvpt_spp_is_last(const hvpt_entry *table, unsigned ind
  * Forget the page at gpa: no part may be written, and tables that are empty with it go away, so that a later write may
  * be an SPP miss. A page that was never allowed is fine. A page that was given no parts keeps no table either.
  *
- * flush, errors and who may call it when: as hvpt_spp_allow, but it needs no frame.
+ * flush and errors: as hvpt_spp_allow, but it needs no frame. Safe beside hardware; the caller keeps out all else, for
+ * the tables are freed.
  */
 HVPT_NODISCARD static inline enum hvpt_status hvpt_spp_clear(struct hvpt_spp *spp, hvpt_gpa gpa,
                                                              struct hvpt_flush *flush)
