@@ -1,6 +1,6 @@
 /*
  * EPT's faults as a VM exit reports them: the exit qualification of an EPT violation taken apart, put into words, and
- * composed. SDM vol. 3, "Exit Qualification for EPT Violations". It needs no tables: whoever has the number can use it.
+ * composed. SDM vol. 3, "Exit Qualification for EPT Violations". No tables are needed, only the number.
  */
 #ifndef HVPT_EPT_FAULT_H
 #define HVPT_EPT_FAULT_H

@@ -35,8 +35,8 @@
 /* Flags of a leaf, for attr.flags. Each needs what its comment names in the config (HVPT_E_ATTR otherwise). */
 enum {
     /*
-     * HVPT_NPT_USE_SHADOW_STACK: the guest may keep supervisor shadow stacks here. The page is not executable; it should
-     * not have HVPT_WRITE either, which shadow-stack writes do not need.
+     * HVPT_NPT_USE_SHADOW_STACK: the guest may keep supervisor shadow stacks here. The page is not executable, and
+     * should not have HVPT_WRITE either, which shadow-stack writes do not need.
      */
     HVPT_NPT_SHADOW_STACK = 1 << 8,
     /*
@@ -70,8 +70,8 @@ enum {
  * c_bit where there is one.
  * c_bit: where the C-bit of memory encryption lies, CPUID 8000001FH EBX[5:0], if the host keeps these tables in memory
  * that it maps with the C-bit: it is then set in the root and in all entries that refer to tables, and in leaves that
- * ask for it by HVPT_NPT_ENCRYPTED. Not below maxphyaddr, up to 51; 0: none, as for a host that does not encrypt its own
- * memory, though its SEV guests may (their C-bit is gone from the address when the nested tables are walked; APM
+ * ask for it by HVPT_NPT_ENCRYPTED. Not below maxphyaddr, up to 51; 0: none, as for a host that does not encrypt its
+ * own memory, though its SEV guests may (their C-bit is gone from the address when the nested tables are walked; APM
  * vol. 2, "Secure Encrypted Virtualization").
  * pat: the host's IA32_PAT at VMRUN, which the tables' memory types index; 0: HVPT_PAT_RESET, which has no WC and no
  * WP.

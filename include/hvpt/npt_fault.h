@@ -1,6 +1,6 @@
 /*
  * NPT's faults as #VMEXIT(NPF) reports them: EXITINFO1 and EXITINFO2 taken apart, put into words, and composed.
- * APM vol. 2, "Nested versus Guest Page Faults, Fault Ordering". It needs no tables: whoever has the numbers can use it.
+ * APM vol. 2, "Nested versus Guest Page Faults, Fault Ordering". No tables are needed, only the numbers.
  */
 #ifndef HVPT_NPT_FAULT_H
 #define HVPT_NPT_FAULT_H

@@ -85,8 +85,8 @@ static inline uint16_t hvpt_pml_drain(struct hvpt_pml_page *page, uint16_t index
  * those pages alone. A large page sets the bits of all its parts, as far as they are in the range; one that sticks out
  * is reported and not cleared, so drain by ranges of whole large pages, or map by small ones.
  *
- * space: &ept.space, or the handle if it is of EPT. *index: the PML index; HVPT_OK: the one to put into the VMCS. flush: until it is done a CPU may write again without
- * logging. NULL: done at once.
+ * space: &ept.space, or the handle if it is of EPT. *index: the PML index; after HVPT_OK the one to put into the VMCS.
+ * flush: until it is done a CPU may write again without logging. NULL: done at once.
  * HVPT_E_ALIGN, HVPT_E_RANGE, HVPT_E_READONLY, HVPT_E_ATTR (not EPT, or without accessed and dirty bits: such a space
  * logs nothing): nothing changed.
  *

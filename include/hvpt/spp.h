@@ -86,7 +86,7 @@ static inline unsigned hvpt_spp_index(uint64_t gpa, unsigned level)
     return (unsigned)(gpa >> (12 + 9 * level)) & 511;
 }
 
-/* The slots on the way to gpa's vector, from the root down to level; the entry there is the first that leads nowhere. */
+/* The tables on the way to gpa's vector, from the root down to level; the entry there is the first that leads nowhere */
 struct hvpt_spp_way {
     hvpt_entry *table[HVPT_SPP_LEVELS];
     uint64_t frame[HVPT_SPP_LEVELS];
@@ -229,7 +229,7 @@ static HVPT_NOINLINE hvpt_entry *hvpt_spp_new_table(struct hvpt_spp *spp, uint64
 /* ---- beginning and end ---- */
 
 /*
- * Make an empty SPPT: every write that asks it is a miss. hooks stays in use until destroy; config is read and not kept.
+ * Make an empty SPPT: every write that asks it is a miss. hooks stays in use until destroy; config is not kept.
  * HVPT_E_ATTR: no such hooks, or no CPU has this maxphyaddr.  HVPT_E_NOMEM: no frame for the root.
  */
 HVPT_NODISCARD static inline enum hvpt_status hvpt_spp_init(struct hvpt_spp *spp, const struct hvpt_hooks *hooks,
@@ -283,7 +283,7 @@ static inline enum hvpt_status hvpt_spp_check(const struct hvpt_spp *spp, uint64
     return gpa >= spp->space.gpa_limit ? HVPT_E_RANGE : HVPT_OK;
 }
 
-/* The missing tables, one a level from 0 up, linked to one another but not yet to the tree. HVPT_E_NOMEM: none is held. */
+/* The missing tables, one a level from 0 up, linked to one another, not yet to the tree. HVPT_E_NOMEM: none is held. */
 static HVPT_NOINLINE enum hvpt_status hvpt_spp_grow(struct hvpt_spp *spp, uint64_t gpa, uint64_t vector,
                                                     unsigned levels, uint64_t *top)
 {
@@ -306,7 +306,7 @@ static HVPT_NOINLINE enum hvpt_status hvpt_spp_grow(struct hvpt_spp *spp, uint64
 }
 
 /*
- * Let the parts of the page at gpa be written whose bits are set in writable (bit S: bytes 128 S and up), and no others.
+ * Let the parts of the page at gpa be written whose bits are set in writable (bit S: bytes 128 S and up), no others.
  * It takes effect where the page's EPT leaf has HVPT_EPT_SUB_PAGE_WRITE and not HVPT_WRITE; it is of the smallest size.
  * With writable 0 every write is an EPT violation, where a page without any vector may give an SPP miss.
  *

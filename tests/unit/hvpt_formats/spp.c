@@ -1,6 +1,6 @@
 /*
- * The sub-page permission table against the manual's figures (tests/reference/hvpt/spp_fields.csv; SDM vol. 3, "Sub-Page
- * Write Permissions"), a walker of its own, and a model that is one number a page.
+ * The sub-page permission table against the manual's figures (tests/reference/hvpt/spp_fields.csv; SDM vol. 3,
+ * "Sub-Page Write Permissions"), a walker of its own, and a model that is one number a page.
  */
 #include "../hvpt/support/memory.h"
 #include "../hvpt/support/reference.h"

@@ -135,7 +135,8 @@ static void check_eptp_switching(struct frames *frames)
         exit = vm_do(&vm, PIECE_VMFUNC);
         check_equal(exit.kind, VM_EXIT_CALL, "VMFUNC: switching to tables %u does not exit", index);
         check_equal(vm.regs.rax, index == 0 ? first : second, "VMFUNC: the guest reads through tables %u", index);
-        check_equal(get(&vm, HVCTL_VMCS_EPT_POINTER), hvpt_eptp_list_get(list, index), "VMFUNC: EPT_POINTER is that of tables %u", index);
+        check_equal(get(&vm, HVCTL_VMCS_EPT_POINTER), hvpt_eptp_list_get(list, index),
+                    "VMFUNC: EPT_POINTER is that of tables %u", index);
     }
     vm.regs.rax = 0;
     vm.regs.rcx = 2; /* the list's third entry is 0: no valid EPTP */
