@@ -17,10 +17,10 @@
 #define HVPT_NPF_RESERVED        (UINT64_C(1) << 3)
 #define HVPT_NPF_FETCH           (UINT64_C(1) << 4)
 #define HVPT_NPF_SHADOW_STACK    (UINT64_C(1) << 6)
-#define HVPT_NPF_RMP             (UINT64_C(1) << 31) /* this, ENCRYPTED, SIZE_MISMATCH, VMPL: SEV-SNP, "RMP and VMPL */
-#define HVPT_NPF_FINAL           (UINT64_C(1) << 32) /* Access Checks" */
+#define HVPT_NPF_RMP             (UINT64_C(1) << 31) /* SEV-SNP: "RMP and VMPL Access Checks" */
+#define HVPT_NPF_FINAL           (UINT64_C(1) << 32)
 #define HVPT_NPF_GUEST_TABLE     (UINT64_C(1) << 33)
-#define HVPT_NPF_ENCRYPTED       (UINT64_C(1) << 34)
+#define HVPT_NPF_ENCRYPTED       (UINT64_C(1) << 34) /* this and the next two: SEV-SNP */
 #define HVPT_NPF_SIZE_MISMATCH   (UINT64_C(1) << 35)
 #define HVPT_NPF_VMPL            (UINT64_C(1) << 36)
 #define HVPT_NPF_SHADOW_PAGE     (UINT64_C(1) << 37)

@@ -86,7 +86,7 @@ static inline unsigned hvpt_spp_index(uint64_t gpa, unsigned level)
     return (unsigned)(gpa >> (12 + 9 * level)) & 511;
 }
 
-/* The tables on the way to gpa's vector, from the root down to level; the entry there is the first that leads nowhere */
+/* The tables on the way to gpa's vector, from the root down to level, whose entry is the first that leads nowhere. */
 struct hvpt_spp_way {
     hvpt_entry *table[HVPT_SPP_LEVELS];
     uint64_t frame[HVPT_SPP_LEVELS];
