@@ -27,10 +27,14 @@ needs_tests='
 g++                       g++
 pc:criterion              libcriterion-dev
 gcovr                     gcovr
+valgrind                  valgrind
 clang                     clang-19|clang-18|clang-17|clang-16|clang-15|clang-14
 ld.lld                    lld-19|lld-18|lld-17|lld-16|lld-15|lld-14
 aarch64-linux-gnu-gcc     gcc-aarch64-linux-gnu
 riscv64-linux-gnu-gcc     gcc-riscv64-linux-gnu
+'
+needs_bench='
+gnuplot                   gnuplot-nox
 '
 needs_other_machines='
 aarch64-linux-gnu-gcc     gcc-aarch64-linux-gnu
