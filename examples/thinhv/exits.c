@@ -35,8 +35,8 @@ static void answer_cpuid(struct vcpu *vcpu)
 }
 
 /*
- * MSRs come here that are the hypervisor's, that the permission map does not cover, or that this CPU lacks: the guest gets
- * the #GP that an MSR that does not exist raises.
+ * MSRs come here that are the hypervisor's, that the permission map does not cover, or that this CPU lacks: the guest
+ * gets the #GP that an MSR that does not exist raises.
  */
 static void answer_msr(struct vcpu *vcpu, bool write)
 {

@@ -1,6 +1,6 @@
 /*
- * The way of the whole: find the kernel, turn virtualization on, build the second level, start each CPU in the guest, and
- * answer its exits until it ends.
+ * The way of the whole: find the kernel, turn virtualization on, build the second level, start each CPU in the guest,
+ * and answer its exits until it ends.
  */
 #include "thinhv.h"
 
@@ -19,7 +19,9 @@ unsigned cpus = 1;
 
 static bool second_ready;
 
-/* RDMSR and WRMSR that tell of a fault instead of dying of it. Bochs has SVM without VM_CR: nothing is disabled there. */
+/*
+ * RDMSR and WRMSR that tell of a fault instead of dying of it. Bochs has SVM without VM_CR: nothing is disabled there.
+ */
 static bool safe_rdmsr(void *ctx, uint32_t msr, uint64_t *value)
 {
     (void)ctx;

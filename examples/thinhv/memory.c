@@ -1,6 +1,6 @@
 /*
- * The guest's second level: all of the machine at its own addresses, with the memory types that the MTRRs give it, but for
- * the hypervisor's own memory. Its frames, its lock, and the flush that reaches every CPU.
+ * The guest's second level: all of the machine at its own addresses, with the memory types that the MTRRs give it, but
+ * for the hypervisor's own memory. Its frames, its lock, and the flush that reaches every CPU.
  */
 #include <hvpt/memtype.h>
 

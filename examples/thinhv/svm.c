@@ -14,7 +14,9 @@
 
 #define PAGE __attribute__((aligned(4096)))
 
-/* The host's PAT, which nested tables index: WB, WT, UC-, UC as after reset, then WC, WP, so that all types can be had. */
+/*
+ * The host's PAT, which nested tables index: WB, WT, UC-, UC as after reset, then WC, WP, so that all types can be had.
+ */
 #define HOST_PAT UINT64_C(0x0007050100070406)
 
 static struct hvctl_svm_caps caps;
@@ -141,9 +143,9 @@ static struct exit classify(struct vcpu *vcpu, struct hvctl_vmcb *vmcb)
 }
 
 /*
- * An event whose delivery a nested page fault cut short comes again. Two emulators report interrupts wrongly there: QEMU as an
- * exception with the interrupt's vector, which VMRUN would refuse; Bochs, known by its lack of VM_CR, as the exception before;
- * the LAPIC knows better, and between an interrupt and Linux's EOI nothing else faults.
+ * An event whose delivery a nested page fault cut short comes again. Two emulators report interrupts wrongly there:
+ * QEMU as an exception with the interrupt's vector, which VMRUN would refuse; Bochs, known by its lack of VM_CR, as the
+ * exception before; the LAPIC knows better, and between an interrupt and Linux's EOI nothing else faults.
  */
 static void redeliver(struct hvctl_vmcb *vmcb)
 {

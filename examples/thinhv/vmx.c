@@ -90,7 +90,10 @@ static void configure(struct hvpt_space_config *config)
         config->ept.features = HVPT_EPT_USE_ACCESSED_DIRTY;
 }
 
-/* MSRs go straight to the guest, but for those of VMX and those that this CPU lacks and Linux reads before it has an IDT. */
+/*
+ * MSRs go straight to the guest, but for those of VMX and those that this CPU lacks and Linux reads before it has an
+ * IDT.
+ */
 static void choose_msrs(void)
 {
     uint64_t value;

@@ -13,7 +13,8 @@
 /*
  * The exit was caused by an instruction that the hypervisor has carried out: move GUEST_RIP past it and end blocking by
  * STI and by MOV SS, as the instruction itself would have. The image holds the exit's information fields, GUEST_RIP,
- * GUEST_INTERRUPTIBILITY_STATE and GUEST_CS_ACCESS_RIGHTS as the exit left them. Outside of 64-bit mode RIP wraps at 32 bits.
+ * GUEST_INTERRUPTIBILITY_STATE and GUEST_CS_ACCESS_RIGHTS as the exit left them. Outside of 64-bit mode RIP wraps at 32
+ * bits.
  *
  * A trap that TF would have caused (a pending debug exception) is the caller's.
  *
@@ -70,8 +71,9 @@ static inline unsigned hvctl_svm_known_length(uint64_t exit_code)
 
 /*
  * As hvctl_vmx_advance, for a VMCB: RIP becomes NRIP where the CPU saves it (HVCTL_SVM_NRIPS), or goes on by the
- * instruction's known length where not; for I/O instructions the CPU always tells, in EXITINFO2. The interrupt shadow ends.
- * Without NRIP a prefix that the guest put before the instruction, as no compiler does, is taken for its beginning.
+ * instruction's known length where not; for I/O instructions the CPU always tells, in EXITINFO2. The interrupt shadow
+ * ends. Without NRIP a prefix that the guest put before the instruction, as no compiler does, is taken for its
+ * beginning.
  *
  * HVCTL_E_RANGE: neither is known for this exit; nothing changed.
  */
@@ -96,13 +98,14 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_svm_advance(struct hvctl_v
 }
 
 /*
- * An exit that came while the CPU delivered an event to the guest (a fault of the second level on the guest's stack or IDT,
- * above all) has lost the event: hand it to the next VM entry again. The image holds the exit's information fields, with
- * nothing to be injected yet. An exit whose own instruction has been carried out, or that is to be answered with an exception,
- * did not interrupt anything that must come again: inject after this call, which it overwrites.
+ * An exit that came while the CPU delivered an event to the guest (a fault of the second level on the guest's stack or
+ * IDT, above all) has lost the event: hand it to the next VM entry again. The image holds the exit's information
+ * fields, with nothing to be injected yet. An exit whose own instruction has been carried out, or that is to be
+ * answered with an exception, did not interrupt anything that must come again: inject after this call, which it
+ * overwrites.
  *
- * HVCTL_OK, also where there was no event; errors of hvctl_vmcs_write.
- * SDM vol. 3, "Information for VM Exits That Occur During Event Delivery".
+ * HVCTL_OK, also where there was no event; errors of hvctl_vmcs_write. SDM vol. 3, "Information for VM Exits That Occur
+ * During Event Delivery".
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_redeliver(struct hvctl_vmcs_image *image)
 {
@@ -123,15 +126,16 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_redeliver(struct hvctl
 }
 
 /*
- * As hvctl_vmx_redeliver, for a VMCB: EXITINTINFO, where it is valid, becomes EVENTINJ. What INT n, INT3 and INTO
- * raise is left out: RIP is still at the instruction, which the guest executes again. APM vol. 2, "Interrupt Intercepts", "EXITINTINFO Pseudo-Code".
+ * As hvctl_vmx_redeliver, for a VMCB: EXITINTINFO, where it is valid, becomes EVENTINJ. What INT n, INT3 and INTO raise
+ * is left out: RIP is still at the instruction, which the guest executes again. APM vol. 2, "Interrupt Intercepts",
+ * "EXITINTINFO Pseudo-Code".
  */
 static inline void hvctl_svm_redeliver(struct hvctl_vmcb *vmcb)
 {
     struct hvctl_svm_event event = hvctl_svm_event_decode(vmcb->control.exitintinfo);
 
-    bool instruction = event.type == HVCTL_SVM_EVENT_SOFTWARE_INTERRUPT ||
-                       (event.type == HVCTL_SVM_EVENT_EXCEPTION && (event.vector == 3 || event.vector == 4));
+    bool instruction = event.type == HVCTL_SVM_EVENT_SOFTWARE_INTERRUPT
+                    || (event.type == HVCTL_SVM_EVENT_EXCEPTION && (event.vector == 3 || event.vector == 4));
 
     if (event.valid && !instruction)
         hvctl_vmcb_set_eventinj(vmcb, vmcb->control.exitintinfo);

@@ -1,6 +1,6 @@
 /*
- * CPUID for a guest that gets the machine's own CPU, but not its virtualization: the host's answer with what must differ.
- * SDM vol. 2, "CPUID - CPU Identification"; APM vol. 3, appendix "Obtaining Processor Information Via the CPUID
+ * CPUID for a guest that gets the machine's own CPU, but not its virtualization: the host's answer with what must
+ * differ. SDM vol. 2, "CPUID - CPU Identification"; APM vol. 3, appendix "Obtaining Processor Information Via the CPUID
  * Instruction".
  */
 #ifndef HVCTL_GUEST_CPUID_H
@@ -9,7 +9,7 @@
 #include "msr.h"
 
 #define HVCTL_CR4_OSXSAVE (UINT64_C(1) << 18)
-#define HVCTL_CR4_PKE (UINT64_C(1) << 22)
+#define HVCTL_CR4_PKE     (UINT64_C(1) << 22)
 
 /* Set or clear one bit of a register of the answer. */
 static inline uint32_t hvctl_cpuid_bit(uint32_t value, unsigned bit, bool on)
@@ -19,8 +19,9 @@ static inline uint32_t hvctl_cpuid_bit(uint32_t value, unsigned bit, bool on)
 
 /*
  * What a guest is to see of the host's answer to this leaf and subleaf: no VMX and SMX, no SVM, SKINIT and memory
- * encryption, whose MSRs and instructions the hypervisor keeps; OSXSAVE and OSPKE as guest_cr4 has them, for they report
- * CR4 and the host's is another. All else is the host's. Hiding more (x2APIC, MONITOR, ...) is the caller's choice.
+ * encryption, whose MSRs and instructions the hypervisor keeps; OSXSAVE and OSPKE as guest_cr4 has them, for they
+ * report CR4 and the host's is another. All else is the host's. Hiding more (x2APIC, MONITOR, ...) is the caller's
+ * choice.
  */
 static inline struct hvctl_cpuid hvctl_guest_cpuid(uint32_t leaf, uint32_t subleaf, struct hvctl_cpuid host,
                                                    uint64_t guest_cr4)

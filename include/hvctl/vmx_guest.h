@@ -97,13 +97,14 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_guest_write(struct hvc
 
 /*
  * Carry out a MOV to CR0, CLTS or LMSW of the guest's that a VM exit reports, because it would change a bit that the
- * guest/host mask owns: value is what CR0 is to be in the guest's eyes. The read shadow takes it, GUEST_CR0 gets the fixed
- * bits added, and where PG changes with EFER.LME set, EFER.LMA and "IA-32e mode guest" go with it. The image holds GUEST_CR0,
- * GUEST_IA32_EFER and the entry controls as the exit left them, and the entry controls load EFER. PDPTEs of a guest that turns PAE
- * paging on are the caller's, and so is what CR0 itself forbids (PG without PE, LME and PG without PAE: #GP).
+ * guest/host mask owns: value is what CR0 is to be in the guest's eyes. The read shadow takes it, GUEST_CR0 gets the
+ * fixed bits added, and where PG changes with EFER.LME set, EFER.LMA and "IA-32e mode guest" go with it. The image
+ * holds GUEST_CR0, GUEST_IA32_EFER and the entry controls as the exit left them, and the entry controls load EFER.
+ * PDPTEs of a guest that turns PAE paging on are the caller's, and so is what CR0 itself forbids (PG without PE, LME
+ * and PG without PAE: #GP).
  *
- * HVCTL_E_MODE: PE or PG would be 0 and "unrestricted guest" is not on; errors of hvctl_vmcs_write else.
- * SDM vol. 3, "Changes to Instruction Behavior in VMX Non-Root Operation", "Unrestricted Guests".
+ * HVCTL_E_MODE: PE or PG would be 0 and "unrestricted guest" is not on; errors of hvctl_vmcs_write else. SDM vol. 3,
+ * "Changes to Instruction Behavior in VMX Non-Root Operation", "Unrestricted Guests".
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_guest_set_cr0(struct hvctl_vmcs_image *image,
                                                                         const struct hvctl_vmx_caps *caps,

@@ -1,6 +1,6 @@
 /*
- * The second CPU's way: from the start-up IPI in real mode to second_cpu() in 64-bit mode, and the loop in which it waits
- * as a guest; and the jump into a kernel without a hypervisor.
+ * The second CPU's way: from the start-up IPI in real mode to second_cpu() in 64-bit mode, and the loop in which it
+ * waits as a guest; and the jump into a kernel without a hypervisor.
  */
 #define TRAMPOLINE 0x9c000
 #define MAILBOX    0x9a000
@@ -74,8 +74,8 @@ second64:
     call    second_cpu                  /* does not return */
 
 /*
- * In the guest: RSI is the APIC id. ACPI, "Multiprocessor Wakeup Structure": 16 bits of command (1: wake up), 32 bits of
- * APIC id at 4, the address to go to at 8; the command is cleared by the CPU that obeys.
+ * In the guest: RSI is the APIC id. ACPI, "Multiprocessor Wakeup Structure": 16 bits of command (1: wake up), 32 bits
+ * of APIC id at 4, the address to go to at 8; the command is cleared by the CPU that obeys.
  */
     .globl  firmware_park_code, firmware_park_end
     .balign 16

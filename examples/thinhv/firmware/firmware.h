@@ -9,8 +9,8 @@
 #include <stdint.h>
 
 /*
- * The machine's memory. RAM reaches from 0 to image->ram_size. Everything below LOW_END that Linux must leave alone lies
- * from LOW_RESERVED on; the hypervisor sits below 1 GiB, so that the second GiB of RAM is whole.
+ * The machine's memory. RAM reaches from 0 to image->ram_size. Everything below LOW_END that Linux must leave alone
+ * lies from LOW_RESERVED on; the hypervisor sits below 1 GiB, so that the second GiB of RAM is whole.
  */
 #define BOOT_PARAMS      UINT64_C(0x10000)
 #define COMMAND_LINE     UINT64_C(0x11000)

@@ -41,7 +41,8 @@ def image(kernel, init, ram_mib, options, command_line):
     options, command_line = options.encode(), command_line.encode()
     if len(options) > 255 or len(command_line) > 1023:
         raise SystemExit("image.py: too many options")
-    head = b"THINHV01" + struct.pack("<6Q", PAGE + len(body), at_kernel, len(kernel), at_initrd, len(archive), ram_mib << 20)
+    places = (PAGE + len(body), at_kernel, len(kernel), at_initrd, len(archive), ram_mib << 20)
+    head = b"THINHV01" + struct.pack("<6Q", *places)
     head += options.ljust(256, b"\0") + command_line.ljust(1024, b"\0")
     return padded(head) + body
 

@@ -1,6 +1,6 @@
 /*
- * The first process of the Linux that thinhv boots: proves that user space lives, then has the hypervisor work on the pages
- * under it and looks whether it did. A line "good: ..." or "bad: ..." for each thing that was to be seen.
+ * The first process of the Linux that thinhv boots: proves that user space lives, then has the hypervisor work on the
+ * pages under it and looks whether it did. A line "good: ..." or "bad: ..." for each thing that was to be seen.
  */
 #define _GNU_SOURCE
 #include <cpuid.h>

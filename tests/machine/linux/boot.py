@@ -5,8 +5,8 @@
   boot.py demo ROM INIT CACHE          for a person
   boot.py show ROM INIT CACHE BOOT     all that Linux and the hypervisor print
 
-Options: work (the second level is put to work), cpus=2, lazy, pages=4 or pages=2048 (the largest page, in KiB), bare (no hypervisor),
-time (also without the hypervisor, and how much longer it took with it).
+Options: work (the second level is put to work), cpus=2, lazy (it begins empty), pages=4 or pages=2048 (the largest page,
+in KiB), bare (no hypervisor), time (with and without the hypervisor: how much longer does it take?).
 CACHE: where the kernel is kept, and fetched to (kernel.py).
 """
 import os
@@ -26,8 +26,8 @@ from emulator import BEGIN, END, MACHINES, Bochs, environment, read_terminal
 from kernel import NoKernel, kernel
 
 RAM_MIB = 2048
-COMMAND_LINE = ("console=ttyS0,115200 earlyprintk=serial,ttyS0,115200 nokaslr mitigations=off no5lvl reboot=t cryptomgr.notests pci=off "
-                "loglevel=6")
+COMMAND_LINE = ("console=ttyS0,115200 earlyprintk=serial,ttyS0,115200 nokaslr mitigations=off no5lvl reboot=t "
+                "cryptomgr.notests pci=off loglevel=6")
 LINUX_BEGINS = "Linux begins"
 USER_SPACE = "init: Linux has come to user space"
 DONE = "init: done"
@@ -137,7 +137,7 @@ class Boot:
                     began = True
                 elif line == END:
                     self.complete = True
-                elif began and not self.complete and not line.startswith("(0)."):  # what Bochs' debugger says in between
+                elif began and not self.complete and not line.startswith("(0)."):  # Bochs' debugger puts a word in
                     self.take(line, False, echo)
 
         while True:
@@ -169,7 +169,7 @@ class Boot:
 # ---- what must be seen ----
 
 def leaves(boot):
-    """Pages of 4K, 2M, 1G that map 4 GiB less 32 MiB below 1 GiB, when the types change at 640K, 768K, 1M, and 2 GiB."""
+    """Pages of 4K, 2M, 1G for 4 GiB less 32 MiB below 1 GiB, when memory types change at 640K, 768K, 1M, and 2 GiB."""
     if "lazy" in boot.options:
         return (0, 0, 0)
     small = (4096 - 32) * 256
@@ -228,15 +228,16 @@ def judge(boot, report):
     report(boot.finished(), "boots and ends", boot.why or "")
     good = [line[6:] for line in boot.linux if line.startswith("good: ")]
     for pattern in expected_of_init(boot):
-        report(any(re.match(pattern, line) for line in good), "init: " + pattern.replace(r"\d+", "N").replace(": .*", ":").replace("\\", ""), "not seen")
+        words = pattern.replace(r"\d+", "N").replace(": .*", ":").replace("\\", "")
+        report(any(re.match(pattern, line) for line in good), "init: " + words, "not seen")
     bad = [line for line in boot.linux if line.startswith("bad: ")]
     report(not bad, "init complains of nothing", "; ".join(bad))
     if "bare" in boot.options:
         return
     text = "\n".join(boot.hypervisor)
     found = re.search(r"second level at the beginning: (\d+) pages of 4K, (\d+) of 2M, (\d+) of 1G", text)
-    report(bool(found) and tuple(map(int, found.groups())) == leaves(boot), "the second level begins with %d, %d, %d leaves" % leaves(boot),
-           found[0] if found else "nothing said")
+    report(bool(found) and tuple(map(int, found.groups())) == leaves(boot),
+           "the second level begins with %d, %d, %d leaves" % leaves(boot), found[0] if found else "nothing said")
     report("memory types from: 0 WB a0000 UC c0000 WP 100000 WB 80000000 UC" in text, "memory types are the MTRRs'", "")
     total, counts = profile(boot.hypervisor)
     fault = "EPT violation" if boot.vmx else "NPF"
@@ -246,7 +247,8 @@ def judge(boot, report):
         report(all(count > 0 for count in counts.get("CPUID", [0])), "both CPUs are guests", str(counts.get("CPUID")))
     if "work" in boot.options:
         refused = re.findall(r"refused: the hypervisor's memory: .*guest-physical (0x[0-9a-f]+)", text)
-        report([int(gpa, 16) >> 12 for gpa in refused] == [0x3e000], "one access to the hypervisor's memory is logged", str(refused))
+        report([int(gpa, 16) >> 12 for gpa in refused] == [0x3e000], "one access to the hypervisor's memory is logged",
+               str(refused))
         report(sum(counts.get(fault, [0])) > 256, "faults of the second level are in the profile", str(counts))
         if boot.cpus == 2:
             report(all(count > 0 for count in counts.get(fault, [0])), "both CPUs faulted", str(counts.get(fault)))
@@ -299,7 +301,8 @@ def tap(arguments, boots):
             report(bare is not None and with_it is not None and with_it <= SLOWER_AT_MOST * bare,
                    "boots in at most %g times what it takes without a hypervisor" % SLOWER_AT_MOST,
                    "without %s s, with %s s" % (bare, with_it))
-            print("# user space after %s s without, %s s with it" % tuple("%.2f" % t if t else t for t in (bare, with_it)))
+            times = tuple("%.2f" % took if took else took for took in (bare, with_it))
+            print("# user space after %s s without, %s s with it" % times)
             continue
         boot = Boot(current).run(*files)
         took = boot.boot_time()
@@ -335,8 +338,8 @@ def demo(arguments):
     print("=" * 100)
     for boot, bad in summary:
         total, _ = profile(boot.hypervisor)
-        print("%-8s %-40s %6.1f s  %s" % ("FAILED" if bad else "good", boot.machine.title, boot.seconds,
-                                          "; ".join(bad) or "user space after %.1f s, %d exits" % (boot.boot_time(), total)))
+        words = "; ".join(bad) or "user space after %.1f s, %d exits" % (boot.boot_time(), total)
+        print("%-8s %-40s %6.1f s  %s" % ("FAILED" if bad else "good", boot.machine.title, boot.seconds, words))
     bare, with_it = time_both("qemu-svm", files)
     if bare and with_it:
         print("QEMU: user space after %.2f s without the hypervisor, %.2f s with it" % (bare, with_it))

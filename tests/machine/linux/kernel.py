@@ -9,7 +9,8 @@ import tarfile
 import tempfile
 
 # Packages that lead to a kernel for virtual machines, the smallest first: Debian's, then Ubuntu's.
-PACKAGES = ("linux-image-cloud-amd64", "linux-image-virtual", "linux-image-kvm", "linux-image-generic", "linux-image-amd64")
+PACKAGES = ("linux-image-cloud-amd64", "linux-image-virtual", "linux-image-kvm", "linux-image-generic",
+            "linux-image-amd64")
 
 
 class NoKernel(Exception):

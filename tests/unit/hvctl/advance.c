@@ -1,0 +1,265 @@
+/*
+ * What a hypervisor does before the guest goes on: past an instruction, an event again, CPUID's answer, CR0. SDM vol.
+ * 3, "Information for VM Exits Due to Instruction Execution", "Information for VM Exits That Occur During Event
+ * Delivery"; APM vol. 2, "State Saved on Exit", "EXITINTINFO Pseudo-Code"; the opcodes of SDM vol. 2 and APM vol. 3.
+ */
+#include <hvctl/advance.h>
+#include <hvctl/guest_cpuid.h>
+#include <hvctl/vmx_guest.h>
+
+#include "support/models.h"
+
+static struct hvctl_vmcs_image image;
+static struct hvctl_vmx_caps caps;
+static struct hvctl_vmcb vmcb;
+
+static void put(uint32_t encoding, uint64_t value)
+{
+    image.exit_info_writable = true; /* what a CPU left there */
+    cr_assert_eq(hvctl_vmcs_write(&image, encoding, value), HVCTL_OK);
+}
+
+static uint64_t field(uint32_t encoding)
+{
+    return hvctl_vmcs_get(&image, encoding);
+}
+
+static void begin(bool unrestricted)
+{
+    struct hvctl_vmx_controls required = {{0}};
+    static struct hvctl_vmx_solution solution;
+
+    model_caps("tigerlake", &caps);
+    hvctl_vmcs_image_init(&image, &caps);
+    hvctl_vmx_controls_add(&required, HVCTL_EXIT_HOST_ADDRESS_SPACE_SIZE);
+    if (unrestricted)
+        hvctl_vmx_controls_add(&required, HVCTL_SECONDARY_UNRESTRICTED_GUEST);
+    cr_assert_eq(hvctl_vmx_solve(&required, NULL, &caps, &solution), HVCTL_OK);
+    cr_assert_eq(hvctl_vmx_controls_write(&image, &solution.controls), HVCTL_OK);
+}
+
+static void exit_at(uint64_t rip, unsigned length, uint32_t blocking, bool code64)
+{
+    begin(true);
+    put(HVCTL_VMCS_GUEST_RIP, rip);
+    put(HVCTL_VMCS_VM_EXIT_INSTRUCTION_LENGTH, length);
+    put(HVCTL_VMCS_GUEST_INTERRUPTIBILITY_STATE, blocking);
+    put(HVCTL_VMCS_GUEST_CS_ACCESS_RIGHTS, code64 ? 0xa09b : 0xc09b);
+}
+
+Test(advance, vmx_goes_on_by_the_length_that_the_exit_tells)
+{
+    exit_at(0xffffffff81000000, 3, 0, true);
+    cr_assert_eq(hvctl_vmx_advance(&image), HVCTL_OK);
+    cr_expect_eq(field(HVCTL_VMCS_GUEST_RIP), 0xffffffff81000003);
+    cr_expect(hvctl_vmcs_dirty(&image, HVCTL_VMCS_GUEST_RIP));
+    exit_at(0xfffffffe, 2, 0, false);
+    cr_assert_eq(hvctl_vmx_advance(&image), HVCTL_OK);
+    cr_expect_eq(field(HVCTL_VMCS_GUEST_RIP), 0, "32 bits wrap");
+    exit_at(0xfffffffe, 2, 0, true);
+    cr_assert_eq(hvctl_vmx_advance(&image), HVCTL_OK);
+    cr_expect_eq(field(HVCTL_VMCS_GUEST_RIP), 0x100000000);
+}
+
+/* STI and MOV SS block for one instruction; SMI and NMI go on blocking. SDM vol. 3, "Interruptibility State". */
+Test(advance, vmx_ends_what_blocks_for_one_instruction)
+{
+    for (uint32_t blocking = 0; blocking < 16; blocking++) {
+        exit_at(0x1000, 2, blocking, true);
+        cr_assert_eq(hvctl_vmx_advance(&image), HVCTL_OK);
+        cr_expect_eq(field(HVCTL_VMCS_GUEST_INTERRUPTIBILITY_STATE), blocking & 12);
+    }
+}
+
+Test(advance, vmx_refuses_an_exit_of_no_instruction)
+{
+    static const unsigned lengths[] = {0, 16, 0xffffffff};
+
+    for (unsigned i = 0; i < 3; i++) {
+        exit_at(0x1000, lengths[i], 1, true);
+        cr_expect_eq(hvctl_vmx_advance(&image), HVCTL_E_RANGE);
+        cr_expect(field(HVCTL_VMCS_GUEST_RIP) == 0x1000 && field(HVCTL_VMCS_GUEST_INTERRUPTIBILITY_STATE) == 1);
+    }
+}
+
+static void vmexit(uint64_t code, uint64_t rip, uint64_t nrip)
+{
+    hvctl_vmcb_zero(&vmcb);
+    hvctl_vmcb_set_exitcode(&vmcb, code);
+    hvctl_vmcb_set_rip(&vmcb, rip);
+    hvctl_vmcb_set_nrip(&vmcb, nrip);
+    hvctl_vmcb_set_efer(&vmcb, HVCTL_EFER_LME | HVCTL_EFER_LMA);
+    hvctl_vmcb_set_interrupt_state(&vmcb, 3);
+    vmcb.save.cs.attrib = 0x29b;
+}
+
+/*
+ * Opcodes, without prefixes: HLT F4; INVD 0F 08; WBINVD 0F 09; RDTSC 0F 31; ...; all of group 0F 01 with a ModRM byte.
+ */
+Test(advance, svm_knows_the_lengths_of_instructions)
+{
+    static const struct {
+        uint64_t code;
+        unsigned length;
+    } cases[] = {
+        {0x78, 1},                                                        /* HLT */
+        {0x6e, 2}, {0x6f, 2}, {0x72, 2}, {0x73, 2}, {0x76, 2}, {0x7c, 2}, /* RDTSC RDPMC CPUID RSM INVD MSR */
+        {0x89, 2},                                                        /* WBINVD */
+        {0x7a, 3}, {0x80, 3}, {0x81, 3}, {0x82, 3}, {0x83, 3}, {0x84, 3}, /* INVLPGA VMRUN VMMCALL VMLOAD VMSAVE STGI */
+        {0x85, 3}, {0x86, 3}, {0x87, 3}, {0x8a, 3}, {0x8b, 3}, {0x8d, 3}, /* CLGI SKINIT RDTSCP MONITOR MWAIT XSETBV */
+    };
+    static const uint64_t unknown[] = {0, 0x10, 0x40, 0x4d, 0x60, 0x61, 0x79, 0x7f, 0x400, UINT64_MAX};
+    struct hvctl_svm_caps none;
+    unsigned known = 0;
+
+    memset(&none, 0, sizeof(none));
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        vmexit(cases[i].code, 0x7fff00001000, 0);
+        cr_expect_eq(hvctl_svm_advance(&vmcb, &none), HVCTL_OK, "%llx", (unsigned long long)cases[i].code);
+        cr_expect_eq(vmcb.save.rip, 0x7fff00001000 + cases[i].length, "%llx", (unsigned long long)cases[i].code);
+        cr_expect_eq(vmcb.control.interrupt_state, 2, "the shadow ends, the guest interrupt mask stays");
+    }
+    for (uint64_t code = 0; code < 0x500; code++)
+        known += hvctl_svm_known_length(code) != 0;
+    cr_expect_eq(known, sizeof(cases) / sizeof(cases[0]));
+    for (unsigned i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
+        vmexit(unknown[i], 0x1000, 0);
+        cr_expect_eq(hvctl_svm_advance(&vmcb, &none), HVCTL_E_RANGE);
+        cr_expect(vmcb.save.rip == 0x1000 && vmcb.control.interrupt_state == 3);
+    }
+}
+
+Test(advance, svm_believes_the_cpu_where_it_tells)
+{
+    struct hvctl_svm_caps with, none;
+
+    memset(&with, 0, sizeof(with));
+    memset(&none, 0, sizeof(none));
+    with.edx = 1u << HVCTL_SVM_NRIPS;
+    vmexit(HVCTL_SVM_EXIT_CPUID, 0x1000, 0x1004); /* two prefixes */
+    cr_assert_eq(hvctl_svm_advance(&vmcb, &with), HVCTL_OK);
+    cr_expect_eq(vmcb.save.rip, 0x1004);
+    vmexit(HVCTL_SVM_EXIT_CPUID, 0x1000, 0x9999);
+    cr_assert_eq(hvctl_svm_advance(&vmcb, &none), HVCTL_OK);
+    cr_expect_eq(vmcb.save.rip, 0x1002, "NRIP means nothing on a CPU without it");
+    vmexit(HVCTL_SVM_EXIT_INVLPG, 0x1000, 0);
+    cr_expect_eq(hvctl_svm_advance(&vmcb, &with), HVCTL_E_RANGE, "0: this exit does not save it");
+    vmexit(HVCTL_SVM_EXIT_IOIO, 0x1000, 0);
+    hvctl_vmcb_set_exitinfo2(&vmcb, 0x1003);
+    cr_assert_eq(hvctl_svm_advance(&vmcb, &none), HVCTL_OK);
+    cr_expect_eq(vmcb.save.rip, 0x1003, "EXITINFO2 of IOIO is the next instruction's address");
+    vmexit(HVCTL_SVM_EXIT_CPUID, 0xfffffffe, 0);
+    vmcb.save.cs.attrib = 0xc9b;
+    cr_assert_eq(hvctl_svm_advance(&vmcb, &none), HVCTL_OK);
+    cr_expect_eq(vmcb.save.rip, 0, "outside of 64-bit mode 32 bits wrap");
+}
+
+static void vectoring(uint32_t info, uint32_t error_code, uint32_t length)
+{
+    begin(true);
+    put(HVCTL_VMCS_IDT_VECTORING_INFORMATION_FIELD, info);
+    put(HVCTL_VMCS_IDT_VECTORING_ERROR_CODE, error_code);
+    put(HVCTL_VMCS_VM_EXIT_INSTRUCTION_LENGTH, length);
+    put(HVCTL_VMCS_VM_ENTRY_EXCEPTION_ERROR_CODE, 0x77);
+    put(HVCTL_VMCS_VM_ENTRY_INSTRUCTION_LENGTH, 0x7);
+    cr_assert_eq(hvctl_vmx_redeliver(&image), HVCTL_OK);
+}
+
+Test(advance, vmx_delivers_an_interrupted_event_again)
+{
+    vectoring(0x00000030, 0, 0);
+    cr_expect_eq(field(HVCTL_VMCS_VM_ENTRY_INTERRUPTION_INFORMATION_FIELD), 0, "not valid: nothing");
+    vectoring(0x80000030, 0, 5); /* an interrupt */
+    cr_expect_eq(field(HVCTL_VMCS_VM_ENTRY_INTERRUPTION_INFORMATION_FIELD), 0x80000030);
+    cr_expect_eq(field(HVCTL_VMCS_VM_ENTRY_EXCEPTION_ERROR_CODE), 0x77, "no error code: as it was");
+    cr_expect_eq(field(HVCTL_VMCS_VM_ENTRY_INSTRUCTION_LENGTH), 7);
+    vectoring(0x80001b0e, 6, 5); /* #PF; bit 12 is undefined there, and reserved at entry */
+    cr_expect_eq(field(HVCTL_VMCS_VM_ENTRY_INTERRUPTION_INFORMATION_FIELD), 0x80000b0e);
+    cr_expect_eq(field(HVCTL_VMCS_VM_ENTRY_EXCEPTION_ERROR_CODE), 6);
+    vectoring(0x80000480, 0, 2); /* INT 80H */
+    cr_expect_eq(field(HVCTL_VMCS_VM_ENTRY_INTERRUPTION_INFORMATION_FIELD), 0x80000480);
+    cr_expect_eq(field(HVCTL_VMCS_VM_ENTRY_INSTRUCTION_LENGTH), 2);
+    vectoring(0x80000603, 0, 1); /* INT3 */
+    cr_expect_eq(field(HVCTL_VMCS_VM_ENTRY_INSTRUCTION_LENGTH), 1);
+}
+
+Test(advance, svm_delivers_an_interrupted_event_again)
+{
+    static const struct {
+        uint64_t info;
+        bool again;
+    } cases[] = {
+        {UINT64_C(0x00000030), false}, {UINT64_C(0x80000030), true},         {UINT64_C(0x80000202), true},
+        {UINT64_C(0x80000480), false}, {UINT64_C(0x0000000680000b0e), true}, {UINT64_C(0x80000303), false},
+        {UINT64_C(0x80000304), false}, {UINT64_C(0x80000306), true},
+    };
+
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        vmexit(HVCTL_SVM_EXIT_NPF, 0x1000, 0);
+        hvctl_vmcb_set_exitintinfo(&vmcb, cases[i].info);
+        hvctl_svm_redeliver(&vmcb);
+        cr_expect_eq(vmcb.control.eventinj, cases[i].again ? cases[i].info : 0, "case %u", i);
+    }
+}
+
+/* SDM vol. 2, CPUID 1 ECX: 5 VMX, 6 SMX, 27 OSXSAVE; 7 ECX: 4 OSPKE. APM vol. 3: 80000001H ECX: 2 SVM, 12 SKINIT. */
+Test(guest_cpuid, hides_virtualization_and_reports_the_guests_cr4)
+{
+    const struct hvctl_cpuid all = {0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff}, nothing = {0, 0, 0, 0};
+    static const uint32_t unchanged[] = {0, 2, 6, 0xd, 0x40000000, 0x80000000, 0x80000008, 0x8000001e};
+    const uint64_t osxsave = 1 << 18, pke = 1 << 22;
+    struct hvctl_cpuid id = hvctl_guest_cpuid(1, 0, all, 0);
+
+    cr_expect(id.ecx == 0xf7ffff9f && id.eax == 0xffffffff && id.ebx == 0xffffffff && id.edx == 0xffffffff);
+    cr_expect_eq(hvctl_guest_cpuid(1, 0, all, osxsave).ecx, 0xffffff9f);
+    cr_expect_eq(hvctl_guest_cpuid(1, 0, nothing, osxsave | pke).ecx, 1u << 27);
+    cr_expect_eq(hvctl_guest_cpuid(7, 0, all, osxsave).ecx, 0xffffffef);
+    cr_expect_eq(hvctl_guest_cpuid(7, 0, nothing, pke).ecx, 1u << 4);
+    cr_expect_eq(hvctl_guest_cpuid(7, 1, all, 0).ecx, 0xffffffff);
+    cr_expect_eq(hvctl_guest_cpuid(0x80000001, 0, all, 0).ecx, 0xffffeffb);
+    for (uint32_t leaf = 0x8000000a; leaf <= 0x8000001f; leaf += 0x15) {
+        id = hvctl_guest_cpuid(leaf, 0, all, 0);
+        cr_expect((id.eax | id.ebx | id.ecx | id.edx) == 0, "%x", leaf);
+    }
+    for (unsigned i = 0; i < sizeof(unchanged) / sizeof(unchanged[0]); i++) {
+        id = hvctl_guest_cpuid(unchanged[i], 0, all, 0);
+        cr_expect((id.eax & id.ebx & id.ecx & id.edx) == 0xffffffff, "%x", unchanged[i]);
+    }
+}
+
+/* SDM vol. 3, "Initializing IA-32e Mode": LMA is LME and PG. The model fixes NE (bit 5) to 1 in CR0. */
+Test(guest_cr0, a_write_that_exits_is_carried_out)
+{
+    struct hvctl_guest_state state = hvctl_guest_long64(0x5000, 0x1000, 0);
+
+    begin(true);
+    cr_assert_eq(hvctl_vmx_guest_write(&image, &caps, &state), HVCTL_OK);
+    cr_expect_eq(field(HVCTL_VMCS_VM_ENTRY_CONTROLS) >> 9 & 1, 1);
+    cr_assert_eq(hvctl_vmx_guest_set_cr0(&image, &caps, 0x11), HVCTL_OK); /* PE, ET: paging off, NE off */
+    cr_expect_eq(field(HVCTL_VMCS_GUEST_CR0), 0x31);
+    cr_expect_eq(field(HVCTL_VMCS_CR0_READ_SHADOW), 0x11);
+    cr_expect_eq(field(HVCTL_VMCS_GUEST_IA32_EFER), 0x900);
+    cr_expect_eq(field(HVCTL_VMCS_VM_ENTRY_CONTROLS) >> 9 & 1, 0);
+    cr_assert_eq(hvctl_vmx_guest_set_cr0(&image, &caps, 0x80000011), HVCTL_OK);
+    cr_expect_eq(field(HVCTL_VMCS_GUEST_CR0), 0x80000031);
+    cr_expect_eq(field(HVCTL_VMCS_GUEST_IA32_EFER), 0xd00);
+    cr_expect_eq(field(HVCTL_VMCS_VM_ENTRY_CONTROLS) >> 9 & 1, 1);
+
+    put(HVCTL_VMCS_GUEST_IA32_EFER, 0); /* without LME paging says nothing about long mode */
+    put(HVCTL_VMCS_VM_ENTRY_CONTROLS, field(HVCTL_VMCS_VM_ENTRY_CONTROLS) & ~UINT64_C(0x200));
+    cr_assert_eq(hvctl_vmx_guest_set_cr0(&image, &caps, 0x80000031), HVCTL_OK);
+    cr_expect(field(HVCTL_VMCS_GUEST_IA32_EFER) == 0 && !(field(HVCTL_VMCS_VM_ENTRY_CONTROLS) >> 9 & 1));
+}
+
+Test(guest_cr0, without_unrestricted_guest_paging_stays)
+{
+    struct hvctl_guest_state state = hvctl_guest_long64(0x5000, 0x1000, 0);
+
+    begin(false);
+    cr_assert_eq(hvctl_vmx_guest_write(&image, &caps, &state), HVCTL_OK);
+    cr_expect_eq(hvctl_vmx_guest_set_cr0(&image, &caps, 0x31), HVCTL_E_MODE);
+    cr_expect_eq(hvctl_vmx_guest_set_cr0(&image, &caps, 0x80000030), HVCTL_E_MODE);
+    cr_expect_eq(field(HVCTL_VMCS_CR0_READ_SHADOW), state.cr0);
+    cr_assert_eq(hvctl_vmx_guest_set_cr0(&image, &caps, 0x80000011), HVCTL_OK);
+    cr_expect_eq(field(HVCTL_VMCS_GUEST_CR0), 0x80000031);
+}
