@@ -42,6 +42,10 @@ riscv64-linux-gnu-gcc     gcc-riscv64-linux-gnu
 qemu-system-aarch64       qemu-system-arm
 qemu-system-riscv64       qemu-system-riscv|qemu-system-misc
 '
+# rust-clippy and rustfmt belong to Debian's cargo; another one brings its own.
+needs_redox='
+cargo                     cargo rust-clippy rustfmt
+'
 
 is_there() {
     case $1 in
