@@ -253,8 +253,7 @@ static inline bool hvpt_ept_perm_is_valid(const struct hvpt_space *space, uint64
 static inline bool hvpt_ept_is_table(const struct hvpt_space *space, uint64_t entry, unsigned level)
 {
     return level != 0 && !(entry & (HVPT_EPT_TABLE_RESERVED | space->reserved_bits))
-        && (entry & space->present_mask & ~HVPT_EPT_BIT_AGED)
-        && hvpt_ept_perm_is_valid(space, entry);
+        && (entry & space->present_mask & ~HVPT_EPT_BIT_AGED) && hvpt_ept_perm_is_valid(space, entry);
 }
 
 /* The same of a leaf that gives no right to read; it may be aged. */
@@ -487,8 +486,8 @@ static const struct hvpt_format hvpt_ept_format = {
     hvpt_ept_holds_table,
 };
 
-static HVPT_NOINLINE enum hvpt_status hvpt_ept_look(const struct hvpt_space *space, uint64_t start, uint64_t end,
-                                                    enum hvpt_visit visit, void *ctx)
+HVPT_SELDOM static HVPT_NOINLINE enum hvpt_status hvpt_ept_look(const struct hvpt_space *space, uint64_t start,
+                                                                uint64_t end, enum hvpt_visit visit, void *ctx)
 {
     return hvpt_traverse(&hvpt_ept_format, space, start, end, HVPT_VISITS_LOOK, visit, ctx);
 }
@@ -524,8 +523,8 @@ static HVPT_NOINLINE enum hvpt_status hvpt_ept_descend(const struct hvpt_space *
     return hvpt_descend(&hvpt_ept_format, space, gpa, lowest, found);
 }
 
-static HVPT_NOINLINE void hvpt_ept_split_leaf(struct hvpt_space *space, struct hvpt_frames *list,
-                                              struct hvpt_flush *flush, const struct hvpt_run *run)
+HVPT_SELDOM static HVPT_NOINLINE void hvpt_ept_split_leaf(struct hvpt_space *space, struct hvpt_frames *list,
+                                                          struct hvpt_flush *flush, const struct hvpt_run *run)
 {
     hvpt_split_leaf(&hvpt_ept_format, space, list, flush, run);
 }
@@ -547,7 +546,7 @@ static HVPT_NOINLINE void hvpt_ept_settle(struct hvpt_space *space, struct hvpt_
     hvpt_settle(&hvpt_ept_format, space, flush);
 }
 
-static HVPT_NOINLINE bool hvpt_ept_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size)
+HVPT_SELDOM static HVPT_NOINLINE bool hvpt_ept_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size)
 {
     return hvpt_holds_table(&hvpt_ept_format, space, hpa, size);
 }
@@ -555,8 +554,8 @@ static HVPT_NOINLINE bool hvpt_ept_holds_table(const struct hvpt_space *space, u
 /* ---- the face ---- */
 
 /* config into numbers; no root yet. HVPT_E_ATTR: no such CPU or no such config. */
-static inline enum hvpt_status hvpt_ept_configure(struct hvpt_space *space, const struct hvpt_hooks *hooks,
-                                                  const struct hvpt_ept_config *config)
+HVPT_SELDOM static inline enum hvpt_status hvpt_ept_configure(struct hvpt_space *space, const struct hvpt_hooks *hooks,
+                                                              const struct hvpt_ept_config *config)
 {
     unsigned levels = config->levels == 0 ? 4 : config->levels;
     unsigned maxphyaddr = config->maxphyaddr == 0 ? 52 : config->maxphyaddr;
@@ -615,8 +614,9 @@ static inline enum hvpt_status hvpt_ept_configure(struct hvpt_space *space, cons
  * Make an empty space. hooks stays in use until destroy; config is read and not kept.
  * HVPT_E_ATTR: the CPU or this library cannot do what config asks.  HVPT_E_NOMEM: no frame for the root.
  */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_init(struct hvpt_ept *ept, const struct hvpt_hooks *hooks,
-                                                            const struct hvpt_ept_config *config)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_ept_init(struct hvpt_ept *ept,
+                                                                        const struct hvpt_hooks *hooks,
+                                                                        const struct hvpt_ept_config *config)
 {
     enum hvpt_status status = hvpt_ept_configure(&ept->space, hooks, config);
 
@@ -636,9 +636,10 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_init(struct hvpt_ept *ept
  * MAXPHYADDR.
  * HVPT_E_CORRUPT: a table cannot be reached or, unless readonly, an entry is not well-formed.
  */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_adopt(struct hvpt_ept *ept, const struct hvpt_hooks *hooks,
-                                                             const struct hvpt_ept_config *config, uint64_t eptp,
-                                                             bool readonly)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_ept_adopt(struct hvpt_ept *ept,
+                                                                         const struct hvpt_hooks *hooks,
+                                                                         const struct hvpt_ept_config *config,
+                                                                         uint64_t eptp, bool readonly)
 {
     struct hvpt_ept_config own = *config;
     uint64_t frame = eptp & HVPT_EPT_ADDRESS_BITS;
@@ -662,7 +663,7 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_adopt(struct hvpt_ept *ep
 }
 
 /* Free every frame. No CPU may use the tables any more, and all flushes asked for have been done. */
-static inline void hvpt_ept_destroy(struct hvpt_ept *ept)
+HVPT_SELDOM static inline void hvpt_ept_destroy(struct hvpt_ept *ept)
 {
     hvpt_close_space(&hvpt_ept_format, &ept->space);
 }
@@ -731,8 +732,9 @@ static inline void hvpt_ept_translate_batch(const struct hvpt_ept *ept, const hv
 }
 
 /* As hvpt_walk_range. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_walk(const struct hvpt_ept *ept, hvpt_gpa gpa, uint64_t size,
-                                                            const struct hvpt_visitor *visitor)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_ept_walk(const struct hvpt_ept *ept, hvpt_gpa gpa,
+                                                                        uint64_t size,
+                                                                        const struct hvpt_visitor *visitor)
 {
     return hvpt_walk_range(&hvpt_ept_format, &ept->space, gpa, size, visitor);
 }
@@ -745,16 +747,17 @@ static inline bool hvpt_ept_next_leaf(const struct hvpt_ept *ept, struct hvpt_le
 }
 
 /* As hvpt_split_range. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_split(struct hvpt_ept *ept, hvpt_gpa gpa, uint64_t size,
-                                                             uint64_t page_size, struct hvpt_flush *flush)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_ept_split(struct hvpt_ept *ept, hvpt_gpa gpa,
+                                                                         uint64_t size, uint64_t page_size,
+                                                                         struct hvpt_flush *flush)
 {
     return hvpt_split_range(&hvpt_ept_format, &ept->space, gpa, size, page_size, flush);
 }
 
 /* As hvpt_collapse_range. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_collapse(struct hvpt_ept *ept, hvpt_gpa gpa, uint64_t size,
-                                                                struct hvpt_flush *flush,
-                                                                struct hvpt_collapse_report *report)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_ept_collapse(struct hvpt_ept *ept, hvpt_gpa gpa,
+                                                                            uint64_t size, struct hvpt_flush *flush,
+                                                                            struct hvpt_collapse_report *report)
 {
     return hvpt_collapse_range(&hvpt_ept_format, &ept->space, gpa, size, flush, report);
 }
@@ -781,30 +784,33 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_write_protect(struct hvpt
 }
 
 /* As hvpt_map_needs. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_frames_needed(const struct hvpt_ept *ept, hvpt_gpa gpa,
-                                                                     hvpt_hpa hpa, uint64_t size, struct hvpt_attr attr,
-                                                                     uint64_t *frames)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_ept_frames_needed(const struct hvpt_ept *ept,
+                                                                                 hvpt_gpa gpa, hvpt_hpa hpa,
+                                                                                 uint64_t size, struct hvpt_attr attr,
+                                                                                 uint64_t *frames)
 {
     return hvpt_map_needs(&hvpt_ept_format, &ept->space, gpa, hpa, size, attr, frames);
 }
 
 /* As hvpt_unmap_needs. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_frames_needed_to_unmap(const struct hvpt_ept *ept, hvpt_gpa gpa,
-                                                                              uint64_t size, uint64_t *frames)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_ept_frames_needed_to_unmap(const struct hvpt_ept *ept,
+                                                                                          hvpt_gpa gpa, uint64_t size,
+                                                                                          uint64_t *frames)
 {
     return hvpt_unmap_needs(&hvpt_ept_format, &ept->space, gpa, size, frames);
 }
 
 /* As hvpt_split_needs. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_frames_needed_to_split(const struct hvpt_ept *ept, hvpt_gpa gpa,
-                                                                              uint64_t size, uint64_t page_size,
-                                                                              uint64_t *frames)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_ept_frames_needed_to_split(const struct hvpt_ept *ept,
+                                                                                          hvpt_gpa gpa, uint64_t size,
+                                                                                          uint64_t page_size,
+                                                                                          uint64_t *frames)
 {
     return hvpt_split_needs(&hvpt_ept_format, &ept->space, gpa, size, page_size, frames);
 }
 
 /* As hvpt_reserve_frames. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_reserve(struct hvpt_ept *ept, uint64_t frames)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_ept_reserve(struct hvpt_ept *ept, uint64_t frames)
 {
     return hvpt_reserve_frames(&ept->space, frames);
 }

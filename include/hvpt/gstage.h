@@ -361,8 +361,8 @@ static const struct hvpt_format hvpt_gstage_format = {
     hvpt_gstage_holds_table,
 };
 
-static HVPT_NOINLINE enum hvpt_status hvpt_gstage_look(const struct hvpt_space *space, uint64_t start, uint64_t end,
-                                                       enum hvpt_visit visit, void *ctx)
+HVPT_SELDOM static HVPT_NOINLINE enum hvpt_status hvpt_gstage_look(const struct hvpt_space *space, uint64_t start,
+                                                                   uint64_t end, enum hvpt_visit visit, void *ctx)
 {
     return hvpt_traverse(&hvpt_gstage_format, space, start, end, HVPT_VISITS_LOOK, visit, ctx);
 }
@@ -398,8 +398,8 @@ static HVPT_NOINLINE enum hvpt_status hvpt_gstage_descend(const struct hvpt_spac
     return hvpt_descend(&hvpt_gstage_format, space, gpa, lowest, found);
 }
 
-static HVPT_NOINLINE void hvpt_gstage_split_leaf(struct hvpt_space *space, struct hvpt_frames *list,
-                                                 struct hvpt_flush *flush, const struct hvpt_run *run)
+HVPT_SELDOM static HVPT_NOINLINE void hvpt_gstage_split_leaf(struct hvpt_space *space, struct hvpt_frames *list,
+                                                             struct hvpt_flush *flush, const struct hvpt_run *run)
 {
     hvpt_split_leaf(&hvpt_gstage_format, space, list, flush, run);
 }
@@ -421,7 +421,8 @@ static HVPT_NOINLINE void hvpt_gstage_settle(struct hvpt_space *space, struct hv
     hvpt_settle(&hvpt_gstage_format, space, flush);
 }
 
-static HVPT_NOINLINE bool hvpt_gstage_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size)
+HVPT_SELDOM static HVPT_NOINLINE bool hvpt_gstage_holds_table(const struct hvpt_space *space, uint64_t hpa,
+                                                              uint64_t size)
 {
     return hvpt_holds_table(&hvpt_gstage_format, space, hpa, size);
 }
@@ -429,8 +430,9 @@ static HVPT_NOINLINE bool hvpt_gstage_holds_table(const struct hvpt_space *space
 /* ---- the face ---- */
 
 /* config into numbers; no root yet. HVPT_E_ATTR: no such hart or no such config. */
-static inline enum hvpt_status hvpt_gstage_configure(struct hvpt_space *space, const struct hvpt_hooks *hooks,
-                                                     const struct hvpt_gstage_config *config)
+HVPT_SELDOM static inline enum hvpt_status hvpt_gstage_configure(struct hvpt_space *space,
+                                                                 const struct hvpt_hooks *hooks,
+                                                                 const struct hvpt_gstage_config *config)
 {
     unsigned mode = config->mode == 0 ? (unsigned)HVPT_GSTAGE_SV48X4 : config->mode;
     unsigned maxphyaddr = config->maxphyaddr == 0 ? 56 : config->maxphyaddr;
@@ -479,9 +481,9 @@ static inline enum hvpt_status hvpt_gstage_configure(struct hvpt_space *space, c
  * Make an empty space. hooks stays in use until destroy; config is read and not kept. The root takes 16 KiB (order 2).
  * HVPT_E_ATTR: the hart or this library cannot do what config asks.  HVPT_E_NOMEM: no frame for the root.
  */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_gstage_init(struct hvpt_gstage *gstage,
-                                                               const struct hvpt_hooks *hooks,
-                                                               const struct hvpt_gstage_config *config)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_gstage_init(struct hvpt_gstage *gstage,
+                                                                           const struct hvpt_hooks *hooks,
+                                                                           const struct hvpt_gstage_config *config)
 {
     enum hvpt_status status = hvpt_gstage_configure(&gstage->space, hooks, config);
 
@@ -499,10 +501,10 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_gstage_init(struct hvpt_gstag
  * HVPT_E_ATTR: as init.  HVPT_E_ALIGN: the root is not aligned to 16 KiB.  HVPT_E_RANGE: it is beyond maxphyaddr.
  * HVPT_E_CORRUPT: a table cannot be reached or, unless readonly, an entry is not well-formed.
  */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_gstage_adopt(struct hvpt_gstage *gstage,
-                                                                const struct hvpt_hooks *hooks,
-                                                                const struct hvpt_gstage_config *config, uint64_t hgatp,
-                                                                bool readonly)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_gstage_adopt(struct hvpt_gstage *gstage,
+                                                                            const struct hvpt_hooks *hooks,
+                                                                            const struct hvpt_gstage_config *config,
+                                                                            uint64_t hgatp, bool readonly)
 {
     struct hvpt_gstage_config own = *config;
     uint64_t frame = (hgatp & HVPT_HGATP_PPN_BITS) << 12;
@@ -523,7 +525,7 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_gstage_adopt(struct hvpt_gsta
 }
 
 /* Free every frame. No hart may use the tables any more, and all flushes asked for have been done. */
-static inline void hvpt_gstage_destroy(struct hvpt_gstage *gstage)
+HVPT_SELDOM static inline void hvpt_gstage_destroy(struct hvpt_gstage *gstage)
 {
     hvpt_close_space(&hvpt_gstage_format, &gstage->space);
 }
@@ -595,8 +597,9 @@ static inline void hvpt_gstage_translate_batch(const struct hvpt_gstage *gstage,
 }
 
 /* As hvpt_walk_range. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_gstage_walk(const struct hvpt_gstage *gstage, hvpt_gpa gpa,
-                                                               uint64_t size, const struct hvpt_visitor *visitor)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_gstage_walk(const struct hvpt_gstage *gstage,
+                                                                           hvpt_gpa gpa, uint64_t size,
+                                                                           const struct hvpt_visitor *visitor)
 {
     return hvpt_walk_range(&hvpt_gstage_format, &gstage->space, gpa, size, visitor);
 }
@@ -609,16 +612,17 @@ static inline bool hvpt_gstage_next_leaf(const struct hvpt_gstage *gstage, struc
 }
 
 /* As hvpt_split_range. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_gstage_split(struct hvpt_gstage *gstage, hvpt_gpa gpa, uint64_t size,
-                                                                uint64_t page_size, struct hvpt_flush *flush)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_gstage_split(struct hvpt_gstage *gstage, hvpt_gpa gpa,
+                                                                            uint64_t size, uint64_t page_size,
+                                                                            struct hvpt_flush *flush)
 {
     return hvpt_split_range(&hvpt_gstage_format, &gstage->space, gpa, size, page_size, flush);
 }
 
 /* As hvpt_collapse_range. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_gstage_collapse(struct hvpt_gstage *gstage, hvpt_gpa gpa,
-                                                                   uint64_t size, struct hvpt_flush *flush,
-                                                                   struct hvpt_collapse_report *report)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_gstage_collapse(struct hvpt_gstage *gstage, hvpt_gpa gpa,
+                                                                               uint64_t size, struct hvpt_flush *flush,
+                                                                               struct hvpt_collapse_report *report)
 {
     return hvpt_collapse_range(&hvpt_gstage_format, &gstage->space, gpa, size, flush, report);
 }
@@ -645,31 +649,32 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_gstage_write_protect(struct h
 }
 
 /* As hvpt_map_needs. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_gstage_frames_needed(const struct hvpt_gstage *gstage, hvpt_gpa gpa,
-                                                                        hvpt_hpa hpa, uint64_t size,
-                                                                        struct hvpt_attr attr, uint64_t *frames)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_gstage_frames_needed(const struct hvpt_gstage *gstage,
+                                                                                    hvpt_gpa gpa, hvpt_hpa hpa,
+                                                                                    uint64_t size,
+                                                                                    struct hvpt_attr attr,
+                                                                                    uint64_t *frames)
 {
     return hvpt_map_needs(&hvpt_gstage_format, &gstage->space, gpa, hpa, size, attr, frames);
 }
 
 /* As hvpt_unmap_needs. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_gstage_frames_needed_to_unmap(const struct hvpt_gstage *gstage,
-                                                                                 hvpt_gpa gpa, uint64_t size,
-                                                                                 uint64_t *frames)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_gstage_frames_needed_to_unmap(
+    const struct hvpt_gstage *gstage, hvpt_gpa gpa, uint64_t size, uint64_t *frames)
 {
     return hvpt_unmap_needs(&hvpt_gstage_format, &gstage->space, gpa, size, frames);
 }
 
 /* As hvpt_split_needs. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_gstage_frames_needed_to_split(const struct hvpt_gstage *gstage,
-                                                                                 hvpt_gpa gpa, uint64_t size,
-                                                                                 uint64_t page_size, uint64_t *frames)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_gstage_frames_needed_to_split(
+    const struct hvpt_gstage *gstage, hvpt_gpa gpa, uint64_t size, uint64_t page_size, uint64_t *frames)
 {
     return hvpt_split_needs(&hvpt_gstage_format, &gstage->space, gpa, size, page_size, frames);
 }
 
 /* As hvpt_reserve_frames. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_gstage_reserve(struct hvpt_gstage *gstage, uint64_t frames)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_gstage_reserve(struct hvpt_gstage *gstage,
+                                                                              uint64_t frames)
 {
     return hvpt_reserve_frames(&gstage->space, frames);
 }

@@ -407,8 +407,8 @@ static const struct hvpt_format hvpt_npt_format = {
     hvpt_npt_holds_table,
 };
 
-static HVPT_NOINLINE enum hvpt_status hvpt_npt_look(const struct hvpt_space *space, uint64_t start, uint64_t end,
-                                                    enum hvpt_visit visit, void *ctx)
+HVPT_SELDOM static HVPT_NOINLINE enum hvpt_status hvpt_npt_look(const struct hvpt_space *space, uint64_t start,
+                                                                uint64_t end, enum hvpt_visit visit, void *ctx)
 {
     return hvpt_traverse(&hvpt_npt_format, space, start, end, HVPT_VISITS_LOOK, visit, ctx);
 }
@@ -444,8 +444,8 @@ static HVPT_NOINLINE enum hvpt_status hvpt_npt_descend(const struct hvpt_space *
     return hvpt_descend(&hvpt_npt_format, space, gpa, lowest, found);
 }
 
-static HVPT_NOINLINE void hvpt_npt_split_leaf(struct hvpt_space *space, struct hvpt_frames *list,
-                                              struct hvpt_flush *flush, const struct hvpt_run *run)
+HVPT_SELDOM static HVPT_NOINLINE void hvpt_npt_split_leaf(struct hvpt_space *space, struct hvpt_frames *list,
+                                                          struct hvpt_flush *flush, const struct hvpt_run *run)
 {
     hvpt_split_leaf(&hvpt_npt_format, space, list, flush, run);
 }
@@ -467,7 +467,7 @@ static HVPT_NOINLINE void hvpt_npt_settle(struct hvpt_space *space, struct hvpt_
     hvpt_settle(&hvpt_npt_format, space, flush);
 }
 
-static HVPT_NOINLINE bool hvpt_npt_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size)
+HVPT_SELDOM static HVPT_NOINLINE bool hvpt_npt_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size)
 {
     return hvpt_holds_table(&hvpt_npt_format, space, hpa, size);
 }
@@ -475,8 +475,8 @@ static HVPT_NOINLINE bool hvpt_npt_holds_table(const struct hvpt_space *space, u
 /* ---- the face ---- */
 
 /* config into numbers; no root yet. HVPT_E_ATTR: no such CPU or no such config. */
-static inline enum hvpt_status hvpt_npt_configure(struct hvpt_space *space, const struct hvpt_hooks *hooks,
-                                                  const struct hvpt_npt_config *config)
+HVPT_SELDOM static inline enum hvpt_status hvpt_npt_configure(struct hvpt_space *space, const struct hvpt_hooks *hooks,
+                                                              const struct hvpt_npt_config *config)
 {
     unsigned levels = config->levels == 0 ? 4 : config->levels;
     unsigned maxphyaddr = config->maxphyaddr != 0 ? config->maxphyaddr : config->c_bit != 0 ? config->c_bit : 52;
@@ -525,8 +525,9 @@ static inline enum hvpt_status hvpt_npt_configure(struct hvpt_space *space, cons
  * Make an empty space. hooks stays in use until destroy; config is read and not kept.
  * HVPT_E_ATTR: the CPU or this library cannot do what config asks.  HVPT_E_NOMEM: no frame for the root.
  */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_init(struct hvpt_npt *npt, const struct hvpt_hooks *hooks,
-                                                            const struct hvpt_npt_config *config)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_npt_init(struct hvpt_npt *npt,
+                                                                        const struct hvpt_hooks *hooks,
+                                                                        const struct hvpt_npt_config *config)
 {
     enum hvpt_status status = hvpt_npt_configure(&npt->space, hooks, config);
 
@@ -544,9 +545,10 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_init(struct hvpt_npt *npt
  * HVPT_E_ATTR: as init.  HVPT_E_RANGE: the root is beyond MAXPHYADDR.
  * HVPT_E_CORRUPT: a table cannot be reached or, unless readonly, an entry is not well-formed.
  */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_adopt(struct hvpt_npt *npt, const struct hvpt_hooks *hooks,
-                                                             const struct hvpt_npt_config *config, uint64_t ncr3,
-                                                             bool readonly)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_npt_adopt(struct hvpt_npt *npt,
+                                                                         const struct hvpt_hooks *hooks,
+                                                                         const struct hvpt_npt_config *config,
+                                                                         uint64_t ncr3, bool readonly)
 {
     enum hvpt_status status = hvpt_npt_configure(&npt->space, hooks, config);
     uint64_t frame;
@@ -561,7 +563,7 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_adopt(struct hvpt_npt *np
 }
 
 /* Free every frame. No CPU may use the tables any more, and all flushes asked for have been done. */
-static inline void hvpt_npt_destroy(struct hvpt_npt *npt)
+HVPT_SELDOM static inline void hvpt_npt_destroy(struct hvpt_npt *npt)
 {
     hvpt_close_space(&hvpt_npt_format, &npt->space);
 }
@@ -630,8 +632,9 @@ static inline void hvpt_npt_translate_batch(const struct hvpt_npt *npt, const hv
 }
 
 /* As hvpt_walk_range. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_walk(const struct hvpt_npt *npt, hvpt_gpa gpa, uint64_t size,
-                                                            const struct hvpt_visitor *visitor)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_npt_walk(const struct hvpt_npt *npt, hvpt_gpa gpa,
+                                                                        uint64_t size,
+                                                                        const struct hvpt_visitor *visitor)
 {
     return hvpt_walk_range(&hvpt_npt_format, &npt->space, gpa, size, visitor);
 }
@@ -644,16 +647,17 @@ static inline bool hvpt_npt_next_leaf(const struct hvpt_npt *npt, struct hvpt_le
 }
 
 /* As hvpt_split_range. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_split(struct hvpt_npt *npt, hvpt_gpa gpa, uint64_t size,
-                                                             uint64_t page_size, struct hvpt_flush *flush)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_npt_split(struct hvpt_npt *npt, hvpt_gpa gpa,
+                                                                         uint64_t size, uint64_t page_size,
+                                                                         struct hvpt_flush *flush)
 {
     return hvpt_split_range(&hvpt_npt_format, &npt->space, gpa, size, page_size, flush);
 }
 
 /* As hvpt_collapse_range. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_collapse(struct hvpt_npt *npt, hvpt_gpa gpa, uint64_t size,
-                                                                struct hvpt_flush *flush,
-                                                                struct hvpt_collapse_report *report)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_npt_collapse(struct hvpt_npt *npt, hvpt_gpa gpa,
+                                                                            uint64_t size, struct hvpt_flush *flush,
+                                                                            struct hvpt_collapse_report *report)
 {
     return hvpt_collapse_range(&hvpt_npt_format, &npt->space, gpa, size, flush, report);
 }
@@ -680,30 +684,33 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_write_protect(struct hvpt
 }
 
 /* As hvpt_map_needs. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_frames_needed(const struct hvpt_npt *npt, hvpt_gpa gpa,
-                                                                     hvpt_hpa hpa, uint64_t size, struct hvpt_attr attr,
-                                                                     uint64_t *frames)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_npt_frames_needed(const struct hvpt_npt *npt,
+                                                                                 hvpt_gpa gpa, hvpt_hpa hpa,
+                                                                                 uint64_t size, struct hvpt_attr attr,
+                                                                                 uint64_t *frames)
 {
     return hvpt_map_needs(&hvpt_npt_format, &npt->space, gpa, hpa, size, attr, frames);
 }
 
 /* As hvpt_unmap_needs. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_frames_needed_to_unmap(const struct hvpt_npt *npt, hvpt_gpa gpa,
-                                                                              uint64_t size, uint64_t *frames)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_npt_frames_needed_to_unmap(const struct hvpt_npt *npt,
+                                                                                          hvpt_gpa gpa, uint64_t size,
+                                                                                          uint64_t *frames)
 {
     return hvpt_unmap_needs(&hvpt_npt_format, &npt->space, gpa, size, frames);
 }
 
 /* As hvpt_split_needs. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_frames_needed_to_split(const struct hvpt_npt *npt, hvpt_gpa gpa,
-                                                                              uint64_t size, uint64_t page_size,
-                                                                              uint64_t *frames)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_npt_frames_needed_to_split(const struct hvpt_npt *npt,
+                                                                                          hvpt_gpa gpa, uint64_t size,
+                                                                                          uint64_t page_size,
+                                                                                          uint64_t *frames)
 {
     return hvpt_split_needs(&hvpt_npt_format, &npt->space, gpa, size, page_size, frames);
 }
 
 /* As hvpt_reserve_frames. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_reserve(struct hvpt_npt *npt, uint64_t frames)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_npt_reserve(struct hvpt_npt *npt, uint64_t frames)
 {
     return hvpt_reserve_frames(&npt->space, frames);
 }

@@ -579,8 +579,8 @@ static const struct hvpt_format hvpt_s2_64k_format = {
 };
 
 /* The granule is one of the three: the face has looked, and answers HVPT_E_CORRUPT where it is not. */
-static HVPT_NOINLINE enum hvpt_status hvpt_s2_look(const struct hvpt_space *space, uint64_t start, uint64_t end,
-                                                   enum hvpt_visit visit, void *ctx)
+HVPT_SELDOM static HVPT_NOINLINE enum hvpt_status hvpt_s2_look(const struct hvpt_space *space, uint64_t start,
+                                                               uint64_t end, enum hvpt_visit visit, void *ctx)
 {
     switch (space->page_shift) {
     case 14: return hvpt_traverse(&hvpt_s2_16k_format, space, start, end, HVPT_VISITS_LOOK, visit, ctx);
@@ -639,8 +639,8 @@ static HVPT_NOINLINE enum hvpt_status hvpt_s2_descend(const struct hvpt_space *s
     }
 }
 
-static HVPT_NOINLINE void hvpt_s2_split_leaf(struct hvpt_space *space, struct hvpt_frames *list,
-                                             struct hvpt_flush *flush, const struct hvpt_run *run)
+HVPT_SELDOM static HVPT_NOINLINE void hvpt_s2_split_leaf(struct hvpt_space *space, struct hvpt_frames *list,
+                                                         struct hvpt_flush *flush, const struct hvpt_run *run)
 {
     switch (space->page_shift) {
     case 12: hvpt_split_leaf(&hvpt_s2_4k_format, space, list, flush, run); break;
@@ -678,7 +678,7 @@ static HVPT_NOINLINE void hvpt_s2_settle(struct hvpt_space *space, struct hvpt_f
     }
 }
 
-static HVPT_NOINLINE bool hvpt_s2_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size)
+HVPT_SELDOM static HVPT_NOINLINE bool hvpt_s2_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size)
 {
     switch (space->page_shift) {
     case 14: return hvpt_holds_table(&hvpt_s2_16k_format, space, hpa, size);
@@ -758,8 +758,8 @@ static inline unsigned hvpt_s2_least_levels(unsigned shift, unsigned ipa_bits)
 }
 
 /* config into numbers; no root yet. HVPT_E_ATTR: no such CPU or no such config. */
-static inline enum hvpt_status hvpt_s2_configure(struct hvpt_space *space, const struct hvpt_hooks *hooks,
-                                                 const struct hvpt_s2_config *config)
+HVPT_SELDOM static inline enum hvpt_status hvpt_s2_configure(struct hvpt_space *space, const struct hvpt_hooks *hooks,
+                                                             const struct hvpt_s2_config *config)
 {
     unsigned shift = config->granule_shift == 0 ? 12 : config->granule_shift;
     unsigned ipa_bits = config->ipa_bits == 0 ? 40 : config->ipa_bits;
@@ -861,8 +861,9 @@ static inline uint64_t hvpt_s2_baddr(uint64_t frame)
  * higher order than other tables: up to 16 tables side by side.
  * HVPT_E_ATTR: the CPU or this library cannot do what config asks.  HVPT_E_NOMEM: no frame for the root.
  */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_s2_init(struct hvpt_s2 *s2, const struct hvpt_hooks *hooks,
-                                                           const struct hvpt_s2_config *config)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_s2_init(struct hvpt_s2 *s2,
+                                                                       const struct hvpt_hooks *hooks,
+                                                                       const struct hvpt_s2_config *config)
 {
     enum hvpt_status status = hvpt_s2_configure(&s2->space, hooks, config);
 
@@ -881,9 +882,10 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_s2_init(struct hvpt_s2 *s2, c
  * addresses.
  * HVPT_E_CORRUPT: a table cannot be reached or, unless readonly, an entry is not well-formed.
  */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_s2_adopt(struct hvpt_s2 *s2, const struct hvpt_hooks *hooks,
-                                                            const struct hvpt_s2_config *config, uint64_t vttbr,
-                                                            bool readonly)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_s2_adopt(struct hvpt_s2 *s2,
+                                                                        const struct hvpt_hooks *hooks,
+                                                                        const struct hvpt_s2_config *config,
+                                                                        uint64_t vttbr, bool readonly)
 {
     uint64_t frame = vttbr & ((UINT64_C(1) << 48) - 1) & ~UINT64_C(0x3f);
     enum hvpt_status status = hvpt_s2_configure(&s2->space, hooks, config);
@@ -901,7 +903,7 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_s2_adopt(struct hvpt_s2 *s2, 
 }
 
 /* Free every frame. No CPU may use the tables any more, and all flushes asked for have been done. */
-static inline void hvpt_s2_destroy(struct hvpt_s2 *s2)
+HVPT_SELDOM static inline void hvpt_s2_destroy(struct hvpt_s2 *s2)
 {
     hvpt_close_space(hvpt_s2_format(&s2->space), &s2->space);
 }
@@ -919,8 +921,8 @@ static inline uint64_t hvpt_s2_vtcr(const struct hvpt_s2 *s2)
 }
 
 /* As hvpt_map_range. */
-HVPT_NODISCARD HVPT_ENGINE enum hvpt_status hvpt_s2_map(struct hvpt_s2 *s2, hvpt_gpa gpa, hvpt_hpa hpa, uint64_t size,
-                                                        struct hvpt_attr attr, struct hvpt_flush *flush)
+HVPT_NODISCARD static inline enum hvpt_status hvpt_s2_map(struct hvpt_s2 *s2, hvpt_gpa gpa, hvpt_hpa hpa, uint64_t size,
+                                                          struct hvpt_attr attr, struct hvpt_flush *flush)
 {
     switch (s2->space.page_shift) {
     case 12: return hvpt_map_range(&hvpt_s2_4k_format, &s2->space, gpa, hpa, size, attr, flush);
@@ -931,8 +933,8 @@ HVPT_NODISCARD HVPT_ENGINE enum hvpt_status hvpt_s2_map(struct hvpt_s2 *s2, hvpt
 }
 
 /* As hvpt_unmap_range. */
-HVPT_NODISCARD HVPT_ENGINE enum hvpt_status hvpt_s2_unmap(struct hvpt_s2 *s2, hvpt_gpa gpa, uint64_t size,
-                                                          struct hvpt_flush *flush)
+HVPT_NODISCARD static inline enum hvpt_status hvpt_s2_unmap(struct hvpt_s2 *s2, hvpt_gpa gpa, uint64_t size,
+                                                            struct hvpt_flush *flush)
 {
     switch (s2->space.page_shift) {
     case 12: return hvpt_unmap_range(&hvpt_s2_4k_format, &s2->space, gpa, size, flush);
@@ -992,8 +994,8 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_s2_touch(struct hvpt_s2 *s2, 
 }
 
 /* As hvpt_translate_one. */
-HVPT_NODISCARD HVPT_ENGINE enum hvpt_status hvpt_s2_translate(const struct hvpt_s2 *s2, hvpt_gpa gpa,
-                                                              struct hvpt_mapping *out)
+HVPT_NODISCARD static inline enum hvpt_status hvpt_s2_translate(const struct hvpt_s2 *s2, hvpt_gpa gpa,
+                                                                struct hvpt_mapping *out)
 {
     switch (s2->space.page_shift) {
     case 12: return hvpt_translate_one(&hvpt_s2_4k_format, &s2->space, gpa, out);
@@ -1015,8 +1017,9 @@ static inline void hvpt_s2_translate_batch(const struct hvpt_s2 *s2, const hvpt_
 }
 
 /* As hvpt_walk_range. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_s2_walk(const struct hvpt_s2 *s2, hvpt_gpa gpa, uint64_t size,
-                                                           const struct hvpt_visitor *visitor)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_s2_walk(const struct hvpt_s2 *s2, hvpt_gpa gpa,
+                                                                       uint64_t size,
+                                                                       const struct hvpt_visitor *visitor)
 {
     switch (s2->space.page_shift) {
     case 12: return hvpt_walk_range(&hvpt_s2_4k_format, &s2->space, gpa, size, visitor);
@@ -1039,8 +1042,8 @@ static inline bool hvpt_s2_next_leaf(const struct hvpt_s2 *s2, struct hvpt_leaf_
 }
 
 /* As hvpt_split_range. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_s2_split(struct hvpt_s2 *s2, hvpt_gpa gpa, uint64_t size,
-                                                            uint64_t page_size, struct hvpt_flush *flush)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_s2_split(struct hvpt_s2 *s2, hvpt_gpa gpa, uint64_t size,
+                                                                        uint64_t page_size, struct hvpt_flush *flush)
 {
     switch (s2->space.page_shift) {
     case 12: return hvpt_split_range(&hvpt_s2_4k_format, &s2->space, gpa, size, page_size, flush);
@@ -1051,9 +1054,9 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_s2_split(struct hvpt_s2 *s2, 
 }
 
 /* As hvpt_collapse_range. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_s2_collapse(struct hvpt_s2 *s2, hvpt_gpa gpa, uint64_t size,
-                                                               struct hvpt_flush *flush,
-                                                               struct hvpt_collapse_report *report)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_s2_collapse(struct hvpt_s2 *s2, hvpt_gpa gpa,
+                                                                           uint64_t size, struct hvpt_flush *flush,
+                                                                           struct hvpt_collapse_report *report)
 {
     switch (s2->space.page_shift) {
     case 12: return hvpt_collapse_range(&hvpt_s2_4k_format, &s2->space, gpa, size, flush, report);
@@ -1100,9 +1103,9 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_s2_write_protect(struct hvpt_
 }
 
 /* As hvpt_map_needs. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_s2_frames_needed(const struct hvpt_s2 *s2, hvpt_gpa gpa,
-                                                                    hvpt_hpa hpa, uint64_t size, struct hvpt_attr attr,
-                                                                    uint64_t *frames)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_s2_frames_needed(const struct hvpt_s2 *s2, hvpt_gpa gpa,
+                                                                                hvpt_hpa hpa, uint64_t size,
+                                                                                struct hvpt_attr attr, uint64_t *frames)
 {
     switch (s2->space.page_shift) {
     case 12: return hvpt_map_needs(&hvpt_s2_4k_format, &s2->space, gpa, hpa, size, attr, frames);
@@ -1113,8 +1116,9 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_s2_frames_needed(const struct
 }
 
 /* As hvpt_unmap_needs. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_s2_frames_needed_to_unmap(const struct hvpt_s2 *s2, hvpt_gpa gpa,
-                                                                             uint64_t size, uint64_t *frames)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_s2_frames_needed_to_unmap(const struct hvpt_s2 *s2,
+                                                                                         hvpt_gpa gpa, uint64_t size,
+                                                                                         uint64_t *frames)
 {
     switch (s2->space.page_shift) {
     case 12: return hvpt_unmap_needs(&hvpt_s2_4k_format, &s2->space, gpa, size, frames);
@@ -1125,9 +1129,10 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_s2_frames_needed_to_unmap(con
 }
 
 /* As hvpt_split_needs. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_s2_frames_needed_to_split(const struct hvpt_s2 *s2, hvpt_gpa gpa,
-                                                                             uint64_t size, uint64_t page_size,
-                                                                             uint64_t *frames)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_s2_frames_needed_to_split(const struct hvpt_s2 *s2,
+                                                                                         hvpt_gpa gpa, uint64_t size,
+                                                                                         uint64_t page_size,
+                                                                                         uint64_t *frames)
 {
     switch (s2->space.page_shift) {
     case 12: return hvpt_split_needs(&hvpt_s2_4k_format, &s2->space, gpa, size, page_size, frames);
@@ -1138,7 +1143,7 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_s2_frames_needed_to_split(con
 }
 
 /* As hvpt_reserve_frames. */
-HVPT_NODISCARD static inline enum hvpt_status hvpt_s2_reserve(struct hvpt_s2 *s2, uint64_t frames)
+HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_s2_reserve(struct hvpt_s2 *s2, uint64_t frames)
 {
     return hvpt_reserve_frames(&s2->space, frames);
 }

@@ -14,11 +14,19 @@
 
 /*
  * Engine functions take a constant format and dissolve into it: left to itself, gcc -O2 keeps them apart (bench: 5x).
+ * Where size was asked for (-Os) they stay functions, and the compiler folds the format away as far as it finds one.
  */
+#ifdef __OPTIMIZE_SIZE__
+#define HVPT_ENGINE static inline __attribute__((unused))
+#else
 #define HVPT_ENGINE static inline __attribute__((always_inline))
+#endif
 
-/* For what is big and rare: kept out of the callers' fast paths. */
+/* For what is big: kept out of the callers' fast paths. */
 #define HVPT_NOINLINE __attribute__((noinline, unused))
+
+/* For what runs seldom, or once a table and not once a page: compiled for size. */
+#define HVPT_SELDOM __attribute__((cold))
 
 #define HVPT_NODISCARD __attribute__((warn_unused_result))
 
