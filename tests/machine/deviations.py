@@ -20,6 +20,7 @@ class Versions:
 
 
 ALL = Versions()
+SINCE_10 = Versions((8, 0))           # seen in 10.0 and not in 7.2; those between have not been looked at
 BOCHS_2_7 = Versions((2, 7), (2, 8))  # later ones have not been looked at
 
 DEVIATIONS = [
@@ -45,6 +46,10 @@ DEVIATIONS = [
               "APM vol. 2, Instruction Intercepts: MONITOR"),
     Deviation("Bochs", BOCHS_2_7, "VMEXITs: virtual interrupt: *", "",
               "APM vol. 2, Virtual Interrupts: taken as soon as the guest can; Bochs waits for the guest to set IF"),
+    Deviation("QEMU", SINCE_10, "VMEXITs: from_cr[2348]: *", "",
+              "APM vol. 2, Control-Register Intercepts: MOV from CR2, CR3, CR4, CR8; QEMU 10.0 intercepts CR0 alone"),
+    Deviation("QEMU", SINCE_10, "VMEXITs: exit code [2348], CR[2348]_READ: it came", "",
+              "APM vol. 2, Control-Register Intercepts: MOV from CR2, CR3, CR4, CR8"),
     Deviation("QEMU", ALL, "VMEXITs: invd: *", "", "APM vol. 2, Instruction Intercepts: INVD"),
     Deviation("QEMU", ALL, "VMEXITs: rdtscp: *", "", "APM vol. 2, Instruction Intercepts: RDTSCP"),
     Deviation("QEMU", ALL, "VMEXITs: icebp: *", "", "APM vol. 2, Instruction Intercepts: ICEBP"),
@@ -58,6 +63,19 @@ DEVIATIONS = [
     Deviation("QEMU", ALL, "VMEXITs: EXCP_AC: *", "", "APM vol. 2, #AC: an unaligned access with CR0.AM and RFLAGS.AC"),
     Deviation("QEMU", ALL, "VMEXITs: #DF: EXITCODE", "7f",
               "APM vol. 2, Exception Intercepts: #DF is intercepted before a shutdown can follow from it"),
+    Deviation("Bochs", BOCHS_2_7, "guest walk: tables that the second level keeps from being updated: *", "",
+              "SDM vol. 3, EPT Violations: setting accessed or dirty in a guest's entry is a write that EPT must allow"),
+    Deviation("Bochs", BOCHS_2_7, "guest walk, accessed and dirty for EPT: tables that the second level keeps from the walk: *",
+              "", "SDM vol. 3, Exit Qualification for EPT Violations: with accessed and dirty flags for EPT, an access to a "
+              "guest's table sets bits 0 and 1; Bochs sets 1 alone"),
+    Deviation("Bochs", BOCHS_2_7, "guest walk: bit 8 in the highest tables of the guest: *", "",
+              "APM vol. 2, Long-Mode Page Translation: bit 8 of PML4E and PML5E must be zero"),
+    Deviation("QEMU", ALL, "guest walk: reserved bits of the guest: *", "",
+              "APM vol. 2, Page-Fault Error Code: RSV is reported for a present entry; QEMU leaves P clear"),
+    Deviation("QEMU", ALL, "guest walk: bit 8 in the highest tables of the guest: *", "",
+              "APM vol. 2, Page-Fault Error Code: RSV is reported for a present entry; QEMU leaves P clear"),
+    Deviation("QEMU", ALL, "guest walk: wrong entries of the second level: *", "",
+              "APM vol. 2, Page-Fault Error Code: RSV is reported for a present entry; QEMU leaves P clear"),
     Deviation("QEMU", ALL, "NPT: a reserved bit in a present entry: P is set", "0",
               "APM vol. 2, Page-Fault Error Code: RSV is reported for a present entry"),
     Deviation("QEMU", ALL, "VMRUN: EXITCODE has 64 bits", "ffffffff",

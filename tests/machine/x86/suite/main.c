@@ -27,6 +27,7 @@ void kernel_main(void)
     suite_accessed_dirty(&frames);
     suite_operations(&frames);
     suite_tracking(&frames);
+    suite_guest_walk(&frames);
     suite_hvctl_events(&frames);
     suite_hvctl_areas(&frames);
     if (cpu_vendor() == CPU_INTEL) {

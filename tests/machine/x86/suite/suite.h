@@ -38,6 +38,7 @@ void suite_memory_types(struct frames *frames);
 void suite_accessed_dirty(struct frames *frames);
 void suite_operations(struct frames *frames);
 void suite_tracking(struct frames *frames);
+void suite_guest_walk(struct frames *frames);
 void suite_exits(struct frames *frames);
 void suite_switch(struct frames *frames);
 void suite_vmx(struct frames *frames);
