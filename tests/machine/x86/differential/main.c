@@ -21,10 +21,18 @@ bool mismatch_begin(unsigned number)
     return number < 20;
 }
 
+/* Is id pattern, or does it begin as pattern does up to its star? */
+static bool fits(const char *pattern, const char *id)
+{
+    while (*pattern != '\0' && *pattern != '*' && *pattern == *id)
+        pattern++, id++;
+    return *pattern == '*' || *pattern == *id;
+}
+
 static const struct unreachable *find(const struct unreachable *list, unsigned count, const char *id, const void *world)
 {
     for (unsigned i = 0; i < count; i++)
-        if (same(list[i].id, id) && (list[i].here == NULL || list[i].here(world)))
+        if (fits(list[i].id, id) && (list[i].here == NULL || list[i].here(world)))
             return &list[i];
     return NULL;
 }
@@ -36,30 +44,36 @@ void counts_check(const struct rule_count *count, unsigned rules, const struct u
 
     for (unsigned i = 0; i < rules; i++) {
         const struct unreachable *known = find(unreachable, unreachables, count[i].id, world);
+        unsigned broken = count[i].alone + count[i].deviated;
+        bool no_alone = known != NULL && known->alone, no_edge = known != NULL && known->edge;
 
-        print("# rule %s: broken alone %u, kept %u%s%s\n", count[i].id, count[i].alone, count[i].kept,
-              count[i].reachable && known == NULL ? "" : "; ",
-              !count[i].reachable ? count[i].why
-              : known != NULL     ? known->why
-                                  : "");
+        print("# rule %s: broken alone %u, deviated %u, kept %u, at its edge %u%s%s\n", count[i].id, count[i].alone,
+              count[i].deviated, count[i].kept, count[i].edge, known != NULL ? "; " : "",
+              known != NULL ? known->why : "");
         if (!count[i].reachable) {
             absent++;
+            check_true(no_alone && no_edge, "%s is listed as one that this CPU does not have", count[i].id);
             continue;
         }
-        if (known == NULL || !known->alone)
-            check_true(count[i].alone > 0, "%s was broken alone", count[i].id);
-        if (known == NULL || !known->kept)
-            check_true(count[i].kept > 0, "%s was kept with a changed field", count[i].id);
+        if (no_alone)
+            check_equal(broken, 0, "%s cannot be broken alone, as is listed", count[i].id);
+        else
+            check_true(broken >= COUNT_MIN, "%s was broken alone", count[i].id);
+        if (no_edge)
+            check_equal(count[i].edge, 0, "%s cannot be kept at its edge, as is listed", count[i].id);
+        else
+            check_true(count[i].edge >= COUNT_MIN, "%s was kept at its edge", count[i].id);
     }
     print("# %u rules, %u of them cannot apply on this machine\n", rules, absent);
 }
 
-void deviations_print(const struct deviation *deviation, unsigned count)
+void deviation_check(const struct deviation *deviation)
 {
-    for (unsigned i = 0; i < count; i++)
-        if (deviation[i].seen > 0)
-            print("# deviation: %s, %s: %s (%u times); manual: %s\n", deviation[i].rule, deviation[i].emulator,
-                  deviation[i].what, deviation[i].seen, deviation[i].manual);
+    if (deviation->differed + deviation->agreed > 0)
+        print("# deviation %s: differed %u, agreed %u\n", deviation->name, deviation->differed, deviation->agreed);
+    check_true(deviation->differed == 0, "as the manual says: %s", deviation->name);
+    if (deviation->differed > 0)
+        check_equal(deviation->agreed, 0, "the condition is exact: %s", deviation->name);
 }
 
 void kernel_main(void)

@@ -9,16 +9,13 @@
 /* Is this QEMU? Else it is Bochs. */
 bool svm_on_qemu(void);
 
-/* Does the emulator not keep to this rule, in this case? */
-bool svm_deviation_ignored(const struct hvctl_svm_view *view, const struct hvctl_violation *violation);
+/* The record that says that the emulator does not keep to this rule, in this case; or NULL. */
+struct deviation *svm_deviation_ignored(const struct hvctl_svm_view *view, const struct hvctl_violation *violation);
 
-/* Note that it did not. */
-void svm_deviation_seen(const char *rule);
+/* The record that says that the emulator fails here where the manual does not; or NULL. */
+struct deviation *svm_deviation_extra(const struct hvctl_svm_view *view);
 
-/* Does the emulator fail where the manual does not say so? */
-bool svm_deviation_otherwise(const struct hvctl_svm_view *view, bool invalid);
-
-void svm_deviations_print(void);
+void svm_deviations_check(void);
 
 extern const struct unreachable svm_unreachable[];
 extern const unsigned svm_unreachable_count;

@@ -8,19 +8,24 @@
 
 static uint16_t slots[HVCTL_VMCS_SLOT_COUNT];
 static unsigned slot_count;
-static const struct hvctl_vmx_rule *rule_list[400];
+static const struct hvctl_vmx_rule *rule_list[RULES_MAX];
+static const struct rule_count *seen_of[RULES_MAX]; /* of the rules in rule_list */
+static const struct hvctl_vmx_surroundings *around;
 static unsigned rule_count;
 
-void mutate_init(const struct world *world)
+void mutate_init(const struct world *world, const struct rule_count *count)
 {
     struct hvctl_vmcs_set seen;
     const struct hvctl_vmx_rule *rule;
 
     memset(&seen, 0, sizeof(seen));
     slot_count = 0;
+    around = &world->around;
     for (size_t number = 0; (rule = hvctl_vmx_rule_at(number)) != NULL; number++) {
-        if (hvctl_vmx_can(vmx_caps(), (enum hvctl_vmx_control)rule->when) && rule_count < 400)
+        if (hvctl_vmx_can(vmx_caps(), (enum hvctl_vmx_control)rule->when) && rule_count < RULES_MAX) {
+            seen_of[rule_count] = &count[number];
             rule_list[rule_count++] = rule;
+        }
         for (unsigned i = 0; i < HVCTL_VMX_RULE_FIELDS && rule->slot[i] != HVCTL_VMX_NO_SLOT; i++) {
             if (hvctl_vmcs_set_has(&seen, rule->slot[i]) || !hvctl_vmcs_set_has(&world->image[0].exists, rule->slot[i]))
                 continue;
@@ -130,7 +135,7 @@ static uint64_t value_for(struct random *random, uint32_t field, uint64_t value)
     case HVCTL_VMCS_TSC_MULTIPLIER: return PICK(random, 0, 1, UINT64_C(0x8000000000000000));
     case HVCTL_VMCS_EPT_POINTER:
         if (random_one_in(random, 2))
-            return flip(random, value, 12);
+            return flip(random, value, 13);
         return random_one_in(random, 2) ? (value & ~UINT64_C(0x3f)) | random_below(random, 64) : address(random, value);
     case HVCTL_VMCS_VMCS_LINK_POINTER:
         switch (random_below(random, 5)) {
@@ -143,7 +148,7 @@ static uint64_t value_for(struct random *random, uint32_t field, uint64_t value)
     case HVCTL_VMCS_VM_EXIT_MSR_LOAD_COUNT: return PICK(random, 0, 1, 2, 256);
     case HVCTL_VMCS_VM_ENTRY_MSR_LOAD_COUNT: return PICK(random, 0, 1, 2, 256, 512, 513);
     case HVCTL_VMCS_GUEST_LDTR_ACCESS_RIGHTS:
-        return PICK(random, 0x82, 0x82, 0x02, 0x92, 0x83, 0x182, 0x8082, 0x20082, 0x10000, 0x10082);
+        return PICK(random, 0x82, 0x82, 0x02, 0x92, 0x83, 0x182, 0x8082, 0x20082, 0x10000, 0x10082, 0xa2);
     case HVCTL_VMCS_VM_EXIT_MSR_STORE_ADDRESS:
     case HVCTL_VMCS_VM_EXIT_MSR_LOAD_ADDRESS: /* what is inside the page is good; what is outside would be an abort */
         if (random_one_in(random, 3))
@@ -196,6 +201,8 @@ static uint64_t value_for(struct random *random, uint32_t field, uint64_t value)
         return random_one_in(random, 3) ? flip(random, value, 32)
                                         : PICK(random, 0, 0xffe, 0xfff, 0xffff, 0x10000, 0xfffff, 0x100000, 0x100fff,
                                                0xfff00fff, 0xfffff000, 0xffffffff);
+    if (field >= HVCTL_VMCS_HOST_ES_SELECTOR && field <= HVCTL_VMCS_HOST_TR_SELECTOR && random_one_in(random, 4))
+        return UINT64_C(1) << (3 + random_below(random, 13));
     if (hvctl_vmcs_decode(field).width == HVCTL_WIDTH_16 && hvctl_vmcs_decode(field).type != HVCTL_TYPE_CONTROL)
         return random_one_in(random, 2) ? value ^ (1u + random_below(random, 7))
                                         : (random_one_in(random, 2) ? 0 : flip(random, value, 16));
@@ -240,7 +247,7 @@ static void change(struct vmx_case *out, struct random *random, uint32_t field)
 /* An event goes with its error code and length, a segment's DPL with its RPL, and so on: changed together. */
 static void related(struct vmx_case *out, struct random *random)
 {
-    switch (random_below(random, 12)) {
+    switch (random_below(random, 16)) {
     case 0:
         change(out, random, HVCTL_VMCS_VM_ENTRY_INTERRUPTION_INFORMATION_FIELD);
         set(out, HVCTL_VMCS_VM_ENTRY_INSTRUCTION_LENGTH, PICK(random, 0, 1, 15, 15, 16));
@@ -263,7 +270,7 @@ static void related(struct vmx_case *out, struct random *random)
         set(out, HVCTL_VMCS_GUEST_RFLAGS, hvctl_vmcs_get(&out->image, HVCTL_VMCS_GUEST_RFLAGS) | 0x200);
         break;
     case 3: { /* privilege levels */
-        uint64_t level = random_below(random, 4), other = random_one_in(random, 3) ? random_below(random, 4) : level;
+        uint64_t level = random_below(random, 4), other = random_one_in(random, 2) ? random_below(random, 4) : level;
         static const uint32_t selector[] = {HVCTL_VMCS_GUEST_CS_SELECTOR, HVCTL_VMCS_GUEST_SS_SELECTOR};
         static const uint32_t right[] = {HVCTL_VMCS_GUEST_CS_ACCESS_RIGHTS, HVCTL_VMCS_GUEST_SS_ACCESS_RIGHTS};
 
@@ -345,6 +352,40 @@ static void related(struct vmx_case *out, struct random *random)
                 hvctl_vmcs_get(&out->image, HVCTL_VMCS_PRIMARY_VM_EXIT_CONTROLS) ^ PICK(random, 0x200200, 0x200000));
         }
         break;
+    case 11: /* a null SS, as 64-bit mode may have it, that is usable all the same */
+        set(out, HVCTL_VMCS_GUEST_SS_SELECTOR, 0);
+        set(out, HVCTL_VMCS_GUEST_SS_ACCESS_RIGHTS,
+            hvctl_vmcs_get(&out->image, HVCTL_VMCS_GUEST_SS_ACCESS_RIGHTS)
+                ^ PICK(random, 0, 0x10, 0x80, 0x100, 0x800, 0x20000, 0x8000, 8, 4, 1));
+        if (random_one_in(random, 4))
+            change(out, random, random_one_in(random, 2) ? HVCTL_VMCS_GUEST_SS_BASE : HVCTL_VMCS_GUEST_SS_LIMIT);
+        break;
+    case 12: { /* conforming and readable code as data, with a DPL below the RPL */
+        uint32_t n = 4 + 2 * random_below(random, 4), type = (uint32_t)PICK(random, 11, 11, 15, 3);
+
+        if (n == 4)
+            n = 0; /* ES; the others are DS, FS and GS */
+        set(out, HVCTL_VMCS_GUEST_ES_SELECTOR + n,
+            hvctl_vmcs_get(&out->image, HVCTL_VMCS_GUEST_ES_SELECTOR + n) | random_below(random, 4));
+        set(out, HVCTL_VMCS_GUEST_ES_ACCESS_RIGHTS + n,
+            (hvctl_vmcs_get(&out->image, HVCTL_VMCS_GUEST_ES_ACCESS_RIGHTS + n) & ~UINT64_C(0x6f)) | type
+                | random_below(random, 4) << 5);
+        break;
+    }
+    case 13: /* conforming CS, and the levels of CS and SS */
+        set(out, HVCTL_VMCS_GUEST_CS_SELECTOR,
+            (hvctl_vmcs_get(&out->image, HVCTL_VMCS_GUEST_CS_SELECTOR) & ~UINT64_C(3)) | random_below(random, 4));
+        set(out, HVCTL_VMCS_GUEST_CS_ACCESS_RIGHTS,
+            (hvctl_vmcs_get(&out->image, HVCTL_VMCS_GUEST_CS_ACCESS_RIGHTS) & ~UINT64_C(0x6f)) | PICK(random, 13, 15)
+                | random_below(random, 4) << 5);
+        break;
+    case 14: /* a vector 18 that is no #MC, in shutdown */
+        set(out, HVCTL_VMCS_GUEST_ACTIVITY_STATE, 2);
+        set(out, HVCTL_VMCS_GUEST_RFLAGS, hvctl_vmcs_get(&out->image, HVCTL_VMCS_GUEST_RFLAGS) | 0x200);
+        set(out, HVCTL_VMCS_VM_ENTRY_INTERRUPTION_INFORMATION_FIELD,
+            PICK(random, 0x80000012, 0x80000312, 0x80000412, 0x80000202));
+        set(out, HVCTL_VMCS_VM_ENTRY_INSTRUCTION_LENGTH, 1);
+        break;
     case 10: /* virtual-8086 mode without protection */
         set(out, HVCTL_VMCS_GUEST_CR0, hvctl_vmcs_get(&out->image, HVCTL_VMCS_GUEST_CR0) & ~UINT64_C(0x80000001));
         break;
@@ -366,7 +407,89 @@ static void set_control(struct vmx_case *out, enum hvctl_vmx_control control, bo
         set(out, field, on ? word | bit : word & ~bit);
 }
 
-/* One rule's own fields: each rule gets its share. */
+/* Fields that lead to memory, or without which the kernel does not live: not any value of them is survived. */
+static bool sensitive(uint32_t field)
+{
+    struct hvctl_vmcs_encoding parts = hvctl_vmcs_decode(field);
+
+    switch (field) {
+    case HVCTL_VMCS_HOST_CR3:
+    case HVCTL_VMCS_HOST_RIP:
+    case HVCTL_VMCS_GUEST_CR3:
+    case HVCTL_VMCS_VMCS_LINK_POINTER:
+    case HVCTL_VMCS_GUEST_PDPTE0:
+    case HVCTL_VMCS_GUEST_PDPTE1:
+    case HVCTL_VMCS_GUEST_PDPTE2:
+    case HVCTL_VMCS_GUEST_PDPTE3:
+    case HVCTL_VMCS_VM_EXIT_MSR_STORE_COUNT:
+    case HVCTL_VMCS_VM_EXIT_MSR_LOAD_COUNT:
+    case HVCTL_VMCS_VM_ENTRY_MSR_LOAD_COUNT:
+    case HVCTL_VMCS_VMX_PREEMPTION_TIMER_VALUE: /* or nothing ends a halt */
+    case HVCTL_VMCS_VM_ENTRY_INTERRUPTION_INFORMATION_FIELD: return true;
+    default: return parts.width == HVCTL_WIDTH_64 && parts.type == HVCTL_TYPE_CONTROL;
+    }
+}
+
+/* What the rule makes of the image. */
+static enum hvctl_rule_result ask(const struct hvctl_vmcs_image *image, const struct hvctl_vmx_rule *rule)
+{
+    struct hvctl_vmx_view view;
+    struct hvctl_finding finding;
+
+    hvctl_vmx_view_make(&view, image, vmx_caps(), around);
+    return hvctl_vmx_rule_ask(&view, rule, &finding);
+}
+
+/* A bit next to one that the rule does not want changed. */
+static void beside(struct vmx_case *out, struct random *random, const struct hvctl_vmx_rule *rule, uint32_t field)
+{
+    unsigned slot = (unsigned)hvctl_vmcs_slot(field), bits = field_bits(field), bit = random_below(random, bits);
+    uint64_t value = out->image.value[slot];
+
+    if (field == HVCTL_VMCS_HOST_CR3 || field == HVCTL_VMCS_HOST_RIP)
+        bits = 0;
+    for (unsigned i = 0; i < bits; i++, bit = (bit + 1) % bits) {
+        unsigned next = random_one_in(random, 2) ? bit - 1 : bit + 1;
+        bool breaks;
+
+        if (next >= bits || (value >> next & 1) != 0
+            || (sensitive(field) && next < 36 && !(field == HVCTL_VMCS_EPT_POINTER && next <= 12)))
+            continue;
+        out->image.value[slot] = value ^ UINT64_C(1) << bit;
+        breaks = ask(&out->image, rule) == HVCTL_RULE_BROKEN;
+        out->image.value[slot] = value ^ UINT64_C(1) << next;
+        breaks = breaks && ask(&out->image, rule) != HVCTL_RULE_BROKEN;
+        out->image.value[slot] = value;
+        if (breaks) {
+            set(out, field, value ^ UINT64_C(1) << next);
+            return;
+        }
+    }
+    change(out, random, field);
+}
+
+/* A value that breaks the rule, if one is soon found. */
+static void against(struct vmx_case *out, struct random *random, const struct hvctl_vmx_rule *rule)
+{
+    uint32_t field = hvctl_vmcs_slot_info(rule->slot[0])->encoding;
+    unsigned bits = field_bits(field);
+    uint64_t old = out->image.value[rule->slot[0]], value = old;
+
+    for (unsigned i = 0; i < 12; i++) {
+        bool broken;
+
+        value = value_for(random, field, old);
+        value = bits < 64 ? value & ((UINT64_C(1) << bits) - 1) : value;
+        out->image.value[rule->slot[0]] = value;
+        broken = ask(&out->image, rule) == HVCTL_RULE_BROKEN;
+        out->image.value[rule->slot[0]] = old;
+        if (broken)
+            break;
+    }
+    set(out, field, value);
+}
+
+/* One rule's own fields: each rule gets its share, and more those of which too little was seen. */
 static void targeted(struct vmx_case *out, struct random *random)
 {
     static const enum hvctl_vmx_control on_tpr_shadow[] = {
@@ -375,13 +498,17 @@ static void targeted(struct vmx_case *out, struct random *random)
         HVCTL_SECONDARY_VIRTUAL_INTERRUPT_DELIVERY,
         HVCTL_SECONDARY_VIRTUALIZE_APIC_ACCESSES,
     };
-    const struct hvctl_vmx_rule *rule = rule_list[random_below(random, rule_count)];
+    const struct hvctl_vmx_rule *rule;
+    unsigned number = random_below(random, rule_count), fields = 0;
 
+    for (unsigned i = 0; i < 8 && seen_of[number]->alone + seen_of[number]->deviated > 2 * COUNT_MIN
+                         && seen_of[number]->edge > 2 * COUNT_MIN;
+         i++)
+        number = random_below(random, rule_count);
+    rule = rule_list[number];
     if (rule->check == hvctl_vmx_rule_needs || rule->check == hvctl_vmx_rule_excludes) {
         enum hvctl_vmx_control when = (enum hvctl_vmx_control)rule->when, other = (enum hvctl_vmx_control)rule->mask;
 
-        if (!hvctl_vmx_can(vmx_caps(), when))
-            return;
         for (unsigned i = 0; i < 4; i++)
             if (on_tpr_shadow[i] != other)
                 set_control(out, on_tpr_shadow[i], false);
@@ -390,49 +517,84 @@ static void targeted(struct vmx_case *out, struct random *random)
         set_control(out, other, random_one_in(random, 2));
         return;
     }
-    if (hvctl_vmcs_set_has(&out->image.exists, rule->slot[0]))
-        change(out, random, hvctl_vmcs_slot_info(rule->slot[0])->encoding);
+    while (fields < HVCTL_VMX_RULE_FIELDS && rule->slot[fields] != HVCTL_VMX_NO_SLOT
+           && hvctl_vmcs_set_has(&out->image.exists, rule->slot[fields]))
+        fields++;
+    if (fields == 0)
+        return;
+    if (random_one_in(random, 2))
+        beside(out, random, rule, hvctl_vmcs_slot_info(rule->slot[random_below(random, fields)])->encoding);
+    else
+        against(out, random, rule);
+}
+
+static void change_word(struct vmx_case *out, void *at, unsigned bits)
+{
+    out->word = at;
+    out->word_bits = bits;
+    out->word_good = 0;
+    out->word_good = mutate_word(out);
+}
+
+uint64_t mutate_word(const struct vmx_case *of)
+{
+    uint64_t value = 0;
+
+    memcpy(&value, of->word, of->word_bits / 8);
+    return value;
+}
+
+void mutate_set_word(const struct vmx_case *of, uint64_t value)
+{
+    memcpy(of->word, &value, of->word_bits / 8);
 }
 
 /* Memory that a rule reads. */
 static void change_memory(struct vmx_case *out, struct random *random)
 {
-    uint64_t *entry = &world_pages.entry_msrs[2 * random_below(random, 2)];
+    unsigned entries = 1 + random_below(random, 4);
+    uint64_t *entry = &world_pages.entry_msrs[2 * random_below(random, entries)];
 
     switch (random_below(random, 4)) {
     case 0:
+        change_word(out, &world_pages.virtual_apic[0x80], 8);
         world_pages.virtual_apic[0x80] = (uint8_t)(random_below(random, 16) << 4);
         set(out, HVCTL_VMCS_TPR_THRESHOLD, random_below(random, 16));
         break;
     case 1:
         set(out, HVCTL_VMCS_VMCS_LINK_POINTER, (uintptr_t)world_pages.linked);
-        *(uint32_t *)world_pages.linked ^= (uint32_t)PICK(random, 0x80000000, 1, 0x80000001, 0x40000000);
+        change_word(out, world_pages.linked, 32);
+        *(uint32_t *)world_pages.linked ^= (uint32_t)PICK(random, 0, 0x80000000, 1, 0x80000001, 0x40000000);
         break;
     case 2: { /* PDPTEs in memory, at the guest's CR3 */
         uint64_t *pdpte = (uint64_t *)world_pages.zero + random_below(random, 4);
 
+        change_word(out, pdpte, 64);
         *pdpte = flip(random, (uintptr_t)world_pages.ept | 1, 64);
         hvctl_vmcs_set_add(&out->changed, HVCTL_VMCS_SLOT_GUEST_CR3);
         break;
     }
     default:
+        change_word(out, entry, 64);
         switch (random_below(random, 8)) {
-        case 0: entry[0] = PICK(random, 0xc0000100, 0xc0000101, 0xc0000102); break;
+        case 0: entry[0] = PICK(random, 0xc0000100, 0xc0000101, 0xc0000102, 0xc0000102); break;
         case 1: entry[0] = PICK(random, 0x800, 0x808, 0x8ff); break;
         case 2: entry[0] = 0x9b; break;
         case 3: entry[0] = PICK(random, 0x79, 0x8b); break;
         case 4: entry[0] |= UINT64_C(1) << (32 + random_below(random, 32)); break;
         case 5:
             entry[0] = PICK(random, 0x175, 0x176, 0xc0000082, 0xc0000083, 0xc0000102);
+            change_word(out, entry + 1, 64);
             entry[1] = edge_address(random);
             break;
         case 6:
             entry[0] = 0x277;
+            change_word(out, entry + 1, 64);
             entry[1] = HVCTL_PAT_RESET ^ (uint64_t)PICK(random, 1, 2, 4, 8) << (8 * random_below(random, 8));
             break;
         default: entry[0] = 0x174; break;
         }
-        set(out, HVCTL_VMCS_VM_ENTRY_MSR_LOAD_COUNT, 2);
+        set(out, HVCTL_VMCS_VM_ENTRY_MSR_LOAD_COUNT, entries);
         hvctl_vmcs_set_add(&out->changed, HVCTL_VMCS_SLOT_VM_ENTRY_MSR_LOAD_ADDRESS);
         break;
     }
@@ -443,8 +605,47 @@ void mutate_undo(void)
     memset(world_pages.zero, 0, 64);
     *(uint32_t *)world_pages.linked = hvctl_vmx_revision(vmx_caps());
     world_pages.virtual_apic[0x80] = 0x50;
-    world_pages.entry_msrs[0] = world_pages.entry_msrs[2] = HVCTL_MSR_SYSENTER_CS;
-    world_pages.entry_msrs[1] = world_pages.entry_msrs[3] = 0;
+    for (unsigned i = 0; i < 4; i++) {
+        world_pages.entry_msrs[2 * i] = HVCTL_MSR_SYSENTER_CS;
+        world_pages.entry_msrs[2 * i + 1] = 0;
+    }
+}
+
+static void begin(struct vmx_case *out, const struct hvctl_vmcs_image *good)
+{
+    mutate_undo();
+    out->image = *good;
+    out->good = good;
+    out->word = NULL;
+    hvctl_vmcs_set_clear(&out->changed);
+}
+
+bool mutate_one_field(struct vmx_case *out, const struct hvctl_vmcs_image *good, unsigned number, struct random *random)
+{
+    unsigned slot = number / 64, n = number % 64;
+    uint32_t field;
+
+    begin(out, good);
+    if (slot >= HVCTL_VMCS_SLOT_COUNT)
+        return false;
+    field = hvctl_vmcs_slot_info(slot)->encoding;
+    if (!hvctl_vmcs_set_has(&good->exists, slot) || hvctl_vmcs_decode(field).type == HVCTL_TYPE_EXIT_INFO
+        || field == HVCTL_VMCS_HOST_RSP || field == HVCTL_VMCS_VMX_PREEMPTION_TIMER_VALUE)
+        return true;
+    if (sensitive(field) ? n < 32 : n >= field_bits(field) && n < field_bits(field) + 8)
+        change(out, random, field);
+    else if (!sensitive(field) && n < field_bits(field))
+        set(out, field, good->value[slot] ^ UINT64_C(1) << n);
+    if (dangerous(&out->image))
+        begin(out, good);
+    return true;
+}
+
+/* So many at once that more rules are broken than a report lists. */
+static void change_many(struct vmx_case *out, struct random *random)
+{
+    for (unsigned i = 0; i < 80; i++)
+        change(out, random, hvctl_vmcs_slot_info(slots[random_below(random, slot_count)])->encoding);
 }
 
 void mutate(struct vmx_case *out, const struct world *world, struct random *random)
@@ -452,9 +653,11 @@ void mutate(struct vmx_case *out, const struct world *world, struct random *rand
     do {
         unsigned times = random_one_in(random, 4) ? 2 + random_below(random, 2) : 1;
 
-        mutate_undo();
-        out->image = world->image[random_below(random, WORLD_IMAGES)];
-        hvctl_vmcs_set_clear(&out->changed);
+        begin(out, &world->image[random_below(random, WORLD_IMAGES)]);
+        if (random_one_in(random, 100)) {
+            change_many(out, random);
+            continue;
+        }
         switch (random_below(random, 8)) {
         case 0: change_memory(out, random); break;
         case 1:

@@ -5,7 +5,7 @@
 #include "machine.h"
 #include "memory.h"
 
-struct world_pages world_pages __attribute__((aligned(4096)));
+struct world_pages world_pages __attribute__((aligned(16384)));
 
 #define AT(page) ((uint64_t)(uintptr_t)world_pages.page)
 
