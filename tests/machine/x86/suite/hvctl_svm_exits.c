@@ -550,7 +550,9 @@ static void check_codes(void)
         const char *name = hvctl_svm_exit_name(code), *why = NULL;
 
         for (unsigned i = 0; i < sizeof(absent) / sizeof(absent[0]); i++)
-            if (code >= absent[i].first && code <= absent[i].last && (absent[i].where & machine) != 0)
+            /* One emulator's gap may be closed in a later version of it */
+            if (code >= absent[i].first && code <= absent[i].last && (absent[i].where & machine) != 0
+                && (absent[i].where == EVERYWHERE || !lab.seen[code]))
                 why = absent[i].why;
         if ((code == 0x8e && !has_rdpru()) || (code == 0xa2 && !has_invpcid()))
             why = "the CPU does not have the instruction";
