@@ -73,7 +73,7 @@ DEVIATIONS = [
     Deviation("QEMU", ALL, "guest walk: reserved bits of the guest: *", "",
               "APM vol. 2, Page-Fault Error Code: RSV is reported for a present entry; QEMU leaves P clear"),
     Deviation("QEMU", ALL, "guest walk: bit 8 in the highest tables of the guest: *", "",
-              "APM vol. 2, Page-Fault Error Code: RSV is reported for a present entry; QEMU leaves P clear"),
+              "APM vol. 2, Long-Mode Page Translation: bit 8 of PML4E and PML5E must be zero"),
     Deviation("QEMU", ALL, "guest walk: wrong entries of the second level: *", "",
               "APM vol. 2, Page-Fault Error Code: RSV is reported for a present entry; QEMU leaves P clear"),
     Deviation("QEMU", ALL, "NPT: a reserved bit in a present entry: P is set", "0",
