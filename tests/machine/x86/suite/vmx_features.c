@@ -145,8 +145,10 @@ static void check_eptp_switching(struct frames *frames)
     /* What hvpt_eptp_check calls no EPTP is none to the processor either: bit by bit, put there behind its back. */
     for (unsigned bit = 0; bit < 64; bit++) {
         const uint64_t eptp = paging_root(&other) ^ UINT64_C(1) << bit;
-        const bool valid = hvpt_eptp_list_set(list, 3, eptp, cap, bits, &problem) == HVPT_OK;
+        const bool valid = bit == 6 ? cap >> 21 & 1 : bit == 7 ? cap >> 23 & 1 : bit >= 12 && bit < bits;
 
+        check_equal(hvpt_eptp_list_set(list, 3, eptp, cap, bits, &problem), valid ? HVPT_OK : HVPT_E_ATTR,
+                    "VMFUNC: bit %u, taken into the list", bit);
         if (valid)
             continue; /* A/D, or another root: it may be taken, and what it leads to is no table */
         list->eptp[2] = eptp;
