@@ -183,9 +183,9 @@ static inline const struct hvctl_violation *hvctl_report_find(const struct hvctl
 
 /*
  * The failure that the CPU will show for these violations, and its qualification in *qualification (NULL: do not tell).
- * Checks of controls and host state come before those of guest state, and these before MSR loading; between controls and
- * host state, and within each kind, the order is the CPU's own (SDM vol. 3, "VM Entries"): any violation's failure of
- * the first kind found may be the one.
+ * Checks of controls and host state come before those of guest state, and these before MSR loading; between controls
+ * and host state, and within each kind, the order is the CPU's own (SDM vol. 3, "VM Entries"): any violation's failure
+ * of the first kind found may be the one.
  */
 static inline enum hvctl_failure hvctl_report_failure(const struct hvctl_report *report, uint32_t *qualification)
 {

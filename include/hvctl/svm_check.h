@@ -1,7 +1,7 @@
 /*
- * Why does VMRUN end with VMEXIT_INVALID? Every rule of APM vol. 2 that a VMCB and the capabilities can break, asked
- * of a VMCB. Pure: no instruction, no allocation, fixed stack. Ask before VMRUN, or of a copy: VMEXIT_INVALID may overwrite
- * the save area.
+ * Why does VMRUN end with VMEXIT_INVALID? Every rule of APM vol. 2 that a VMCB and the capabilities can break, asked of
+ * a VMCB. Pure: no instruction, no allocation, fixed stack. Ask before VMRUN, or of a copy: VMEXIT_INVALID may
+ * overwrite the save area.
  */
 #ifndef HVCTL_SVM_CHECK_H
 #define HVCTL_SVM_CHECK_H

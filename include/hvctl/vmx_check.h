@@ -137,8 +137,8 @@ static inline enum hvctl_vmx_fit hvctl_vmx_fit_of(enum hvctl_failure failure, ui
 }
 
 /*
- * Ask every rule, and add to report the violations of this fit; those that cannot be judged count as no fit. Whoever wants
- * all calls it for each fit, and has them in that order: the report keeps only the first ones.
+ * Ask every rule, and add to report the violations of this fit; those that cannot be judged count as no fit. Whoever
+ * wants all calls it for each fit, and has them in that order: the report keeps only the first ones.
  */
 static inline void hvctl_vmx_check_fitting(const struct hvctl_vmx_view *view, enum hvctl_failure said,
                                            uint64_t qualification, enum hvctl_vmx_fit fit, struct hvctl_report *report)
@@ -211,7 +211,7 @@ static inline const char *hvctl_explanation_text(enum hvctl_explanation explanat
     case HVCTL_EXPLAINED: return "this is why";
     case HVCTL_EXPLAINED_OTHERWISE: return "the rules that are broken would lead to another failure or qualification";
     case HVCTL_UNEXPLAINED:
-        return "no rule that was checked is broken; does the image hold what the CPU's VMCS holds, and caps what the CPU is?";
+        return "no rule that was checked is broken; is the image what the VMCS holds, and caps of this CPU?";
     case HVCTL_NOT_OF_THE_FIELDS: return "this failure is not about the fields of the VMCS";
     case HVCTL_NO_FAILURE: return "this is no failure of VM entry";
     }

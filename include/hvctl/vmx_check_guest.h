@@ -168,10 +168,10 @@ static inline const struct hvctl_vmx_rule *hvctl_vmx_guest_rule_at(size_t number
      HVCTL_RULE_1(field),                                            \
      bits}
     static const struct hvctl_vmx_rule list[] = {
-        HVCTL_X_2(
-            "GUEST.CR0.FIXED", GUEST_REGISTERS,
-            "must have the bits that IA32_VMX_CR0_FIXED0 and FIXED1 fix, but for NW, CD and an unrestricted guest's PE and PG",
-            hvctl_vmx_rule_cr0_fixed, ALWAYS, GUEST_CR0, SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, 1),
+        HVCTL_X_2("GUEST.CR0.FIXED", GUEST_REGISTERS,
+                  "must have the bits that IA32_VMX_CR0_FIXED0 and FIXED1 fix, but for NW, CD and an unrestricted "
+                  "guest's PE and PG",
+                  hvctl_vmx_rule_cr0_fixed, ALWAYS, GUEST_CR0, SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, 1),
         HVCTL_X("GUEST.CR0.PG_PE", GUEST_REGISTERS, "must have PE set with PG", hvctl_vmx_rule_pg_pe, ALWAYS, GUEST_CR0,
                 0),
         HVCTL_X("GUEST.CR4.FIXED", GUEST_REGISTERS, "must have the bits that IA32_VMX_CR4_FIXED0 and FIXED1 fix",

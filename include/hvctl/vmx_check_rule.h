@@ -139,8 +139,8 @@ struct hvctl_vmx_rule {
                                     struct hvctl_finding *finding);
     uint16_t when; /* enum hvctl_vmx_control: the rule is idle while this one is off */
     /*
-     * Of the fields that the rule reads, the judged one first; HVCTL_VMX_NO_SLOT behind the last. Control words are there
-     * only where they are judged or looked at in their own right: all rules hang on them.
+     * Of the fields that the rule reads, the judged one first; HVCTL_VMX_NO_SLOT behind the last. Control words are
+     * there only where they are judged or looked at in their own right: all rules hang on them.
      */
     uint16_t slot[HVCTL_VMX_RULE_FIELDS];
     uint64_t mask; /* what the function makes of it: bits, a limit, another control */

@@ -61,12 +61,11 @@ static void print_count(const char *rule)
 
 static void print_about_counts(void)
 {
-    printf(
-        "\nThe last columns are what emulators were seen to do (tests/machine/x86/differential; cases on %s): "
-        "how often the rule was the\nonly one broken and the CPU failed as it says, or is known to deviate "
-        "(tests/machine/deviations.py); and how often it was kept and the\nCPU entered with a value that is next to one "
-        "that breaks it (counted up to a limit), or why it cannot be shown there.\n",
-        runs);
+    printf("\nThe last columns are what emulators were seen to do (tests/machine/x86/differential; cases on %s): "
+           "how often the rule was the\nonly one broken and the CPU failed as it says, or is known to deviate "
+           "(tests/machine/deviations.py); and how often it was kept and the\nCPU entered with a value that is "
+           "next to one that breaks it (counted up to a limit), or why it cannot be shown there.\n",
+           runs);
 }
 
 static void print_vmx(void)
@@ -74,10 +73,9 @@ static void print_vmx(void)
     const struct hvctl_vmx_rule *rule;
     const char *section = "";
 
-    puts(
-        "# The rules of VM entry\n\nWhat `hvctl_vmx_check` asks, in the manual's order (SDM vol. 3, \"VM Entries\"). "
-        "Generated from the rule tables in `include/hvctl/vmx_check_*.h` by `hvctl-rules vmx`.\nA rule applies while its "
-        "control is on; all of a rule's fields, the judged one first, are named.");
+    puts("# The rules of VM entry\n\nWhat `hvctl_vmx_check` asks, in the manual's order (SDM vol. 3, \"VM Entries\"). "
+         "Generated from the rule tables in `include/hvctl/vmx_check_*.h` by `hvctl-rules vmx`.\n"
+         "A rule applies while its control is on; all of a rule's fields, the judged one first, are named.");
     print_about_counts();
     for (size_t i = 0; (rule = hvctl_vmx_rule_at(i)) != NULL; i++) {
         const char *title = hvctl_vmx_section_title(rule->section);
@@ -102,12 +100,11 @@ static void print_svm(void)
 {
     const struct hvctl_svm_rule *rule;
 
-    puts(
-        "# The rules of VMRUN\n\nWhat `hvctl_svm_check` asks, with the sections of APM vol. 2 by title. Generated from the "
-        "rule tables in `include/hvctl/svm_check_*.h` by `hvctl-rules svm`.");
+    puts("# The rules of VMRUN\n\nWhat `hvctl_svm_check` asks, with the sections of APM vol. 2 by title. "
+         "Generated from the rule tables in `include/hvctl/svm_check_*.h` by `hvctl-rules svm`.");
     print_about_counts();
-    puts(
-        "\n| rule | field | it | section | broken | alone | deviating | kept at its edge |\n|---|---|---|---|---|---|---|---|");
+    puts("\n| rule | field | it | section | broken | alone | deviating | kept at its edge |\n"
+         "|---|---|---|---|---|---|---|---|");
     for (size_t i = 0; (rule = hvctl_svm_rule_at(i)) != NULL; i++) {
         printf("| `%s` | %s | %s | %s | %s |", rule->id, rule->field, rule->text, rule->section,
                hvctl_failure_text(rule->failure));

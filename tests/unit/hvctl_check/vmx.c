@@ -1,6 +1,6 @@
 /*
- * Every rule of VM entry, broken alone and kept at its edge, as tests/reference/hvctl_check lists the cases; on a CPU that
- * has every feature, so that no rule is out of reach.
+ * Every rule of VM entry, broken alone and kept at its edge, as tests/reference/hvctl_check lists the cases; on a CPU
+ * that has every feature, so that no rule is out of reach.
  */
 #include <hvctl/vmx_check.h>
 #include <hvctl/vmx_guest.h>
@@ -13,7 +13,10 @@ struct setup {
     struct hvctl_vmcs_image image;
 };
 
-/* Physical memory by page: 2000H a VMCS, 3000H a shadow, 4000H another CPU's, 6000H MSR areas, 7000H PDPTEs, 8000H a TPR. */
+/*
+ * Physical memory by page: 2000H a VMCS, 3000H a shadow, 4000H another CPU's, 6000H MSR areas, 7000H PDPTEs, 8000H a
+ * TPR.
+ */
 static bool read_memory(void *ctx, uint64_t physical, void *bytes, size_t size)
 {
     static uint64_t page[8][512];

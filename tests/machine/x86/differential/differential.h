@@ -71,10 +71,10 @@ void counts_check(const struct rule_count *count, unsigned rules, const struct u
 void deviation_check(const struct deviation *deviation);
 
 /*
- * Is value at the edge of a rule: would a value next to it break the rule? Next to it are, for a rule of bits that must be
- * 0, a value that is not the good one, with one of its bits moved by one place or two; for others, the value 1 more or
- * less, or with one bit changed. conditional: the rule applies only because of something else that the case changed; then
- * any bit that must be 0 is near. ask says what the rule makes of the field with another value.
+ * Is value at the edge of a rule: would a value next to it break the rule? Next to it are, for a rule of bits that must
+ * be 0, a value that is not the good one, with one of its bits moved by one place or two; for others, the value 1 more
+ * or less, or with one bit changed. conditional: the rule applies only because of something else that the case changed;
+ * then any bit that must be 0 is near. ask says what the rule makes of the field with another value.
  */
 typedef enum hvctl_rule_result (*edge_ask_fn)(void *ctx, uint64_t value, struct hvctl_finding *finding);
 bool edge_is_near(uint64_t value, uint64_t good, unsigned bits, bool conditional, edge_ask_fn ask, void *ctx);

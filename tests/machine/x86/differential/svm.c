@@ -13,8 +13,8 @@
 #define IMAGES 7u
 
 /*
- * Nothing is mapped for a guest: its own tables and the nested ones are empty. With both off it runs at CODE, where there
- * are HLTs. Its IDT has no entry, so that an injected event ends in an exception, which exits.
+ * Nothing is mapped for a guest: its own tables and the nested ones are empty. With both off it runs at CODE, where
+ * there are HLTs. Its IDT has no entry, so that an injected event ends in an exception, which exits.
  */
 static uint8_t zero[4096] __attribute__((aligned(4096)));
 static uint8_t nested[4096] __attribute__((aligned(4096)));
@@ -178,7 +178,7 @@ static bool dangerous(void)
     const struct hvctl_vmcb_save *save = &vmcb.save;
     bool long_mode = (save->efer & HVCTL_EFER_LME) && (save->cr0 & HVCTL_CR0_PG);
 
-    if (svm_on_qemu()) /* 7.2 does not give the host its CR0.PG back after a guest with LME, but neither paging nor PAE */
+    if (svm_on_qemu()) /* 7.2 does not give the host its CR0.PG back after LME with neither paging nor PAE */
         return (save->efer & HVCTL_EFER_LME) && !(save->cr0 & HVCTL_CR0_PG) && !(save->cr4 & HVCTL_CR4_PAE);
     /* Bochs 2.7 panics on long mode without protection, or without paging */
     if ((save->efer & HVCTL_EFER_LME) && !(save->cr0 & HVCTL_CR0_PE))
@@ -186,8 +186,8 @@ static bool dangerous(void)
     if ((save->efer & HVCTL_EFER_LMA) && (save->cr0 & (HVCTL_CR0_PE | HVCTL_CR0_PG)) != (HVCTL_CR0_PE | HVCTL_CR0_PG))
         return true;
     /*
-     * It does not check CR3, and reads the guest's tables there: beyond the physical-address width that is outside of the
-     * array in which it looks up who answers, which ends the emulator with a segmentation fault sooner or later.
+     * It does not check CR3, and reads the guest's tables there: beyond the physical-address width that is outside of
+     * the array in which it looks up who answers, which ends the emulator with a segmentation fault sooner or later.
      */
     return long_mode && !(vmcb.control.nested_control & HVCTL_NESTED_NP_ENABLE)
         && (save->cr3 & hvctl_beyond(svm_caps()->cpu.maxphyaddr));

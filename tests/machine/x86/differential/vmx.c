@@ -36,8 +36,10 @@ static bool reach(const struct hvctl_vmx_rule *rule)
         && hvctl_vmcs_set_has(&world.image[0].exists, rule->slot[0]);
 }
 
-/* Does a VM exit write the field? SDM vol. 3, "Saving Guest State" and "Recording VM-Exit Information and Updating VM-Entry
- * Control Fields". */
+/*
+ * Does a VM exit write the field? SDM vol. 3, "Saving Guest State" and "Recording VM-Exit Information and Updating VM-
+ * Entry Control Fields".
+ */
 static bool exit_writes(unsigned slot)
 {
     switch (slot) {
@@ -47,7 +49,9 @@ static bool exit_writes(unsigned slot)
     }
 }
 
-/* Writes the fields that the VMCS does not have as image has them: what the last case changed, this one, and an exit. */
+/*
+ * Writes the fields that the VMCS does not have as image has them: what the last case changed, this one, and an exit.
+ */
 static void load(struct hvctl_vmcs_image *image, const struct hvctl_vmcs_image *before, bool after_exit)
 {
     static bool written[HVCTL_VMCS_SLOT_COUNT]; /* by an exit */

@@ -1,7 +1,7 @@
 /*
- * Known deviations of Bochs 2.7's VM entry, each as narrow as it can be told. The first table has rules that the emulator
- * does not keep to, with the condition; the second, where it fails though the manual does not say so, or otherwise.
- * Versions and the manual's sections are in tests/machine/deviations.py.
+ * Known deviations of Bochs 2.7's VM entry, each as narrow as it can be told. The first table has rules that the
+ * emulator does not keep to, with the condition; the second, where it fails though the manual does not say so, or
+ * otherwise. Versions and the manual's sections are in tests/machine/deviations.py.
  */
 #include "vmx_deviations.h"
 

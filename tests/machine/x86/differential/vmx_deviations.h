@@ -9,8 +9,8 @@
 struct deviation *vmx_deviation_ignored(const struct hvctl_vmx_view *view, const struct hvctl_violation *violation);
 
 /*
- * The record that says that the emulator ends this entry, of which these rules are broken, with exit 33 and qualification
- * 0, where the manual does not say so; or NULL.
+ * The record that says that the emulator ends this entry, of which these rules are broken, with exit 33 and
+ * qualification 0, where the manual does not say so; or NULL.
  */
 struct deviation *vmx_deviation_extra(const struct hvctl_vmx_view *view, const struct hvctl_violation *violation,
                                       unsigned violations);

@@ -85,7 +85,9 @@ static uint64_t rights(struct random *random, uint64_t value)
     }
 }
 
-/* A physical address: its low bits, and those near and beyond the width; nothing in between, where other things live. */
+/*
+ * A physical address: its low bits, and those near and beyond the width; nothing in between, where other things live.
+ */
 static uint64_t address(struct random *random, uint64_t value)
 {
     unsigned width = hvctl_vmx_physaddr_bits(vmx_caps());

@@ -1,6 +1,6 @@
 /*
- * Rules of VM entry that Bochs' models cannot show broken alone, or kept at their edge, and why not. The run fails if one
- * that is not here is missed, or one that is here is met. A name may end in a star.
+ * Rules of VM entry that Bochs' models cannot show broken alone, or kept at their edge, and why not. The run fails if
+ * one that is not here is missed, or one that is here is met. A name may end in a star.
  */
 #include "vmx_deviations.h"
 
