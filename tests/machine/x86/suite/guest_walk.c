@@ -19,7 +19,7 @@
 #define USER_PDPT   UINT64_C(0x17000) /* guest-physical, in the home: its first 2 MiB once more, for user mode */
 #define USER_PD     UINT64_C(0x18000)
 #define USER_LINEAR (UINT64_C(2) << 39)
-#define ROUNDS      1500u
+#define ROUNDS      1000u
 
 enum kind {
     KIND_CANONICAL, /* the guest gets #GP */
