@@ -19,21 +19,6 @@ unsigned cpus = 1;
 
 static bool second_ready;
 
-/*
- * RDMSR and WRMSR that tell of a fault instead of dying of it. Bochs has SVM without VM_CR: nothing is disabled there.
- */
-static bool safe_rdmsr(void *ctx, uint32_t msr, uint64_t *value)
-{
-    (void)ctx;
-    return cpu_rdmsr(msr, value) || msr == HVCTL_MSR_VM_CR;
-}
-
-static bool safe_wrmsr(void *ctx, uint32_t msr, uint64_t value)
-{
-    (void)ctx;
-    return cpu_wrmsr(msr, value);
-}
-
 static struct hvctl_cpu_ops the_ops;
 const struct hvctl_cpu_ops *const cpu_ops = &the_ops;
 
@@ -81,6 +66,7 @@ static _Noreturn void run(struct vcpu *vcpu)
         }
         exit = vendor->run(vcpu);
         __atomic_store_n(&vcpu->in_guest, false, __ATOMIC_SEQ_CST);
+        vcpu->exits++;
         vcpu->counts[exit.reason < REASONS ? exit.reason : REASONS - 1]++;
         exit_handle(vcpu, &exit);
     }
@@ -125,8 +111,8 @@ void kernel_main(void)
     }
 
     the_ops = hvctl_x86_cpu_ops();
-    the_ops.rdmsr = safe_rdmsr;
-    the_ops.wrmsr = safe_wrmsr;
+    the_ops.rdmsr = firmware_rdmsr;
+    the_ops.wrmsr = firmware_wrmsr;
     exceptions_ignore_nmi(); /* they are memory.c's, and may come late */
     vendor = cpu_vendor() == CPU_INTEL ? &vmx_vendor : &svm_vendor;
     for (unsigned i = 0; i < cpus; i++)

@@ -139,24 +139,35 @@ void memory_print(const char *when)
         (unsigned long)(stats.tables[0] + stats.tables[1] + stats.tables[2] + stats.tables[3] + stats.tables[4]));
 }
 
-void memory_build(void)
+enum hvpt_status memory_init(struct hvpt_space *out)
 {
     struct hvpt_space_config config = {0};
-    struct hvpt_flush flush = {0};
     uint64_t page = 0;
 
     vendor->configure(&config);
     option(image, "pages", &page); /* 4, 2048 or 1048576 KiB; 0: as large as the CPU can */
     config.ept.max_page_size = config.npt.max_page_size = page * 1024;
-    expect_mapped(hvpt_space_init(&space, &hooks, &config), "second level");
+    return hvpt_space_init(out, &hooks, &config);
+}
+
+enum hvpt_status memory_map_machine(struct hvpt_space *in, uint32_t perm)
+{
+    struct hvpt_attr attr = {perm, HVPT_MEM_UC, 0, 0}; /* the memory type is the MTRRs' to say */
+    struct hvpt_flush flush = {0};
+    enum hvpt_status status = hvpt_memtype_map_identity(in, &mtrr, MACHINE_END, attr, &flush);
+
+    if (status == HVPT_OK)
+        status = hvpt_space_unmap(in, hvpt_make_gpa(HYPERVISOR_START), HYPERVISOR_END - HYPERVISOR_START, &flush);
+    hvpt_space_flush(in, &flush);
+    return status;
+}
+
+void memory_build(void)
+{
+    expect_mapped(memory_init(&space), "second level");
     expect_mapped(hvpt_mtrr_read(&mtrr, cpu_ops->rdmsr, cpu_ops->ctx, cpu_physical_address_bits(), 0), "MTRRs");
     print_memory_types();
-    if (!option(image, "lazy", NULL)) {
-        expect_mapped(hvpt_memtype_map_identity(&space, &mtrr, MACHINE_END, memory_attr(0), &flush), "the machine");
-        expect_mapped(hvpt_space_unmap(&space, hvpt_make_gpa(HYPERVISOR_START), HYPERVISOR_END - HYPERVISOR_START,
-                                       &flush),
-                      "hiding the hypervisor");
-        hvpt_space_flush(&space, &flush);
-    }
+    if (!option(image, "lazy", NULL))
+        expect_mapped(memory_map_machine(&space, HVPT_READ | HVPT_WRITE | HVPT_EXEC), "the machine");
     memory_print("at the beginning");
 }

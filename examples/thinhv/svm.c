@@ -93,6 +93,7 @@ static void flush(struct vcpu *vcpu)
 {
     bool by_asid = hvctl_svm_can(&caps, HVCTL_SVM_FLUSH_BY_ASID);
 
+    hvctl_vmcb_set_n_cr3(&of(vcpu)->vmcb, hvpt_space_root(vcpu->view != NULL ? vcpu->view : &space));
     hvctl_vmcb_set_tlb_control(&of(vcpu)->vmcb, by_asid ? HVCTL_TLB_GUEST : HVCTL_TLB_ALL);
 }
 

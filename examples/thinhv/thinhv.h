@@ -40,9 +40,10 @@ struct exit {
 struct vcpu {
     unsigned id;
     struct hvctl_guest_regs regs;
-    bool in_guest;    /* may be translating: whoever changes the tables interrupts it */
-    uint32_t flushes; /* what it has seen of memory's */
-    unsigned long counts[REASONS];
+    bool in_guest;           /* may be translating: whoever changes the tables interrupts it */
+    uint32_t flushes;        /* what it has seen of memory's */
+    struct hvpt_space *view; /* instead of space; NULL: that one */
+    unsigned long exits, counts[REASONS];
 };
 
 /* What differs between the vendors. Each ends the run if it cannot. */
@@ -83,6 +84,8 @@ const char *exit_words(struct words *words, struct vcpu *vcpu);
 extern struct hvpt_space space;
 extern uint32_t memory_flushes; /* counts demands on all CPUs to flush */
 void memory_build(void);
+enum hvpt_status memory_init(struct hvpt_space *out);                      /* an empty one, as the options say */
+enum hvpt_status memory_map_machine(struct hvpt_space *in, uint32_t perm); /* all but the hypervisor */
 void memory_print(const char *when);
 void memory_lock(bool alone); /* alone: to change tables; not: to add to them by fault_map and touch */
 void memory_unlock(bool alone);
@@ -95,7 +98,7 @@ void profile_print(void);
 
 /* work.c: what /init asks for through VMCALL, and the faults that come of it. Only with the option "work". */
 void work_call(struct vcpu *vcpu);
-bool work_fault(const struct exit *exit);                        /* false: nothing can be done about it */
+bool work_fault(struct vcpu *vcpu, const struct exit *exit);     /* false: nothing can be done about it */
 uint16_t work_drain(struct hvpt_pml_page *page, uint16_t index); /* a page-modification log: the new index */
 extern unsigned long work_refused;
 

@@ -16,10 +16,11 @@ static uint32_t logging;                                  /* enum work_method + 
 static uint64_t written[(UINT64_C(1) << 32) / 4096 / 64]; /* a bit a page */
 
 static struct {
-    bool set, execute_only;
+    bool set, two_views;
     hvpt_gpa page;
     hvpt_hpa copy;
 } hook;
+static struct hvpt_space view; /* see make_view */
 
 static hvpt_gpa page_of(uint64_t gpa)
 {
@@ -186,29 +187,69 @@ static enum hvpt_status show(hvpt_hpa hpa, uint32_t perm)
     return hvpt_space_replace(&space, hook.page, hpa, HVPT_4K, attr, NULL);
 }
 
-static enum hvpt_status set_hook(uint64_t gpa, uint64_t words, uint32_t perm)
+static enum hvpt_status replace_page(uint64_t gpa, uint64_t words)
+{
+    enum hvpt_status status = make_copy(gpa, words);
+
+    return status == HVPT_OK ? show(hook.copy, HVPT_READ | HVPT_EXEC) : status;
+}
+
+/*
+ * A format without execute-only pages needs a second view: all of the machine without the right to execute, but for the
+ * copy. A CPU enters it when it wants to execute the page, and leaves it when it wants to execute anything else.
+ */
+static enum hvpt_status make_view(void)
+{
+    struct hvpt_attr attr = memory_attr(hook.page.value);
+    enum hvpt_status status = memory_init(&view);
+
+    attr.perm = HVPT_READ | HVPT_EXEC;
+    if (status == HVPT_OK)
+        status = memory_map_machine(&view, HVPT_READ | HVPT_WRITE);
+    if (status == HVPT_OK)
+        status = hvpt_space_replace(&view, hook.page, hook.copy, HVPT_4K, attr, NULL);
+    return status == HVPT_OK ? show(hvpt_make_hpa(hook.page.value), HVPT_READ | HVPT_WRITE) : status;
+}
+
+static enum hvpt_status set_hook(uint64_t gpa, uint64_t words)
 {
     enum hvpt_status status = make_copy(gpa, words);
 
     if (status == HVPT_OK)
-        status = show(hook.copy, perm);
+        status = show(hook.copy, HVPT_EXEC);
+    hook.two_views = status == HVPT_E_ATTR;
+    if (hook.two_views)
+        status = make_view();
     hook.set = status == HVPT_OK;
-    hook.execute_only = perm == HVPT_EXEC;
     return status;
 }
 
 static enum hvpt_status restore(void)
 {
+    bool two_views = hook.set && hook.two_views;
+    enum hvpt_status status;
+
     hook.set = false;
-    return show(hvpt_make_hpa(hook.page.value), HVPT_READ | HVPT_WRITE | HVPT_EXEC);
+    for (unsigned i = 0; i < cpus; i++)
+        vcpus[i].view = NULL;
+    status =
+        show(hvpt_make_hpa(hook.page.value), HVPT_READ | HVPT_WRITE | HVPT_EXEC); /* a flush: no CPU is in the view */
+    if (two_views)
+        hvpt_space_destroy(&view);
+    return status;
 }
 
 /* Execution sees the copy, everything else the page: each fault turns it over. */
-static bool hook_fault(const struct exit *exit)
+static bool hook_fault(struct vcpu *vcpu, const struct exit *exit)
 {
-    if (!hook.set || !hook.execute_only || page_of(exit->gpa).value != hook.page.value)
-        return false;
+    if (!hook.set)
+        return true; /* not any more */
     hook_faults++;
+    if (hook.two_views) {
+        vcpu->view = vcpu->view == NULL ? &view : NULL;
+        vendor->flush(vcpu);
+        return true;
+    }
     if (exit->access == HVPT_EXEC)
         return show(hook.copy, HVPT_EXEC) == HVPT_OK;
     return show(hvpt_make_hpa(hook.page.value), HVPT_READ | HVPT_WRITE) == HVPT_OK;
@@ -227,25 +268,24 @@ static bool map_lazily(uint64_t gpa)
     return status == HVPT_OK || status == HVPT_E_EXISTS || status == HVPT_E_RACE;
 }
 
-bool work_fault(const struct exit *exit)
+bool work_fault(struct vcpu *vcpu, const struct exit *exit)
 {
     enum hvpt_status status;
     bool done;
 
-    memory_lock(false);
+    if (vcpu->view != NULL || (hook.set && page_of(exit->gpa).value == hook.page.value)) {
+        memory_lock(true);
+        done = hook_fault(vcpu, exit);
+        memory_unlock(true);
+        return done;
+    }
+    memory_lock(false); /* beside other CPUs' faults: touch and fault_map need no lock against each other */
     status = hvpt_space_touch(&space, hvpt_make_gpa(exit->gpa), exit->access);
     if (status == HVPT_OK && logging == 0)
         count_mapped(HVPT_E_EXISTS); /* another CPU was here first */
     if (status == HVPT_OK && exit->access == HVPT_WRITE)
         note_written(exit->gpa);
-    memory_unlock(false);
-    if (status == HVPT_OK)
-        return true;
-    memory_lock(true);
-    done = hook_fault(exit);
-    memory_unlock(true);
-    memory_lock(false); /* fault_map beside those of other CPUs, without a lock against them */
-    done = done || map_lazily(exit->gpa);
+    done = status == HVPT_OK || map_lazily(exit->gpa);
     memory_unlock(false);
     return done;
 }
@@ -278,8 +318,8 @@ static uint64_t carry_out(uint32_t number, uint64_t rbx, uint64_t rcx)
     case WORK_LOG: return (uint64_t)log_begin(rbx);
     case WORK_LOG_END: return log_end();
     case WORK_WRITTEN: return rbx >> 32 == 0 ? written[rbx / HVPT_4K / 64] >> (rbx / HVPT_4K % 64) & 1 : 0;
-    case WORK_REPLACE: return (uint64_t)set_hook(rbx, rcx, HVPT_READ | HVPT_EXEC);
-    case WORK_HOOK: return (uint64_t)set_hook(rbx, rcx, HVPT_EXEC);
+    case WORK_REPLACE: return (uint64_t)replace_page(rbx, rcx);
+    case WORK_HOOK: return (uint64_t)set_hook(rbx, rcx);
     case WORK_RESTORE: return (uint64_t)restore();
     case WORK_DROP: return (uint64_t)hvpt_space_unmap(&space, page_of(rbx), HVPT_4K, NULL);
     default: return ~UINT64_C(0);

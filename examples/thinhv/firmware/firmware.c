@@ -128,6 +128,18 @@ void firmware_cpu(const struct image *image)
     lapic_write(0x360, 0x400);
 }
 
+bool firmware_rdmsr(void *ctx, uint32_t msr, uint64_t *value)
+{
+    (void)ctx;
+    return cpu_rdmsr(msr, value) || msr == 0xc0010114;
+}
+
+bool firmware_wrmsr(void *ctx, uint32_t msr, uint64_t value)
+{
+    (void)ctx;
+    return cpu_wrmsr(msr, value);
+}
+
 /* A while, without a timer: a read of the LAPIC takes the bus. */
 static void a_while(unsigned reads)
 {

@@ -62,6 +62,13 @@ struct start firmware_park(unsigned apic_id);
 void firmware_start_cpu(unsigned apic_id);
 void second_cpu(void);
 
+/*
+ * RDMSR and WRMSR that tell of a fault instead of dying of it; ctx is not used. VM_CR, which Bochs has not, then reads
+ * as 0: nothing is disabled.
+ */
+bool firmware_rdmsr(void *ctx, uint32_t msr, uint64_t *value);
+bool firmware_wrmsr(void *ctx, uint32_t msr, uint64_t value);
+
 /* An NMI to the CPU with this APIC id. */
 void firmware_nmi(unsigned apic_id);
 
