@@ -448,7 +448,9 @@ static void beside(struct vmx_case *out, struct random *random, const struct hvc
     unsigned slot = (unsigned)hvctl_vmcs_slot(field), bits = field_bits(field), bit = random_below(random, bits);
     uint64_t value = out->image.value[slot];
 
-    if (field == HVCTL_VMCS_HOST_CR3 || field == HVCTL_VMCS_HOST_RIP)
+    /* The host would not live on high addresses, nor with MSRs from there */
+    if (field == HVCTL_VMCS_HOST_CR3 || field == HVCTL_VMCS_HOST_RIP || field == HVCTL_VMCS_VM_EXIT_MSR_LOAD_ADDRESS
+        || field == HVCTL_VMCS_VM_EXIT_MSR_STORE_ADDRESS)
         bits = 0;
     for (unsigned i = 0; i < bits; i++, bit = (bit + 1) % bits) {
         unsigned next = random_one_in(random, 2) ? bit - 1 : bit + 1;
