@@ -20,8 +20,9 @@ def environment(cargo):
 
 
 def run(cargo, *arguments, timeout=None):
-    return subprocess.run([cargo, *arguments, "--locked", "--manifest-path", MANIFEST], env=environment(cargo), text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, check=False)
+    command = [cargo, *arguments, "--locked", "--manifest-path", MANIFEST]
+    return subprocess.run(command, env=environment(cargo), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          timeout=timeout, check=False)
 
 
 def probe(cargo):
