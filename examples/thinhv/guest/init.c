@@ -296,6 +296,59 @@ static uint32_t word_as_read(void)
     return word;
 }
 
+/* Another CPU that runs the page whenever it is told to, and does nothing in between that would make it exit. */
+static unsigned turn; /* odd: the other CPU's */
+static uint32_t other_saw;
+
+static void pin(unsigned cpu)
+{
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    sched_setaffinity(0, sizeof(set), &set);
+}
+
+static void *run_patched(void *unused)
+{
+    pin(1);
+    for (unsigned done = 0; done < 3; done++) {
+        while (__atomic_load_n(&turn, __ATOMIC_SEQ_CST) != 2 * done + 1)
+            ;
+        other_saw = patched();
+        __atomic_store_n(&turn, 2 * done + 2, __ATOMIC_SEQ_CST);
+    }
+    return unused;
+}
+
+static uint32_t other_cpu_sees(void)
+{
+    unsigned mine = __atomic_add_fetch(&turn, 1, __ATOMIC_SEQ_CST);
+
+    while (__atomic_load_n(&turn, __ATOMIC_SEQ_CST) == mine)
+        ;
+    return other_saw;
+}
+
+static void replace_text_of_two(void)
+{
+    const uint64_t words = UINT64_C(0xcafef00d) << 32 | 0x12345678;
+    uint32_t before, during, after;
+    uint64_t status;
+    pthread_t thread;
+
+    pin(0);
+    pthread_create(&thread, NULL, run_patched, NULL);
+    before = other_cpu_sees();
+    status = call(WORK_REPLACE, physical((const void *)(uintptr_t)patched), words);
+    during = other_cpu_sees();
+    status |= call(WORK_RESTORE, 0, 0);
+    after = other_cpu_sees();
+    pthread_join(thread, NULL);
+    verdict(status == 0 && before == 0x12345678 && during == 0xcafef00d && after == 0x12345678,
+            "the other CPU sees it at once: %#x, then %#x, then %#x", before, during, after);
+}
+
 static void replace_text(void)
 {
     const uint64_t words = UINT64_C(0xcafef00d) << 32 | 0x12345678;
@@ -339,11 +392,7 @@ static unsigned ready, wrong_bytes, parties;
 
 static void *touch_all(void *which)
 {
-    cpu_set_t set;
-
-    CPU_ZERO(&set);
-    CPU_SET((size_t)(uintptr_t)which, &set);
-    sched_setaffinity(0, sizeof(set), &set);
+    pin((unsigned)(uintptr_t)which);
     __atomic_add_fetch(&ready, 1, __ATOMIC_SEQ_CST);
     while (__atomic_load_n(&ready, __ATOMIC_SEQ_CST) < parties)
         ;
@@ -424,6 +473,8 @@ int main(int count, char **arguments)
         if (intel)
             log_writes(memory, WORK_PML, "page-modification logging");
         replace_text();
+        if (cpus > 1)
+            replace_text_of_two();
         hook_text();
         fault_at_once(memory, cpus);
         read_hypervisor();

@@ -201,6 +201,8 @@ def expected_of_init(boot):
     for method in ["write protection", "dirty bits"] + (["page-modification logging"] if boot.vmx else []):
         lines = lines + [r"written pages, by %s: .* 0 missed, 0 invented" % method, r"RAM as before %s" % method]
     lines = lines + [r"a page of our code replaced under us: 0x12345678, then 0xcafef00d, then 0x12345678"]
+    if boot.cpus == 2:
+        lines = lines + [r"the other CPU sees it at once: 0x12345678, then 0xcafef00d, then 0x12345678"]
     lines = lines + [r"a hook: the code that runs says 0xdeadbeef, its bytes read 0x12345678"]
     lines = lines + [r"256 pages taken away and mapped again when touched by %d CPU" % boot.cpus,
                      r"reading the hypervisor's memory through /dev/mem: Segmentation fault, refused 1 time",
