@@ -12,6 +12,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections import OrderedDict
@@ -153,7 +154,7 @@ def about(report):
 def print_jobs(jobs):
     there = [name for name in SIDES if any(name in sides for sides in jobs.values())]
     print(f"Times the limit of this machine: what a bare loop takes, in ns. {MET} {MISSED}: goal met, or missed.")
-    print("inline, called, linear: EPT with hooks that the compiler knows, that it does not, and all memory at an offset.")
+    print("inline, called, linear: EPT with hooks that the compiler knows, that it does not, and memory at an offset.")
     print()
     print(f"{'job':<44}{'limit':>7}{'goal':>9}" + "".join(f"{SIDES[name][0]:>10}" for name in there))
     for job, sides in jobs.items():
@@ -303,6 +304,7 @@ def readme(report, path):
 
 
 def main():
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads may stop when it has seen enough
     arguments = sys.argv[1:]
     if len(arguments) == 3 and arguments[0] == "collect":
         collect(*arguments[1:])

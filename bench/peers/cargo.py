@@ -32,8 +32,8 @@ def probe(cargo):
         print(problem)
         return 1
     if result.returncode != 0:
-        said = [line for line in result.stdout.splitlines() if line.strip()]
-        print(said[-1].strip() if said else "cargo fetch failed")
+        said = [line.strip() for line in result.stdout.splitlines() if line.startswith("error")]
+        print(said[0] if said else "cargo fetch failed")
     return result.returncode
 
 
