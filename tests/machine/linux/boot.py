@@ -141,15 +141,15 @@ class Boot:
                     self.take(line, False, echo)
 
         while True:
-            open_still = True
+            open_still, data = True, b""
             if select.select([output], [], [], 0.02)[0]:
                 data = read_terminal(output)
                 open_still = bool(data)
-                take(data, False)
             if serial is None and os.path.exists(serial_path):
                 serial = open(serial_path, "rb")
             if serial is not None:
-                take(serial.read(), True)
+                take(serial.read(), True)  # first: what Linux said made the hypervisor speak
+            take(data, False)
             if not open_still or self.finished() or process.poll() is not None:
                 break
             if time.monotonic() > end:
