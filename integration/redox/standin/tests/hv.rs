@@ -116,6 +116,9 @@ fn memory_is_held_by_reference_as_long_as_it_is_mapped() {
     assert_eq!(stats.used_frames, used_frames());
     vm.unmap(0x8000, 1).unwrap();
     assert_eq!(count(), None); // free
+    vm.unmap(0x9000, 1).unwrap(); // the last page: its tables go, too
+    assert_eq!((vm.stats().held, vm.stats().peak), (1, stats.held));
+    vm.map_frames(vec![RaiiFrame::allocate().unwrap()], 0x9000, rwx()).unwrap();
     assert_eq!((vm.translate(0x8000), vm.stats().memory), (None, 1));
     assert_eq!(vm.read(0x8ffe, &mut bytes).unwrap_err(), HvError::NotMapped);
     drop(vm);
@@ -149,6 +152,24 @@ fn what_is_not_a_process_own_memory_is_refused_and_nothing_stays_pinned() {
     drop(vm);
     drop(process);
     hv::disable_this_cpu();
+}
+
+#[test]
+fn a_map_that_fails_half_way_is_taken_back() {
+    let _turn = turn();
+    let before = used_frames();
+    let vm = Vm::new(Sim::new(false)).unwrap();
+    let mut frames: Vec<_> = (0..4).map(|_| RaiiFrame::allocate().unwrap()).collect();
+
+    vm.map_frames(vec![frames.pop().unwrap()], 0x2000, rwx()).unwrap();
+    frames.swap(0, 1); // no two are neighbours any more, so they are mapped one by one
+    frames.swap(1, 2);
+    frames.reverse();
+    assert_eq!(vm.map_frames(frames, 0, rwx()).unwrap_err(), HvError::Paging(hvpt_redox::Error::AlreadyMapped));
+    assert_eq!((vm.translate(0), vm.translate(0x1000), vm.stats().memory), (None, None, 1));
+    drop(vm);
+    hv::disable_this_cpu();
+    assert_eq!(used_frames(), before);
 }
 
 #[test]
