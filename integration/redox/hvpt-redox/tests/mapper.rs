@@ -63,6 +63,9 @@ fn refuses_what_it_should<A: SecondLevel>(config: A::Config) {
         assert_eq!(mapper.map_range(at(limit - K4), frame, 2 * K4, rw()).unwrap_err(), Error::OutOfRange);
         assert_eq!(mapper.map_range(at(0), frame, 0, rw()).unwrap_err(), Error::OutOfRange);
         assert_eq!(mapper.map_phys(at(0), frame, rw().software(1000)).unwrap_err(), Error::Unsupported);
+        assert_eq!(mapper.map_phys(at(0), frame, rw().software(A::SOFTWARE_MAX + 1)).unwrap_err(), Error::Unsupported);
+        mapper.map_phys(at(0), frame, rw().software(A::SOFTWARE_MAX)).unwrap().flush();
+        assert_eq!(mapper.unmap_phys(at(0)).unwrap().1.get_software(), A::SOFTWARE_MAX);
         assert_eq!(mapper.remap(at(0), rw()).unwrap_err(), Error::NotMapped);
         mapper.map_phys(at(0x1000), frame, rw()).unwrap().flush();
         let used = arena.used();
