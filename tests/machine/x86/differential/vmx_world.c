@@ -178,13 +178,16 @@ static void make(struct hvctl_vmcs_image *image, enum kind kind, bool ept, const
     ok(status, "fields");
 }
 
-/* The kernel's first 512 GiB once more at the ends of the canonical halves, for host RIPs there. */
+/*
+ * The kernel's first 512 GiB once more at the ends of the canonical halves, for host RIPs there; and at the very top,
+ * where a RIP comes that is moved to both, one after the other.
+ */
 static void alias_kernel(void)
 {
     uint64_t cr3 = vmx_ops()->read_cr3(NULL);
     uint64_t *pml4 = (uint64_t *)(uintptr_t)(cr3 & UINT64_C(0xffffffffff000));
 
-    pml4[255] = pml4[256] = pml4[0];
+    pml4[255] = pml4[256] = pml4[511] = pml4[0];
     __asm__ volatile("mov %0, %%cr3" : : "r"(cr3) : "memory");
 }
 
