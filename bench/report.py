@@ -186,7 +186,7 @@ def print_rest(rest):
         else:
             said = f"{number(result['ns'])} ns a {result['unit']}" if result["unit"] else number(result["ns"])
             said += f", ratio {number(result['ratio'])} {mark(result)}" if "ratio" in result else ""
-        print(f"{result['job']:<52}{result['name']:<26}{said}")
+        print(f"{result['job']:<52}{result['name']:<28}{said}")
 
 
 def table(report):
@@ -259,7 +259,7 @@ def chart_growth(report, path):
         return
     script = SVG.format(1000, 480, path, "How the cost grows with what is mapped by 4K pages")
     script += "set logscale xy\nset key outside right\n"
-    script += "set ylabel 'ns a page'\nset xlabel 'mapped'\nset xtics rotate by -40\n"
+    script += "set ylabel 'ns a page, or an address'\nset xlabel 'mapped'\nset xtics rotate by -40\n"
     sizes = sorted({mib for points in growth.values() for mib, _ in points})
     script += f"set xrange [{sizes[0]}:{sizes[-1]}]\n"
     script += "set xtics (" + ", ".join(f"'{size_text(mib)}' {mib}" for mib in sizes) + ")\n"
