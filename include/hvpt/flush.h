@@ -17,7 +17,11 @@ enum hvpt_flush_kind {
      */
     HVPT_FLUSH_INVEPT,
     HVPT_FLUSH_ASID, /* TLB_CONTROL for the guest's ASID at the next VMRUN, or a new ASID.  APM vol. 2, "TLB Control" */
-    HVPT_FLUSH_TLBI, /* DSB ISHST, TLBI IPAS2E1IS over the range, DSB ISH, TLBI VMALLE1IS, DSB ISH, ISB */
+    /*
+     * DSB ISHST, TLBI IPAS2E1IS over the range, DSB ISH, TLBI VMALLE1IS, DSB ISH, ISB.  map and fault_map owe none of
+     * it, but want a DSB ISHST before a guest that may use the page is entered, so that the walker sees the stores.
+     */
+    HVPT_FLUSH_TLBI,
     HVPT_FLUSH_HFENCE /* HFENCE.GVMA over the range, on every hart */
 };
 
@@ -27,8 +31,9 @@ enum hvpt_flush_kind {
 /*
  * kind: NONE as long as no change could leave anything stale.
  * gpa, size: one range that encloses every change; a hook may invalidate more, never less.
- * tables: an entry that pointed to a table went away, so caches of the walk itself are stale too (Arm and RISC-V may
- * restrict themselves to leaf entries where this is false; INVEPT and ASID flushes always cover both).
+ * tables: an entry that pointed to a table went away, or one came where none was (RISC-V), so caches of the walk itself
+ * are stale too (Arm and RISC-V may restrict themselves to leaf entries where this is false; INVEPT and ASID flushes
+ * always cover both).
  * root: the register value of the space (EPTP, nCR3, VTTBR, hgatp), as an INVEPT descriptor wants it.
  * dead: unlinked tables, the level in the low bits; freed, with all below them, once the flush is done. For the engine
  * only.

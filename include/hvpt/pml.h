@@ -53,7 +53,8 @@ static inline uint64_t hvpt_pml_entry(const struct hvpt_pml_page *page, unsigned
  * index: the PML index of the VMCS whose log this is, out of the guest. Returns the index to put there: HVPT_PML_START
  * if nothing is left. If all 512 entries are outside the range the log is as full as it was.
  *
- * The dirty bits stay set, so that the same pages are not logged again; hvpt_pml_dirty clears them.
+ * The dirty bits stay set, so that the same pages are not logged again; hvpt_pml_dirty clears them. A large page is
+ * logged once, by the one address that was written first: where there are any, use hvpt_pml_dirty.
  * The caller sees to it that the vCPU does not run, and serializes drains.
  */
 static inline uint16_t hvpt_pml_drain(struct hvpt_pml_page *page, uint16_t index, hvpt_gpa gpa, uint64_t size,

@@ -63,7 +63,8 @@ enum hvpt_memtype { HVPT_MEM_UC, HVPT_MEM_WC, HVPT_MEM_WT, HVPT_MEM_WP, HVPT_MEM
 /*
  * Flags that all formats share. A format adds its own from bit 8 up (HVPT_EPT_IGNORE_PAT, ...).
  * In an attr given to map they preset the bits; in one that translate returns they tell what hardware has set.
- * HVPT_JOINED: reported only; the page is one of several that hardware may hold as one (contiguous bit, Svnapot).
+ * HVPT_JOINED: reported only; the page is one of several that hardware may hold as one (contiguous bit, Svnapot). It
+ * may mark any one of them accessed or dirty for all: ask "age" and "dirty", which look at them together.
  * HVPT_LOGGED: the page lost HVPT_WRITE to write_protect and gets it back when the guest writes to it.
  */
 enum { HVPT_ACCESSED = 1, HVPT_DIRTY = 2, HVPT_LOGGED = 4, HVPT_JOINED = 8 };
@@ -98,7 +99,8 @@ struct hvpt_mapping {
 };
 
 /*
- * How a call ended. One cause a value; after anything but HVPT_OK all translations are what they were before the call.
+ * How a call ended. One cause a value; after anything but HVPT_OK all translations are what they were before the call,
+ * but for dirty, age and collapse, which a corrupt table stops half-way.
  */
 enum hvpt_status {
     HVPT_OK = 0,

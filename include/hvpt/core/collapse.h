@@ -206,6 +206,7 @@ HVPT_ENGINE enum hvpt_status hvpt_collapse_leave(const struct hvpt_format *forma
     hvpt_count_add(&collapse->space->stats.leaves[run->level], 1);
     hvpt_count_add(&collapse->space->stats.leaves[run->level - 1], (uint64_t)0 - hvpt_entries(format));
     hvpt_count_add(&collapse->space->stats.tables[run->level - 1], (uint64_t)-1);
+    collapse->space->cursor_range = UINT64_MAX;
     if (format->break_bits != 0)
         (void)hvpt_break(format, collapse->space, collapse->flush, run->slot, run->gpa, run->level);
     hvpt_store_release(run->slot, leaf);

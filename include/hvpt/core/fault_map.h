@@ -145,7 +145,7 @@ HVPT_ENGINE enum hvpt_status hvpt_fault_map_page(const struct hvpt_format *forma
     hvpt_path_release(space, &path);
     if (format->mapping_needs_flush && status == HVPT_OK) {
         hvpt_flush_clear(&own);
-        hvpt_owe_flush(space, &own, gpa.value, page_size, false);
+        hvpt_owe_flush(space, &own, gpa.value, page_size, true); /* tables may have been linked */
         format->settle(space, &own);
     }
     return status;

@@ -34,7 +34,7 @@ HVPT_ENGINE void hvpt_rewrite_joined(const struct hvpt_format *format, struct hv
                                      uint64_t first, uint64_t step)
 {
     const uint64_t hardware = format->hardware_bits(space, first);
-    uint64_t seen = 0;
+    uint64_t seen = 0, late = 0;
     unsigned i;
 
     for (i = 0; i < joined->count; i++)
@@ -51,7 +51,11 @@ HVPT_ENGINE void hvpt_rewrite_joined(const struct hvpt_format *format, struct hv
 
         while (!hvpt_compare_exchange(&joined->slot[i], &old, first | (old & hardware))) {
         }
+        late |= old & hardware & ~seen;
     }
+    /* What hardware marked meanwhile it holds for all of the run, and marks no other entry of it until the flush. */
+    for (i = 0; late != 0 && i < joined->count; i++)
+        hvpt_fetch_or(&joined->slot[i], late);
 }
 
 /* Take apart the run that holds the joined leaf in slot. Translations stay. */

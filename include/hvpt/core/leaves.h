@@ -52,8 +52,11 @@ HVPT_ENGINE bool hvpt_next_leaf(const struct hvpt_format *format, const struct h
             continue;
         *gpa = hvpt_make_gpa(run.gpa);
         iterator->status = hvpt_translate_one(format, space, *gpa, mapping);
-        if (iterator->status == HVPT_OK)
+        if (iterator->status == HVPT_OK) {
+            /* Between the two looks a page may have been split: the smaller one counts, the others are still to come. */
+            iterator->next = hvpt_make_gpa(gpa->value + mapping->page_size);
             return true;
+        }
         if (iterator->status == HVPT_E_ABSENT)
             iterator->status = HVPT_OK; /* it went away between the two looks */
     }

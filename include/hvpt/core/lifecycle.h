@@ -14,6 +14,7 @@ HVPT_ENGINE void hvpt_clear_space(struct hvpt_space *space)
 
     for (i = 0; i < sizeof(*space); i++)
         byte[i] = 0;
+    space->kind = HVPT_KIND_NONE;
     space->lowest_table = UINT64_MAX;
     space->cursor_range = UINT64_MAX;
 }

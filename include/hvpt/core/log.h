@@ -105,6 +105,8 @@ HVPT_ENGINE enum hvpt_status hvpt_harvest_range(const struct hvpt_format *format
  * Take HVPT_WRITE from every leaf of [gpa, gpa + size) that has it and mark it HVPT_LOGGED: the guest's next write
  * faults, and touch gives the right back. Holes are fine; large pages that stick out are split, others keep their size.
  * flush: until it is done writes may still go unseen. NULL: done before the call returns.
+ * EPT with sub-page write permissions: a page that has HVPT_EPT_SUB_PAGE_WRITE lacks HVPT_WRITE, so its sub-pages stay
+ * writable; take them by the sub-page table (spp.h).
  * EPT with #VE: a page that is to fault into the hypervisor must have been mapped with HVPT_EPT_SUPPRESS_VE.
  *
  * HVPT_E_ALIGN, HVPT_E_RANGE, HVPT_E_READONLY, HVPT_E_NOMEM, HVPT_E_CORRUPT: nothing changed.

@@ -47,13 +47,19 @@ HVPT_ENGINE enum hvpt_status hvpt_plan_slots(const struct hvpt_format *format, c
 {
     struct hvpt_map_plan *plan = (struct hvpt_map_plan *)ctx;
     uint64_t at = run->gpa, end = run->gpa + ((uint64_t)run->count << hvpt_span_shift(format, run->level));
-    unsigned empty = hvpt_count_empty(space, run->slot, run->count);
+    unsigned empty;
 
-    if (empty != run->count)
-        return format->is_leaf(space, hvpt_load(&run->slot[empty]), run->level) ? HVPT_E_EXISTS : HVPT_E_CORRUPT;
-    if (run->level > 0)
+    /* Above level 0 what the traversal saw decides: at a second look fault_map may have put a table there. */
+    if (run->level > 0 && hvpt_is_present(space, run->entry))
+        return format->is_leaf(space, run->entry, run->level) ? HVPT_E_EXISTS : HVPT_E_CORRUPT;
+    if (run->level == 0) {
+        empty = hvpt_count_empty(space, run->slot, run->count);
+        if (empty != run->count)
+            return format->is_leaf(space, hvpt_load(&run->slot[empty]), 0) ? HVPT_E_EXISTS : HVPT_E_CORRUPT;
+    } else {
         plan->tables += hvpt_tables_below(format, at > plan->start ? at : plan->start,
                                           end < plan->end ? end : plan->end, run->level, plan->leaf_level);
+    }
     return HVPT_OK;
 }
 
@@ -218,7 +224,7 @@ HVPT_ENGINE enum hvpt_status hvpt_map_pieces(const struct hvpt_format *format, s
     /* Left over only where fault_map linked a table first. */
     hvpt_frames_release(space, &list);
     if (format->mapping_needs_flush)
-        hvpt_owe_mapping(space, flush, gpa, size, format->settle);
+        hvpt_owe_mapping(space, flush, gpa, size, plan.tables != 0, format->settle);
     return HVPT_OK;
 }
 

@@ -71,15 +71,16 @@ HVPT_ENGINE void hvpt_flush_own(const struct hvpt_format *format, struct hvpt_sp
 
 /*
  * What map owes where a CPU may hold that a page is not mapped: into flush, or done at once without one. Out of line, so
- * that the frame of its own obligation is not part of map's. settle is the format's.
+ * that the frame of its own obligation is not part of map's. tables: entries that led nowhere lead to tables now. settle
+ * is the format's.
  */
 static HVPT_NOINLINE void hvpt_owe_mapping(struct hvpt_space *space, struct hvpt_flush *flush, uint64_t gpa,
-                                           uint64_t size,
+                                           uint64_t size, bool tables,
                                            void (*settle)(struct hvpt_space *space, struct hvpt_flush *flush))
 {
     struct hvpt_flush own;
 
-    hvpt_owe_flush(space, hvpt_flush_or_own(flush, &own), gpa, size, false);
+    hvpt_owe_flush(space, hvpt_flush_or_own(flush, &own), gpa, size, tables);
     if (flush == NULL)
         settle(space, &own);
 }

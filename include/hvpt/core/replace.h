@@ -90,7 +90,7 @@ HVPT_ENGINE enum hvpt_status hvpt_replace_pieces(const struct hvpt_format *forma
 /*
  * Point [gpa, gpa + size), all of it mapped, to [hpa, hpa + size) with the attributes attr. Leaves keep their size
  * where the new address allows it and become smaller ones where not; those that stick out are split. Accessed and dirty
- * bits of the old pages are lost with them: read them first, and write-protect before copying a page that the guest may
+ * bits of the old pages are lost with them: ask "dirty" first, and write-protect before copying a page that the guest may
  * write.
  * flush: see hvpt_flush; NULL: flushed before the call returns. Until then the guest may use the old pages.
  *

@@ -13,12 +13,14 @@
 
 enum hvpt_kind { HVPT_KIND_EPT, HVPT_KIND_NPT, HVPT_KIND_S2, HVPT_KIND_GSTAGE };
 
+/* Of a space that is none of these: not initialized, destroyed, or the books of something else. Every call refuses it. */
+#define HVPT_KIND_NONE 0xffu
+
 /* Policies a space can be given at init, in config.policy. */
 enum {
-  HVPT_POLICY_EXEC_4K_ONLY =
-      1, /* executable leaves are of the smallest size, against machine checks
+    HVPT_POLICY_EXEC_4K_ONLY = 1, /* executable leaves are of the smallest size, against machine checks
             on page size changes */
-  HVPT_POLICY_GUARD_TABLES = 2 /* refuse (HVPT_E_RANGE) to map a frame that
+    HVPT_POLICY_GUARD_TABLES = 2  /* refuse (HVPT_E_RANGE) to map a frame that
                                   holds one of this space's own tables */
 };
 
@@ -28,10 +30,10 @@ enum {
  * for their flush.
  */
 struct hvpt_stats {
-  hvpt_counter leaves[HVPT_MAX_LEVELS];
-  hvpt_counter tables[HVPT_MAX_LEVELS];
-  hvpt_counter frames;
-  hvpt_counter reserved;
+    hvpt_counter leaves[HVPT_MAX_LEVELS];
+    hvpt_counter tables[HVPT_MAX_LEVELS];
+    hvpt_counter frames;
+    hvpt_counter reserved;
 };
 
 /*
@@ -41,82 +43,80 @@ struct hvpt_stats {
  */
 #define HVPT_STRIPES 8
 struct hvpt_stripe {
-  hvpt_counter leaves[HVPT_MAX_LEVELS];
-  hvpt_counter unused[8 - HVPT_MAX_LEVELS];
+    hvpt_counter leaves[HVPT_MAX_LEVELS];
+    hvpt_counter unused[8 - HVPT_MAX_LEVELS];
 };
 
 /* Frames taken in advance, each holding the address of the next in its first
  * eight bytes. */
 struct hvpt_frames {
-  uint64_t head;
-  hvpt_counter count;
+    uint64_t head;
+    hvpt_counter count;
 };
 
 struct hvpt_space {
-  const struct hvpt_hooks *hooks;
-  hvpt_entry *root_table;
-  uint64_t root_frame;
-  uint64_t
-      root_register; /* as hardware wants it; also names the space in a flush */
-  uint64_t control_register; /* what goes with it: VTCR_EL2 */
-  uint64_t gpa_limit;        /* first guest-physical address beyond the space */
-  uint64_t hpa_limit;        /* first host-physical address beyond MAXPHYADDR */
-  uint64_t plain_limit;   /* the same where a page may be mapped without further
+    const struct hvpt_hooks *hooks;
+    hvpt_entry *root_table;
+    uint64_t root_frame;
+    uint64_t root_register;    /* as hardware wants it; also names the space in a flush */
+    uint64_t control_register; /* what goes with it: VTCR_EL2 */
+    uint64_t gpa_limit;        /* first guest-physical address beyond the space */
+    uint64_t hpa_limit;        /* first host-physical address beyond MAXPHYADDR */
+    uint64_t plain_limit;      /* the same where a page may be mapped without further
                              questions, else 0 */
-  uint64_t reserved_bits; /* address bits that no entry may have set: MAXPHYADDR
+    uint64_t reserved_bits;    /* address bits that no entry may have set: MAXPHYADDR
                              and up */
-  uint64_t present_mask;  /* an entry with none of these bits set is empty */
-  /*
+    uint64_t present_mask;     /* an entry with none of these bits set is empty */
+    /*
    * An entry above level 0 that has these bits under this mask is a table that
    * allows everything, as all are that the engine makes; any other is looked at
    * closely.
    */
-  uint64_t plain_table_mask;
-  uint64_t plain_table_bits;
-  uint64_t empty_entry;   /* what the engine writes to make an entry empty */
-  uint64_t features;      /* the format's own, from its config and the CPU's
+    uint64_t plain_table_mask;
+    uint64_t plain_table_bits;
+    uint64_t empty_entry;   /* what the engine writes to make an entry empty */
+    uint64_t features;      /* the format's own, from its config and the CPU's
                              capabilities */
-  uint64_t memtype_codes; /* the format's own: how it encodes each memory type,
+    uint64_t memtype_codes; /* the format's own: how it encodes each memory type,
                              and back */
-  uint64_t memtype_names;
-  uint32_t policy;
-  uint8_t kind;
-  uint8_t flush_kind;
-  uint8_t root_level;
-  uint8_t root_order;
-  uint8_t table_order; /* order of the frame of any other table */
-  uint8_t page_shift; /* log2 of the smallest page, for formats with a choice */
-  uint8_t max_leaf_level; /* the largest page allowed */
-  bool readonly;
+    uint64_t memtype_names;
+    uint32_t policy;
+    uint8_t kind;
+    uint8_t flush_kind;
+    uint8_t root_level;
+    uint8_t root_order;
+    uint8_t table_order;    /* order of the frame of any other table */
+    uint8_t page_shift;     /* log2 of the smallest page, for formats with a choice */
+    uint8_t max_leaf_level; /* the largest page allowed */
+    bool readonly;
 
-  /*
+    /*
    * The cursor: the level 1 table that the last single page was mapped or
    * unmapped through, and the number of the range that it covers; none: all
    * ones. The writer's alone. Whoever unlinks a table takes it back.
    */
-  uint64_t cursor_range;
-  hvpt_entry *cursor_table;
+    uint64_t cursor_range;
+    hvpt_entry *cursor_table;
 
-  struct hvpt_frames pool; /* reserve()d */
-  /* Hull of all table frames, so that HVPT_POLICY_GUARD_TABLES seldom has to
+    struct hvpt_frames pool; /* reserve()d */
+    /* Hull of all table frames, so that HVPT_POLICY_GUARD_TABLES seldom has to
    * look closer. */
-  hvpt_counter lowest_table;
-  hvpt_counter highest_table;
+    hvpt_counter lowest_table;
+    hvpt_counter highest_table;
 
-  struct hvpt_stats stats; /* kept by the one writer */
-  struct hvpt_stripe
-      fault_leaves[HVPT_STRIPES]; /* kept by fault_map, from any CPU */
-  hvpt_counter fault_tables[HVPT_MAX_LEVELS];
+    struct hvpt_stats stats;                       /* kept by the one writer */
+    struct hvpt_stripe fault_leaves[HVPT_STRIPES]; /* kept by fault_map, from any CPU */
+    hvpt_counter fault_tables[HVPT_MAX_LEVELS];
 };
 
 /* What a range holds: leaves by level, and the tables below the entries of
  * level top and lower. */
 struct hvpt_census {
-  uint64_t gpa;
-  uint64_t size;
-  unsigned top;
-  uint64_t leaves[HVPT_MAX_LEVELS];
-  uint64_t tables[HVPT_MAX_LEVELS];
+    uint64_t gpa;
+    uint64_t size;
+    unsigned top;
+    uint64_t leaves[HVPT_MAX_LEVELS];
+    uint64_t tables[HVPT_MAX_LEVELS];
 };
 
 /*
@@ -125,166 +125,151 @@ struct hvpt_census {
  * over them, so none of these calls is made at run time.
  */
 struct hvpt_format {
-  enum hvpt_kind kind;
-  unsigned page_shift; /* log2 of the smallest page, which is also the size of a
+    enum hvpt_kind kind;
+    unsigned page_shift;       /* log2 of the smallest page, which is also the size of a
                           table */
-  bool mapping_needs_flush;  /* a CPU may hold that an entry is empty until a
+    bool mapping_needs_flush;  /* a CPU may hold that an entry is empty until a
                                 flush */
-  bool relaxing_needs_flush; /* permissions that grow are seen only after a
+    bool relaxing_needs_flush; /* permissions that grow are seen only after a
                                 flush (x86: the fault flushes) */
-  /* of a leaf: they change only by way of an empty entry and a flush, and so
+    /* of a leaf: they change only by way of an empty entry and a flush, and so
    * does its size */
-  uint64_t break_bits;
-  uint64_t table_full;   /* a bit of table entries that hardware ignores: set =
+    uint64_t break_bits;
+    uint64_t table_full;   /* a bit of table entries that hardware ignores: set =
                             all entries below are leaves */
-  uint64_t linear_block; /* leaf encodings advance by leaf_step within an
+    uint64_t linear_block; /* leaf encodings advance by leaf_step within an
                             aligned block of this size; 0: always */
 
-  /* Can the space's CPU express attr in a leaf?  HVPT_E_ATTR if not. */
-  enum hvpt_status (*check_attr)(const struct hvpt_space *space,
-                                 struct hvpt_attr attr);
-  /* The highest level whose leaves can say attr. */
-  unsigned (*attr_level)(const struct hvpt_space *space, struct hvpt_attr attr);
-  /* The leaf for the page at hpa; attr has passed check_attr, hpa is aligned to
+    /* Can the space's CPU express attr in a leaf?  HVPT_E_ATTR if not. */
+    enum hvpt_status (*check_attr)(const struct hvpt_space *space, struct hvpt_attr attr);
+    /* The highest level whose leaves can say attr. */
+    unsigned (*attr_level)(const struct hvpt_space *space, struct hvpt_attr attr);
+    /* The leaf for the page at hpa; attr has passed check_attr, hpa is aligned to
    * the page: cannot fail. */
-  uint64_t (*make_leaf)(const struct hvpt_space *space, uint64_t hpa,
-                        struct hvpt_attr attr, unsigned level);
-  /* What to add to a leaf for the page that follows it. */
-  uint64_t (*leaf_step)(unsigned level);
-  /* An entry of a table at any level but 0 that refers to the table at frame.
+    uint64_t (*make_leaf)(const struct hvpt_space *space, uint64_t hpa, struct hvpt_attr attr, unsigned level);
+    /* What to add to a leaf for the page that follows it. */
+    uint64_t (*leaf_step)(unsigned level);
+    /* An entry of a table at any level but 0 that refers to the table at frame.
    */
-  uint64_t (*make_table)(const struct hvpt_space *space, uint64_t frame);
+    uint64_t (*make_table)(const struct hvpt_space *space, uint64_t frame);
 
-  /* Of an entry that is not empty: is it a well-formed reference to a table, a
+    /* Of an entry that is not empty: is it a well-formed reference to a table, a
    * well-formed leaf? Neither: corrupt. */
-  bool (*is_table)(const struct hvpt_space *space, uint64_t entry,
-                   unsigned level);
-  bool (*is_leaf)(const struct hvpt_space *space, uint64_t entry,
-                  unsigned level);
-  uint64_t (*table_frame)(const struct hvpt_space *space, uint64_t entry);
-  /* Where the page begins that the leaf maps gpa to. */
-  uint64_t (*leaf_address)(const struct hvpt_space *space, uint64_t entry,
-                           unsigned level, uint64_t gpa);
-  struct hvpt_attr (*leaf_attr)(const struct hvpt_space *space, uint64_t entry,
-                                unsigned level);
-  /* The permissions that a table entry leaves to what is below it. */
-  uint32_t (*table_perm)(const struct hvpt_space *space, uint64_t entry);
+    bool (*is_table)(const struct hvpt_space *space, uint64_t entry, unsigned level);
+    bool (*is_leaf)(const struct hvpt_space *space, uint64_t entry, unsigned level);
+    uint64_t (*table_frame)(const struct hvpt_space *space, uint64_t entry);
+    /* Where the page begins that the leaf maps gpa to. */
+    uint64_t (*leaf_address)(const struct hvpt_space *space, uint64_t entry, unsigned level, uint64_t gpa);
+    struct hvpt_attr (*leaf_attr)(const struct hvpt_space *space, uint64_t entry, unsigned level);
+    /* The permissions that a table entry leaves to what is below it. */
+    uint32_t (*table_perm)(const struct hvpt_space *space, uint64_t entry);
 
-  /* The first leaf one level down when a leaf is split: same page, same
+    /* The first leaf one level down when a leaf is split: same page, same
    * attributes, accessed and dirty bits. */
-  uint64_t (*child_leaf)(uint64_t entry, unsigned level);
-  /* The reverse: what a leaf one level up looks like whose first part is entry.
+    uint64_t (*child_leaf)(uint64_t entry, unsigned level);
+    /* The reverse: what a leaf one level up looks like whose first part is entry.
    */
-  uint64_t (*parent_leaf)(uint64_t entry, unsigned level);
+    uint64_t (*parent_leaf)(uint64_t entry, unsigned level);
 
-  /* The bits of a leaf that attr decides; protect leaves the others alone. */
-  uint64_t (*attr_bits)(const struct hvpt_space *space, unsigned level);
-  /*
+    /* The bits of a leaf that attr decides; protect leaves the others alone. */
+    uint64_t (*attr_bits)(const struct hvpt_space *space, unsigned level);
+    /*
    * Neighbouring leaves that hardware may hold as one (Arm's contiguous bit,
    * Svnapot): how many at this level, 1 for none; one of them as part of the
    * whole and back, position and all; what follows in the next entry.
    */
-  unsigned (*join_count)(const struct hvpt_space *space, unsigned level);
-  uint64_t (*join)(uint64_t entry, unsigned level);
-  uint64_t (*join_step)(unsigned level);
-  bool (*is_joined)(const struct hvpt_space *space, uint64_t entry,
-                    unsigned level);
-  uint64_t (*unjoin)(uint64_t entry, unsigned level, uint64_t gpa);
+    unsigned (*join_count)(const struct hvpt_space *space, unsigned level);
+    uint64_t (*join)(uint64_t entry, unsigned level);
+    uint64_t (*join_step)(unsigned level);
+    bool (*is_joined)(const struct hvpt_space *space, uint64_t entry, unsigned level);
+    uint64_t (*unjoin)(uint64_t entry, unsigned level, uint64_t gpa);
 
-  /* The bits by which a leaf tells that it was used and written, where hardware
+    /* The bits by which a leaf tells that it was used and written, where hardware
    * or the engine sets them. 0: none. */
-  uint64_t (*hardware_bits)(const struct hvpt_space *space, uint64_t entry);
-  /* The leaf as if not written (clean), not used (forget) since; unchanged: it
+    uint64_t (*hardware_bits)(const struct hvpt_space *space, uint64_t entry);
+    /* The leaf as if not written (clean), not used (forget) since; unchanged: it
    * was not. See core/log.h. */
-  uint64_t (*clean)(const struct hvpt_space *space, uint64_t entry);
-  uint64_t (*forget)(const struct hvpt_space *space, uint64_t entry);
-  /* The leaf with the rights back that clean and forget took, as far as access
+    uint64_t (*clean)(const struct hvpt_space *space, uint64_t entry);
+    uint64_t (*forget)(const struct hvpt_space *space, uint64_t entry);
+    /* The leaf with the rights back that clean and forget took, as far as access
    * wants them. */
-  uint64_t (*touch)(const struct hvpt_space *space, uint64_t entry,
-                    uint32_t access);
+    uint64_t (*touch)(const struct hvpt_space *space, uint64_t entry, uint32_t access);
 
-  /*
+    /*
    * Parts of the engine that are compiled once a format, out of line: what runs
    * once an operation or once a table, and would only make the rest larger.
    * Each is the engine's function of that name over this format.
    */
-  enum hvpt_status (*look)(const struct hvpt_space *space, uint64_t start,
-                           uint64_t end, enum hvpt_visit visit, void *ctx);
-  enum hvpt_status (*change)(const struct hvpt_space *space, uint64_t start,
-                             uint64_t end, enum hvpt_visit visit, void *ctx);
-  enum hvpt_status (*recast)(const struct hvpt_space *space, uint64_t start,
-                             uint64_t end, enum hvpt_visit visit, void *ctx);
-  enum hvpt_status (*map_pieces)(struct hvpt_space *space, uint64_t gpa,
-                                 uint64_t hpa, uint64_t size,
-                                 struct hvpt_attr attr,
-                                 struct hvpt_flush *flush);
-  enum hvpt_status (*unmap_pieces)(struct hvpt_space *space, uint64_t gpa,
-                                   uint64_t size, struct hvpt_flush *flush);
-  enum hvpt_status (*descend)(const struct hvpt_space *space, uint64_t gpa,
-                              unsigned lowest, struct hvpt_run *found);
-  void (*split_leaf)(struct hvpt_space *space, struct hvpt_frames *list,
-                     struct hvpt_flush *flush, const struct hvpt_run *run);
-  void (*fill_leaves)(const struct hvpt_space *space, hvpt_entry *slot,
-                      unsigned count, uint64_t gpa, uint64_t hpa,
-                      struct hvpt_attr attr, unsigned level);
-  void (*unlink_table)(struct hvpt_space *space, struct hvpt_flush *flush,
+    enum hvpt_status (*look)(const struct hvpt_space *space, uint64_t start, uint64_t end, enum hvpt_visit visit,
+                             void *ctx);
+    enum hvpt_status (*change)(const struct hvpt_space *space, uint64_t start, uint64_t end, enum hvpt_visit visit,
+                               void *ctx);
+    enum hvpt_status (*recast)(const struct hvpt_space *space, uint64_t start, uint64_t end, enum hvpt_visit visit,
+                               void *ctx);
+    enum hvpt_status (*map_pieces)(struct hvpt_space *space, uint64_t gpa, uint64_t hpa, uint64_t size,
+                                   struct hvpt_attr attr, struct hvpt_flush *flush);
+    enum hvpt_status (*unmap_pieces)(struct hvpt_space *space, uint64_t gpa, uint64_t size, struct hvpt_flush *flush);
+    enum hvpt_status (*descend)(const struct hvpt_space *space, uint64_t gpa, unsigned lowest, struct hvpt_run *found);
+    void (*split_leaf)(struct hvpt_space *space, struct hvpt_frames *list, struct hvpt_flush *flush,
                        const struct hvpt_run *run);
-  void (*settle)(struct hvpt_space *space, struct hvpt_flush *flush);
-  bool (*holds_table)(const struct hvpt_space *space, uint64_t hpa,
-                      uint64_t size);
+    void (*fill_leaves)(const struct hvpt_space *space, hvpt_entry *slot, unsigned count, uint64_t gpa, uint64_t hpa,
+                        struct hvpt_attr attr, unsigned level);
+    void (*unlink_table)(struct hvpt_space *space, struct hvpt_flush *flush, const struct hvpt_run *run);
+    void (*settle)(struct hvpt_space *space, struct hvpt_flush *flush);
+    bool (*holds_table)(const struct hvpt_space *space, uint64_t hpa, uint64_t size);
 };
 
 /* ---- geometry: pure arithmetic on levels, folded where the level is known
  * ---- */
 
-HVPT_ENGINE unsigned hvpt_index_bits(const struct hvpt_format *format) {
-  return format->page_shift - 3;
+HVPT_ENGINE unsigned hvpt_index_bits(const struct hvpt_format *format)
+{
+    return format->page_shift - 3;
 }
 
 /* Entries of any table but a root, which may have more. */
-HVPT_ENGINE unsigned hvpt_entries(const struct hvpt_format *format) {
-  return 1u << hvpt_index_bits(format);
+HVPT_ENGINE unsigned hvpt_entries(const struct hvpt_format *format)
+{
+    return 1u << hvpt_index_bits(format);
 }
 
-HVPT_ENGINE unsigned hvpt_span_shift(const struct hvpt_format *format,
-                                     unsigned level) {
-  return format->page_shift + level * hvpt_index_bits(format);
+HVPT_ENGINE unsigned hvpt_span_shift(const struct hvpt_format *format, unsigned level)
+{
+    return format->page_shift + level * hvpt_index_bits(format);
 }
 
 /* Bytes that one entry of a table at this level covers. */
-HVPT_ENGINE uint64_t hvpt_span(const struct hvpt_format *format,
-                               unsigned level) {
-  return UINT64_C(1) << hvpt_span_shift(format, level);
+HVPT_ENGINE uint64_t hvpt_span(const struct hvpt_format *format, unsigned level)
+{
+    return UINT64_C(1) << hvpt_span_shift(format, level);
 }
 
 /* Which entry of the table at this level covers gpa. A root's index is not
  * masked: gpa is below gpa_limit. */
-HVPT_ENGINE unsigned hvpt_index(const struct hvpt_format *format,
-                                const struct hvpt_space *space, uint64_t gpa,
-                                unsigned level) {
-  unsigned index = (unsigned)(gpa >> hvpt_span_shift(format, level));
+HVPT_ENGINE unsigned hvpt_index(const struct hvpt_format *format, const struct hvpt_space *space, uint64_t gpa,
+                                unsigned level)
+{
+    unsigned index = (unsigned)(gpa >> hvpt_span_shift(format, level));
 
-  return level == space->root_level ? index
-                                    : index & (hvpt_entries(format) - 1);
+    return level == space->root_level ? index : index & (hvpt_entries(format) - 1);
 }
 
-HVPT_ENGINE unsigned hvpt_table_entries(const struct hvpt_format *format,
-                                        const struct hvpt_space *space,
-                                        unsigned level) {
-  return level == space->root_level
-             ? (unsigned)(space->gpa_limit >> hvpt_span_shift(format, level))
-             : hvpt_entries(format);
+HVPT_ENGINE unsigned hvpt_table_entries(const struct hvpt_format *format, const struct hvpt_space *space,
+                                        unsigned level)
+{
+    return level == space->root_level ? (unsigned)(space->gpa_limit >> hvpt_span_shift(format, level))
+                                      : hvpt_entries(format);
 }
 
 /* ---- access ---- */
 
-HVPT_ENGINE const struct hvpt_hooks *
-hvpt_hooks_of(const struct hvpt_space *space) {
+HVPT_ENGINE const struct hvpt_hooks *hvpt_hooks_of(const struct hvpt_space *space)
+{
 #ifdef HVPT_STATIC_HOOKS
-  (void)space;
-  return &HVPT_STATIC_HOOKS;
+    (void)space;
+    return &HVPT_STATIC_HOOKS;
 #else
-  return space->hooks;
+    return space->hooks;
 #endif
 }
 
@@ -293,81 +278,81 @@ hvpt_hooks_of(const struct hvpt_space *space) {
  * ordered, so the compiler would read the hooks again after each of them.
  */
 struct hvpt_view {
-  const struct hvpt_hooks *hooks;
-  char *linear;
-  bool called;
+    const struct hvpt_hooks *hooks;
+    char *linear;
+    bool called;
 };
 
-HVPT_ENGINE struct hvpt_view hvpt_view_of(const struct hvpt_space *space) {
-  struct hvpt_view view;
+HVPT_ENGINE struct hvpt_view hvpt_view_of(const struct hvpt_space *space)
+{
+    struct hvpt_view view;
 
-  view.hooks = hvpt_hooks_of(space);
-  view.linear = (char *)view.hooks->linear_map;
-  view.called = view.hooks->phys_to_virt != NULL;
-  return view;
+    view.hooks = hvpt_hooks_of(space);
+    view.linear = (char *)view.hooks->linear_map;
+    view.called = view.hooks->phys_to_virt != NULL;
+    return view;
 }
 
 /* Where this code sees a table. NULL: the environment knows of no such frame.
  */
-HVPT_ENGINE hvpt_entry *hvpt_table_in(const struct hvpt_view *view,
-                                      uint64_t frame) {
-  if (HVPT_LIKELY(!view->called))
-    return (hvpt_entry *)(void *)(view->linear + (uintptr_t)frame);
-  return (hvpt_entry *)view->hooks->phys_to_virt(view->hooks->ctx,
-                                                 hvpt_make_hpa(frame));
+HVPT_ENGINE hvpt_entry *hvpt_table_in(const struct hvpt_view *view, uint64_t frame)
+{
+    if (sizeof(uintptr_t) < sizeof(frame) && frame > UINTPTR_MAX && !view->called)
+        return NULL; /* a 32-bit kernel sees no such memory at a fixed offset */
+    if (HVPT_LIKELY(!view->called))
+        return (hvpt_entry *)(void *)(view->linear + (uintptr_t)frame);
+    return (hvpt_entry *)view->hooks->phys_to_virt(view->hooks->ctx, hvpt_make_hpa(frame));
 }
 
-HVPT_ENGINE hvpt_entry *hvpt_table_at(const struct hvpt_space *space,
-                                      uint64_t frame) {
-  const struct hvpt_view view = hvpt_view_of(space);
+HVPT_ENGINE hvpt_entry *hvpt_table_at(const struct hvpt_space *space, uint64_t frame)
+{
+    const struct hvpt_view view = hvpt_view_of(space);
 
-  return hvpt_table_in(&view, frame);
+    return hvpt_table_in(&view, frame);
 }
 
-HVPT_ENGINE bool hvpt_is_present(const struct hvpt_space *space,
-                                 uint64_t entry) {
-  return (entry & space->present_mask) != 0;
+HVPT_ENGINE bool hvpt_is_present(const struct hvpt_space *space, uint64_t entry)
+{
+    return (entry & space->present_mask) != 0;
 }
 
 /* ---- arguments ---- */
 
 /* [gpa, gpa + size) lies in the space, is not empty and is whole pages. No sum
  * here can wrap. */
-HVPT_ENGINE enum hvpt_status hvpt_check_range(const struct hvpt_format *format,
-                                              const struct hvpt_space *space,
-                                              uint64_t gpa, uint64_t size) {
-  if ((gpa | size) & (hvpt_span(format, 0) - 1))
-    return HVPT_E_ALIGN;
-  if (size == 0 || size > space->gpa_limit || gpa > space->gpa_limit - size)
-    return HVPT_E_RANGE;
-  return HVPT_OK;
+HVPT_ENGINE enum hvpt_status hvpt_check_range(const struct hvpt_format *format, const struct hvpt_space *space,
+                                              uint64_t gpa, uint64_t size)
+{
+    if ((gpa | size) & (hvpt_span(format, 0) - 1))
+        return HVPT_E_ALIGN;
+    if (size == 0 || size > space->gpa_limit || gpa > space->gpa_limit - size)
+        return HVPT_E_RANGE;
+    return HVPT_OK;
 }
 
 /* The same for the host side, which ends at MAXPHYADDR. */
-HVPT_ENGINE enum hvpt_status hvpt_check_frames(const struct hvpt_format *format,
-                                               const struct hvpt_space *space,
-                                               uint64_t hpa, uint64_t size) {
-  if (hpa & (hvpt_span(format, 0) - 1))
-    return HVPT_E_ALIGN;
-  if (size > space->hpa_limit || hpa > space->hpa_limit - size)
-    return HVPT_E_RANGE;
-  return HVPT_OK;
+HVPT_ENGINE enum hvpt_status hvpt_check_frames(const struct hvpt_format *format, const struct hvpt_space *space,
+                                               uint64_t hpa, uint64_t size)
+{
+    if (hpa & (hvpt_span(format, 0) - 1))
+        return HVPT_E_ALIGN;
+    if (size > space->hpa_limit || hpa > space->hpa_limit - size)
+        return HVPT_E_RANGE;
+    return HVPT_OK;
 }
 
 /* The largest pages that a mapping of gpa to hpa with these attributes can use
  * anywhere. */
-HVPT_ENGINE unsigned hvpt_leaf_level(const struct hvpt_format *format,
-                                     const struct hvpt_space *space,
-                                     uint64_t gpa, uint64_t hpa,
-                                     struct hvpt_attr attr) {
-  unsigned level = format->attr_level(space, attr);
+HVPT_ENGINE unsigned hvpt_leaf_level(const struct hvpt_format *format, const struct hvpt_space *space, uint64_t gpa,
+                                     uint64_t hpa, struct hvpt_attr attr)
+{
+    unsigned level = format->attr_level(space, attr);
 
-  if ((space->policy & HVPT_POLICY_EXEC_4K_ONLY) &&
-      (attr.perm & (HVPT_EXEC | HVPT_EXEC_USER)))
-    level = 0;
-  while (level > 0 && ((gpa ^ hpa) & (hvpt_span(format, level) - 1)))
-    level--;
-  return level;
+    if ((space->policy & HVPT_POLICY_EXEC_4K_ONLY) && (attr.perm & (HVPT_EXEC | HVPT_EXEC_USER)))
+        level = 0;
+    while (level > 0 && ((gpa ^ hpa) & (hvpt_span(format, level) - 1)))
+        level--;
+    return level;
 }
 
 #endif

@@ -42,7 +42,8 @@ HVPT_ENGINE enum hvpt_status hvpt_walk_slots(const struct hvpt_format *format, c
     if (walk->ended)
         return HVPT_E_RACE;
     for (i = 0; i < run->count; i++) {
-        uint64_t entry = hvpt_load(&run->slot[i]);
+        /* Above level 0 what the traversal saw decides: at a second look another CPU may have put a table there. */
+        uint64_t entry = run->level > 0 ? run->entry : hvpt_load(&run->slot[i]);
         uint64_t gpa = run->gpa + i * span;
         bool go_on = true;
 

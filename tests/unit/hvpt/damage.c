@@ -291,3 +291,32 @@ GENERIC(of_two_faults_on_one_page_one_wins)
 {
     beside_a_fault(rig, fault_map_it, BASE);
 }
+
+/* ---- what a call remembers of the one before ---- */
+
+GENERIC(no_page_goes_through_a_table_that_collapse_gave_back)
+{
+    const uint64_t other = BASE + 2 * HVPT_1G;
+    struct cpu_translation way;
+    uint64_t poison;
+
+    if (setup_max_page(rig->setup) < HVPT_1G)
+        return;
+    must(rig_map(rig, other, HOST + PAGE, 8 * PAGE, rig_data(rig)));
+    must(rig_map(rig, BASE, HOST, HVPT_1G, rig_data(rig)));
+    must(rig_unmap(rig, BASE, PAGE));
+    must(rig_map(rig, BASE, HOST, PAGE, rig_data(rig)));
+    rig_flush(rig);
+    way = way_to(rig, BASE);
+    must(rig_collapse(rig, BASE, HVPT_1G));
+    rig_flush(rig);
+    CHECK_EQ(rig_page_size(rig, BASE), HVPT_1G, "the page");
+    CHECK(way.table[1]->state == FRAME_FREE, "the table is still held");
+
+    /* What it becomes next is a table that leads to the pages of another range. */
+    poison = way.table[1]->virt[way.index[1]];
+    way.table[1]->virt[way.index[1]] = way_to(rig, other).table[1]->virt[way_to(rig, other).index[1]];
+    rig->owing = true; /* without an obligation unmap takes the general way */
+    must(rig_unmap(rig, BASE + 3 * PAGE, PAGE));
+    way.table[1]->virt[way.index[1]] = poison;
+}
