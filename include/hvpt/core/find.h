@@ -1,7 +1,6 @@
 /*
- * The shortest way down, for operations on a single page: from the root to the
- * entry that decides about an address. Unrolled over the levels, so that every
- * shift is a constant; tree.h has the same as a loop, for everything else.
+ * The shortest way down, for operations on a single page: from the root to the entry that decides about an address.
+ * Unrolled over the levels, so that every shift is a constant; tree.h has the same as a loop, for everything else.
  */
 #ifndef HVPT_CORE_FIND_H
 #define HVPT_CORE_FIND_H
@@ -9,9 +8,8 @@
 #include "state.h"
 
 /*
- * slot, entry: the first on the way that is not a well-formed reference to a
- * table, and what it holds; NULL: a table cannot be reached.  link: the entry
- * that leads to its table; 0: that is the root.  perm: what all tables allow.
+ * slot, entry: the first on the way that is not a well-formed reference to a table, and what it holds; NULL: a table
+ * cannot be reached.  link: the entry that leads to its table; 0: that is the root.  perm: what all tables allow.
  */
 struct hvpt_place {
     hvpt_entry *slot;
@@ -45,8 +43,7 @@ HVPT_ENGINE bool hvpt_find_below(const struct hvpt_format *format, const struct 
     return true;
 }
 
-/* From the root to level 1, or to what stands in the way. gpa lies in the
- * space. */
+/* From the root to level 1, or to what stands in the way. gpa lies in the space. */
 HVPT_ENGINE struct hvpt_place hvpt_find_table(const struct hvpt_format *format, const struct hvpt_space *space,
                                               const struct hvpt_view *view, uint64_t gpa)
 {
@@ -66,8 +63,7 @@ HVPT_ENGINE struct hvpt_place hvpt_find_table(const struct hvpt_format *format, 
     return place;
 }
 
-/* gpa lies in the space. Safe from any CPU beside map, fault_map and other
- * readers. */
+/* gpa lies in the space. Safe from any CPU beside map, fault_map and other readers. */
 HVPT_ENGINE struct hvpt_place hvpt_find(const struct hvpt_format *format, const struct hvpt_space *space, uint64_t gpa)
 {
     const struct hvpt_view view = hvpt_view_of(space);
@@ -79,8 +75,8 @@ HVPT_ENGINE struct hvpt_place hvpt_find(const struct hvpt_format *format, const 
 }
 
 /*
- * The same for the writer, who goes on near where it was last: most single
- * pages lie in the gigabyte of the one before (bench: half the time).
+ * The same for the writer, who goes on near where it was last: most single pages lie in the gigabyte of the one before
+ * (bench: half the time).
  */
 HVPT_ENGINE struct hvpt_place hvpt_find_near(const struct hvpt_format *format, struct hvpt_space *space, uint64_t gpa)
 {

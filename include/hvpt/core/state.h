@@ -1,7 +1,6 @@
 /*
- * The state of one guest's second-level tables, the same for every format, and
- * what a format must tell the engine. Callers hold a struct hvpt_ept (npt, ...)
- * that wraps a struct hvpt_space; its members are the engine's.
+ * The state of one guest's second-level tables, the same for every format, and what a format must tell the engine.
+ * Callers hold a struct hvpt_ept (npt, ...) that wraps a struct hvpt_space; its members are the engine's.
  */
 #ifndef HVPT_CORE_STATE_H
 #define HVPT_CORE_STATE_H
@@ -13,21 +12,19 @@
 
 enum hvpt_kind { HVPT_KIND_EPT, HVPT_KIND_NPT, HVPT_KIND_S2, HVPT_KIND_GSTAGE };
 
-/* Of a space that is none of these: not initialized, destroyed, or the books of something else. Every call refuses it. */
+/* Of a space that is none of these: not initialized, destroyed, or the books of something else. space.h refuses it. */
 #define HVPT_KIND_NONE 0xffu
 
 /* Policies a space can be given at init, in config.policy. */
 enum {
-    HVPT_POLICY_EXEC_4K_ONLY = 1, /* executable leaves are of the smallest size, against machine checks
-            on page size changes */
-    HVPT_POLICY_GUARD_TABLES = 2  /* refuse (HVPT_E_RANGE) to map a frame that
-                                  holds one of this space's own tables */
+    HVPT_POLICY_EXEC_4K_ONLY =
+        1, /* executable leaves are of the smallest size, against machine checks on page size changes */
+    HVPT_POLICY_GUARD_TABLES = 2 /* refuse (HVPT_E_RANGE) to map a frame that holds one of this space's own tables */
 };
 
 /*
- * Leaves by level, tables by level (the root included), frames got from
- * alloc_frame and not yet given back: tables, the reserve, and tables that wait
- * for their flush.
+ * Leaves by level, tables by level (the root included), frames got from alloc_frame and not yet given back: tables, the
+ * reserve, and tables that wait for their flush.
  */
 struct hvpt_stats {
     hvpt_counter leaves[HVPT_MAX_LEVELS];
@@ -37,9 +34,8 @@ struct hvpt_stats {
 };
 
 /*
- * fault_map counts here, in a stripe chosen by the caller's stack: CPUs that
- * fault at once would otherwise pass one cache line around, which costs more
- * than the fault.
+ * fault_map counts here, in a stripe chosen by the caller's stack: CPUs that fault at once would otherwise pass one
+ * cache line around, which costs more than the fault.
  */
 #define HVPT_STRIPES 8
 struct hvpt_stripe {
@@ -47,8 +43,7 @@ struct hvpt_stripe {
     hvpt_counter unused[8 - HVPT_MAX_LEVELS];
 };
 
-/* Frames taken in advance, each holding the address of the next in its first
- * eight bytes. */
+/* Frames taken in advance, each holding the address of the next in its first eight bytes. */
 struct hvpt_frames {
     uint64_t head;
     hvpt_counter count;
@@ -62,23 +57,18 @@ struct hvpt_space {
     uint64_t control_register; /* what goes with it: VTCR_EL2 */
     uint64_t gpa_limit;        /* first guest-physical address beyond the space */
     uint64_t hpa_limit;        /* first host-physical address beyond MAXPHYADDR */
-    uint64_t plain_limit;      /* the same where a page may be mapped without further
-                             questions, else 0 */
-    uint64_t reserved_bits;    /* address bits that no entry may have set: MAXPHYADDR
-                             and up */
+    uint64_t plain_limit;      /* the same where a page may be mapped without further questions, else 0 */
+    uint64_t reserved_bits;    /* address bits that no entry may have set: MAXPHYADDR and up */
     uint64_t present_mask;     /* an entry with none of these bits set is empty */
     /*
-   * An entry above level 0 that has these bits under this mask is a table that
-   * allows everything, as all are that the engine makes; any other is looked at
-   * closely.
-   */
+     * An entry above level 0 that has these bits under this mask is a table that allows everything, as all are that the
+     * engine makes; any other is looked at closely.
+     */
     uint64_t plain_table_mask;
     uint64_t plain_table_bits;
     uint64_t empty_entry;   /* what the engine writes to make an entry empty */
-    uint64_t features;      /* the format's own, from its config and the CPU's
-                             capabilities */
-    uint64_t memtype_codes; /* the format's own: how it encodes each memory type,
-                             and back */
+    uint64_t features;      /* the format's own, from its config and the CPU's capabilities */
+    uint64_t memtype_codes; /* the format's own: how it encodes each memory type, and back */
     uint64_t memtype_names;
     uint32_t policy;
     uint8_t kind;
@@ -91,16 +81,14 @@ struct hvpt_space {
     bool readonly;
 
     /*
-   * The cursor: the level 1 table that the last single page was mapped or
-   * unmapped through, and the number of the range that it covers; none: all
-   * ones. The writer's alone. Whoever unlinks a table takes it back.
-   */
+     * The cursor: the level 1 table that the last single page was mapped or unmapped through, and the number of the
+     * range that it covers; none: all ones. The writer's alone. Whoever unlinks a table takes it back.
+     */
     uint64_t cursor_range;
     hvpt_entry *cursor_table;
 
     struct hvpt_frames pool; /* reserve()d */
-    /* Hull of all table frames, so that HVPT_POLICY_GUARD_TABLES seldom has to
-   * look closer. */
+    /* Hull of all table frames, so that HVPT_POLICY_GUARD_TABLES seldom has to look closer. */
     hvpt_counter lowest_table;
     hvpt_counter highest_table;
 
@@ -109,8 +97,7 @@ struct hvpt_space {
     hvpt_counter fault_tables[HVPT_MAX_LEVELS];
 };
 
-/* What a range holds: leaves by level, and the tables below the entries of
- * level top and lower. */
+/* What a range holds: leaves by level, and the tables below the entries of level top and lower. */
 struct hvpt_census {
     uint64_t gpa;
     uint64_t size;
@@ -120,41 +107,32 @@ struct hvpt_census {
 };
 
 /*
- * A format: its bits and rules as constants and small functions without loops.
- * Formats are static const objects; the engine's functions are always inlined
- * over them, so none of these calls is made at run time.
+ * A format: its bits and rules as constants and small functions without loops. Formats are static const objects, and the
+ * engine's functions are inlined over them: no call is made for the small ones at run time (with -Os, where the compiler
+ * does not fold them), and the parts at the end are called by name.
  */
 struct hvpt_format {
     enum hvpt_kind kind;
-    unsigned page_shift;       /* log2 of the smallest page, which is also the size of a
-                          table */
-    bool mapping_needs_flush;  /* a CPU may hold that an entry is empty until a
-                                flush */
-    bool relaxing_needs_flush; /* permissions that grow are seen only after a
-                                flush (x86: the fault flushes) */
-    /* of a leaf: they change only by way of an empty entry and a flush, and so
-   * does its size */
+    unsigned page_shift;       /* log2 of the smallest page, which is also the size of a table */
+    bool mapping_needs_flush;  /* a CPU may hold that an entry is empty until a flush */
+    bool relaxing_needs_flush; /* permissions that grow are seen only after a flush (x86: the fault flushes) */
+    /* of a leaf: they change only by way of an empty entry and a flush, and so does its size */
     uint64_t break_bits;
-    uint64_t table_full;   /* a bit of table entries that hardware ignores: set =
-                            all entries below are leaves */
-    uint64_t linear_block; /* leaf encodings advance by leaf_step within an
-                            aligned block of this size; 0: always */
+    uint64_t table_full;   /* a bit of table entries that hardware ignores: set = all entries below are leaves */
+    uint64_t linear_block; /* leaf encodings advance by leaf_step within an aligned block of this size; 0: always */
 
     /* Can the space's CPU express attr in a leaf?  HVPT_E_ATTR if not. */
     enum hvpt_status (*check_attr)(const struct hvpt_space *space, struct hvpt_attr attr);
     /* The highest level whose leaves can say attr. */
     unsigned (*attr_level)(const struct hvpt_space *space, struct hvpt_attr attr);
-    /* The leaf for the page at hpa; attr has passed check_attr, hpa is aligned to
-   * the page: cannot fail. */
+    /* The leaf for the page at hpa; attr has passed check_attr, hpa is aligned to the page: cannot fail. */
     uint64_t (*make_leaf)(const struct hvpt_space *space, uint64_t hpa, struct hvpt_attr attr, unsigned level);
     /* What to add to a leaf for the page that follows it. */
     uint64_t (*leaf_step)(unsigned level);
-    /* An entry of a table at any level but 0 that refers to the table at frame.
-   */
+    /* An entry of a table at any level but 0 that refers to the table at frame. */
     uint64_t (*make_table)(const struct hvpt_space *space, uint64_t frame);
 
-    /* Of an entry that is not empty: is it a well-formed reference to a table, a
-   * well-formed leaf? Neither: corrupt. */
+    /* Of an entry that is not empty: is it a well-formed reference to a table, a well-formed leaf? Neither: corrupt. */
     bool (*is_table)(const struct hvpt_space *space, uint64_t entry, unsigned level);
     bool (*is_leaf)(const struct hvpt_space *space, uint64_t entry, unsigned level);
     uint64_t (*table_frame)(const struct hvpt_space *space, uint64_t entry);
@@ -164,42 +142,35 @@ struct hvpt_format {
     /* The permissions that a table entry leaves to what is below it. */
     uint32_t (*table_perm)(const struct hvpt_space *space, uint64_t entry);
 
-    /* The first leaf one level down when a leaf is split: same page, same
-   * attributes, accessed and dirty bits. */
+    /* The first leaf one level down when a leaf is split: same page, same attributes, accessed and dirty bits. */
     uint64_t (*child_leaf)(uint64_t entry, unsigned level);
-    /* The reverse: what a leaf one level up looks like whose first part is entry.
-   */
+    /* The reverse: what a leaf one level up looks like whose first part is entry. */
     uint64_t (*parent_leaf)(uint64_t entry, unsigned level);
 
     /* The bits of a leaf that attr decides; protect leaves the others alone. */
     uint64_t (*attr_bits)(const struct hvpt_space *space, unsigned level);
     /*
-   * Neighbouring leaves that hardware may hold as one (Arm's contiguous bit,
-   * Svnapot): how many at this level, 1 for none; one of them as part of the
-   * whole and back, position and all; what follows in the next entry.
-   */
+     * Neighbouring leaves that hardware may hold as one (Arm's contiguous bit, Svnapot): how many at this level, 1 for
+     * none; one of them as part of the whole and back, position and all; what follows in the next entry.
+     */
     unsigned (*join_count)(const struct hvpt_space *space, unsigned level);
     uint64_t (*join)(uint64_t entry, unsigned level);
     uint64_t (*join_step)(unsigned level);
     bool (*is_joined)(const struct hvpt_space *space, uint64_t entry, unsigned level);
     uint64_t (*unjoin)(uint64_t entry, unsigned level, uint64_t gpa);
 
-    /* The bits by which a leaf tells that it was used and written, where hardware
-   * or the engine sets them. 0: none. */
+    /* The bits by which a leaf tells that it was used and written, where hardware or the engine sets them. 0: none. */
     uint64_t (*hardware_bits)(const struct hvpt_space *space, uint64_t entry);
-    /* The leaf as if not written (clean), not used (forget) since; unchanged: it
-   * was not. See core/log.h. */
+    /* The leaf as if not written (clean), not used (forget) since; unchanged: it was not. See core/log.h. */
     uint64_t (*clean)(const struct hvpt_space *space, uint64_t entry);
     uint64_t (*forget)(const struct hvpt_space *space, uint64_t entry);
-    /* The leaf with the rights back that clean and forget took, as far as access
-   * wants them. */
+    /* The leaf with the rights back that clean and forget took, as far as access wants them. */
     uint64_t (*touch)(const struct hvpt_space *space, uint64_t entry, uint32_t access);
 
     /*
-   * Parts of the engine that are compiled once a format, out of line: what runs
-   * once an operation or once a table, and would only make the rest larger.
-   * Each is the engine's function of that name over this format.
-   */
+     * Parts of the engine that are compiled once a format, out of line: what runs once an operation or once a table,
+     * and would only make the rest larger. Each is the engine's function of that name over this format.
+     */
     enum hvpt_status (*look)(const struct hvpt_space *space, uint64_t start, uint64_t end, enum hvpt_visit visit,
                              void *ctx);
     enum hvpt_status (*change)(const struct hvpt_space *space, uint64_t start, uint64_t end, enum hvpt_visit visit,
@@ -219,8 +190,7 @@ struct hvpt_format {
     bool (*holds_table)(const struct hvpt_space *space, uint64_t hpa, uint64_t size);
 };
 
-/* ---- geometry: pure arithmetic on levels, folded where the level is known
- * ---- */
+/* ---- geometry: pure arithmetic on levels, folded where the level is known ---- */
 
 HVPT_ENGINE unsigned hvpt_index_bits(const struct hvpt_format *format)
 {
@@ -244,8 +214,7 @@ HVPT_ENGINE uint64_t hvpt_span(const struct hvpt_format *format, unsigned level)
     return UINT64_C(1) << hvpt_span_shift(format, level);
 }
 
-/* Which entry of the table at this level covers gpa. A root's index is not
- * masked: gpa is below gpa_limit. */
+/* Which entry of the table at this level covers gpa. A root's index is not masked: gpa is below gpa_limit. */
 HVPT_ENGINE unsigned hvpt_index(const struct hvpt_format *format, const struct hvpt_space *space, uint64_t gpa,
                                 unsigned level)
 {
@@ -274,8 +243,8 @@ HVPT_ENGINE const struct hvpt_hooks *hvpt_hooks_of(const struct hvpt_space *spac
 }
 
 /*
- * How this code sees tables. Read once for a walk: loads of entries are
- * ordered, so the compiler would read the hooks again after each of them.
+ * How this code sees tables. Read once for a walk: loads of entries are ordered, so the compiler would read the hooks
+ * again after each of them.
  */
 struct hvpt_view {
     const struct hvpt_hooks *hooks;
@@ -293,8 +262,7 @@ HVPT_ENGINE struct hvpt_view hvpt_view_of(const struct hvpt_space *space)
     return view;
 }
 
-/* Where this code sees a table. NULL: the environment knows of no such frame.
- */
+/* Where this code sees a table. NULL: the environment knows of no such frame. */
 HVPT_ENGINE hvpt_entry *hvpt_table_in(const struct hvpt_view *view, uint64_t frame)
 {
     if (sizeof(uintptr_t) < sizeof(frame) && frame > UINTPTR_MAX && !view->called)
@@ -318,8 +286,7 @@ HVPT_ENGINE bool hvpt_is_present(const struct hvpt_space *space, uint64_t entry)
 
 /* ---- arguments ---- */
 
-/* [gpa, gpa + size) lies in the space, is not empty and is whole pages. No sum
- * here can wrap. */
+/* [gpa, gpa + size) lies in the space, is not empty and is whole pages. No sum here can wrap. */
 HVPT_ENGINE enum hvpt_status hvpt_check_range(const struct hvpt_format *format, const struct hvpt_space *space,
                                               uint64_t gpa, uint64_t size)
 {
@@ -341,8 +308,7 @@ HVPT_ENGINE enum hvpt_status hvpt_check_frames(const struct hvpt_format *format,
     return HVPT_OK;
 }
 
-/* The largest pages that a mapping of gpa to hpa with these attributes can use
- * anywhere. */
+/* The largest pages that a mapping of gpa to hpa with these attributes can use anywhere. */
 HVPT_ENGINE unsigned hvpt_leaf_level(const struct hvpt_format *format, const struct hvpt_space *space, uint64_t gpa,
                                      uint64_t hpa, struct hvpt_attr attr)
 {
