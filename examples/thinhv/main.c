@@ -18,7 +18,6 @@ struct vcpu vcpus[MAX_CPUS];
 unsigned cpus = 1;
 
 static bool second_ready;
-
 static struct hvctl_cpu_ops the_ops;
 const struct hvctl_cpu_ops *const cpu_ops = &the_ops;
 
@@ -72,13 +71,12 @@ static _Noreturn void run(struct vcpu *vcpu)
     }
 }
 
-static _Noreturn void start(struct vcpu *vcpu, const struct start *where)
+static void prepare(struct vcpu *vcpu, const struct start *where)
 {
     struct hvctl_guest_state state = hvctl_guest_long64(where->cr3, where->rip, 0);
 
     vendor->prepare(vcpu, &state);
     vcpu->regs.gpr[HVCTL_RSI] = where->rsi;
-    run(vcpu);
 }
 
 void second_cpu(void)
@@ -88,8 +86,9 @@ void second_cpu(void)
     exceptions_init();
     firmware_cpu(image);
     vendor->enable(&vcpus[1]);
+    prepare(&vcpus[1], &where);
     __atomic_store_n(&second_ready, true, __ATOMIC_RELEASE);
-    start(&vcpus[1], &where);
+    run(&vcpus[1]);
 }
 
 void kernel_main(void)
@@ -119,11 +118,12 @@ void kernel_main(void)
         vcpus[i].id = i;
     vendor->enable(&vcpus[0]);
     memory_build();
-    if (cpus > 1) {
+    prepare(&vcpus[0], &linux);
+    if (cpus > 1) { /* it enables and prepares while this one waits: what the vendor's file shares has no lock */
         firmware_start_cpu(1);
         while (!__atomic_load_n(&second_ready, __ATOMIC_ACQUIRE))
             __asm__ volatile("pause");
     }
     say("%s, %s, %u CPU%s: Linux begins", cpu_brand(), vendor->format, cpus, cpus > 1 ? "s" : "");
-    start(&vcpus[0], &linux);
+    run(&vcpus[0]);
 }

@@ -77,7 +77,7 @@ static void prepare(struct vcpu *vcpu, const struct hvctl_guest_state *state)
     struct hvctl_vmcb *vmcb = &of(vcpu)->vmcb;
     static struct hvctl_report report;
 
-    choose_msrs();
+    choose_msrs(); /* for all CPUs: none is in the guest yet */
     hvctl_vmcb_zero(vmcb);
     for (unsigned i = 0; i < sizeof(intercepts) / sizeof(intercepts[0]); i++)
         expect(hvctl_vmcb_intercept(vmcb, intercepts[i], true), hvctl_svm_exit_name(intercepts[i]));
