@@ -90,10 +90,7 @@ static void configure(struct hvpt_space_config *config)
         config->ept.features = HVPT_EPT_USE_ACCESSED_DIRTY;
 }
 
-/*
- * MSRs go straight to the guest, but for those of VMX and those that this CPU lacks and Linux reads before it has an
- * IDT.
- */
+/* MSRs go straight to the guest, but for VMX's and one that this CPU may lack and Linux reads before it has an IDT. */
 static void choose_msrs(void)
 {
     uint64_t value;
@@ -111,7 +108,7 @@ static void prepare(struct vcpu *vcpu, const struct hvctl_guest_state *state)
     struct hvctl_vmx_region region = {cpu->vmcs, (uintptr_t)cpu->vmcs};
     static struct hvctl_report report;
 
-    choose_msrs();
+    choose_msrs(); /* for all CPUs: none is in the guest yet */
     hvctl_vmcs_image_init(&cpu->image, &caps);
     hvctl_vmcs_touch_all(&cpu->image); /* a new VMCS holds nothing: write every field */
     expect(hvctl_vmx_controls_write(&cpu->image, &solution.controls), "VMX controls");
@@ -136,8 +133,10 @@ static void prepare(struct vcpu *vcpu, const struct hvctl_guest_state *state)
 
 static void flush(struct vcpu *vcpu)
 {
-    (void)vcpu;
-    expect(hvctl_vmx_invept(cpu_ops, &caps, hvpt_space_root(&space)), "INVEPT");
+    uint64_t root = hvpt_space_root(vcpu->view != NULL ? vcpu->view : &space);
+
+    put(of(vcpu), HVCTL_VMCS_EPT_POINTER, root);
+    expect(hvctl_vmx_invept(cpu_ops, &caps, root), "INVEPT");
 }
 
 /* A write of CR0 that touches a bit VMX fixes. Only MOV comes here: Linux has no LMSW, and CLTS touches no such bit. */

@@ -14,6 +14,7 @@ static unsigned long work_mapped, work_lost, hook_faults;
 static enum hvpt_status last_status;
 static uint32_t logging;                                  /* enum work_method + 1 */
 static uint64_t written[(UINT64_C(1) << 32) / 4096 / 64]; /* a bit a page */
+static uint64_t before[sizeof(written) / 8];              /* the same, of what does not count */
 
 static struct {
     bool set, two_views;
@@ -75,6 +76,11 @@ static enum hvpt_status write_protect(hvpt_gpa gpa, uint64_t size, struct hvpt_f
     return hvpt_space_write_protect(&space, gpa, size, flush);
 }
 
+static enum hvpt_status forget_dirty(hvpt_gpa gpa, uint64_t size, struct hvpt_flush *flush)
+{
+    return hvpt_space_dirty(&space, gpa, size, before + gpa.value / HVPT_4K / 64, flush);
+}
+
 static enum hvpt_status take_dirty(hvpt_gpa gpa, uint64_t size, struct hvpt_flush *flush)
 {
     return hvpt_space_dirty(&space, gpa, size, written + gpa.value / HVPT_4K / 64, flush);
@@ -122,19 +128,28 @@ uint16_t work_drain(struct hvpt_pml_page *page, uint16_t index)
     return index;
 }
 
+/* Each CPU empties its log when it exits: make it. */
+static void empty_logs(void)
+{
+    struct hvpt_flush all = {0};
+
+    all.kind = HVPT_FLUSH_INVEPT;
+    hvpt_space_flush(&space, &all);
+}
+
+/*
+ * What was written before does not count: logs are emptied while nobody wants to know. From then on they are kept, and
+ * only then the dirty bits cleared: PML tells of a page when its bit is set anew, and what another CPU logs must stay.
+ */
 static enum hvpt_status log_begin(uint64_t method)
 {
-    enum hvpt_status status;
-
     if (method == WORK_PML && vendor != &vmx_vendor)
         return HVPT_E_ATTR;
-    if (method == WORK_WRITE_PROTECTION)
-        status = on_ram(write_protect);
-    else /* what was written before does not count; PML tells of a page when its dirty bit is set anew */
-        status = on_ram(take_dirty);
+    if (method == WORK_PML)
+        empty_logs();
     memset(written, 0, sizeof(written));
-    logging = (uint32_t)method + 1;
-    return status;
+    __atomic_store_n(&logging, (uint32_t)method + 1, __ATOMIC_SEQ_CST);
+    return on_ram(method == WORK_WRITE_PROTECTION ? write_protect : forget_dirty);
 }
 
 static uint64_t log_end(void)
@@ -145,13 +160,9 @@ static uint64_t log_end(void)
         note(on_ram(take_dirty));
     if (logging == WORK_WRITE_PROTECTION + 1)
         give_back();
-    if (logging == WORK_PML + 1) { /* each CPU reads its log when it exits: make it */
-        struct hvpt_flush all = {0};
-
-        all.kind = HVPT_FLUSH_INVEPT;
-        hvpt_space_flush(&space, &all);
-    }
-    logging = 0;
+    if (logging == WORK_PML + 1)
+        empty_logs();
+    __atomic_store_n(&logging, 0, __ATOMIC_SEQ_CST);
     for (size_t i = 0; i < sizeof(written) / sizeof(written[0]); i++)
         for (uint64_t bits = written[i]; bits != 0; bits &= bits - 1)
             count++;
@@ -215,8 +226,8 @@ static enum hvpt_status set_hook(uint64_t gpa, uint64_t words)
 {
     enum hvpt_status status = make_copy(gpa, words);
 
-    if (status == HVPT_OK)
-        status = show(hook.copy, HVPT_EXEC);
+    if (status == HVPT_OK) /* the option makes every format do as those without execute-only pages */
+        status = option(image, "views", NULL) ? HVPT_E_ATTR : show(hook.copy, HVPT_EXEC);
     hook.two_views = status == HVPT_E_ATTR;
     if (hook.two_views)
         status = make_view();
