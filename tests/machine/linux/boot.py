@@ -6,7 +6,8 @@
   boot.py show ROM INIT CACHE BOOT     all that Linux and the hypervisor print
 
 Options: work (the second level is put to work), cpus=2, lazy (it begins empty), pages=4 or pages=2048 (the largest page,
-in KiB), views (the hook has a second view on every machine), bare (no hypervisor), time (with and without the hypervisor: how much longer does it take?).
+in KiB), views (the hook has a second view on every machine), bare (no hypervisor), time (with and without the hypervisor:
+how much longer does it take?).
 CACHE: where the kernel is kept, and fetched to (kernel.py).
 """
 import os
