@@ -2,6 +2,7 @@
 #include "cpu.h"
 #include "shim.h"
 
+#include <hvctl/advance.h>
 #include <hvctl/bitmaps.h>
 #include <hvctl/cpu/svm.h>
 #include <hvctl/svm_check.h>
@@ -227,6 +228,16 @@ uint32_t hvctl_rs_vmcb_inject(struct hvctl_vmcb *vmcb, uint32_t type, uint32_t v
                                                                   error_code));
 }
 
+uint32_t hvctl_rs_vmcb_advance(struct hvctl_vmcb *vmcb, const struct hvctl_svm_caps *caps)
+{
+    return (uint32_t)hvctl_svm_advance(vmcb, caps);
+}
+
+void hvctl_rs_vmcb_redeliver(struct hvctl_vmcb *vmcb)
+{
+    hvctl_svm_redeliver(vmcb);
+}
+
 void hvctl_rs_svm_check(const struct hvctl_vmcb *vmcb, const struct hvctl_svm_caps *caps, struct hvctl_report *report)
 {
     hvctl_svm_check(vmcb, caps, report);
@@ -289,6 +300,11 @@ uint32_t hvctl_rs_tag_take(struct hvctl_tag_pool *pool, struct hvctl_tag *tag, u
 
     *value = tag->value;
     return (uint32_t)use;
+}
+
+void hvctl_rs_tag_pool_reset(struct hvctl_tag_pool *pool)
+{
+    hvctl_tag_pool_reset(pool);
 }
 
 void hvctl_rs_tag_drop(struct hvctl_tag *tag)

@@ -2,9 +2,11 @@
 #include "cpu.h"
 #include "shim.h"
 
+#include <hvctl/advance.h>
 #include <hvctl/bitmaps.h>
 #include <hvctl/cpu/vmx.h>
 #include <hvctl/cpu/vmx_host.h>
+#include <hvctl/guest_cpuid.h>
 #include <hvctl/vmcs_dump.h>
 #include <hvctl/vmx_check.h>
 #include <hvctl/vmx_controls.h>
@@ -217,6 +219,16 @@ uint32_t hvctl_rs_vmcs_inject(struct hvctl_vmcs_image *image, const struct hvctl
 {
     return (uint32_t)hvctl_vmx_inject(
         image, caps, hvctl_vmx_event_make((enum hvctl_event_type)type, (uint8_t)vector, error_code, length));
+}
+
+uint32_t hvctl_rs_vmcs_advance(struct hvctl_vmcs_image *image)
+{
+    return (uint32_t)hvctl_vmx_advance(image);
+}
+
+uint32_t hvctl_rs_vmcs_redeliver(struct hvctl_vmcs_image *image)
+{
+    return (uint32_t)hvctl_vmx_redeliver(image);
 }
 
 /* ---- the checker's report, for both vendors ---- */
@@ -447,6 +459,18 @@ void hvctl_rs_guest_flat32(struct hvctl_guest_state *state, uint32_t eip, uint32
 void hvctl_rs_guest_long64(struct hvctl_guest_state *state, uint64_t cr3, uint64_t rip, uint64_t rsp)
 {
     *state = hvctl_guest_long64(cr3, rip, rsp);
+}
+
+/* registers: EAX to EDX, the host's answer, which becomes the guest's. */
+void hvctl_rs_guest_cpuid(uint32_t leaf, uint32_t subleaf, uint64_t cr4, uint32_t *registers)
+{
+    const struct hvctl_cpuid host = {registers[0], registers[1], registers[2], registers[3]};
+    const struct hvctl_cpuid id = hvctl_guest_cpuid(leaf, subleaf, host, cr4);
+
+    registers[0] = id.eax;
+    registers[1] = id.ebx;
+    registers[2] = id.ecx;
+    registers[3] = id.edx;
 }
 
 /* The registers of a state in the order of guest.rs's enum Register; NULL: there is no such number. */

@@ -277,6 +277,16 @@ impl<F: FrameAllocator> ExtendedState<F> {
     }
 }
 
+/// What a guest with this CR4 is to see of the host's answer to CPUID: neither virtualization nor memory encryption;
+/// OSXSAVE and OSPKE as CR4 has them. Hiding more is the caller's choice.
+pub fn guest_cpuid(leaf: u32, subleaf: u32, host: [u32; 4], cr4: u64) -> [u32; 4] {
+    let mut registers = host;
+
+    // SAFETY: the shim reads and writes four words.
+    unsafe { crate::ffi::hvctl_rs_guest_cpuid(leaf, subleaf, cr4, registers.as_mut_ptr()) };
+    registers
+}
+
 // ---- what the shim calls: ctx points to a &dyn Cpu ----
 
 /// The address of a `&dyn Cpu`, as the shim hands it back.

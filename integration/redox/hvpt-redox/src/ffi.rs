@@ -108,6 +108,9 @@ extern "C" {
         error_code: u32,
         length: u32,
     ) -> u32;
+    pub fn hvctl_rs_vmcs_advance(image: *mut c_void) -> u32;
+    pub fn hvctl_rs_vmcs_redeliver(image: *mut c_void) -> u32;
+    pub fn hvctl_rs_guest_cpuid(leaf: u32, subleaf: u32, cr4: u64, registers: *mut u32);
     pub fn hvctl_rs_vmx_check(image: *const c_void, caps: *const c_void, report: *mut c_void);
     pub fn hvctl_rs_vmx_explain(
         image: *const c_void,
@@ -188,6 +191,8 @@ extern "C" {
     pub fn hvctl_rs_vmcb_guest_write(vmcb: *mut c_void, state: *const c_void);
     pub fn hvctl_rs_vmcb_guest_read(vmcb: *const c_void, state: *mut c_void);
     pub fn hvctl_rs_vmcb_inject(vmcb: *mut c_void, kind: u32, vector: u32, error_code: u32) -> u32;
+    pub fn hvctl_rs_vmcb_advance(vmcb: *mut c_void, caps: *const c_void) -> u32;
+    pub fn hvctl_rs_vmcb_redeliver(vmcb: *mut c_void);
     pub fn hvctl_rs_svm_check(vmcb: *const c_void, caps: *const c_void, report: *mut c_void);
     pub fn hvctl_rs_svm_exit_text(vmcb: *const c_void, decode_assists: bool, put: Put, ctx: *mut c_void);
     pub fn hvctl_rs_svm_exit_invalid(code: u64) -> bool;
@@ -198,6 +203,7 @@ extern "C" {
     pub fn hvctl_rs_vpid_pool(pool: *mut c_void);
     pub fn hvctl_rs_asid_pool(pool: *mut c_void, caps: *const c_void) -> u32;
     pub fn hvctl_rs_tag_take(pool: *mut c_void, tag: *mut c_void, value: *mut u32) -> u32;
+    pub fn hvctl_rs_tag_pool_reset(pool: *mut c_void);
     pub fn hvctl_rs_tag_drop(tag: *mut c_void);
     pub fn hvctl_rs_sizeof_svm(number: u32) -> u64;
 }

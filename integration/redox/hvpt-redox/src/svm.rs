@@ -448,6 +448,20 @@ impl<F: FrameAllocator> Vmcb<F> {
         })
     }
 
+    /// Behind the instruction that exited, which has been carried out; the interrupt shadow ends.
+    /// [`ControlError::OutOfRange`]: this exit was none of an instruction with a known end.
+    pub fn advance(&mut self, caps: &SvmCaps) -> Result<(), ControlError> {
+        // SAFETY: see intercept().
+        ControlError::check(unsafe { ffi::hvctl_rs_vmcb_advance(self.ptr(), caps.ptr()) })
+    }
+
+    /// Let the next VMRUN deliver again the event that the last VMEXIT interrupted, if there was one and the guest does not
+    /// raise it by itself: INT n, INT3 and INTO are executed again.
+    pub fn redeliver(&mut self) {
+        // SAFETY: see intercept().
+        unsafe { ffi::hvctl_rs_vmcb_redeliver(self.ptr()) }
+    }
+
     /// Ask every rule of VMRUN: an empty report means that it will enter.
     pub fn check(&self, caps: &SvmCaps) -> Report {
         // SAFETY: see intercept(); the report has its room.
@@ -569,8 +583,10 @@ impl<F: FrameAllocator> PermissionMaps<F> {
 
 /// The ASIDs of one CPU, given out again after a flush when they run out.
 #[derive(Clone)]
-#[repr(C)]
-pub struct AsidPool([u64; sizes::TAG_POOL]);
+pub struct AsidPool {
+    words: [u64; sizes::TAG_POOL],
+    stale: bool,
+}
 
 /// What a virtual CPU has on one CPU.
 #[derive(Clone, Default)]
@@ -591,10 +607,10 @@ pub enum AsidUse {
 impl AsidPool {
     /// The ASIDs of a CPU; `None`: there are none.
     pub fn new(caps: &SvmCaps) -> Option<Self> {
-        let mut pool = Self([0; sizes::TAG_POOL]);
+        let mut pool = Self { words: [0; sizes::TAG_POOL], stale: false };
 
         // SAFETY: the buffer has room for the struct.
-        match unsafe { ffi::hvctl_rs_asid_pool(pool.0.as_mut_ptr() as *mut c_void, caps.ptr()) } {
+        match unsafe { ffi::hvctl_rs_asid_pool(pool.words.as_mut_ptr() as *mut c_void, caps.ptr()) } {
             0 => Some(pool),
             _ => None,
         }
@@ -606,17 +622,28 @@ impl AsidPool {
 
         // SAFETY: new() filled the pool; a zeroed tag is none.
         let what = unsafe {
-            let pool = self.0.as_mut_ptr() as *mut c_void;
+            let pool = self.words.as_mut_ptr() as *mut c_void;
             ffi::hvctl_rs_tag_take(pool, asid.0.as_mut_ptr() as *mut c_void, &mut value)
         };
         (
             value,
             match what {
+                _ if core::mem::take(&mut self.stale) => AsidUse::FlushAll,
                 0 => AsidUse::Kept,
                 1 => AsidUse::New,
                 _ => AsidUse::FlushAll,
             },
         )
+    }
+}
+
+impl AsidPool {
+    /// Make every ASID stale, as after SVM was off: who had one gets another, and the first `take` asks for a flush of all.
+    /// A new pool would not do: it would take ASIDs that were given out before for its own.
+    pub fn reset(&mut self) {
+        // SAFETY: new() filled the pool.
+        unsafe { ffi::hvctl_rs_tag_pool_reset(self.words.as_mut_ptr() as *mut c_void) };
+        self.stale = true;
     }
 }
 

@@ -442,6 +442,19 @@ impl VmcsImage {
         })
     }
 
+    /// Behind the instruction that exited, which has been carried out; what STI and MOV SS block ends. The image holds the
+    /// exit's information fields and the guest's state. [`ControlError::OutOfRange`]: this exit was no instruction's.
+    pub fn advance(&mut self) -> Result<(), ControlError> {
+        // SAFETY: a filled image.
+        ControlError::check(unsafe { ffi::hvctl_rs_vmcs_advance(self.ptr_mut()) })
+    }
+
+    /// Let the next VM entry deliver again the event that the last VM exit interrupted, if there was one.
+    pub fn redeliver(&mut self) -> Result<(), ControlError> {
+        // SAFETY: a filled image.
+        ControlError::check(unsafe { ffi::hvctl_rs_vmcs_redeliver(self.ptr_mut()) })
+    }
+
     /// Ask every rule of VM entry: an empty report means that the CPU will enter.
     pub fn check(&self, caps: &VmxCaps) -> Report {
         // SAFETY: see has(); the report has its room.

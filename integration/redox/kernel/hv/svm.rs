@@ -3,7 +3,7 @@
 use alloc::{format, string::String};
 
 use hvpt_redox::{
-    svm::{exit, feature, field, Asid, AsidPool, AsidUse, EventKind, PermissionMaps, SvmCaps, SvmOn, Vmcb},
+    svm::{exit, field, Asid, AsidPool, AsidUse, EventKind, PermissionMaps, SvmCaps, SvmOn, Vmcb},
     ControlError, Gpr, GuestState, PAT_RESET,
 };
 
@@ -128,21 +128,18 @@ impl SvmCpu {
         let code = self.vmcb.exit_code();
         let info = self.vmcb.get(field::EXITINFO1);
 
-        // An event that this exit interrupted is delivered again.
-        let interrupted = self.vmcb.get(field::EXITINTINFO);
-        if interrupted >> 31 & 1 != 0 {
-            self.vmcb.set(field::EVENTINJ, interrupted);
-        }
+        self.vmcb.redeliver();
         let leave = match code {
             exit::CPUID => {
-                let eax = common.answer_cpuid(self.rax(), self.vmcb.get(field::CR4));
+                let (leaf, subleaf) = (self.rax() as u32, common.regs.get(Gpr::Rcx) as u32);
+                let id = common.cpuid(leaf, subleaf, self.vmcb.get(field::CR4));
+                let eax = common.answer_cpuid(id);
                 self.set_rax(eax);
-                self.advance(2);
+                self.advance()?;
                 return Ok(Step::Again);
             }
             exit::MSR => {
                 let (msr, write) = (common.regs.get(Gpr::Rcx) as u32, info & 1 != 0);
-                self.advance(2);
                 let kept = match msr {
                     0xc000_0081 => field::STAR,
                     0xc000_0082 => field::LSTAR,
@@ -159,22 +156,18 @@ impl SvmCpu {
                     self.set_rax(value & 0xffff_ffff);
                     common.regs.set(Gpr::Rdx, value >> 32);
                 }
+                self.advance()?;
                 return Ok(Step::Again);
             }
             exit::HLT => {
-                self.advance(1);
+                self.advance()?;
                 Exit::Halt
             }
             exit::VMMCALL => {
-                self.advance(3);
+                self.advance()?;
                 Exit::Hypercall
             }
-            exit::IOIO => {
-                let port = self.vmcb.port();
-                let next = self.vmcb.get(field::EXITINFO2);
-                self.go_on_at(next);
-                Exit::Port(port)
-            }
+            exit::IOIO => Exit::Port(self.vmcb.port()),
             exit::NPF => {
                 let fault = self.vmcb.nested_fault();
                 if fault.reserved {
@@ -192,17 +185,9 @@ impl SvmCpu {
         Ok(Step::Leave(leave))
     }
 
-    /// Behind the instruction that exited: where the CPU says, or this many bytes on for one that does not.
-    fn advance(&mut self, length: u64) {
-        let (rip, next) = (self.vmcb.get(field::RIP), self.vmcb.get(field::NRIP));
-        let told = self.caps.can(feature::NRIPS) && next > rip;
-
-        self.go_on_at(if told { next } else { rip.wrapping_add(length) });
-    }
-
-    fn go_on_at(&mut self, rip: u64) {
-        self.vmcb.set(field::RIP, rip);
-        self.vmcb.set(field::INTERRUPT_STATE, 0_u64);
+    /// Behind the instruction that exited.
+    pub fn advance(&mut self) -> Result<(), ControlError> {
+        self.vmcb.advance(&self.caps)
     }
 
     pub fn rax(&self) -> u64 {

@@ -3,7 +3,7 @@
 use alloc::{boxed::Box, sync::Arc};
 
 use hvpt_redox::{
-    cpu::{Cpu, ExtendedState},
+    cpu::{guest_cpuid, Cpu, ExtendedState},
     Gpr, GuestRegs, GuestState,
 };
 
@@ -23,6 +23,8 @@ pub struct Vcpu {
     vm: Arc<Vm>,
     common: Common,
     machine: Machine,
+    /// RIP is at an instruction whose access the caller has been told of.
+    pending: bool,
 }
 
 /// What is the same for both.
@@ -61,16 +63,18 @@ impl Vcpu {
         })?;
         let common = Common { cpu, regs: GuestRegs::default(), seen: None, identity, state };
 
-        Ok(Self { vm: Arc::clone(vm), common, machine })
+        Ok(Self { vm: Arc::clone(vm), common, machine, pending: false })
     }
 
     /// Run the guest until something happens that the kernel leaves to the caller. Interrupts of the host end it with
     /// [`Exit::Interrupted`]; they are off meanwhile and come in when the caller lets them.
     pub fn run(&mut self) -> Result<Exit, HvError> {
         let (common, machine) = (&mut self.common, &mut self.machine);
+
+        self.pending = false;
         let tlb = &self.vm.account().tlb;
 
-        with_this_cpu(common.cpu, |on| {
+        let exit = with_this_cpu(common.cpu, |on| {
             common.state.enter(common.cpu);
             let result = match (machine, on) {
                 (Machine::Vmx(vcpu), OnThisCpu::Vmx(on)) => vcpu.run(on, common, tlb),
@@ -79,7 +83,24 @@ impl Vcpu {
             };
             common.state.leave(common.cpu);
             result
-        })
+        })?;
+        self.pending = matches!(exit, Exit::Port(_) | Exit::Msr { .. });
+        Ok(exit)
+    }
+
+    /// The access of the last [`Exit::Port`] or [`Exit::Msr`] has been carried out: the guest goes on behind the
+    /// instruction. Without this it executes it again; with [`Vcpu::inject_exception`] instead, the exception is raised at
+    /// the instruction, as #GP for an MSR that does not exist must be. [`HvError::Invalid`]: there is no such access.
+    pub fn complete(&mut self) -> Result<(), HvError> {
+        if !self.pending {
+            return Err(HvError::Invalid);
+        }
+        match &mut self.machine {
+            Machine::Vmx(vcpu) => vcpu.advance()?,
+            Machine::Svm(vcpu) => vcpu.advance()?,
+        }
+        self.pending = false;
+        Ok(())
     }
 
     /// A general register of the guest.
@@ -113,6 +134,7 @@ impl Vcpu {
 
     /// Begin elsewhere: general registers stay.
     pub fn set_state(&mut self, state: &GuestState) -> Result<(), HvError> {
+        self.pending = false;
         match &mut self.machine {
             Machine::Vmx(vcpu) => vcpu.set_state(state)?,
             Machine::Svm(vcpu) => vcpu.set_state(state),
@@ -120,8 +142,9 @@ impl Vcpu {
         Ok(())
     }
 
-    /// Let the next run deliver an exception.
+    /// Let the next run deliver an exception, where RIP is.
     pub fn inject_exception(&mut self, vector: u8, error_code: u32) -> Result<(), HvError> {
+        self.pending = false;
         match &mut self.machine {
             Machine::Vmx(vcpu) => vcpu.inject_exception(vector, error_code)?,
             Machine::Svm(vcpu) => vcpu.inject_exception(vector, error_code)?,
@@ -147,29 +170,17 @@ impl Common {
     /// CPUID as the guest sees it: the host's, less virtualization, and with the guest's own number. What the guest's CR4
     /// decides follows it.
     pub fn cpuid(&self, leaf: u32, subleaf: u32, cr4: u64) -> [u32; 4] {
-        const OSXSAVE: u32 = 1 << 27;
-        let mut out = self.cpu.cpuid(leaf, subleaf);
+        let mut out = guest_cpuid(leaf, subleaf, self.cpu.cpuid(leaf, subleaf), cr4);
 
-        match leaf {
-            1 => {
-                out[1] = out[1] & 0x00ff_ffff | self.identity << 24;
-                out[2] &= !(1 << 5 | OSXSAVE); // VMX
-                out[2] |= 1 << 31; // there is a hypervisor
-                if cr4 & 1 << 18 != 0 {
-                    out[2] |= OSXSAVE;
-                }
-            }
-            0x8000_0001 => out[2] &= !(1 << 2), // SVM
-            0x8000_000a => out = [0; 4],
-            _ => (),
+        if leaf == 1 {
+            out[1] = out[1] & 0x00ff_ffff | self.identity << 24;
+            out[2] |= 1 << 31; // there is a hypervisor
         }
         out
     }
 
-    /// Answer CPUID into the registers.
-    pub fn answer_cpuid(&mut self, rax: u64, cr4: u64) -> u64 {
-        let [eax, ebx, ecx, edx] = self.cpuid(rax as u32, self.regs.get(Gpr::Rcx) as u32, cr4);
-
+    /// Answer CPUID into the registers, but for EAX, which comes back.
+    pub fn answer_cpuid(&mut self, [eax, ebx, ecx, edx]: [u32; 4]) -> u64 {
         self.regs.set(Gpr::Rbx, u64::from(ebx));
         self.regs.set(Gpr::Rcx, u64::from(ecx));
         self.regs.set(Gpr::Rdx, u64::from(edx));

@@ -47,10 +47,27 @@ const NEEDED: [hvpt_redox::vmx::Control; 14] = [
     control::ENTRY_LOAD_IA32_PAT,
 ];
 
+/// Instructions that raise #UD in the guest without their control, and what CPUID says of them: leaf, subleaf where there
+/// are any, register, bit. SDM vol. 3, "Definitions of Secondary Processor-Based VM-Execution Controls".
+type Told = (u32, Option<u32>, usize, u32);
+const WANTED: [(hvpt_redox::vmx::Control, &[Told]); 4] = [
+    // RDTSCP and RDPID
+    (control::SECONDARY_ENABLE_RDTSCP, &[(0x8000_0001, None, EDX, 27), (7, Some(0), ECX, 22)]),
+    (control::SECONDARY_ENABLE_INVPCID, &[(7, Some(0), EBX, 10)]),
+    (control::SECONDARY_ENABLE_XSAVES_XRSTORS, &[(0xd, Some(1), EAX, 3)]),
+    // TPAUSE, UMONITOR, UMWAIT
+    (control::SECONDARY_ENABLE_USER_WAIT_AND_PAUSE, &[(7, Some(0), ECX, 5)]),
+];
+const EAX: usize = 0;
+const EBX: usize = 1;
+const ECX: usize = 2;
+const EDX: usize = 3;
+
 impl VmxCpu {
     pub fn new(on: &VmxOn<KernelFrames>, frames: KernelFrames, eptp: u64, start: &GuestState) -> Result<Self, HvError> {
         let caps = on.caps().clone();
-        let solution = solve(Controls::of(&NEEDED), Controls::default(), &caps).map_err(|problems| {
+        let wanted = WANTED.map(|(control, _)| control);
+        let solution = solve(Controls::of(&NEEDED), Controls::of(&wanted), &caps).map_err(|problems| {
             error!("VMX: {}", problems);
             HvError::Missing
         })?;
@@ -128,6 +145,11 @@ impl VmxCpu {
         self.image.set_guest(&self.caps, state)
     }
 
+    /// Behind the instruction that exited.
+    pub fn advance(&mut self) -> Result<(), ControlError> {
+        self.image.advance()
+    }
+
     pub fn inject_exception(&mut self, vector: u8, error_code: u32) -> Result<(), ControlError> {
         self.image.inject(&self.caps, Event::exception(vector, error_code))
     }
@@ -152,47 +174,37 @@ fn handle(
     common: &mut Common,
 ) -> Result<Step, HvError> {
     current.read_back(image, FieldTypes::EXIT_INFO.and(FieldTypes::GUEST)).map_err(HvError::Field)?;
-    // An event that this exit interrupted is delivered again; the layout of both fields is the same.
-    let vectoring = image.get(field::IDT_VECTORING_INFORMATION_FIELD);
-    if vectoring >> 31 != 0 {
-        image.write(field::VM_ENTRY_INTERRUPTION_INFORMATION_FIELD, vectoring & !(1 << 12))?;
-        if vectoring & 1 << 11 != 0 {
-            let code = image.get(field::IDT_VECTORING_ERROR_CODE);
-            image.write(field::VM_ENTRY_EXCEPTION_ERROR_CODE, code)?;
-        }
-        let length = image.get(field::VM_EXIT_INSTRUCTION_LENGTH);
-        image.write(field::VM_ENTRY_INSTRUCTION_LENGTH, length)?;
-    }
+    image.redeliver()?;
     let exit = image.exit();
     let leave = match reason {
         reason::CPUID => {
             let cr4 = image.guest().get(hvpt_redox::Register::Cr4);
-            let eax = common.answer_cpuid(common.regs.get(Gpr::Rax), cr4);
+            let (leaf, subleaf) = (common.regs.get(Gpr::Rax) as u32, common.regs.get(Gpr::Rcx) as u32);
+            let mut id = common.cpuid(leaf, subleaf, cr4);
+            hide(image, leaf, subleaf, &mut id);
+            let eax = common.answer_cpuid(id);
             common.regs.set(Gpr::Rax, eax);
-            advance(image)?;
+            image.advance()?;
             return Ok(Step::Again);
         }
         reason::RDMSR | reason::WRMSR => {
             let (msr, write) = (common.regs.get(Gpr::Rcx) as u32, reason == reason::WRMSR);
-            advance(image)?;
             if let Some(number) = SWITCHED_MSRS.iter().position(|known| *known == msr) {
                 answer_msr(common, write, &mut msrs[number], msr);
+                image.advance()?;
                 return Ok(Step::Again);
             }
             Exit::Msr { msr, write }
         }
         reason::HLT => {
-            advance(image)?;
+            image.advance()?;
             Exit::Halt
         }
         reason::VMCALL => {
-            advance(image)?;
+            image.advance()?;
             Exit::Hypercall
         }
-        reason::IO_INSTRUCTION => {
-            advance(image)?;
-            Exit::Port(exit.port())
-        }
+        reason::IO_INSTRUCTION => Exit::Port(exit.port()),
         reason::EPT_VIOLATION => {
             let violation = image.ept_violation();
             Exit::Memory { gpa: violation.gpa, read: violation.read, write: violation.write, fetch: violation.fetch }
@@ -210,6 +222,17 @@ fn handle(
     Ok(Step::Leave(leave))
 }
 
+/// What the guest's controls do not let it use, CPUID does not promise.
+fn hide(image: &VmcsImage, leaf: u32, subleaf: u32, id: &mut [u32; 4]) {
+    for (control, told) in WANTED {
+        for &(of, sub, register, bit) in told {
+            if of == leaf && sub.map_or(true, |sub| sub == subleaf) && !image.control_on(control) {
+                id[register] &= !(1 << bit);
+            }
+        }
+    }
+}
+
 /// RDMSR or WRMSR of an MSR that is the guest's own while it runs: the register has the value, and the array after it.
 fn answer_msr(common: &mut Common, write: bool, kept: &mut u64, msr: u32) {
     if write {
@@ -220,16 +243,4 @@ fn answer_msr(common: &mut Common, write: bool, kept: &mut u64, msr: u32) {
         common.regs.set(Gpr::Rax, value & 0xffff_ffff);
         common.regs.set(Gpr::Rdx, value >> 32);
     }
-}
-
-/// Behind the instruction that exited; it has ended what STI and MOV SS block.
-fn advance(image: &mut VmcsImage) -> Result<(), ControlError> {
-    let rip = image.get(field::GUEST_RIP).wrapping_add(u64::from(image.get(field::VM_EXIT_INSTRUCTION_LENGTH)));
-    let blocking = image.get(field::GUEST_INTERRUPTIBILITY_STATE);
-
-    image.write(field::GUEST_RIP, rip)?;
-    if blocking & 3 != 0 {
-        image.write(field::GUEST_INTERRUPTIBILITY_STATE, blocking & !3)?;
-    }
-    Ok(())
 }

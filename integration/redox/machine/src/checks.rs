@@ -86,6 +86,9 @@ fn real_mode(world: &World) -> Result<(), Error> {
         }
         other => unexpected("OUT", other),
     }
+    check("real mode: RIP is at the OUT", vcpu.state().get(Register::Rip), 0x1009);
+    vcpu.complete()?;
+    check("real mode: and behind it, once it is done", vcpu.state().get(Register::Rip), 0x100a);
     check("real mode: AL is what the guest sends", vcpu.get(Gpr::Rax) & 0xff, 0x34);
     let mut bytes = [0; 2];
     world.vm.read(0x3000, &mut bytes)?;
