@@ -19,13 +19,19 @@ pub enum OnThisCpu {
     Svm { on: SvmOn<KernelFrames>, asids: AsidPool },
 }
 
+/// A CPU's place. The ASIDs outlive SVM being off: virtual CPUs still hold some, which must not be taken for new ones.
+struct Slot {
+    on: Option<OnThisCpu>,
+    asids: Option<AsidPool>,
+}
+
 #[allow(clippy::declare_interior_mutable_const)] // copied into each place, which is what is meant
-const OFF: Mutex<Option<OnThisCpu>> = Mutex::new(None);
+const OFF: Mutex<Slot> = Mutex::new(Slot { on: None, asids: None });
 
 /// By logical CPU. Each CPU uses its own alone; the lock makes that safe and is never contended.
-static CPUS: [Mutex<Option<OnThisCpu>>; MAX_CPU_COUNT as usize] = [OFF; MAX_CPU_COUNT as usize];
+static CPUS: [Mutex<Slot>; MAX_CPU_COUNT as usize] = [OFF; MAX_CPU_COUNT as usize];
 
-fn this_cpu() -> &'static Mutex<Option<OnThisCpu>> {
+fn this_cpu() -> &'static Mutex<Slot> {
     &CPUS[crate::cpu_id().get() as usize]
 }
 
@@ -37,15 +43,17 @@ pub fn enable_this_cpu(cpu: &'static dyn Cpu) -> Result<(), HvError> {
 /// Turn virtualization off for this CPU, which must not be running a guest, and give its frames back. Call it on every
 /// CPU before the machine is stopped or another kernel started: a CPU in VMX operation blocks INIT.
 pub fn disable_this_cpu() {
-    let on = this_cpu().lock().take();
+    let mut slot = this_cpu().lock();
 
-    match on {
+    match slot.on.take() {
         Some(OnThisCpu::Vmx(mut on)) => {
             if let Err(error) = on.disable() {
                 warn!("VMXOFF on CPU {}: {}", crate::cpu_id(), error);
             }
         }
-        Some(OnThisCpu::Svm { mut on, .. }) => {
+        Some(OnThisCpu::Svm { mut on, mut asids }) => {
+            asids.reset();
+            slot.asids = Some(asids);
             if let Err(error) = on.disable() {
                 warn!("SVM off on CPU {}: {}", crate::cpu_id(), error);
             }
@@ -62,9 +70,10 @@ pub fn with_this_cpu<T>(
 ) -> Result<T, HvError> {
     let interrupts = cpu.irq_off();
     let mut slot = this_cpu().lock();
-    let result = match &mut *slot {
+    let Slot { on, asids } = &mut *slot;
+    let result = match on {
         Some(on) => action(on),
-        empty => turn_on(cpu).and_then(|on| action(empty.get_or_insert(on))),
+        empty => turn_on(cpu, asids).and_then(|on| action(empty.get_or_insert(on))),
     };
 
     drop(slot);
@@ -72,7 +81,7 @@ pub fn with_this_cpu<T>(
     result
 }
 
-fn turn_on(cpu: &'static dyn Cpu) -> Result<OnThisCpu, HvError> {
+fn turn_on(cpu: &'static dyn Cpu, kept: &mut Option<AsidPool>) -> Result<OnThisCpu, HvError> {
     let frames = KernelFrames::new(&Account::new());
 
     if cpu.cpuid(1, 0)[2] & 1 << 5 != 0 {
@@ -85,12 +94,15 @@ fn turn_on(cpu: &'static dyn Cpu) -> Result<OnThisCpu, HvError> {
     if SvmCaps::read(cpu).is_some() {
         let pages = HostSave::new(frames).ok_or(HvError::OutOfMemory)?;
         let on = pages.enable(cpu).map_err(HvError::Svm)?;
-        let asids = AsidPool::new(on.caps()).ok_or(HvError::Missing)?;
 
         if !on.caps().can(svm::feature::NP) {
             error!("SVM without nested paging");
             return Err(HvError::Missing);
         }
+        let asids = match kept.take() {
+            Some(asids) => asids,
+            None => AsidPool::new(on.caps()).ok_or(HvError::Missing)?,
+        };
         info!("SVM on CPU {}: {:?}", crate::cpu_id(), on.caps());
         return Ok(OnThisCpu::Svm { on, asids });
     }

@@ -1,12 +1,13 @@
 //! What CPUs have cached of one VM. The kernel's shoot-down knows nothing of guests, so a VM has its own: a generation
-//! that grows with every invalidation, and the CPUs that are inside the guest right now.
+//! that grows with every invalidation, and the one in which each CPU that is inside the guest has entered.
 //!
 //! A virtual CPU flushes before it enters on another CPU or in another generation than last time. Whoever invalidates
-//! raises the generation first and then waits until every other CPU has been outside: an interrupt ends the guest there.
+//! raises the generation first and then waits until every other CPU is outside or has entered in the new generation: an
+//! interrupt ends the guest there.
 
 use core::{
     hint,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use crate::{
@@ -16,11 +17,16 @@ use crate::{
 
 const CPUS: usize = MAX_CPU_COUNT as usize;
 
+/// A CPU that is not inside: nothing is newer.
+const OUTSIDE: u64 = u64::MAX;
+/// A CPU that is about to enter, in which generation is not known yet: everything is.
+const ENTERING: u64 = 0;
+
 /// The state of one VM.
 #[derive(Debug)]
 pub struct Tlb {
     generation: AtomicU64,
-    inside: [AtomicBool; CPUS],
+    entered: [AtomicU64; CPUS],
 }
 
 /// Where a virtual CPU last flushed.
@@ -29,20 +35,21 @@ pub type Seen = Option<(LogicalCpuId, u64)>;
 impl Tlb {
     pub fn new() -> Self {
         #[allow(clippy::declare_interior_mutable_const)] // copied into each place, which is what is meant
-        const OUTSIDE: AtomicBool = AtomicBool::new(false);
+        const NOBODY: AtomicU64 = AtomicU64::new(OUTSIDE);
 
-        Self { generation: AtomicU64::new(1), inside: [OUTSIDE; CPUS] }
+        Self { generation: AtomicU64::new(1), entered: [NOBODY; CPUS] }
     }
 
     /// After this no CPU translates through what the tables said before. `here`: the CPU that calls, which is outside.
     pub fn invalidate(&self, here: LogicalCpuId) {
-        self.generation.fetch_add(1, Ordering::SeqCst);
-        let others = || self.inside.iter().enumerate().filter(|(cpu, _)| *cpu != here.get() as usize);
-        if others().any(|(_, inside)| inside.load(Ordering::SeqCst)) {
+        let now = self.generation.fetch_add(1, Ordering::SeqCst) + 1;
+        let behind = |entered: &AtomicU64| entered.load(Ordering::SeqCst) < now;
+        let others = || self.entered.iter().enumerate().filter(|(cpu, _)| *cpu != here.get() as usize);
+
+        if others().any(|(_, entered)| behind(entered)) {
             ipi(IpiKind::Wakeup, IpiTarget::Other);
-            for (_, inside) in others() {
-                // A CPU that comes in again has seen the new generation and flushed: waiting for it too costs a while.
-                while inside.load(Ordering::SeqCst) {
+            for (_, entered) in others() {
+                while behind(entered) {
                     hint::spin_loop();
                 }
             }
@@ -51,17 +58,22 @@ impl Tlb {
 
     /// This CPU is about to enter; true: it must flush first. `seen` is the virtual CPU's.
     pub fn enter(&self, here: LogicalCpuId, seen: &mut Seen) -> bool {
-        // Inside before the generation is read: an invalidation then either sees this CPU or is seen by it.
-        self.inside[here.get() as usize].store(true, Ordering::SeqCst);
-        let now = (here, self.generation.load(Ordering::SeqCst));
+        let entered = &self.entered[here.get() as usize];
+
+        // Said before the generation is read: an invalidation then either sees this CPU or is seen by it.
+        entered.store(ENTERING, Ordering::SeqCst);
+        let generation = self.generation.load(Ordering::SeqCst);
+        let now = (here, generation);
         let stale = *seen != Some(now);
 
+        // From here on nobody waits for it: it flushes before the guest runs.
+        entered.store(generation, Ordering::SeqCst);
         *seen = Some(now);
         stale
     }
 
     /// This CPU has left the guest.
     pub fn leave(&self, here: LogicalCpuId) {
-        self.inside[here.get() as usize].store(false, Ordering::SeqCst);
+        self.entered[here.get() as usize].store(OUTSIDE, Ordering::SeqCst);
     }
 }

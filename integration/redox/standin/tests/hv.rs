@@ -3,11 +3,14 @@
 mod common;
 
 use common::{turn, Sim, BASE};
+use std::{sync::Arc, time::Duration};
+
 use hvpt_redox::{svm, vmx, Gpr, GuestState, Register};
 use redox_standin::{
     context::memory::AddrSpaceWrapper,
     control,
-    hv::{self, Exit, HvError, Vcpu, Vm},
+    cpu_set::LogicalCpuId,
+    hv::{self, tlb::Tlb, Exit, HvError, Vcpu, Vm},
     memory::{
         get_page_info, used_frames, Frame, Page, PageFlags, PhysicalAddress, RaiiFrame, RefCount, VirtualAddress,
     },
@@ -217,7 +220,10 @@ fn exits_are_decoded(amd: bool) {
         Exit::Port(port) => assert_eq!((port.port, port.size, port.input), (0x3f8, 1, false)),
         other => panic!("{:?}", other),
     }
-    assert_eq!((vcpu.get(Gpr::Rax), rip(&vcpu)), (65, next));
+    assert_eq!((vcpu.get(Gpr::Rax), rip(&vcpu)), (65, next - 2)); // the access is not made yet
+    vcpu.complete().unwrap();
+    assert_eq!(rip(&vcpu), next);
+    assert_eq!(vcpu.complete().unwrap_err(), HvError::Invalid); // twice
 
     // an MSR of the guest's own is the kernel's to answer, others are not
     let wrmsr = |msr| [(Gpr::Rcx, msr), (Gpr::Rax, 0x5678), (Gpr::Rdx, 0x1234)];
@@ -225,6 +231,12 @@ fn exits_are_decoded(amd: bool) {
     cpu.exit(vmx::reason::RDMSR, 0, svm::exit::MSR, [0, 0], &[(Gpr::Rax, 0), (Gpr::Rdx, 0)]);
     cpu.exit(vmx::reason::WRMSR, 0, svm::exit::MSR, [1, 0], &wrmsr(0x1b));
     assert_eq!(vcpu.run().unwrap(), Exit::Msr { msr: 0x1b, write: true });
+
+    // that one does not exist: #GP at the instruction, behind the two before
+    assert_eq!(rip(&vcpu), next + 4);
+    vcpu.inject_exception(13, 0).unwrap();
+    assert_eq!(rip(&vcpu), next + 4);
+    assert_eq!(vcpu.complete().unwrap_err(), HvError::Invalid);
 
     cpu.exit(vmx::reason::EXTERNAL_INTERRUPT, 0, svm::exit::INTR, [0; 2], &[]);
     assert_eq!(vcpu.run().unwrap(), Exit::Interrupted);
@@ -302,9 +314,13 @@ fn asids_are_fresh_after_a_change_and_shared_out() {
         line.unwrap()
     };
 
-    assert_eq!(run(&mut vcpus[0]), "VMRUN asid 1 tlb 0");
+    // another test may have used this CPU's ASIDs: then they have begun anew
+    assert!(run(&mut vcpus[0]).starts_with("VMRUN asid 1 tlb "));
     assert_eq!(run(&mut vcpus[1]), "VMRUN asid 2 tlb 0");
     assert_eq!(run(&mut vcpus[0]), "VMRUN asid 1 tlb 0");
+    hv::disable_this_cpu();
+    assert_eq!(run(&mut vcpus[1]), "VMRUN asid 1 tlb 1"); // what the first one had
+    assert_eq!(run(&mut vcpus[0]), "VMRUN asid 2 tlb 0");
     vm.map_frames(vec![RaiiFrame::allocate().unwrap()], 0, rwx()).unwrap();
     vm.unmap(0, 1).unwrap();
     assert_eq!(run(&mut vcpus[0]), "VMRUN asid 3 tlb 0");
@@ -357,6 +373,110 @@ fn a_cpu_without_vmx_says_so() {
     cpu.on().msrs.insert(0x3a, 1);
     assert_eq!(Vm::new(cpu).err().unwrap(), HvError::Vmx(vmx::VmxEnableError::LockedOff));
     assert_eq!(used_frames(), before);
+}
+
+/// What a guest sees of CPUID, after VMX's capabilities were these.
+fn cpuid_with(secondary: u64, leaf: u64, subleaf: u64) -> [u64; 4] {
+    let cpu = Sim::new(false);
+    cpu.on().msrs.insert(0x48b, secondary << 32);
+    let vm = Vm::new(cpu).unwrap();
+    let mut vcpu = Vcpu::new(&vm, 0, &GuestState::real_mode(0, 0x1000)).unwrap();
+    cpu.exit(vmx::reason::CPUID, 0, svm::exit::CPUID, [0; 2], &[(Gpr::Rax, leaf), (Gpr::Rcx, subleaf)]);
+    cpu.exit(vmx::reason::HLT, 0, svm::exit::HLT, [0; 2], &[]);
+    assert_eq!(vcpu.run().unwrap(), Exit::Halt);
+    // SDM vol. 3, "Definitions of Secondary Processor-Based VM-Execution Controls"
+    let on = cpu.on().fields[&0x401e];
+    assert_eq!(on & (1 << 3 | 1 << 12 | 1 << 20 | 1 << 26), secondary & (1 << 3 | 1 << 12 | 1 << 20 | 1 << 26));
+    let out = [Gpr::Rax, Gpr::Rbx, Gpr::Rcx, Gpr::Rdx].map(|register| vcpu.get(register));
+    drop((vcpu, vm));
+    hv::disable_this_cpu();
+    out
+}
+
+#[test]
+fn cpuid_promises_what_the_controls_allow() {
+    let _turn = turn();
+    let (all, none) = (0x0697_7fff, 0x0697_7fff & !(1 << 3 | 1 << 12 | 1 << 20 | 1 << 26));
+
+    assert_eq!(cpuid_with(all, 7, 0), [0, 1 << 10 | 1, 1 << 22 | 1 << 5 | 1, 0]);
+    assert_eq!(cpuid_with(none, 7, 0), [0, 1, 1, 0]);
+    assert_eq!(cpuid_with(all, 0xd, 1), [1 << 3 | 1, 0, 0, 0]);
+    assert_eq!(cpuid_with(none, 0xd, 1), [1, 0, 0, 0]);
+    assert_eq!(cpuid_with(all, 0x8000_0001, 0)[3] >> 27 & 1, 1);
+    assert_eq!(cpuid_with(none, 0x8000_0001, 5)[3] >> 27 & 1, 0);
+}
+
+/// APM vol. 2, "EXITINTINFO Pseudo-Code": what the guest does not raise by itself again is injected. `None`: nothing is.
+fn redelivered(interrupted: u64) -> Option<u64> {
+    let cpu = Sim::new(true);
+    let vm = Vm::new(cpu).unwrap();
+    let mut vcpu = Vcpu::new(&vm, 0, &GuestState::long64(0x5000, 0x8000, 0x9000)).unwrap();
+    let npf = [
+        (svm::field::EXITCODE.offset(), svm::exit::NPF.number()),
+        (svm::field::EXITINFO1.offset(), 1 << 32 | 6),
+        (svm::field::EXITINFO2.offset(), 0x7000),
+        (svm::field::EXITINTINFO.offset(), interrupted),
+    ];
+    cpu.scene(&npf, &[]);
+    assert!(matches!(vcpu.run().unwrap(), Exit::Memory { gpa: 0x7000, .. }));
+    cpu.exit(vmx::reason::HLT, 0, svm::exit::HLT, [0; 2], &[]);
+    vcpu.run().unwrap();
+    let injected = cpu.on().injected;
+    drop((vcpu, vm));
+    hv::disable_this_cpu();
+    Some(injected).filter(|event| event >> 31 & 1 != 0)
+}
+
+#[test]
+fn an_interrupted_event_comes_again_unless_its_instruction_does() {
+    let _turn = turn();
+    let event = |kind: u64, vector: u64| 1 << 31 | kind << 8 | vector;
+
+    assert_eq!(redelivered(0), None);
+    assert_eq!(redelivered(event(0, 0x30)), Some(event(0, 0x30)));
+    assert_eq!(redelivered(2 << 32 | 1 << 11 | event(3, 14)), Some(2 << 32 | 1 << 11 | event(3, 14)));
+    assert_eq!(redelivered(event(4, 0x80)), None); // INT n
+    assert_eq!(redelivered(event(3, 3)), None); // INT3
+    assert_eq!(redelivered(event(3, 4)), None); // INTO
+}
+
+#[test]
+fn rip_wraps_at_32_bits_outside_of_64_bit_mode() {
+    for amd in [false, true] {
+        let _turn = turn();
+        let cpu = Sim::new(amd);
+        let vm = Vm::new(cpu).unwrap();
+        let mut state = GuestState::flat32(0xffff_fffe, 0x9000);
+        state.set(Register::Rip, 0xffff_fffe);
+        let mut vcpu = Vcpu::new(&vm, 0, &state).unwrap();
+        cpu.exit(vmx::reason::CPUID, 0, svm::exit::CPUID, [0; 2], &[(Gpr::Rax, 0), (Gpr::Rcx, 0)]);
+        cpu.exit(vmx::reason::EXTERNAL_INTERRUPT, 0, svm::exit::INTR, [0; 2], &[]);
+        assert_eq!(vcpu.run().unwrap(), Exit::Interrupted);
+        assert_eq!(vcpu.state().get(Register::Rip), 0);
+        drop((vcpu, vm));
+        hv::disable_this_cpu();
+    }
+}
+
+#[test]
+fn an_invalidation_waits_for_an_old_entry_but_not_for_a_new_one() {
+    let _turn = turn();
+    let tlb = Arc::new(Tlb::new());
+    let (here, other) = (LogicalCpuId::new(0), LogicalCpuId::new(1));
+    let (done, wait) = std::sync::mpsc::channel();
+    let mut seen = None;
+
+    assert!(tlb.enter(other, &mut seen));
+    let work = Arc::clone(&tlb);
+    let thread = std::thread::spawn(move || {
+        work.invalidate(here);
+        done.send(()).unwrap();
+    });
+    assert!(wait.recv_timeout(Duration::from_millis(50)).is_err());
+    while !tlb.enter(other, &mut seen) {} // never seen outside again
+    wait.recv_timeout(Duration::from_secs(10)).expect("it entered in the new generation");
+    thread.join().unwrap();
+    tlb.leave(other);
 }
 
 // ---- the stand-in panics where the kernel does ----

@@ -55,6 +55,8 @@ pub struct State {
     /// VM entry fails with this number.
     pub refuse: Option<u64>,
     pub current: u64,
+    /// EVENTINJ of the last VMRUN.
+    pub injected: u64,
 }
 
 pub struct Sim {
@@ -147,13 +149,15 @@ unsafe impl Cpu for Sim {
         self.on().msrs.insert(msr, value);
         true
     }
-    fn cpuid(&self, leaf: u32, _: u32) -> [u32; 4] {
+    fn cpuid(&self, leaf: u32, subleaf: u32) -> [u32; 4] {
         match (leaf, self.amd) {
-            (0, _) => [7, 0, 0, 0],
+            (0, _) => [0xd, 0, 0, 0],
+            (7, _) if subleaf == 0 => [0, 1 << 10 | 1, 1 << 22 | 1 << 5 | 1, 0],
+            (0xd, _) if subleaf == 1 => [1 << 3 | 1, 0, 0, 0],
             (1, false) => [0x806c1, 0x0500_0800, 1 << 5 | 1 << 26, 0],
             (1, true) => [0x800f11, 0x0500_0800, 1 << 26, 0],
             (0x8000_0000, _) => [0x8000_000a, 0, 0, 0],
-            (0x8000_0001, amd) => [0, 0, u32::from(amd) << 2, 1 << 29 | 1 << 26 | 1 << 20],
+            (0x8000_0001, amd) => [0, 0, u32::from(amd) << 2, 1 << 29 | 1 << 27 | 1 << 26 | 1 << 20],
             (0x8000_0008, _) => [0x3028, 0, 0, 0],
             (0x8000_000a, true) => [1, 8, 0, 1],
             _ => [0; 4],
@@ -220,6 +224,9 @@ unsafe impl Cpu for Sim {
         assert!(interrupts && host != vmcb);
         let tlb = unsafe { page(vmcb).add(svm::field::TLB_CONTROL.offset() as usize).read() };
         let asid = unsafe { (page(vmcb).add(svm::field::GUEST_ASID.offset() as usize) as *const u32).read() };
+        state.injected = unsafe { (page(vmcb).add(svm::field::EVENTINJ.offset() as usize) as *const u64).read() };
+        // VMRUN clears EVENTINJ's valid bit: APM vol. 2, "Event Injection"
+        unsafe { (page(vmcb).add(svm::field::EVENTINJ.offset() as usize) as *mut u64).write(0) };
         state.log.push(format!("VMRUN asid {} tlb {}", asid, tlb));
         let scene = state.script.pop_front().expect("the script is at its end");
         for (offset, value) in scene.values {
