@@ -440,6 +440,8 @@ static void hvpt_ept_fill_leaves(const struct hvpt_space *space, hvpt_entry *slo
 static void hvpt_ept_unlink_table(struct hvpt_space *space, struct hvpt_flush *flush, const struct hvpt_run *run);
 static void hvpt_ept_settle(struct hvpt_space *space, struct hvpt_flush *flush);
 static bool hvpt_ept_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size);
+static enum hvpt_status hvpt_ept_translate_rest(const struct hvpt_space *space, uint64_t gpa, uint64_t entry,
+                                                unsigned level, uint32_t perm, struct hvpt_mapping *out);
 
 static const struct hvpt_format hvpt_ept_format = {
     HVPT_KIND_EPT,
@@ -458,6 +460,7 @@ static const struct hvpt_format hvpt_ept_format = {
     hvpt_ept_is_table,
     hvpt_ept_is_leaf,
     hvpt_ept_table_frame,
+    hvpt_ept_table_frame, /* plain_frame */
     hvpt_ept_leaf_address,
     hvpt_ept_leaf_attr,
     hvpt_ept_table_perm,
@@ -484,10 +487,11 @@ static const struct hvpt_format hvpt_ept_format = {
     hvpt_ept_unlink_table,
     hvpt_ept_settle,
     hvpt_ept_holds_table,
+    hvpt_ept_translate_rest,
 };
 
-HVPT_SELDOM static HVPT_NOINLINE enum hvpt_status hvpt_ept_look(const struct hvpt_space *space, uint64_t start,
-                                                                uint64_t end, enum hvpt_visit visit, void *ctx)
+static HVPT_NOINLINE enum hvpt_status hvpt_ept_look(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                                    enum hvpt_visit visit, void *ctx)
 {
     return hvpt_traverse(&hvpt_ept_format, space, start, end, HVPT_VISITS_LOOK, visit, ctx);
 }
@@ -546,6 +550,13 @@ static HVPT_NOINLINE void hvpt_ept_settle(struct hvpt_space *space, struct hvpt_
     hvpt_settle(&hvpt_ept_format, space, flush);
 }
 
+static HVPT_NOINLINE enum hvpt_status hvpt_ept_translate_rest(const struct hvpt_space *space, uint64_t gpa,
+                                                              uint64_t entry, unsigned level, uint32_t perm,
+                                                              struct hvpt_mapping *out)
+{
+    return hvpt_translate_rest(&hvpt_ept_format, space, gpa, entry, level, perm, out);
+}
+
 HVPT_SELDOM static HVPT_NOINLINE bool hvpt_ept_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size)
 {
     return hvpt_holds_table(&hvpt_ept_format, space, hpa, size);
@@ -598,6 +609,8 @@ HVPT_SELDOM static inline enum hvpt_status hvpt_ept_configure(struct hvpt_space 
     space->plain_table_bits = HVPT_EPT_BIT_READ | HVPT_EPT_BIT_WRITE | HVPT_EPT_BIT_EXEC
                             | (config->features & HVPT_EPT_USE_MODE_BASED_EXECUTE ? HVPT_EPT_BIT_USER_EXEC : 0);
     space->plain_table_mask = space->plain_table_bits | HVPT_EPT_TABLE_RESERVED | space->reserved_bits;
+    space->plain_leaf_bits = HVPT_EPT_BIT_READ | hvpt_ept_memtype_code(HVPT_MEM_WB) << HVPT_EPT_MEMTYPE_SHIFT;
+    space->plain_leaf_mask = HVPT_EPT_BIT_READ | HVPT_EPT_MEMTYPE_BITS | space->reserved_bits;
     space->empty_entry = config->features & HVPT_EPT_USE_VIOLATION_VE ? HVPT_EPT_BIT_SUPPRESS_VE : 0;
     if (max_page_size >= HVPT_1G && (cap & HVPT_EPT_CAP_1G))
         space->max_leaf_level = 2;
@@ -663,7 +676,7 @@ HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_ept_adopt(struct 
 }
 
 /* Free every frame. No CPU may use the tables any more, and all flushes asked for have been done. */
-HVPT_SELDOM static inline void hvpt_ept_destroy(struct hvpt_ept *ept)
+static inline void hvpt_ept_destroy(struct hvpt_ept *ept)
 {
     hvpt_close_space(&hvpt_ept_format, &ept->space);
 }

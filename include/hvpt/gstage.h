@@ -316,6 +316,8 @@ static void hvpt_gstage_fill_leaves(const struct hvpt_space *space, hvpt_entry *
 static void hvpt_gstage_unlink_table(struct hvpt_space *space, struct hvpt_flush *flush, const struct hvpt_run *run);
 static void hvpt_gstage_settle(struct hvpt_space *space, struct hvpt_flush *flush);
 static bool hvpt_gstage_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size);
+static enum hvpt_status hvpt_gstage_translate_rest(const struct hvpt_space *space, uint64_t gpa, uint64_t entry,
+                                                   unsigned level, uint32_t perm, struct hvpt_mapping *out);
 
 static const struct hvpt_format hvpt_gstage_format = {
     HVPT_KIND_GSTAGE,
@@ -333,6 +335,7 @@ static const struct hvpt_format hvpt_gstage_format = {
     hvpt_gstage_is_table,
     hvpt_gstage_is_leaf,
     hvpt_gstage_table_frame,
+    hvpt_gstage_table_frame, /* plain_frame */
     hvpt_gstage_leaf_address,
     hvpt_gstage_leaf_attr,
     hvpt_gstage_table_perm,
@@ -359,10 +362,11 @@ static const struct hvpt_format hvpt_gstage_format = {
     hvpt_gstage_unlink_table,
     hvpt_gstage_settle,
     hvpt_gstage_holds_table,
+    hvpt_gstage_translate_rest,
 };
 
-HVPT_SELDOM static HVPT_NOINLINE enum hvpt_status hvpt_gstage_look(const struct hvpt_space *space, uint64_t start,
-                                                                   uint64_t end, enum hvpt_visit visit, void *ctx)
+static HVPT_NOINLINE enum hvpt_status hvpt_gstage_look(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                                       enum hvpt_visit visit, void *ctx)
 {
     return hvpt_traverse(&hvpt_gstage_format, space, start, end, HVPT_VISITS_LOOK, visit, ctx);
 }
@@ -421,6 +425,13 @@ static HVPT_NOINLINE void hvpt_gstage_settle(struct hvpt_space *space, struct hv
     hvpt_settle(&hvpt_gstage_format, space, flush);
 }
 
+static HVPT_NOINLINE enum hvpt_status hvpt_gstage_translate_rest(const struct hvpt_space *space, uint64_t gpa,
+                                                                 uint64_t entry, unsigned level, uint32_t perm,
+                                                                 struct hvpt_mapping *out)
+{
+    return hvpt_translate_rest(&hvpt_gstage_format, space, gpa, entry, level, perm, out);
+}
+
 HVPT_SELDOM static HVPT_NOINLINE bool hvpt_gstage_holds_table(const struct hvpt_space *space, uint64_t hpa,
                                                               uint64_t size)
 {
@@ -465,6 +476,9 @@ HVPT_SELDOM static inline enum hvpt_status hvpt_gstage_configure(struct hvpt_spa
                             | HVPT_GSTAGE_BIT_EXEC | HVPT_GSTAGE_BIT_USER | HVPT_GSTAGE_BIT_ACCESSED
                             | HVPT_GSTAGE_BIT_DIRTY | HVPT_GSTAGE_RESERVED | HVPT_GSTAGE_PBMT_BITS
                             | HVPT_GSTAGE_BIT_NAPOT | space->reserved_bits;
+    space->plain_leaf_bits = HVPT_GSTAGE_BIT_VALID | HVPT_GSTAGE_BIT_READ;
+    space->plain_leaf_mask = space->plain_leaf_bits | HVPT_GSTAGE_RESERVED | HVPT_GSTAGE_PBMT_BITS
+                           | HVPT_GSTAGE_BIT_NAPOT | space->reserved_bits;
     space->max_leaf_level = space->root_level;
     if (config->max_page_size != 0) {
         while (level <= space->root_level && (HVPT_4K << (9 * level)) != config->max_page_size)
@@ -525,7 +539,7 @@ HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_gstage_adopt(stru
 }
 
 /* Free every frame. No hart may use the tables any more, and all flushes asked for have been done. */
-HVPT_SELDOM static inline void hvpt_gstage_destroy(struct hvpt_gstage *gstage)
+static inline void hvpt_gstage_destroy(struct hvpt_gstage *gstage)
 {
     hvpt_close_space(&hvpt_gstage_format, &gstage->space);
 }

@@ -362,6 +362,8 @@ static void hvpt_npt_fill_leaves(const struct hvpt_space *space, hvpt_entry *slo
 static void hvpt_npt_unlink_table(struct hvpt_space *space, struct hvpt_flush *flush, const struct hvpt_run *run);
 static void hvpt_npt_settle(struct hvpt_space *space, struct hvpt_flush *flush);
 static bool hvpt_npt_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size);
+static enum hvpt_status hvpt_npt_translate_rest(const struct hvpt_space *space, uint64_t gpa, uint64_t entry,
+                                                unsigned level, uint32_t perm, struct hvpt_mapping *out);
 
 static const struct hvpt_format hvpt_npt_format = {
     HVPT_KIND_NPT,
@@ -379,6 +381,7 @@ static const struct hvpt_format hvpt_npt_format = {
     hvpt_npt_is_table,
     hvpt_npt_is_leaf,
     hvpt_npt_table_frame,
+    hvpt_npt_table_frame, /* plain_frame */
     hvpt_npt_leaf_address,
     hvpt_npt_leaf_attr,
     hvpt_npt_table_perm,
@@ -405,10 +408,11 @@ static const struct hvpt_format hvpt_npt_format = {
     hvpt_npt_unlink_table,
     hvpt_npt_settle,
     hvpt_npt_holds_table,
+    hvpt_npt_translate_rest,
 };
 
-HVPT_SELDOM static HVPT_NOINLINE enum hvpt_status hvpt_npt_look(const struct hvpt_space *space, uint64_t start,
-                                                                uint64_t end, enum hvpt_visit visit, void *ctx)
+static HVPT_NOINLINE enum hvpt_status hvpt_npt_look(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                                    enum hvpt_visit visit, void *ctx)
 {
     return hvpt_traverse(&hvpt_npt_format, space, start, end, HVPT_VISITS_LOOK, visit, ctx);
 }
@@ -467,6 +471,13 @@ static HVPT_NOINLINE void hvpt_npt_settle(struct hvpt_space *space, struct hvpt_
     hvpt_settle(&hvpt_npt_format, space, flush);
 }
 
+static HVPT_NOINLINE enum hvpt_status hvpt_npt_translate_rest(const struct hvpt_space *space, uint64_t gpa,
+                                                              uint64_t entry, unsigned level, uint32_t perm,
+                                                              struct hvpt_mapping *out)
+{
+    return hvpt_translate_rest(&hvpt_npt_format, space, gpa, entry, level, perm, out);
+}
+
 HVPT_SELDOM static HVPT_NOINLINE bool hvpt_npt_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size)
 {
     return hvpt_holds_table(&hvpt_npt_format, space, hpa, size);
@@ -515,6 +526,8 @@ HVPT_SELDOM static inline enum hvpt_status hvpt_npt_configure(struct hvpt_space 
     space->plain_table_bits = HVPT_NPT_BIT_PRESENT | HVPT_NPT_BIT_WRITE | HVPT_NPT_BIT_USER;
     space->plain_table_mask =
         space->plain_table_bits | HVPT_NPT_BIT_NX | HVPT_NPT_BIT_LARGE | UINT64_C(1) << 8 | space->reserved_bits;
+    space->plain_leaf_bits = HVPT_NPT_BIT_PRESENT;
+    space->plain_leaf_mask = HVPT_NPT_BIT_PRESENT | space->reserved_bits;
     space->memtype_names = pat;
     for (memtype = 0; memtype <= HVPT_MEM_WB; memtype++)
         space->memtype_codes |= hvpt_npt_find_memtype(pat, (enum hvpt_memtype)memtype) << (4 * memtype);
@@ -563,7 +576,7 @@ HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_npt_adopt(struct 
 }
 
 /* Free every frame. No CPU may use the tables any more, and all flushes asked for have been done. */
-HVPT_SELDOM static inline void hvpt_npt_destroy(struct hvpt_npt *npt)
+static inline void hvpt_npt_destroy(struct hvpt_npt *npt)
 {
     hvpt_close_space(&hvpt_npt_format, &npt->space);
 }

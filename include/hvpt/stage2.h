@@ -287,6 +287,25 @@ static inline uint64_t hvpt_s2_table_frame(const struct hvpt_space *space, uint6
     return hvpt_s2_address(space, entry);
 }
 
+/* Of a table whose address lies below 2^48, in place. */
+static inline uint64_t hvpt_s2_4k_plain_frame(const struct hvpt_space *space, uint64_t entry)
+{
+    (void)space;
+    return entry & UINT64_C(0x0000fffffffff000);
+}
+
+static inline uint64_t hvpt_s2_16k_plain_frame(const struct hvpt_space *space, uint64_t entry)
+{
+    (void)space;
+    return entry & UINT64_C(0x0000ffffffffc000);
+}
+
+static inline uint64_t hvpt_s2_64k_plain_frame(const struct hvpt_space *space, uint64_t entry)
+{
+    (void)space;
+    return entry & UINT64_C(0x0000ffffffff0000);
+}
+
 static inline uint64_t hvpt_s2_leaf_address(const struct hvpt_space *space, uint64_t entry, unsigned level,
                                             uint64_t gpa)
 {
@@ -445,6 +464,8 @@ static void hvpt_s2_fill_leaves(const struct hvpt_space *space, hvpt_entry *slot
 static void hvpt_s2_unlink_table(struct hvpt_space *space, struct hvpt_flush *flush, const struct hvpt_run *run);
 static void hvpt_s2_settle(struct hvpt_space *space, struct hvpt_flush *flush);
 static bool hvpt_s2_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size);
+static enum hvpt_status hvpt_s2_translate_rest(const struct hvpt_space *space, uint64_t gpa, uint64_t entry,
+                                               unsigned level, uint32_t perm, struct hvpt_mapping *out);
 
 static const struct hvpt_format hvpt_s2_4k_format = {
     HVPT_KIND_S2,
@@ -462,6 +483,7 @@ static const struct hvpt_format hvpt_s2_4k_format = {
     hvpt_s2_is_table,
     hvpt_s2_is_leaf,
     hvpt_s2_table_frame,
+    hvpt_s2_4k_plain_frame,
     hvpt_s2_leaf_address,
     hvpt_s2_leaf_attr,
     hvpt_s2_table_perm,
@@ -488,6 +510,7 @@ static const struct hvpt_format hvpt_s2_4k_format = {
     hvpt_s2_unlink_table,
     hvpt_s2_settle,
     hvpt_s2_holds_table,
+    hvpt_s2_translate_rest,
 };
 
 static const struct hvpt_format hvpt_s2_16k_format = {
@@ -506,6 +529,7 @@ static const struct hvpt_format hvpt_s2_16k_format = {
     hvpt_s2_is_table,
     hvpt_s2_is_leaf,
     hvpt_s2_table_frame,
+    hvpt_s2_16k_plain_frame,
     hvpt_s2_leaf_address,
     hvpt_s2_leaf_attr,
     hvpt_s2_table_perm,
@@ -532,6 +556,7 @@ static const struct hvpt_format hvpt_s2_16k_format = {
     hvpt_s2_unlink_table,
     hvpt_s2_settle,
     hvpt_s2_holds_table,
+    hvpt_s2_translate_rest,
 };
 
 static const struct hvpt_format hvpt_s2_64k_format = {
@@ -550,6 +575,7 @@ static const struct hvpt_format hvpt_s2_64k_format = {
     hvpt_s2_is_table,
     hvpt_s2_is_leaf,
     hvpt_s2_table_frame,
+    hvpt_s2_64k_plain_frame,
     hvpt_s2_leaf_address,
     hvpt_s2_leaf_attr,
     hvpt_s2_table_perm,
@@ -576,11 +602,12 @@ static const struct hvpt_format hvpt_s2_64k_format = {
     hvpt_s2_unlink_table,
     hvpt_s2_settle,
     hvpt_s2_holds_table,
+    hvpt_s2_translate_rest,
 };
 
 /* The granule is one of the three: the face has looked, and answers HVPT_E_CORRUPT where it is not. */
-HVPT_SELDOM static HVPT_NOINLINE enum hvpt_status hvpt_s2_look(const struct hvpt_space *space, uint64_t start,
-                                                               uint64_t end, enum hvpt_visit visit, void *ctx)
+static HVPT_NOINLINE enum hvpt_status hvpt_s2_look(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                                   enum hvpt_visit visit, void *ctx)
 {
     switch (space->page_shift) {
     case 14: return hvpt_traverse(&hvpt_s2_16k_format, space, start, end, HVPT_VISITS_LOOK, visit, ctx);
@@ -675,6 +702,17 @@ static HVPT_NOINLINE void hvpt_s2_settle(struct hvpt_space *space, struct hvpt_f
     case 12: hvpt_settle(&hvpt_s2_4k_format, space, flush); break;
     case 14: hvpt_settle(&hvpt_s2_16k_format, space, flush); break;
     case 16: hvpt_settle(&hvpt_s2_64k_format, space, flush); break;
+    }
+}
+
+static HVPT_NOINLINE enum hvpt_status hvpt_s2_translate_rest(const struct hvpt_space *space, uint64_t gpa,
+                                                             uint64_t entry, unsigned level, uint32_t perm,
+                                                             struct hvpt_mapping *out)
+{
+    switch (space->page_shift) {
+    case 14: return hvpt_translate_rest(&hvpt_s2_16k_format, space, gpa, entry, level, perm, out);
+    case 16: return hvpt_translate_rest(&hvpt_s2_64k_format, space, gpa, entry, level, perm, out);
+    default: return hvpt_translate_rest(&hvpt_s2_4k_format, space, gpa, entry, level, perm, out);
     }
 }
 
@@ -813,10 +851,13 @@ HVPT_SELDOM static inline enum hvpt_status hvpt_s2_configure(struct hvpt_space *
     space->present_mask = HVPT_S2_BIT_VALID;
     space->plain_table_bits = HVPT_S2_BIT_VALID | HVPT_S2_BIT_TABLE;
     space->plain_table_mask = space->plain_table_bits | hvpt_s2_bits_beyond(pa_bits);
-    if (space->features & HVPT_S2_USE_LPA2) /* PA[51:50], and [15:12] of the larger granule: addresses that few have */
-        space->plain_table_mask |= UINT64_C(3) << 8;
+    /* PA[51:48] with LPA2, and [15:12] of the 64K granule: addresses that few have. */
+    if (space->features & HVPT_S2_USE_LPA2)
+        space->plain_table_mask |= UINT64_C(3) << 48 | UINT64_C(3) << 8;
     if (space->features & HVPT_S2_HAS_LPA)
         space->plain_table_mask |= UINT64_C(15) << 12;
+    space->plain_leaf_bits = space->plain_table_bits; /* a page has the same two bits as a table */
+    space->plain_leaf_mask = space->plain_table_mask;
     root_bits = 3 + ipa_bits - (shift + (levels - 1) * index);
     space->root_order = (uint8_t)((root_bits > shift ? root_bits : shift) - 12);
     space->max_leaf_level = (uint8_t)hvpt_s2_block_level(space);
@@ -903,7 +944,7 @@ HVPT_NODISCARD HVPT_SELDOM static inline enum hvpt_status hvpt_s2_adopt(struct h
 }
 
 /* Free every frame. No CPU may use the tables any more, and all flushes asked for have been done. */
-HVPT_SELDOM static inline void hvpt_s2_destroy(struct hvpt_s2 *s2)
+static inline void hvpt_s2_destroy(struct hvpt_s2 *s2)
 {
     hvpt_close_space(hvpt_s2_format(&s2->space), &s2->space);
 }

@@ -6,28 +6,14 @@
 
 #include "translate.h"
 
-/* Walks side by side: about as many as a core has buffers for misses; more would only take stack. */
-#define HVPT_BATCH 16
+/* Walks side by side: more than a core has buffers for misses, so that none is idle; many more would only take stack. */
+#define HVPT_BATCH 32
 
 /* The walks that are still going, each at an entry of the same level. */
 struct hvpt_walks {
     const hvpt_entry *slot[HVPT_BATCH];
     uint8_t which[HVPT_BATCH]; /* of the addresses asked for */
-    uint8_t perm[HVPT_BATCH];
 };
-
-/* A walk ends here: what translate says of it. */
-HVPT_ENGINE enum hvpt_status hvpt_walk_ends(const struct hvpt_format *format, const struct hvpt_space *space,
-                                            uint64_t gpa, uint64_t entry, unsigned level, uint32_t perm,
-                                            struct hvpt_mapping *out)
-{
-    if (!hvpt_is_present(space, entry))
-        return HVPT_E_ABSENT;
-    if (!format->is_leaf(space, entry, level))
-        return HVPT_E_CORRUPT;
-    hvpt_describe(format, space, gpa, entry, level, perm, out);
-    return HVPT_OK;
-}
 
 HVPT_ENGINE void hvpt_translate_some(const struct hvpt_format *format, const struct hvpt_space *space,
                                      const hvpt_gpa *gpa, unsigned count, struct hvpt_mapping *out,
@@ -45,7 +31,7 @@ HVPT_ENGINE void hvpt_translate_some(const struct hvpt_format *format, const str
             continue;
         walks.slot[going] = &space->root_table[gpa[i].value >> shift];
         walks.which[going] = (uint8_t)i;
-        walks.perm[going] = HVPT_PERM_ALL;
+        out[i].attr.perm = HVPT_PERM_ALL; /* what the tables allow so far */
         going++;
     }
     for (; level != 0; level--) {
@@ -56,22 +42,23 @@ HVPT_ENGINE void hvpt_translate_some(const struct hvpt_format *format, const str
             const unsigned me = walks.which[i];
             const uint64_t entry = hvpt_load(walks.slot[i]);
             const hvpt_entry *table;
-            uint32_t perm = walks.perm[i];
+            uint64_t frame = format->plain_frame(space, entry);
 
             if (HVPT_UNLIKELY((entry & mask) != bits)) {
                 if (!format->is_table(space, entry, level)) {
-                    status[me] = hvpt_walk_ends(format, space, gpa[me].value, entry, level, perm, &out[me]);
+                    status[me] =
+                        format->translate_rest(space, gpa[me].value, entry, level, out[me].attr.perm, &out[me]);
                     continue;
                 }
-                perm &= format->table_perm(space, entry);
+                out[me].attr.perm &= format->table_perm(space, entry);
+                frame = format->table_frame(space, entry);
             }
-            table = hvpt_table_in(&view, format->table_frame(space, entry));
+            table = hvpt_table_in(&view, frame);
             status[me] = HVPT_E_CORRUPT;
             if (HVPT_UNLIKELY(table == NULL))
                 continue;
             walks.slot[on] = table + ((gpa[me].value >> shift) & (hvpt_entries(format) - 1));
             walks.which[on] = (uint8_t)me;
-            walks.perm[on] = (uint8_t)perm;
             hvpt_prefetch(walks.slot[on]);
             on++;
         }
@@ -80,12 +67,14 @@ HVPT_ENGINE void hvpt_translate_some(const struct hvpt_format *format, const str
     for (i = 0; i < going; i++) {
         const unsigned me = walks.which[i];
 
-        status[me] = hvpt_walk_ends(format, space, gpa[me].value, hvpt_load(walks.slot[i]), 0, walks.perm[i], &out[me]);
+        status[me] =
+            format->translate_rest(space, gpa[me].value, hvpt_load(walks.slot[i]), 0, out[me].attr.perm, &out[me]);
     }
 }
 
 /*
- * translate for count addresses: status[i] and, with HVPT_OK, out[i] are what translate says of gpa[i].
+ * translate for count addresses: status[i] and, with HVPT_OK, out[i] are what translate says of gpa[i]; without, out[i]
+ * holds nothing of use.
  * Safe beside map, fault_map and other readers, from any CPU.
  */
 HVPT_ENGINE void hvpt_translate_many(const struct hvpt_format *format, const struct hvpt_space *space,

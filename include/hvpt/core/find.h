@@ -26,15 +26,18 @@ HVPT_ENGINE bool hvpt_find_below(const struct hvpt_format *format, const struct 
                                  const struct hvpt_view *view, uint64_t gpa, unsigned level, struct hvpt_place *place)
 {
     hvpt_entry *table;
+    uint64_t frame = format->plain_frame(space, place->entry);
 
     if (HVPT_UNLIKELY((place->entry & place->mask) != place->bits)) {
         if (!format->is_table(space, place->entry, level))
             return false;
         place->perm &= format->table_perm(space, place->entry);
+        frame = format->table_frame(space, place->entry);
     }
-    table = hvpt_table_in(view, format->table_frame(space, place->entry));
+    table = hvpt_table_in(view, frame);
     place->slot = NULL;
-    if (HVPT_UNLIKELY(table == NULL))
+    /* Memory at a fixed offset is all there. */
+    if ((view->called || sizeof(uintptr_t) < sizeof(frame)) && HVPT_UNLIKELY(table == NULL))
         return false;
     place->link = place->entry;
     place->slot = table + ((gpa >> hvpt_span_shift(format, level - 1)) & (hvpt_entries(format) - 1));

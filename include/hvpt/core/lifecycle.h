@@ -15,6 +15,8 @@ HVPT_ENGINE void hvpt_clear_space(struct hvpt_space *space)
     for (i = 0; i < sizeof(*space); i++)
         byte[i] = 0;
     space->kind = HVPT_KIND_NONE;
+    space->plain_table_bits = UINT64_MAX; /* nothing is plain until the format says what */
+    space->plain_leaf_bits = UINT64_MAX;
     space->lowest_table = UINT64_MAX;
     space->cursor_range = UINT64_MAX;
 }

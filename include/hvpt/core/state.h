@@ -66,6 +66,8 @@ struct hvpt_space {
      */
     uint64_t plain_table_mask;
     uint64_t plain_table_bits;
+    uint64_t plain_leaf_mask; /* the same for a leaf at level 0 that is well-formed, as most are */
+    uint64_t plain_leaf_bits;
     uint64_t empty_entry;   /* what the engine writes to make an entry empty */
     uint64_t features;      /* the format's own, from its config and the CPU's capabilities */
     uint64_t memtype_codes; /* the format's own: how it encodes each memory type, and back */
@@ -136,6 +138,8 @@ struct hvpt_format {
     bool (*is_table)(const struct hvpt_space *space, uint64_t entry, unsigned level);
     bool (*is_leaf)(const struct hvpt_space *space, uint64_t entry, unsigned level);
     uint64_t (*table_frame)(const struct hvpt_space *space, uint64_t entry);
+    /* The same of a plain one (struct hvpt_space, plain_table_mask). */
+    uint64_t (*plain_frame)(const struct hvpt_space *space, uint64_t entry);
     /* Where the page begins that the leaf maps gpa to. */
     uint64_t (*leaf_address)(const struct hvpt_space *space, uint64_t entry, unsigned level, uint64_t gpa);
     struct hvpt_attr (*leaf_attr)(const struct hvpt_space *space, uint64_t entry, unsigned level);
@@ -188,6 +192,8 @@ struct hvpt_format {
     void (*unlink_table)(struct hvpt_space *space, struct hvpt_flush *flush, const struct hvpt_run *run);
     void (*settle)(struct hvpt_space *space, struct hvpt_flush *flush);
     bool (*holds_table)(const struct hvpt_space *space, uint64_t hpa, uint64_t size);
+    enum hvpt_status (*translate_rest)(const struct hvpt_space *space, uint64_t gpa, uint64_t entry, unsigned level,
+                                       uint32_t perm, struct hvpt_mapping *out);
 };
 
 /* ---- geometry: pure arithmetic on levels, folded where the level is known ---- */

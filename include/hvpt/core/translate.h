@@ -21,6 +21,21 @@ HVPT_ENGINE void hvpt_describe(const struct hvpt_format *format, const struct hv
 }
 
 /*
+ * The walk ended at this entry, which is no plain leaf. Compiled once a format, out of line, as format->translate_rest.
+ */
+HVPT_ENGINE enum hvpt_status hvpt_translate_rest(const struct hvpt_format *format, const struct hvpt_space *space,
+                                                 uint64_t gpa, uint64_t entry, unsigned level, uint32_t perm,
+                                                 struct hvpt_mapping *out)
+{
+    if (!hvpt_is_present(space, entry))
+        return HVPT_E_ABSENT;
+    if (!format->is_leaf(space, entry, level))
+        return HVPT_E_CORRUPT;
+    hvpt_describe(format, space, gpa, entry, level, perm, out);
+    return HVPT_OK;
+}
+
+/*
  * Where does gpa lead, and with which rights? *out is written only with HVPT_OK.
  *
  * HVPT_E_RANGE: beyond the space.  HVPT_E_ABSENT: not mapped.  HVPT_E_CORRUPT: hardware would call it a
@@ -38,11 +53,9 @@ HVPT_ENGINE enum hvpt_status hvpt_translate_one(const struct hvpt_format *format
     place = hvpt_find(format, space, gpa.value);
     if (HVPT_UNLIKELY(place.slot == NULL))
         return HVPT_E_CORRUPT;
-    if (HVPT_UNLIKELY(!hvpt_is_present(space, place.entry)))
-        return HVPT_E_ABSENT;
-    if (HVPT_UNLIKELY(!format->is_leaf(space, place.entry, place.level)))
-        return HVPT_E_CORRUPT;
-    hvpt_describe(format, space, gpa.value, place.entry, place.level, place.perm, out);
+    if (HVPT_UNLIKELY(place.level != 0 || (place.entry & space->plain_leaf_mask) != space->plain_leaf_bits))
+        return format->translate_rest(space, gpa.value, place.entry, place.level, place.perm, out);
+    hvpt_describe(format, space, gpa.value, place.entry, 0, place.perm, out);
     return HVPT_OK;
 }
 
