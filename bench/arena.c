@@ -33,6 +33,18 @@ void bench_arena_open(uint64_t size, uint64_t warm)
         *(volatile char *)(bench_arena.base + at) = 0;
 }
 
+static int descending(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x < y) - (x > y);
+}
+
+void bench_arena_tidy(void)
+{
+    qsort(bench_arena.free, bench_arena.free_count, sizeof *bench_arena.free, descending);
+}
+
 void bench_arena_fork(struct bench_arena *own, uint64_t frames)
 {
     struct bench_arena empty = {0};

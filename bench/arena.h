@@ -24,6 +24,9 @@ extern struct bench_arena bench_arena;
 /* Map size bytes, in huge pages where the system has them, and touch the first warm of them. Ends the program if not. */
 void bench_arena_open(uint64_t size, uint64_t warm);
 
+/* Free frames in the order in which an allocator has them that was not used yet: the lowest comes first. */
+void bench_arena_tidy(void);
+
 /* Frames set aside for one thread, out of the arena and back into it. */
 void bench_arena_fork(struct bench_arena *own, uint64_t frames);
 void bench_arena_join(struct bench_arena *own);

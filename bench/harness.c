@@ -1,6 +1,8 @@
 #define _POSIX_C_SOURCE 199309L
 #include "harness.h"
 
+#include "arena.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +67,7 @@ void bench_measure(const struct bench_job *job, const struct bench_face *const *
     unsigned sides = 0, round, i;
 
     memset(side, 0, sizeof side);
+    bench_arena_tidy();
     for (i = 0; i <= count && sides < BENCH_MAX_SIDES; i++) {
         struct bench_work *work = &side[sides];
 
