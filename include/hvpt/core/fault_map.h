@@ -104,10 +104,10 @@ HVPT_ENGINE enum hvpt_status hvpt_fault_map_insert(const struct hvpt_format *for
  * that the format, the CPU, the config or the policy does not allow for them.  HVPT_E_READONLY.  HVPT_E_NOMEM.
  * HVPT_E_CORRUPT.
  * HVPT_E_EXISTS: something is mapped there already, be it by this page or by others of another size.
- * Where a CPU may hold that the page is not mapped (RISC-V) the hook has flushed it when the call ends well.
  * HVPT_E_RACE: the same, but another CPU put it there during this call. For a handler both mean: let the guest try
  * again.
  *
+ * Where a CPU may hold that the page is not mapped (RISC-V), the hook has flushed it when the call ends well.
  * Safe on any number of CPUs at once, beside readers and beside one map of other pages. It takes no frame from the
  * reserve.
  */
