@@ -292,6 +292,55 @@ GENERIC(of_two_faults_on_one_page_one_wins)
     beside_a_fault(rig, fault_map_it, BASE);
 }
 
+static void *look_and_split(void *ctx, hvpt_hpa frame)
+{
+    if (++meanwhile.count == meanwhile.at)
+        mend(&meanwhile.gone);
+    return meanwhile.phys_to_virt(ctx, frame);
+}
+
+/* A large page that becomes a table between two looks is met in parts, and none of them is passed over. */
+GENERIC(an_iterator_meets_every_part_of_a_page_that_is_split)
+{
+    struct cpu_translation way;
+    bool parts = false;
+
+    if (rig->setup->linear || setup_max_page(rig->setup) == PAGE)
+        return;
+    must(rig_map(rig, BASE, HOST, HVPT_2M, rig_data(rig)));
+    way = way_to(rig, BASE);
+    must(rig_split(rig, BASE, HVPT_2M, PAGE));
+    rig_flush(rig);
+    memset(&meanwhile, 0, sizeof(meanwhile));
+    meanwhile.gone.frame = way.table[1];
+    meanwhile.gone.index = way.index[1];
+    meanwhile.gone.old = way.table[1]->virt[way.index[1]];
+    meanwhile.phys_to_virt = rig->memory.hooks.phys_to_virt;
+    rig->memory.lenient = true;
+    do {
+        struct hvpt_leaf_iterator iterator = hvpt_leaves(hvpt_make_gpa(BASE), HVPT_2M);
+        struct hvpt_mapping mapping;
+        uint64_t next = BASE;
+        hvpt_gpa gpa;
+
+        memory_poke(way.table[1], way.index[1], way.entry);
+        meanwhile.at++;
+        meanwhile.count = 0;
+        rig->memory.hooks.phys_to_virt = look_and_split;
+        while (rig->adapter->next_leaf(&rig->space, &iterator, &gpa, &mapping)) {
+            CHECK_EQ(gpa.value, next, "where the next leaf begins");
+            next = gpa.value + mapping.page_size;
+            parts = parts || mapping.page_size == PAGE;
+        }
+        rig->memory.hooks.phys_to_virt = meanwhile.phys_to_virt;
+        mend(&meanwhile.gone);
+        must(iterator.status);
+        CHECK_EQ(next, BASE + HVPT_2M, "the end of the last leaf");
+    } while (meanwhile.count >= meanwhile.at && meanwhile.at < 64);
+    rig->memory.lenient = false;
+    CHECK(parts, "the page was never split in time");
+}
+
 /* ---- what a call remembers of the one before ---- */
 
 GENERIC(no_page_goes_through_a_table_that_collapse_gave_back)
