@@ -91,6 +91,41 @@ Test(gstage, every_attribute_is_where_the_manual_has_it)
     rig_close(&rig);
 }
 
+static bool flushed_tables;
+
+static void note_tables(void *ctx, const struct hvpt_flush *flush)
+{
+    (void)ctx;
+    flushed_tables = flush->tables;
+}
+
+/*
+ * "Supervisor Memory-Management Fence Instruction": a fence of an address may leave non-leaf entries unordered, so who
+ * links a table where a hart may have seen none owes the other kind.
+ */
+Test(gstage, a_flush_after_map_tells_whether_tables_were_linked)
+{
+    void (*flush)(void *ctx, const struct hvpt_flush *flush);
+    struct rig rig;
+
+    rig_open(&rig, setup_named("G-stage, Sv39x4, no extensions"));
+    rig.owing = true;
+    CHECK_STATUS(rig_map(&rig, HVPT_1G, HOST, HVPT_4K, rig_data(&rig)), HVPT_OK, "map");
+    CHECK(rig.flush.kind == HVPT_FLUSH_HFENCE && rig.flush.tables, "tables were linked");
+    rig_flush(&rig);
+    rig.owing = true;
+    CHECK_STATUS(rig_map(&rig, HVPT_1G + HVPT_4K, HOST, HVPT_4K, rig_data(&rig)), HVPT_OK, "map");
+    CHECK(rig.flush.kind == HVPT_FLUSH_HFENCE && !rig.flush.tables, "none was linked");
+    rig_flush(&rig);
+    flush = rig.memory.hooks.flush;
+    rig.memory.hooks.flush = note_tables;
+    CHECK_STATUS(rig.adapter->fault_map(&rig.space, 2 * HVPT_1G, HOST, HVPT_4K, rig_data(&rig)), HVPT_OK, "fault_map");
+    CHECK(flushed_tables, "tables were linked");
+    rig.memory.hooks.flush = flush;
+    CHECK_STATUS(rig.adapter->unmap(&rig.space, 2 * HVPT_1G, HVPT_4K, NULL), HVPT_OK, "unmap");
+    rig_close(&rig);
+}
+
 Test(gstage, what_is_no_hgatp_or_no_hart_is_refused)
 {
     const struct setup *setup = setup_named("G-stage, Sv39x4, Svadu, 4K pages only, guarded tables");
