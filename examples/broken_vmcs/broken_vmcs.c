@@ -95,7 +95,7 @@ int main(void)
     static struct hvctl_vmcs_image image;
     static struct hvctl_report report; /* about 3 KiB: not for a small stack */
     const struct hvctl_vmx_caps caps = some_cpu();
-    const struct hvctl_text out = {put, stdout};
+    const struct hvpt_text out = {put, stdout};
     unsigned explained = 0, count = sizeof(mistakes) / sizeof(mistakes[0]);
 
     for (unsigned i = 0; i < count; i++) {

@@ -1,6 +1,6 @@
 /* What is done about an exit: CPUID, MSRs, XSETBV, faults of the second level; and the profile of all of them. */
 #include <hvctl/guest_cpuid.h>
-#include <hvctl/text.h>
+#include <hvpt/text.h>
 
 #include "console.h"
 #include "cpu.h"

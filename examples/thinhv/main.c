@@ -32,7 +32,7 @@ void expect_kept(const struct hvctl_report *report)
     for (unsigned i = 0; i < hvctl_report_listed(report); i++) {
         struct words words;
 
-        words.text = hvctl_text_into(&words.buffer, words.bytes, sizeof(words.bytes));
+        words.text = hvpt_text_into(&words.buffer, words.bytes, sizeof(words.bytes));
         hvctl_violation_text(&report->violation[i], &words.text);
         say("the entry will fail: %s", words.bytes);
     }
@@ -42,7 +42,7 @@ void expect_kept(const struct hvctl_report *report)
 
 const char *exit_words(struct words *words, struct vcpu *vcpu)
 {
-    words->text = hvctl_text_into(&words->buffer, words->bytes, sizeof(words->bytes));
+    words->text = hvpt_text_into(&words->buffer, words->bytes, sizeof(words->bytes));
     vendor->describe(vcpu, &words->text);
     return words->bytes;
 }

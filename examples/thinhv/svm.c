@@ -197,7 +197,7 @@ static uint64_t cr4(struct vcpu *vcpu)
     return of(vcpu)->vmcb.save.cr4;
 }
 
-static void describe(struct vcpu *vcpu, const struct hvctl_text *text)
+static void describe(struct vcpu *vcpu, const struct hvpt_text *text)
 {
     hvctl_svm_exit_text(&of(vcpu)->vmcb, hvctl_svm_can(&caps, HVCTL_SVM_DECODE_ASSISTS), text);
 }

@@ -57,7 +57,7 @@ struct vendor {
     void (*advance)(struct vcpu *vcpu);
     void (*inject)(struct vcpu *vcpu, uint8_t vector); /* an exception; the error code, where there is one, is 0 */
     uint64_t (*cr4)(struct vcpu *vcpu);
-    void (*describe)(struct vcpu *vcpu, const struct hvctl_text *text);
+    void (*describe)(struct vcpu *vcpu, const struct hvpt_text *text);
     const char *(*reason)(unsigned reason);
 };
 
@@ -75,8 +75,8 @@ void expect_kept(const struct hvctl_report *report); /* the rules of VM entry, o
 /* Room for what the headers put into words. */
 struct words {
     char bytes[300];
-    struct hvctl_text_buffer buffer;
-    struct hvctl_text text;
+    struct hvpt_text_buffer buffer;
+    struct hvpt_text text;
 };
 const char *exit_words(struct words *words, struct vcpu *vcpu);
 

@@ -75,7 +75,7 @@ static void enable(struct vcpu *vcpu)
     if (hvctl_vmx_solve(&need, &like, &caps, &solution) != HVCTL_OK) {
         struct words words;
 
-        words.text = hvctl_text_into(&words.buffer, words.bytes, sizeof(words.bytes));
+        words.text = hvpt_text_into(&words.buffer, words.bytes, sizeof(words.bytes));
         hvctl_vmx_problem_text(&solution.problems[0], &words.text);
         panic("%s", words.bytes);
     }
@@ -229,7 +229,7 @@ static uint64_t cr4(struct vcpu *vcpu)
     return hvctl_vmx_guest_read(&of(vcpu)->image).cr4;
 }
 
-static void describe(struct vcpu *vcpu, const struct hvctl_text *text)
+static void describe(struct vcpu *vcpu, const struct hvpt_text *text)
 {
     hvctl_vmx_exit_text(&of(vcpu)->image, &caps, text);
 }

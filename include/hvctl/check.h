@@ -6,7 +6,7 @@
 #define HVCTL_CHECK_H
 
 #include "msr.h"
-#include "text.h"
+#include "../hvpt/text.h"
 #include "vmx_control_list.h"
 
 /* What the CPU does when a rule is broken. */
@@ -243,7 +243,7 @@ static inline const char *hvctl_bit_name(enum hvctl_bit_names names, unsigned bi
 }
 
 /* The bits of a mask by name, those without one by number and in ranges: "PE, PG", "bits 63:40, 7". */
-static inline void hvctl_bits_text(enum hvctl_bit_names names, uint64_t mask, const struct hvctl_text *text)
+static inline void hvctl_bits_text(enum hvctl_bit_names names, uint64_t mask, const struct hvpt_text *text)
 {
     bool begun = false, numbered = false;
     int bit;
@@ -254,8 +254,8 @@ static inline void hvctl_bits_text(enum hvctl_bit_names names, uint64_t mask, co
         if (!name)
             continue;
         if (begun)
-            hvctl_text_string(text, ", ");
-        hvctl_text_string(text, name);
+            hvpt_text_string(text, ", ");
+        hvpt_text_string(text, name);
         begun = true;
         mask &= ~((uint64_t)1 << bit);
     }
@@ -267,68 +267,68 @@ static inline void hvctl_bits_text(enum hvctl_bit_names names, uint64_t mask, co
         while (bit > 0 && (mask >> (bit - 1) & 1u))
             bit--;
         if (begun)
-            hvctl_text_string(text, ", ");
+            hvpt_text_string(text, ", ");
         if (!numbered)
-            hvctl_text_string(text, mask & (mask - 1) ? "bits " : "bit ");
-        hvctl_text_decimal(text, (uint64_t)top);
+            hvpt_text_string(text, mask & (mask - 1) ? "bits " : "bit ");
+        hvpt_text_decimal(text, (uint64_t)top);
         if (top != bit) {
-            hvctl_text_string(text, ":");
-            hvctl_text_decimal(text, (uint64_t)bit);
+            hvpt_text_string(text, ":");
+            hvpt_text_decimal(text, (uint64_t)bit);
         }
         begun = numbered = true;
     }
 }
 
 /* What must be, after the words "must": "have PE, PG set". */
-static inline void hvctl_demand_text(const struct hvctl_violation *violation, const struct hvctl_text *text)
+static inline void hvctl_demand_text(const struct hvctl_violation *violation, const struct hvpt_text *text)
 {
     const struct hvctl_finding *finding = &violation->finding;
 
     switch (finding->demand) {
     case HVCTL_DEMAND_BITS:
-        hvctl_text_string(text, "must have ");
+        hvpt_text_string(text, "must have ");
         if (finding->ones) {
             hvctl_bits_text(finding->names, finding->ones, text);
-            hvctl_text_string(text, finding->zeros ? " set and " : " set");
+            hvpt_text_string(text, finding->zeros ? " set and " : " set");
         }
         if (finding->zeros) {
             hvctl_bits_text(finding->names, finding->zeros, text);
-            hvctl_text_string(text, " clear");
+            hvpt_text_string(text, " clear");
         }
         break;
     case HVCTL_DEMAND_EQUAL:
-        hvctl_text_string(text, "must be ");
-        hvctl_text_hex(text, finding->required);
+        hvpt_text_string(text, "must be ");
+        hvpt_text_hex(text, finding->required);
         break;
     case HVCTL_DEMAND_NOT_EQUAL:
-        hvctl_text_string(text, "must not be ");
-        hvctl_text_hex(text, finding->required);
+        hvpt_text_string(text, "must not be ");
+        hvpt_text_hex(text, finding->required);
         break;
     case HVCTL_DEMAND_AT_MOST:
-        hvctl_text_string(text, "must be at most ");
-        hvctl_text_hex(text, finding->required);
+        hvpt_text_string(text, "must be at most ");
+        hvpt_text_hex(text, finding->required);
         break;
     case HVCTL_DEMAND_CANONICAL:
-        hvctl_text_string(text, "must be canonical: bits 63:");
-        hvctl_text_decimal(text, finding->required - 1);
-        hvctl_text_string(text, " all equal");
+        hvpt_text_string(text, "must be canonical: bits 63:");
+        hvpt_text_decimal(text, finding->required - 1);
+        hvpt_text_string(text, " all equal");
         break;
     case HVCTL_DEMAND_PAT:
-        hvctl_text_string(text, "must have 0, 1, 4, 5, 6 or 7 in each byte, not");
+        hvpt_text_string(text, "must have 0, 1, 4, 5, 6 or 7 in each byte, not");
         {
             unsigned byte;
 
             for (byte = 0; byte < 8; byte++)
                 if (finding->zeros >> (8 * byte) & 0xffu) {
-                    hvctl_text_string(text, " ");
-                    hvctl_text_hex(text, finding->actual >> (8 * byte) & 0xffu);
-                    hvctl_text_string(text, " in byte ");
-                    hvctl_text_decimal(text, byte);
+                    hvpt_text_string(text, " ");
+                    hvpt_text_hex(text, finding->actual >> (8 * byte) & 0xffu);
+                    hvpt_text_string(text, " in byte ");
+                    hvpt_text_decimal(text, byte);
                     break;
                 }
         }
         break;
-    case HVCTL_DEMAND_WORDS: hvctl_text_string(text, violation->text); break;
+    case HVCTL_DEMAND_WORDS: hvpt_text_string(text, violation->text); break;
     }
 }
 
@@ -336,54 +336,54 @@ static inline void hvctl_demand_text(const struct hvctl_violation *violation, co
  * A violation in words, without a full stop:
  * "GUEST.CR0.FIXED: GUEST_CR0 = 0x20, must have PE, PG set (unrestricted guest is off)".
  */
-static inline void hvctl_violation_text(const struct hvctl_violation *violation, const struct hvctl_text *text)
+static inline void hvctl_violation_text(const struct hvctl_violation *violation, const struct hvpt_text *text)
 {
-    hvctl_text_string(text, violation->rule);
-    hvctl_text_string(text, ": ");
-    hvctl_text_string(text, violation->finding.field);
+    hvpt_text_string(text, violation->rule);
+    hvpt_text_string(text, ": ");
+    hvpt_text_string(text, violation->finding.field);
     if (violation->failure == HVCTL_FAILURE_MSR_LOADING && violation->finding.demand == HVCTL_DEMAND_WORDS) {
-        hvctl_text_string(text, " ");
-        hvctl_text_decimal(text, violation->finding.qualification);
+        hvpt_text_string(text, " ");
+        hvpt_text_decimal(text, violation->finding.qualification);
     }
-    hvctl_text_string(text, " = ");
-    hvctl_text_hex(text, violation->finding.actual);
-    hvctl_text_string(text, ", ");
+    hvpt_text_string(text, " = ");
+    hvpt_text_hex(text, violation->finding.actual);
+    hvpt_text_string(text, ", ");
     hvctl_demand_text(violation, text);
     if (violation->finding.because) {
-        hvctl_text_string(text, " (");
-        hvctl_text_string(text, violation->finding.because);
-        hvctl_text_string(text, violation->finding.control ? " is on)" : ")");
+        hvpt_text_string(text, " (");
+        hvpt_text_string(text, violation->finding.because);
+        hvpt_text_string(text, violation->finding.control ? " is on)" : ")");
     }
 }
 
 /* What a report does not list, a line each: how many more violations there are, and which rules were not checked. */
-static inline void hvctl_report_rest_text(const struct hvctl_report *report, const struct hvctl_text *text)
+static inline void hvctl_report_rest_text(const struct hvctl_report *report, const struct hvpt_text *text)
 {
     unsigned i;
 
     if (report->broken > HVCTL_REPORT_VIOLATIONS) {
-        hvctl_text_string(text, "and ");
-        hvctl_text_decimal(text, report->broken - HVCTL_REPORT_VIOLATIONS);
-        hvctl_text_string(text, " more\n");
+        hvpt_text_string(text, "and ");
+        hvpt_text_decimal(text, report->broken - HVCTL_REPORT_VIOLATIONS);
+        hvpt_text_string(text, " more\n");
     }
     for (i = 0; i < report->unchecked && i < HVCTL_REPORT_UNCHECKED; i++) {
-        hvctl_text_string(text, report->not_checked[i]);
-        hvctl_text_string(text, ": not checked\n");
+        hvpt_text_string(text, report->not_checked[i]);
+        hvpt_text_string(text, ": not checked\n");
     }
     if (report->unchecked > HVCTL_REPORT_UNCHECKED) {
-        hvctl_text_decimal(text, report->unchecked - HVCTL_REPORT_UNCHECKED);
-        hvctl_text_string(text, " more rules not checked\n");
+        hvpt_text_decimal(text, report->unchecked - HVCTL_REPORT_UNCHECKED);
+        hvpt_text_string(text, " more rules not checked\n");
     }
 }
 
 /* The whole report, a line each, every line ended; nothing at all if nothing is broken or left unchecked. */
-static inline void hvctl_report_text(const struct hvctl_report *report, const struct hvctl_text *text)
+static inline void hvctl_report_text(const struct hvctl_report *report, const struct hvpt_text *text)
 {
     unsigned i;
 
     for (i = 0; i < hvctl_report_listed(report); i++) {
         hvctl_violation_text(&report->violation[i], text);
-        hvctl_text_string(text, "\n");
+        hvpt_text_string(text, "\n");
     }
     hvctl_report_rest_text(report, text);
 }

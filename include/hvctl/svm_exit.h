@@ -7,7 +7,7 @@
 
 #include "../hvpt/npt_fault.h"
 #include "svm_exit_list.h"
-#include "text.h"
+#include "../hvpt/text.h"
 #include "vmcb.h"
 
 /*
@@ -93,8 +93,8 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmcb_inject(struct hvctl_v
 
     if (event.type == 1 || event.type > 4)
         return HVCTL_E_RANGE;
-    if (event.type == HVCTL_SVM_EVENT_EXCEPTION &&
-        (event.vector > 31 || event.vector == 2 || (long64 && (event.vector == 4 || event.vector == 5))))
+    if (event.type == HVCTL_SVM_EVENT_EXCEPTION
+        && (event.vector > 31 || event.vector == 2 || (long64 && (event.vector == 4 || event.vector == 5))))
         return HVCTL_E_RANGE;
     if (!(vmcb->save.cr0 & 1u))
         event.has_error_code = false;
@@ -104,43 +104,40 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmcb_inject(struct hvctl_v
 }
 
 /* "exception #PF, error code 0x2"; "no event" if it is not valid. */
-static inline void hvctl_svm_event_text(const struct hvctl_svm_event *event, const struct hvctl_text *text)
+static inline void hvctl_svm_event_text(const struct hvctl_svm_event *event, const struct hvpt_text *text)
 {
-    static const char *const type[8] = {"interrupt",     "reserved event type", "NMI",
-                                        "exception",     "software interrupt",  "reserved event type",
+    static const char *const type[8] = {"interrupt",           "reserved event type", "NMI",
+                                        "exception",           "software interrupt",  "reserved event type",
                                         "reserved event type", "reserved event type"};
     static const char *const exception[32] = {
-        "#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", NULL,  "#TS", "#NP", "#SS", "#GP", "#PF", NULL,
-        "#MF", "#AC", "#MC", "#XF", NULL,  "#CP", NULL,  NULL,  NULL,  NULL,  NULL,  NULL,  "#HV", "#VC", "#SX", NULL,
+        "#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", NULL, "#TS", "#NP", "#SS", "#GP", "#PF", NULL,
+        "#MF", "#AC", "#MC", "#XF", NULL,  "#CP", NULL,  NULL,  NULL,  NULL, NULL,  NULL,  "#HV", "#VC", "#SX", NULL,
     };
 
     if (!event->valid) {
-        hvctl_text_string(text, "no event");
+        hvpt_text_string(text, "no event");
         return;
     }
-    hvctl_text_string(text, type[event->type & 7u]);
+    hvpt_text_string(text, type[event->type & 7u]);
     if (event->type == HVCTL_SVM_EVENT_EXCEPTION && event->vector < 32 && exception[event->vector]) {
-        hvctl_text_string(text, " ");
-        hvctl_text_string(text, exception[event->vector]);
+        hvpt_text_string(text, " ");
+        hvpt_text_string(text, exception[event->vector]);
     } else if (event->type != HVCTL_SVM_EVENT_NMI) {
-        hvctl_text_string(text, ", vector ");
-        hvctl_text_decimal(text, event->vector);
+        hvpt_text_string(text, ", vector ");
+        hvpt_text_decimal(text, event->vector);
     }
     if (event->has_error_code) {
-        hvctl_text_string(text, ", error code ");
-        hvctl_text_hex(text, event->error_code);
+        hvpt_text_string(text, ", error code ");
+        hvpt_text_hex(text, event->error_code);
     }
 }
 
 /* A nested page fault in words, by hvpt's decoder: the bits are known there. */
-static inline void hvctl_npf_text(uint64_t exitinfo1, uint64_t exitinfo2, const struct hvctl_text *text)
+static inline void hvctl_npf_text(uint64_t exitinfo1, uint64_t exitinfo2, const struct hvpt_text *text)
 {
     struct hvpt_npt_fault fault = hvpt_npt_decode_fault(exitinfo1, exitinfo2);
-    struct hvpt_text words;
 
-    words.put = text->put;
-    words.ctx = text->ctx;
-    hvpt_npt_fault_text(&fault, &words);
+    hvpt_npt_fault_text(&fault, text);
 }
 
 /* EXITINFO1 of IOIO. */
@@ -265,107 +262,106 @@ static inline struct hvctl_svm_smi hvctl_svm_smi_decode(uint64_t exitinfo1)
 }
 
 /* An I/O access in words: "REP OUTS of 2 bytes, port 0x1f0". */
-static inline void hvctl_svm_io_text(const struct hvctl_svm_io *io, const struct hvctl_text *text)
+static inline void hvctl_svm_io_text(const struct hvctl_svm_io *io, const struct hvpt_text *text)
 {
-    hvctl_text_string(text, io->rep ? "REP " : "");
-    hvctl_text_string(text, io->in ? (io->string ? "INS" : "IN") : (io->string ? "OUTS" : "OUT"));
-    hvctl_text_string(text, " of ");
-    hvctl_text_decimal(text, io->size);
-    hvctl_text_string(text, io->size == 1 ? " byte, port " : " bytes, port ");
-    hvctl_text_hex(text, io->port);
+    hvpt_text_string(text, io->rep ? "REP " : "");
+    hvpt_text_string(text, io->in ? (io->string ? "INS" : "IN") : (io->string ? "OUTS" : "OUT"));
+    hvpt_text_string(text, " of ");
+    hvpt_text_decimal(text, io->size);
+    hvpt_text_string(text, io->size == 1 ? " byte, port " : " bytes, port ");
+    hvpt_text_hex(text, io->port);
 }
 
 /*
  * A whole VMEXIT in words: "NPF: data read; no nested page is present; ..., guest-physical 0x5000". decode_assists: the
  * CPU has them (HVCTL_SVM_DECODE_ASSISTS), so that EXITINFO1 counts for register accesses, INVLPG and INT n.
  */
-static inline void hvctl_svm_exit_text(const struct hvctl_vmcb *vmcb, bool decode_assists,
-                                       const struct hvctl_text *text)
+static inline void hvctl_svm_exit_text(const struct hvctl_vmcb *vmcb, bool decode_assists, const struct hvpt_text *text)
 {
     uint64_t code = vmcb->control.exitcode, info1 = vmcb->control.exitinfo1, info2 = vmcb->control.exitinfo2;
     const char *name = hvctl_svm_exit_name(hvctl_svm_exit_invalid(code) ? HVCTL_SVM_EXIT_INVALID : code);
     struct hvctl_svm_event event = hvctl_svm_event_decode(vmcb->control.exitintinfo);
 
     if (name) {
-        hvctl_text_string(text, name);
+        hvpt_text_string(text, name);
     } else {
-        hvctl_text_string(text, "unknown exit code ");
-        hvctl_text_hex(text, code);
+        hvpt_text_string(text, "unknown exit code ");
+        hvpt_text_hex(text, code);
     }
 
     if (code < HVCTL_SVM_EXIT_EXCP_DE || code == HVCTL_SVM_EXIT_CR0_SEL_WRITE) {
         struct hvctl_svm_cr_access cr = hvctl_svm_cr_access_decode(info1);
 
         if (decode_assists && (cr.mov || (code >= HVCTL_SVM_EXIT_DR0_READ && code < HVCTL_SVM_EXIT_EXCP_DE))) {
-            hvctl_text_string(text, ": MOV with ");
-            hvctl_text_string(text, hvctl_gpr_name(cr.gpr));
+            hvpt_text_string(text, ": MOV with ");
+            hvpt_text_string(text, hvctl_gpr_name(cr.gpr));
         } else if (decode_assists && code == HVCTL_SVM_EXIT_CR0_WRITE) {
-            hvctl_text_string(text, ": CLTS or LMSW");
+            hvpt_text_string(text, ": CLTS or LMSW");
         }
     } else if (code == HVCTL_SVM_EXIT_NPF) {
-        hvctl_text_string(text, ": ");
+        hvpt_text_string(text, ": ");
         hvctl_npf_text(info1, info2, text);
-        hvctl_text_string(text, ", guest-physical ");
-        hvctl_text_hex(text, info2);
+        hvpt_text_string(text, ", guest-physical ");
+        hvpt_text_hex(text, info2);
     } else if (code == HVCTL_SVM_EXIT_EXCP_PF) {
-        hvctl_text_string(text, ": error code ");
-        hvctl_text_hex(text, info1);
-        hvctl_text_string(text, ", linear ");
-        hvctl_text_hex(text, info2);
+        hvpt_text_string(text, ": error code ");
+        hvpt_text_hex(text, info1);
+        hvpt_text_string(text, ", linear ");
+        hvpt_text_hex(text, info2);
     } else if (code >= HVCTL_SVM_EXIT_EXCP_DE && code <= HVCTL_SVM_EXIT_EXCP_RESERVED_31) {
         /* EXITINFO1 is undefined for #DF and #TS, which have an error code all the same. */
         uint8_t vector = (uint8_t)(code - HVCTL_SVM_EXIT_EXCP_DE);
 
         if (hvctl_svm_exception_has_error_code(vector) && vector != 8 && vector != 10) {
-            hvctl_text_string(text, ": error code ");
-            hvctl_text_hex(text, info1);
+            hvpt_text_string(text, ": error code ");
+            hvpt_text_hex(text, info1);
         }
     } else if (code == HVCTL_SVM_EXIT_IOIO) {
         struct hvctl_svm_io io = hvctl_svm_io_decode(info1);
 
-        hvctl_text_string(text, ": ");
+        hvpt_text_string(text, ": ");
         hvctl_svm_io_text(&io, text);
     } else if (code == HVCTL_SVM_EXIT_MSR) {
-        hvctl_text_string(text, info1 & 1u ? ": WRMSR" : ": RDMSR");
+        hvpt_text_string(text, info1 & 1u ? ": WRMSR" : ": RDMSR");
     } else if (code == HVCTL_SVM_EXIT_TASK_SWITCH) {
         struct hvctl_svm_task_switch task = hvctl_svm_task_switch_decode(info1, info2);
 
-        hvctl_text_string(text, ": to TSS ");
-        hvctl_text_hex(text, task.selector);
-        hvctl_text_string(text, task.iret ? " by IRET" : task.jump ? " by a far jump" : " by a call or an event");
+        hvpt_text_string(text, ": to TSS ");
+        hvpt_text_hex(text, task.selector);
+        hvpt_text_string(text, task.iret ? " by IRET" : task.jump ? " by a far jump" : " by a call or an event");
     } else if (code == HVCTL_SVM_EXIT_INVLPG && decode_assists) {
-        hvctl_text_string(text, ": linear ");
-        hvctl_text_hex(text, info1);
+        hvpt_text_string(text, ": linear ");
+        hvpt_text_hex(text, info1);
     } else if (code == HVCTL_SVM_EXIT_SWINT && decode_assists) {
-        hvctl_text_string(text, ": vector ");
-        hvctl_text_hex(text, info1 & 0xffu);
+        hvpt_text_string(text, ": vector ");
+        hvpt_text_hex(text, info1 & 0xffu);
     } else if (code >= HVCTL_SVM_EXIT_EFER_WRITE_TRAP && code <= HVCTL_SVM_EXIT_CR15_WRITE_TRAP) {
-        hvctl_text_string(text, ": new value ");
-        hvctl_text_hex(text, info1);
+        hvpt_text_string(text, ": new value ");
+        hvpt_text_hex(text, info1);
     } else if (code == HVCTL_SVM_EXIT_AVIC_INCOMPLETE_IPI) {
         struct hvctl_svm_incomplete_ipi ipi = hvctl_svm_incomplete_ipi_decode(info1, info2);
 
-        hvctl_text_string(text, ": reason ");
-        hvctl_text_decimal(text, ipi.reason);
-        hvctl_text_string(text, ", index ");
-        hvctl_text_decimal(text, ipi.index);
+        hvpt_text_string(text, ": reason ");
+        hvpt_text_decimal(text, ipi.reason);
+        hvpt_text_string(text, ", index ");
+        hvpt_text_decimal(text, ipi.index);
     } else if (code == HVCTL_SVM_EXIT_AVIC_NOACCEL) {
         struct hvctl_svm_noaccel apic = hvctl_svm_noaccel_decode(info1, info2);
 
-        hvctl_text_string(text, apic.write ? ": write of register " : ": read of register ");
-        hvctl_text_hex(text, apic.offset);
+        hvpt_text_string(text, apic.write ? ": write of register " : ": read of register ");
+        hvpt_text_hex(text, apic.offset);
     } else if (code == HVCTL_SVM_EXIT_SMI) {
         struct hvctl_svm_smi smi = hvctl_svm_smi_decode(info1);
 
-        hvctl_text_string(text, smi.external ? ": external" : ": internal");
+        hvpt_text_string(text, smi.external ? ": external" : ": internal");
         if (smi.io_valid) {
-            hvctl_text_string(text, ", ");
+            hvpt_text_string(text, ", ");
             hvctl_svm_io_text(&smi.io, text);
         }
     }
 
     if (event.valid && !hvctl_svm_exit_invalid(code)) {
-        hvctl_text_string(text, ", while delivering ");
+        hvpt_text_string(text, ", while delivering ");
         hvctl_svm_event_text(&event, text);
     }
 }

@@ -4,44 +4,44 @@
 #ifndef HVCTL_VMCS_DUMP_H
 #define HVCTL_VMCS_DUMP_H
 
-#include "text.h"
+#include "../hvpt/text.h"
 #include "vmx_controls.h"
 
 /* The names of the control bits that are set in a word, as a comment behind its value. */
-static inline void hvctl_vmcs_dump_controls(enum hvctl_vmx_group group, uint64_t word, const struct hvctl_text *text)
+static inline void hvctl_vmcs_dump_controls(enum hvctl_vmx_group group, uint64_t word, const struct hvpt_text *text)
 {
-    struct hvctl_text_list list = {text, ", ", false};
+    struct hvpt_text_list list = {text, ", ", false};
     unsigned bit;
 
-    hvctl_text_string(text, " # ");
+    hvpt_text_string(text, " # ");
     for (bit = 0; bit < 64; bit++) {
         const char *name = hvctl_vmx_control_name(hvctl_vmx_control_of((unsigned)group, bit));
 
         if (word >> bit & 1u && name)
-            hvctl_text_item(&list, name);
+            hvpt_text_item(&list, name);
     }
-    hvctl_text_item_if(&list, !list.begun, "none that has a name");
+    hvpt_text_item_if(&list, !list.begun, "none that has a name");
 }
 
 /* One field: "GUEST_CR3 = 0x5000" and a newline. Nothing if the image does not have it. */
 static inline void hvctl_vmcs_dump_field(const struct hvctl_vmcs_image *image, uint32_t encoding,
-                                         const struct hvctl_text *text)
+                                         const struct hvpt_text *text)
 {
     unsigned group;
 
     if (!hvctl_vmcs_has(image, encoding))
         return;
-    hvctl_text_string(text, hvctl_vmcs_field_name(encoding));
-    hvctl_text_string(text, " = ");
-    hvctl_text_hex(text, hvctl_vmcs_get(image, encoding & ~UINT32_C(1)));
+    hvpt_text_string(text, hvctl_vmcs_field_name(encoding));
+    hvpt_text_string(text, " = ");
+    hvpt_text_hex(text, hvctl_vmcs_get(image, encoding & ~UINT32_C(1)));
     for (group = 0; group < HVCTL_GROUP_COUNT; group++)
         if (hvctl_vmx_group_field((enum hvctl_vmx_group)group) == encoding)
             hvctl_vmcs_dump_controls((enum hvctl_vmx_group)group, hvctl_vmcs_get(image, encoding), text);
-    hvctl_text_string(text, "\n");
+    hvpt_text_string(text, "\n");
 }
 
 /* The whole image: controls, guest state, host state, exit information, each under a comment line. */
-static inline void hvctl_vmcs_dump(const struct hvctl_vmcs_image *image, const struct hvctl_text *text)
+static inline void hvctl_vmcs_dump(const struct hvctl_vmcs_image *image, const struct hvpt_text *text)
 {
     static const enum hvctl_vmcs_type order[4] = {HVCTL_TYPE_CONTROL, HVCTL_TYPE_GUEST, HVCTL_TYPE_HOST,
                                                   HVCTL_TYPE_EXIT_INFO};
@@ -50,7 +50,7 @@ static inline void hvctl_vmcs_dump(const struct hvctl_vmcs_image *image, const s
     unsigned type, slot;
 
     for (type = 0; type < 4; type++) {
-        hvctl_text_string(text, title[type]);
+        hvpt_text_string(text, title[type]);
         for (slot = 0; slot < (unsigned)HVCTL_VMCS_SLOT_COUNT; slot++) {
             uint32_t encoding = hvctl_vmcs_slot_info(slot)->encoding;
 
@@ -72,10 +72,10 @@ static inline bool hvctl_vmcs_parse_hex(const char *at, const char *end, uint64_
         return false;
     *value = 0;
     for (at += 2; at < end; at++) {
-        unsigned digit = *at >= '0' && *at <= '9'   ? (unsigned)(*at - '0')
-                         : *at >= 'a' && *at <= 'f' ? (unsigned)(*at - 'a') + 10u
-                         : *at >= 'A' && *at <= 'F' ? (unsigned)(*at - 'A') + 10u
-                                                    : 16u;
+        unsigned digit = *at >= '0' && *at <= '9' ? (unsigned)(*at - '0')
+                       : *at >= 'a' && *at <= 'f' ? (unsigned)(*at - 'a') + 10u
+                       : *at >= 'A' && *at <= 'F' ? (unsigned)(*at - 'A') + 10u
+                                                  : 16u;
 
         if (digit > 15)
             return false;

@@ -259,29 +259,29 @@ static inline enum hvctl_explanation hvctl_vmx_explain_failure(const struct hvct
  * what it returned and filled in. Lines are up to about 250 bytes.
  */
 static inline void hvctl_vmx_explanation_text(enum hvctl_explanation explanation, uint32_t code, uint64_t qualification,
-                                              const struct hvctl_report *report, const struct hvctl_text *text)
+                                              const struct hvctl_report *report, const struct hvpt_text *text)
 {
     const char *words =
         code >> 31 ? hvctl_vmx_exit_reason_words(code & 0xffffu) : hvctl_vmx_instruction_error_text(code);
     bool besides = false;
     unsigned i;
 
-    hvctl_text_string(text, code >> 31 ? "exit reason " : "VM-instruction error ");
+    hvpt_text_string(text, code >> 31 ? "exit reason " : "VM-instruction error ");
     if (code >> 31) {
-        hvctl_text_hex(text, code);
-        hvctl_text_string(text, ", qualification ");
-        hvctl_text_decimal(text, qualification);
+        hvpt_text_hex(text, code);
+        hvpt_text_string(text, ", qualification ");
+        hvpt_text_decimal(text, qualification);
     } else {
-        hvctl_text_decimal(text, code);
+        hvpt_text_decimal(text, code);
     }
     if (words) {
-        hvctl_text_string(text, " (");
-        hvctl_text_string(text, words);
-        hvctl_text_string(text, ")");
+        hvpt_text_string(text, " (");
+        hvpt_text_string(text, words);
+        hvpt_text_string(text, ")");
     }
-    hvctl_text_string(text, ": ");
-    hvctl_text_string(text, hvctl_explanation_text(explanation));
-    hvctl_text_string(text, "\n");
+    hvpt_text_string(text, ": ");
+    hvpt_text_string(text, hvctl_explanation_text(explanation));
+    hvpt_text_string(text, "\n");
     for (i = 0; i < hvctl_report_listed(report); i++) {
         const struct hvctl_violation *violation = &report->violation[i];
 
@@ -290,14 +290,14 @@ static inline void hvctl_vmx_explanation_text(enum hvctl_explanation explanation
                                 qualification)
                    != HVCTL_VMX_FIT_EXACTLY) {
             besides = true;
-            hvctl_text_string(text, "besides, for the next attempt:\n");
+            hvpt_text_string(text, "besides, for the next attempt:\n");
         }
         hvctl_violation_text(violation, text);
-        hvctl_text_string(text, ": ");
-        hvctl_text_string(text, hvctl_failure_text(violation->failure));
-        hvctl_text_string(text, "; SDM vol. 3, ");
-        hvctl_text_string(text, violation->section);
-        hvctl_text_string(text, "\n");
+        hvpt_text_string(text, ": ");
+        hvpt_text_string(text, hvctl_failure_text(violation->failure));
+        hvpt_text_string(text, "; SDM vol. 3, ");
+        hvpt_text_string(text, violation->section);
+        hvpt_text_string(text, "\n");
     }
     hvctl_report_rest_text(report, text);
 }

@@ -5,7 +5,7 @@
 #ifndef HVCTL_VMX_CONTROLS_H
 #define HVCTL_VMX_CONTROLS_H
 
-#include "text.h"
+#include "../hvpt/text.h"
 #include "vmcs.h"
 
 /* The eight control words, by group. Zero it, add controls, and hand it to hvctl_vmx_solve. */
@@ -30,8 +30,8 @@ static inline void hvctl_vmx_controls_remove(struct hvctl_vmx_controls *set, enu
 /* Is a control set? */
 static inline bool hvctl_vmx_controls_has(const struct hvctl_vmx_controls *set, enum hvctl_vmx_control control)
 {
-    return hvctl_vmx_control_group(control) != HVCTL_GROUP_OTHER &&
-           (set->word[hvctl_vmx_control_group(control)] & hvctl_vmx_control_mask(control)) != 0;
+    return hvctl_vmx_control_group(control) != HVCTL_GROUP_OTHER
+        && (set->word[hvctl_vmx_control_group(control)] & hvctl_vmx_control_mask(control)) != 0;
 }
 
 /* What the 1-setting of one control demands of another. */
@@ -106,9 +106,9 @@ static inline enum hvctl_vmx_control hvctl_vmx_control_of(unsigned group, unsign
 
 /* Why a control cannot be had. */
 enum hvctl_vmx_obstacle {
-    HVCTL_OBSTACLE_CPU,      /* the CPU does not let control be 1 */
-    HVCTL_OBSTACLE_NEEDS,    /* control needs other, which the CPU does not let be 1 */
-    HVCTL_OBSTACLE_EXCLUDES  /* control demands that other be 0, but other is required, too, or fixed to 1 by the CPU */
+    HVCTL_OBSTACLE_CPU,     /* the CPU does not let control be 1 */
+    HVCTL_OBSTACLE_NEEDS,   /* control needs other, which the CPU does not let be 1 */
+    HVCTL_OBSTACLE_EXCLUDES /* control demands that other be 0, but other is required, too, or fixed to 1 by the CPU */
 };
 
 struct hvctl_vmx_problem {
@@ -147,8 +147,8 @@ static inline void hvctl_vmx_controls_close(struct hvctl_vmx_controls *set)
             }
         }
         while ((rule = hvctl_vmx_dependency_at(number++)) != NULL)
-            if (rule->relation == HVCTL_NEEDS && hvctl_vmx_controls_has(set, rule->control) &&
-                !hvctl_vmx_controls_has(set, rule->other)) {
+            if (rule->relation == HVCTL_NEEDS && hvctl_vmx_controls_has(set, rule->control)
+                && !hvctl_vmx_controls_has(set, rule->other)) {
                 hvctl_vmx_controls_add(set, rule->other);
                 grew = true;
             }
@@ -215,8 +215,8 @@ static inline bool hvctl_vmx_controls_possible(const struct hvctl_vmx_controls *
                 hvctl_vmx_blame(solution, set, asked, hvctl_vmx_control_of(group, bit));
     }
     while ((rule = hvctl_vmx_dependency_at(number++)) != NULL)
-        if (rule->relation == HVCTL_EXCLUDES && hvctl_vmx_controls_has(set, rule->control) &&
-            hvctl_vmx_controls_has(set, rule->other)) {
+        if (rule->relation == HVCTL_EXCLUDES && hvctl_vmx_controls_has(set, rule->control)
+            && hvctl_vmx_controls_has(set, rule->other)) {
             possible = false;
             if (solution)
                 hvctl_vmx_add_problem(solution, rule->control, HVCTL_OBSTACLE_EXCLUDES, rule->other);
@@ -256,8 +256,8 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_solve(const struct hvc
     for (group = 0; group < HVCTL_GROUP_COUNT; group++) {
         enum hvctl_vmx_group id = (enum hvctl_vmx_group)group;
 
-        set.word[group] = required->word[group] | hvctl_vmx_must_be_one(caps, id) |
-                          (hvctl_vmx_default_one(caps, id) & ~hvctl_vmx_named(group));
+        set.word[group] = required->word[group] | hvctl_vmx_must_be_one(caps, id)
+                        | (hvctl_vmx_default_one(caps, id) & ~hvctl_vmx_named(group));
         solution->dropped.word[group] = 0;
     }
     hvctl_vmx_controls_close(&set);
@@ -285,35 +285,35 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_solve(const struct hvc
 }
 
 /* A control for a person: its name, or group and bit for one that has none. */
-static inline void hvctl_vmx_control_text(enum hvctl_vmx_control control, const struct hvctl_text *text)
+static inline void hvctl_vmx_control_text(enum hvctl_vmx_control control, const struct hvpt_text *text)
 {
     const char *name = hvctl_vmx_control_name(control);
 
     if (name) {
-        hvctl_text_string(text, name);
+        hvpt_text_string(text, name);
         return;
     }
-    hvctl_text_string(text, "bit ");
-    hvctl_text_decimal(text, (unsigned)control % 64u);
-    hvctl_text_string(text, " of the ");
-    hvctl_text_string(text, hvctl_vmx_group_name(hvctl_vmx_control_group(control)));
+    hvpt_text_string(text, "bit ");
+    hvpt_text_decimal(text, (unsigned)control % 64u);
+    hvpt_text_string(text, " of the ");
+    hvpt_text_string(text, hvctl_vmx_group_name(hvctl_vmx_control_group(control)));
 }
 
 /*
  * A problem in a sentence without its full stop: "SECONDARY_UNRESTRICTED_GUEST needs SECONDARY_ENABLE_EPT, which ...".
  */
-static inline void hvctl_vmx_problem_text(const struct hvctl_vmx_problem *problem, const struct hvctl_text *text)
+static inline void hvctl_vmx_problem_text(const struct hvctl_vmx_problem *problem, const struct hvpt_text *text)
 {
     hvctl_vmx_control_text(problem->control, text);
     switch (problem->obstacle) {
-    case HVCTL_OBSTACLE_CPU: hvctl_text_string(text, " is not available on this CPU"); break;
+    case HVCTL_OBSTACLE_CPU: hvpt_text_string(text, " is not available on this CPU"); break;
     case HVCTL_OBSTACLE_NEEDS:
-        hvctl_text_string(text, " needs ");
+        hvpt_text_string(text, " needs ");
         hvctl_vmx_control_text(problem->other, text);
-        hvctl_text_string(text, ", which is not available on this CPU");
+        hvpt_text_string(text, ", which is not available on this CPU");
         break;
     case HVCTL_OBSTACLE_EXCLUDES:
-        hvctl_text_string(text, " cannot be combined with ");
+        hvpt_text_string(text, " cannot be combined with ");
         hvctl_vmx_control_text(problem->other, text);
         break;
     }

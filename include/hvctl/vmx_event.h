@@ -5,7 +5,7 @@
 #ifndef HVCTL_VMX_EVENT_H
 #define HVCTL_VMX_EVENT_H
 
-#include "text.h"
+#include "../hvpt/text.h"
 #include "vmcs.h"
 
 enum hvctl_event_type {
@@ -24,18 +24,18 @@ struct hvctl_vmx_event {
     uint8_t vector;
     enum hvctl_event_type type;
     bool has_error_code;
-    bool nmi_unblocking;  /* VM exit only, undefined in IDT-vectoring information: NMIs were unblocked by IRET */
-    bool nested;          /* with FRED only */
-    uint32_t error_code;  /* 0 without has_error_code */
-    uint32_t length; /* injection of types 4 to 6, and of SYSCALL and SYSENTER: bytes of the instruction, 0 to 15 */
-    uint32_t reserved;    /* bits 30:14, which are reserved */
+    bool nmi_unblocking; /* VM exit only, undefined in IDT-vectoring information: NMIs were unblocked by IRET */
+    bool nested;         /* with FRED only */
+    uint32_t error_code; /* 0 without has_error_code */
+    uint32_t length;     /* injection of types 4 to 6, and of SYSCALL and SYSENTER: bytes of the instruction, 0 to 15 */
+    uint32_t reserved;   /* bits 30:14, which are reserved */
 };
 
 /* Bits of an interruption-information field. */
 #define HVCTL_EVENT_INFO_ERROR_CODE UINT32_C(0x800)
-#define HVCTL_EVENT_INFO_BIT_12 UINT32_C(0x1000)
-#define HVCTL_EVENT_INFO_NESTED UINT32_C(0x2000)
-#define HVCTL_EVENT_INFO_VALID UINT32_C(0x80000000)
+#define HVCTL_EVENT_INFO_BIT_12     UINT32_C(0x1000)
+#define HVCTL_EVENT_INFO_NESTED     UINT32_C(0x2000)
+#define HVCTL_EVENT_INFO_VALID      UINT32_C(0x80000000)
 
 /* Take an information field and its error code apart; total. */
 static inline struct hvctl_vmx_event hvctl_vmx_event_decode(uint32_t info, uint32_t error_code)
@@ -57,9 +57,9 @@ static inline struct hvctl_vmx_event hvctl_vmx_event_decode(uint32_t info, uint3
 /* The information field of an event; nmi_unblocking and reserved are not encoded: they must be 0 at VM entry. */
 static inline uint32_t hvctl_vmx_event_encode(const struct hvctl_vmx_event *event)
 {
-    return (uint32_t)event->vector | ((uint32_t)event->type & 7u) << 8 |
-           (event->has_error_code ? HVCTL_EVENT_INFO_ERROR_CODE : 0u) | (event->nested ? HVCTL_EVENT_INFO_NESTED : 0u) |
-           (event->valid ? HVCTL_EVENT_INFO_VALID : 0u);
+    return (uint32_t)event->vector | ((uint32_t)event->type & 7u) << 8
+         | (event->has_error_code ? HVCTL_EVENT_INFO_ERROR_CODE : 0u) | (event->nested ? HVCTL_EVENT_INFO_NESTED : 0u)
+         | (event->valid ? HVCTL_EVENT_INFO_VALID : 0u);
 }
 
 /* Does this exception push an error code in protected mode? SDM vol. 3, "Exceptions and Interrupts". */
@@ -72,8 +72,8 @@ static inline bool hvctl_exception_has_error_code(uint8_t vector)
 static inline const char *hvctl_exception_name(uint8_t vector)
 {
     static const char *const name[32] = {
-        "#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", NULL,  "#TS", "#NP", "#SS", "#GP", "#PF", NULL,
-        "#MF", "#AC", "#MC", "#XM", "#VE", "#CP", NULL,  NULL,  NULL,  NULL,  NULL,  NULL,  "#HV", "#VC", "#SX", NULL,
+        "#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", NULL, "#TS", "#NP", "#SS", "#GP", "#PF", NULL,
+        "#MF", "#AC", "#MC", "#XM", "#VE", "#CP", NULL,  NULL,  NULL,  NULL, NULL,  NULL,  "#HV", "#VC", "#SX", NULL,
     };
 
     return vector < 32 ? name[vector] : NULL;
@@ -111,9 +111,9 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_inject(struct hvctl_vm
 
     if (event.type == HVCTL_EVENT_OTHER && event.vector != 0)
         has_length = true;
-    if (event.type == HVCTL_EVENT_RESERVED || (event.type == HVCTL_EVENT_NMI && event.vector != 2) ||
-        (event.type == HVCTL_EVENT_HARDWARE_EXCEPTION && event.vector > 31) ||
-        (event.type == HVCTL_EVENT_OTHER && event.vector > 2))
+    if (event.type == HVCTL_EVENT_RESERVED || (event.type == HVCTL_EVENT_NMI && event.vector != 2)
+        || (event.type == HVCTL_EVENT_HARDWARE_EXCEPTION && event.vector > 31)
+        || (event.type == HVCTL_EVENT_OTHER && event.vector > 2))
         return HVCTL_E_RANGE;
     if (has_length && (event.length > 15 || (event.length == 0 && !zero_length)))
         return HVCTL_E_RANGE;
@@ -150,33 +150,33 @@ static inline const char *hvctl_event_type_name(enum hvctl_event_type type)
 }
 
 /* An event in words: "hardware exception #PF, error code 0x2"; "no event" if it is not valid. */
-static inline void hvctl_vmx_event_text(const struct hvctl_vmx_event *event, const struct hvctl_text *text)
+static inline void hvctl_vmx_event_text(const struct hvctl_vmx_event *event, const struct hvpt_text *text)
 {
     const char *exception = hvctl_exception_name(event->vector);
 
     if (!event->valid) {
-        hvctl_text_string(text, "no event");
+        hvpt_text_string(text, "no event");
         return;
     }
-    hvctl_text_string(text, hvctl_event_type_name(event->type));
+    hvpt_text_string(text, hvctl_event_type_name(event->type));
     if (event->type == HVCTL_EVENT_OTHER && event->vector == 0) {
-        hvctl_text_string(text, ": pending MTF");
-    } else if (event->type >= HVCTL_EVENT_HARDWARE_EXCEPTION && event->type != HVCTL_EVENT_SOFTWARE_INTERRUPT &&
-               event->type != HVCTL_EVENT_OTHER && exception) {
-        hvctl_text_string(text, " ");
-        hvctl_text_string(text, exception);
+        hvpt_text_string(text, ": pending MTF");
+    } else if (event->type >= HVCTL_EVENT_HARDWARE_EXCEPTION && event->type != HVCTL_EVENT_SOFTWARE_INTERRUPT
+               && event->type != HVCTL_EVENT_OTHER && exception) {
+        hvpt_text_string(text, " ");
+        hvpt_text_string(text, exception);
     } else if (event->type != HVCTL_EVENT_NMI) {
-        hvctl_text_string(text, ", vector ");
-        hvctl_text_decimal(text, event->vector);
+        hvpt_text_string(text, ", vector ");
+        hvpt_text_decimal(text, event->vector);
     }
     if (event->has_error_code) {
-        hvctl_text_string(text, ", error code ");
-        hvctl_text_hex(text, event->error_code);
+        hvpt_text_string(text, ", error code ");
+        hvpt_text_hex(text, event->error_code);
     }
     if (event->nmi_unblocking)
-        hvctl_text_string(text, ", NMIs unblocked by IRET");
+        hvpt_text_string(text, ", NMIs unblocked by IRET");
     if (event->nested)
-        hvctl_text_string(text, ", nested");
+        hvpt_text_string(text, ", nested");
 }
 
 #endif

@@ -7,91 +7,91 @@
 
 #include "../hvpt/ept_fault.h"
 #include "regs.h"
-#include "text.h"
+#include "../hvpt/text.h"
 #include "vmcs.h"
 #include "vmx_event.h"
 
 /* X(name, number, in words). 80 and 81 are known from one emulator only. */
-#define HVCTL_VMX_EXIT_REASONS(X) \
-    X(EXCEPTION_OR_NMI, 0, "exception or NMI") \
-    X(EXTERNAL_INTERRUPT, 1, "external interrupt") \
-    X(TRIPLE_FAULT, 2, "triple fault") \
-    X(INIT_SIGNAL, 3, "INIT signal") \
-    X(SIPI, 4, "start-up IPI") \
-    X(IO_SMI, 5, "I/O system-management interrupt") \
-    X(OTHER_SMI, 6, "other system-management interrupt") \
-    X(INTERRUPT_WINDOW, 7, "interrupt window") \
-    X(NMI_WINDOW, 8, "NMI window") \
-    X(TASK_SWITCH, 9, "task switch") \
-    X(CPUID, 10, "CPUID") \
-    X(GETSEC, 11, "GETSEC") \
-    X(HLT, 12, "HLT") \
-    X(INVD, 13, "INVD") \
-    X(INVLPG, 14, "INVLPG") \
-    X(RDPMC, 15, "RDPMC") \
-    X(RDTSC, 16, "RDTSC") \
-    X(RSM, 17, "RSM") \
-    X(VMCALL, 18, "VMCALL") \
-    X(VMCLEAR, 19, "VMCLEAR") \
-    X(VMLAUNCH, 20, "VMLAUNCH") \
-    X(VMPTRLD, 21, "VMPTRLD") \
-    X(VMPTRST, 22, "VMPTRST") \
-    X(VMREAD, 23, "VMREAD") \
-    X(VMRESUME, 24, "VMRESUME") \
-    X(VMWRITE, 25, "VMWRITE") \
-    X(VMXOFF, 26, "VMXOFF") \
-    X(VMXON, 27, "VMXON") \
-    X(CR_ACCESS, 28, "control-register access") \
-    X(DR_ACCESS, 29, "debug-register access") \
-    X(IO_INSTRUCTION, 30, "I/O instruction") \
-    X(RDMSR, 31, "RDMSR") \
-    X(WRMSR, 32, "WRMSR") \
-    X(ENTRY_FAILURE_GUEST_STATE, 33, "VM-entry failure: invalid guest state") \
-    X(ENTRY_FAILURE_MSR_LOADING, 34, "VM-entry failure: MSR loading") \
-    X(MWAIT, 36, "MWAIT") \
-    X(MONITOR_TRAP_FLAG, 37, "monitor trap flag") \
-    X(MONITOR, 39, "MONITOR") \
-    X(PAUSE, 40, "PAUSE") \
-    X(ENTRY_FAILURE_MACHINE_CHECK, 41, "VM-entry failure: machine check") \
-    X(TPR_BELOW_THRESHOLD, 43, "TPR below threshold") \
-    X(APIC_ACCESS, 44, "APIC access") \
-    X(VIRTUALIZED_EOI, 45, "virtualized EOI") \
-    X(GDTR_OR_IDTR_ACCESS, 46, "access to GDTR or IDTR") \
-    X(LDTR_OR_TR_ACCESS, 47, "access to LDTR or TR") \
-    X(EPT_VIOLATION, 48, "EPT violation") \
-    X(EPT_MISCONFIGURATION, 49, "EPT misconfiguration") \
-    X(INVEPT, 50, "INVEPT") \
-    X(RDTSCP, 51, "RDTSCP") \
-    X(VMX_PREEMPTION_TIMER_EXPIRED, 52, "VMX-preemption timer expired") \
-    X(INVVPID, 53, "INVVPID") \
-    X(WBINVD_OR_WBNOINVD, 54, "WBINVD or WBNOINVD") \
-    X(XSETBV, 55, "XSETBV") \
-    X(APIC_WRITE, 56, "APIC write") \
-    X(RDRAND, 57, "RDRAND") \
-    X(INVPCID, 58, "INVPCID") \
-    X(VMFUNC, 59, "VMFUNC") \
-    X(ENCLS, 60, "ENCLS") \
-    X(RDSEED, 61, "RDSEED") \
-    X(PAGE_MODIFICATION_LOG_FULL, 62, "page-modification log full") \
-    X(XSAVES, 63, "XSAVES") \
-    X(XRSTORS, 64, "XRSTORS") \
-    X(PCONFIG, 65, "PCONFIG") \
-    X(SPP_RELATED_EVENT, 66, "SPP-related event") \
-    X(UMWAIT, 67, "UMWAIT") \
-    X(TPAUSE, 68, "TPAUSE") \
-    X(LOADIWKEY, 69, "LOADIWKEY") \
-    X(ENCLV, 70, "ENCLV") \
-    X(ENQCMD_PASID_TRANSLATION_FAILURE, 72, "ENQCMD PASID translation failure") \
+#define HVCTL_VMX_EXIT_REASONS(X)                                                 \
+    X(EXCEPTION_OR_NMI, 0, "exception or NMI")                                    \
+    X(EXTERNAL_INTERRUPT, 1, "external interrupt")                                \
+    X(TRIPLE_FAULT, 2, "triple fault")                                            \
+    X(INIT_SIGNAL, 3, "INIT signal")                                              \
+    X(SIPI, 4, "start-up IPI")                                                    \
+    X(IO_SMI, 5, "I/O system-management interrupt")                               \
+    X(OTHER_SMI, 6, "other system-management interrupt")                          \
+    X(INTERRUPT_WINDOW, 7, "interrupt window")                                    \
+    X(NMI_WINDOW, 8, "NMI window")                                                \
+    X(TASK_SWITCH, 9, "task switch")                                              \
+    X(CPUID, 10, "CPUID")                                                         \
+    X(GETSEC, 11, "GETSEC")                                                       \
+    X(HLT, 12, "HLT")                                                             \
+    X(INVD, 13, "INVD")                                                           \
+    X(INVLPG, 14, "INVLPG")                                                       \
+    X(RDPMC, 15, "RDPMC")                                                         \
+    X(RDTSC, 16, "RDTSC")                                                         \
+    X(RSM, 17, "RSM")                                                             \
+    X(VMCALL, 18, "VMCALL")                                                       \
+    X(VMCLEAR, 19, "VMCLEAR")                                                     \
+    X(VMLAUNCH, 20, "VMLAUNCH")                                                   \
+    X(VMPTRLD, 21, "VMPTRLD")                                                     \
+    X(VMPTRST, 22, "VMPTRST")                                                     \
+    X(VMREAD, 23, "VMREAD")                                                       \
+    X(VMRESUME, 24, "VMRESUME")                                                   \
+    X(VMWRITE, 25, "VMWRITE")                                                     \
+    X(VMXOFF, 26, "VMXOFF")                                                       \
+    X(VMXON, 27, "VMXON")                                                         \
+    X(CR_ACCESS, 28, "control-register access")                                   \
+    X(DR_ACCESS, 29, "debug-register access")                                     \
+    X(IO_INSTRUCTION, 30, "I/O instruction")                                      \
+    X(RDMSR, 31, "RDMSR")                                                         \
+    X(WRMSR, 32, "WRMSR")                                                         \
+    X(ENTRY_FAILURE_GUEST_STATE, 33, "VM-entry failure: invalid guest state")     \
+    X(ENTRY_FAILURE_MSR_LOADING, 34, "VM-entry failure: MSR loading")             \
+    X(MWAIT, 36, "MWAIT")                                                         \
+    X(MONITOR_TRAP_FLAG, 37, "monitor trap flag")                                 \
+    X(MONITOR, 39, "MONITOR")                                                     \
+    X(PAUSE, 40, "PAUSE")                                                         \
+    X(ENTRY_FAILURE_MACHINE_CHECK, 41, "VM-entry failure: machine check")         \
+    X(TPR_BELOW_THRESHOLD, 43, "TPR below threshold")                             \
+    X(APIC_ACCESS, 44, "APIC access")                                             \
+    X(VIRTUALIZED_EOI, 45, "virtualized EOI")                                     \
+    X(GDTR_OR_IDTR_ACCESS, 46, "access to GDTR or IDTR")                          \
+    X(LDTR_OR_TR_ACCESS, 47, "access to LDTR or TR")                              \
+    X(EPT_VIOLATION, 48, "EPT violation")                                         \
+    X(EPT_MISCONFIGURATION, 49, "EPT misconfiguration")                           \
+    X(INVEPT, 50, "INVEPT")                                                       \
+    X(RDTSCP, 51, "RDTSCP")                                                       \
+    X(VMX_PREEMPTION_TIMER_EXPIRED, 52, "VMX-preemption timer expired")           \
+    X(INVVPID, 53, "INVVPID")                                                     \
+    X(WBINVD_OR_WBNOINVD, 54, "WBINVD or WBNOINVD")                               \
+    X(XSETBV, 55, "XSETBV")                                                       \
+    X(APIC_WRITE, 56, "APIC write")                                               \
+    X(RDRAND, 57, "RDRAND")                                                       \
+    X(INVPCID, 58, "INVPCID")                                                     \
+    X(VMFUNC, 59, "VMFUNC")                                                       \
+    X(ENCLS, 60, "ENCLS")                                                         \
+    X(RDSEED, 61, "RDSEED")                                                       \
+    X(PAGE_MODIFICATION_LOG_FULL, 62, "page-modification log full")               \
+    X(XSAVES, 63, "XSAVES")                                                       \
+    X(XRSTORS, 64, "XRSTORS")                                                     \
+    X(PCONFIG, 65, "PCONFIG")                                                     \
+    X(SPP_RELATED_EVENT, 66, "SPP-related event")                                 \
+    X(UMWAIT, 67, "UMWAIT")                                                       \
+    X(TPAUSE, 68, "TPAUSE")                                                       \
+    X(LOADIWKEY, 69, "LOADIWKEY")                                                 \
+    X(ENCLV, 70, "ENCLV")                                                         \
+    X(ENQCMD_PASID_TRANSLATION_FAILURE, 72, "ENQCMD PASID translation failure")   \
     X(ENQCMDS_PASID_TRANSLATION_FAILURE, 73, "ENQCMDS PASID translation failure") \
-    X(BUS_LOCK, 74, "bus lock") \
-    X(INSTRUCTION_TIMEOUT, 75, "instruction timeout") \
-    X(SEAMCALL, 76, "SEAMCALL") \
-    X(TDCALL, 77, "TDCALL") \
-    X(RDMSRLIST, 78, "RDMSRLIST") \
-    X(WRMSRLIST, 79, "WRMSRLIST") \
-    X(URDMSR, 80, "URDMSR") \
-    X(UWRMSR, 81, "UWRMSR") \
-    X(RDMSR_IMMEDIATE, 84, "RDMSR, immediate form") \
+    X(BUS_LOCK, 74, "bus lock")                                                   \
+    X(INSTRUCTION_TIMEOUT, 75, "instruction timeout")                             \
+    X(SEAMCALL, 76, "SEAMCALL")                                                   \
+    X(TDCALL, 77, "TDCALL")                                                       \
+    X(RDMSRLIST, 78, "RDMSRLIST")                                                 \
+    X(WRMSRLIST, 79, "WRMSRLIST")                                                 \
+    X(URDMSR, 80, "URDMSR")                                                       \
+    X(UWRMSR, 81, "UWRMSR")                                                       \
+    X(RDMSR_IMMEDIATE, 84, "RDMSR, immediate form")                               \
     X(WRMSRNS_IMMEDIATE, 85, "WRMSRNS, immediate form")
 
 /* HVCTL_VMX_REASON_CPUID and the like: bits 15:0 of the exit reason. */
@@ -99,15 +99,16 @@ enum hvctl_vmx_exit_reason {
 #define HVCTL_X(name, number, text) HVCTL_VMX_REASON_##name = (number),
     HVCTL_VMX_EXIT_REASONS(HVCTL_X)
 #undef HVCTL_X
-    HVCTL_VMX_REASON_NONE = 0xffff
+        HVCTL_VMX_REASON_NONE = 0xffff
 };
 
 /* "EPT_VIOLATION"; NULL for a number that is not a basic exit reason. */
 static inline const char *hvctl_vmx_exit_reason_name(uint32_t basic_reason)
 {
     switch (basic_reason) {
-#define HVCTL_X(name, number, text) case number: return #name;
-    HVCTL_VMX_EXIT_REASONS(HVCTL_X)
+#define HVCTL_X(name, number, text) \
+    case number: return #name;
+        HVCTL_VMX_EXIT_REASONS(HVCTL_X)
 #undef HVCTL_X
     default: return NULL;
     }
@@ -117,47 +118,49 @@ static inline const char *hvctl_vmx_exit_reason_name(uint32_t basic_reason)
 static inline const char *hvctl_vmx_exit_reason_words(uint32_t basic_reason)
 {
     switch (basic_reason) {
-#define HVCTL_X(name, number, text) case number: return text;
-    HVCTL_VMX_EXIT_REASONS(HVCTL_X)
+#define HVCTL_X(name, number, text) \
+    case number: return text;
+        HVCTL_VMX_EXIT_REASONS(HVCTL_X)
 #undef HVCTL_X
     default: return NULL;
     }
 }
 
 /* X(number, meaning). SDM vol. 3, "VM Instruction Error Numbers". */
-#define HVCTL_VMX_INSTRUCTION_ERRORS(X) \
-    X(1, "VMCALL in VMX root operation") \
-    X(2, "VMCLEAR with invalid physical address") \
-    X(3, "VMCLEAR with VMXON pointer") \
-    X(4, "VMLAUNCH with non-clear VMCS") \
-    X(5, "VMRESUME with non-launched VMCS") \
-    X(6, "VMRESUME after VMXOFF") \
-    X(7, "VM entry with invalid control fields") \
-    X(8, "VM entry with invalid host-state fields") \
-    X(9, "VMPTRLD with invalid physical address") \
-    X(10, "VMPTRLD with VMXON pointer") \
-    X(11, "VMPTRLD with incorrect VMCS revision identifier") \
-    X(12, "VMREAD/VMWRITE unsupported component") \
-    X(13, "VMWRITE to read-only component") \
-    X(15, "VMXON in VMX root operation") \
-    X(16, "VM entry with invalid executive-VMCS pointer") \
-    X(17, "VM entry with non-launched executive VMCS") \
+#define HVCTL_VMX_INSTRUCTION_ERRORS(X)                             \
+    X(1, "VMCALL in VMX root operation")                            \
+    X(2, "VMCLEAR with invalid physical address")                   \
+    X(3, "VMCLEAR with VMXON pointer")                              \
+    X(4, "VMLAUNCH with non-clear VMCS")                            \
+    X(5, "VMRESUME with non-launched VMCS")                         \
+    X(6, "VMRESUME after VMXOFF")                                   \
+    X(7, "VM entry with invalid control fields")                    \
+    X(8, "VM entry with invalid host-state fields")                 \
+    X(9, "VMPTRLD with invalid physical address")                   \
+    X(10, "VMPTRLD with VMXON pointer")                             \
+    X(11, "VMPTRLD with incorrect VMCS revision identifier")        \
+    X(12, "VMREAD/VMWRITE unsupported component")                   \
+    X(13, "VMWRITE to read-only component")                         \
+    X(15, "VMXON in VMX root operation")                            \
+    X(16, "VM entry with invalid executive-VMCS pointer")           \
+    X(17, "VM entry with non-launched executive VMCS")              \
     X(18, "VM entry with executive-VMCS pointer not VMXON pointer") \
-    X(19, "VMCALL with non-clear VMCS") \
-    X(20, "VMCALL with invalid VM-exit control fields") \
-    X(22, "VMCALL with incorrect MSEG revision identifier") \
-    X(23, "VMXOFF under dual-monitor treatment") \
-    X(24, "VMCALL with invalid SMM-monitor features") \
-    X(25, "VM entry with invalid controls in executive VMCS") \
-    X(26, "VM entry with events blocked by MOV SS") \
+    X(19, "VMCALL with non-clear VMCS")                             \
+    X(20, "VMCALL with invalid VM-exit control fields")             \
+    X(22, "VMCALL with incorrect MSEG revision identifier")         \
+    X(23, "VMXOFF under dual-monitor treatment")                    \
+    X(24, "VMCALL with invalid SMM-monitor features")               \
+    X(25, "VM entry with invalid controls in executive VMCS")       \
+    X(26, "VM entry with events blocked by MOV SS")                 \
     X(28, "invalid operand to INVEPT/INVVPID")
 
 /* The meaning of VM_INSTRUCTION_ERROR after a VMfailValid; NULL for a number that means nothing. */
 static inline const char *hvctl_vmx_instruction_error_text(uint32_t number)
 {
     switch (number) {
-#define HVCTL_X(number, text) case number: return text;
-    HVCTL_VMX_INSTRUCTION_ERRORS(HVCTL_X)
+#define HVCTL_X(number, text) \
+    case number: return text;
+        HVCTL_VMX_INSTRUCTION_ERRORS(HVCTL_X)
 #undef HVCTL_X
     default: return NULL;
     }
@@ -304,55 +307,51 @@ static inline const char *hvctl_vmx_apic_access_type_name(unsigned type)
  * hvpt_ept_decode_violation_as.
  */
 static inline struct hvpt_ept_violation_form hvctl_ept_violation_form_of(const struct hvctl_vmcs_image *image,
-                                                                          const struct hvctl_vmx_caps *caps)
+                                                                         const struct hvctl_vmx_caps *caps)
 {
     struct hvpt_ept_violation_form form;
     uint64_t primary = hvctl_vmcs_get(image, HVCTL_VMCS_PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS);
     uint64_t secondary = hvctl_vmcs_get(image, HVCTL_VMCS_SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS);
     uint64_t tertiary = hvctl_vmcs_get(image, HVCTL_VMCS_TERTIARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS);
 
-    form.mode_based_execute =
-        (primary & hvctl_vmx_control_mask(HVCTL_PRIMARY_ACTIVATE_SECONDARY_CONTROLS)) &&
-        (secondary & hvctl_vmx_control_mask(HVCTL_SECONDARY_MODE_BASED_EXECUTE_CONTROL_FOR_EPT));
+    form.mode_based_execute = (primary & hvctl_vmx_control_mask(HVCTL_PRIMARY_ACTIVATE_SECONDARY_CONTROLS))
+                           && (secondary & hvctl_vmx_control_mask(HVCTL_SECONDARY_MODE_BASED_EXECUTE_CONTROL_FOR_EPT));
     form.advanced_information = caps && (caps->ept_vpid_cap & HVCTL_EPT_CAP_ADVANCED_VM_EXIT_INFORMATION);
     form.supervisor_shadow_stack = (hvctl_vmcs_get(image, HVCTL_VMCS_EPT_POINTER) >> 7 & 1u) != 0;
-    form.paging_verification = (primary & hvctl_vmx_control_mask(HVCTL_PRIMARY_ACTIVATE_TERTIARY_CONTROLS)) &&
-                               (tertiary & hvctl_vmx_control_mask(HVCTL_TERTIARY_GUEST_PAGING_VERIFICATION));
+    form.paging_verification = (primary & hvctl_vmx_control_mask(HVCTL_PRIMARY_ACTIVATE_TERTIARY_CONTROLS))
+                            && (tertiary & hvctl_vmx_control_mask(HVCTL_TERTIARY_GUEST_PAGING_VERIFICATION));
     return form;
 }
 
 /* An EPT violation in words, by hvpt's decoder: the bits are known there. */
 static inline void hvctl_ept_violation_text(uint64_t qualification, struct hvpt_ept_violation_form form,
-                                            const struct hvctl_text *text)
+                                            const struct hvpt_text *text)
 {
     struct hvpt_ept_violation violation = hvpt_ept_decode_violation_as(qualification, form);
-    struct hvpt_text words;
 
-    words.put = text->put;
-    words.ctx = text->ctx;
-    hvpt_ept_violation_text(&violation, &words);
+    hvpt_ept_violation_text(&violation, text);
 }
 
 /* Text for qualification bits that only some words need: "gpr" for MOV CR and DR. */
-static inline void hvctl_vmx_gpr_text(unsigned gpr, const struct hvctl_text *text)
+static inline void hvctl_vmx_gpr_text(unsigned gpr, const struct hvpt_text *text)
 {
-    hvctl_text_string(text, hvctl_gpr_name(gpr));
+    hvpt_text_string(text, hvctl_gpr_name(gpr));
 }
 
 /* The bits of DR6 that a #DB qualification and pending debug exceptions share. */
-static inline void hvctl_debug_exceptions_text(uint64_t bits, const struct hvctl_text *text)
+static inline void hvctl_debug_exceptions_text(uint64_t bits, const struct hvpt_text *text)
 {
-    struct hvctl_text_list list = {text, ", ", false};
+    struct hvpt_text_list list = {text, ", ", false};
 
-    hvctl_text_item_if(&list, (bits & 1u) != 0, "breakpoint 0");
-    hvctl_text_item_if(&list, (bits >> 1 & 1u) != 0, "breakpoint 1");
-    hvctl_text_item_if(&list, (bits >> 2 & 1u) != 0, "breakpoint 2");
-    hvctl_text_item_if(&list, (bits >> 3 & 1u) != 0, "breakpoint 3");
-    hvctl_text_item_if(&list, (bits >> 11 & 1u) != 0, "bus lock");
-    hvctl_text_item_if(&list, (bits >> 13 & 1u) != 0, "debug-register access");
-    hvctl_text_item_if(&list, (bits >> 14 & 1u) != 0, "single step");
-    hvctl_text_item_if(&list, (bits >> 16 & 1u) != 0, "RTM");
-    hvctl_text_item_if(&list, !list.begun, "none");
+    hvpt_text_item_if(&list, (bits & 1u) != 0, "breakpoint 0");
+    hvpt_text_item_if(&list, (bits >> 1 & 1u) != 0, "breakpoint 1");
+    hvpt_text_item_if(&list, (bits >> 2 & 1u) != 0, "breakpoint 2");
+    hvpt_text_item_if(&list, (bits >> 3 & 1u) != 0, "breakpoint 3");
+    hvpt_text_item_if(&list, (bits >> 11 & 1u) != 0, "bus lock");
+    hvpt_text_item_if(&list, (bits >> 13 & 1u) != 0, "debug-register access");
+    hvpt_text_item_if(&list, (bits >> 14 & 1u) != 0, "single step");
+    hvpt_text_item_if(&list, (bits >> 16 & 1u) != 0, "RTM");
+    hvpt_text_item_if(&list, !list.begun, "none");
 }
 
 /*
@@ -360,54 +359,54 @@ static inline void hvctl_debug_exceptions_text(uint64_t bits, const struct hvctl
  * nothing. form matters for EPT violations only. Reason 0 depends on the vector: see hvctl_vmx_exit_text.
  */
 static inline void hvctl_vmx_qualification_text(uint32_t basic_reason, uint64_t qualification,
-                                                struct hvpt_ept_violation_form form, const struct hvctl_text *text)
+                                                struct hvpt_ept_violation_form form, const struct hvpt_text *text)
 {
     switch (basic_reason) {
     case HVCTL_VMX_REASON_SIPI:
     case HVCTL_VMX_REASON_VIRTUALIZED_EOI:
-        hvctl_text_string(text, "vector ");
-        hvctl_text_hex(text, qualification & 0xffu);
+        hvpt_text_string(text, "vector ");
+        hvpt_text_hex(text, qualification & 0xffu);
         break;
     case HVCTL_VMX_REASON_IO_SMI:
     case HVCTL_VMX_REASON_IO_INSTRUCTION: {
         struct hvctl_vmx_io io = hvctl_vmx_io_decode(qualification);
 
-        hvctl_text_string(text, io.rep ? "REP " : "");
-        hvctl_text_string(text, io.in ? (io.string ? "INS" : "IN") : (io.string ? "OUTS" : "OUT"));
-        hvctl_text_string(text, " of ");
-        hvctl_text_decimal(text, io.size);
-        hvctl_text_string(text, io.size == 1 ? " byte, port " : " bytes, port ");
-        hvctl_text_hex(text, io.port);
-        hvctl_text_string(text, io.string ? "" : io.immediate ? " (immediate)" : " (DX)");
+        hvpt_text_string(text, io.rep ? "REP " : "");
+        hvpt_text_string(text, io.in ? (io.string ? "INS" : "IN") : (io.string ? "OUTS" : "OUT"));
+        hvpt_text_string(text, " of ");
+        hvpt_text_decimal(text, io.size);
+        hvpt_text_string(text, io.size == 1 ? " byte, port " : " bytes, port ");
+        hvpt_text_hex(text, io.port);
+        hvpt_text_string(text, io.string ? "" : io.immediate ? " (immediate)" : " (DX)");
         break;
     }
     case HVCTL_VMX_REASON_TASK_SWITCH: {
         struct hvctl_vmx_task_switch task = hvctl_vmx_task_switch_decode(qualification);
         static const char *const by[4] = {"CALL", "IRET", "JMP", "a task gate in the IDT"};
 
-        hvctl_text_string(text, "to TSS ");
-        hvctl_text_hex(text, task.selector);
-        hvctl_text_string(text, " by ");
-        hvctl_text_string(text, by[task.source]);
+        hvpt_text_string(text, "to TSS ");
+        hvpt_text_hex(text, task.selector);
+        hvpt_text_string(text, " by ");
+        hvpt_text_string(text, by[task.source]);
         break;
     }
     case HVCTL_VMX_REASON_INVLPG:
-        hvctl_text_string(text, "linear address ");
-        hvctl_text_hex(text, qualification);
+        hvpt_text_string(text, "linear address ");
+        hvpt_text_hex(text, qualification);
         break;
     case HVCTL_VMX_REASON_CR_ACCESS: {
         struct hvctl_vmx_cr_access cr = hvctl_vmx_cr_access_decode(qualification);
 
         if (cr.type == HVCTL_CR_CLTS) {
-            hvctl_text_string(text, "CLTS");
+            hvpt_text_string(text, "CLTS");
         } else if (cr.type == HVCTL_CR_LMSW) {
-            hvctl_text_string(text, "LMSW of ");
-            hvctl_text_hex(text, cr.lmsw_source);
-            hvctl_text_string(text, cr.lmsw_memory ? " from memory" : " from a register");
+            hvpt_text_string(text, "LMSW of ");
+            hvpt_text_hex(text, cr.lmsw_source);
+            hvpt_text_string(text, cr.lmsw_memory ? " from memory" : " from a register");
         } else {
-            hvctl_text_string(text, cr.type == HVCTL_CR_MOV_TO ? "MOV to CR" : "MOV from CR");
-            hvctl_text_decimal(text, cr.cr);
-            hvctl_text_string(text, cr.type == HVCTL_CR_MOV_TO ? " from " : " to ");
+            hvpt_text_string(text, cr.type == HVCTL_CR_MOV_TO ? "MOV to CR" : "MOV from CR");
+            hvpt_text_decimal(text, cr.cr);
+            hvpt_text_string(text, cr.type == HVCTL_CR_MOV_TO ? " from " : " to ");
             hvctl_vmx_gpr_text(cr.gpr, text);
         }
         break;
@@ -415,73 +414,69 @@ static inline void hvctl_vmx_qualification_text(uint32_t basic_reason, uint64_t 
     case HVCTL_VMX_REASON_DR_ACCESS: {
         struct hvctl_vmx_dr_access dr = hvctl_vmx_dr_access_decode(qualification);
 
-        hvctl_text_string(text, dr.from_dr ? "MOV from DR" : "MOV to DR");
-        hvctl_text_decimal(text, dr.dr);
-        hvctl_text_string(text, dr.from_dr ? " to " : " from ");
+        hvpt_text_string(text, dr.from_dr ? "MOV from DR" : "MOV to DR");
+        hvpt_text_decimal(text, dr.dr);
+        hvpt_text_string(text, dr.from_dr ? " to " : " from ");
         hvctl_vmx_gpr_text(dr.gpr, text);
         break;
     }
     case HVCTL_VMX_REASON_ENTRY_FAILURE_GUEST_STATE:
-        hvctl_text_string(text, qualification == 2   ? "loading the PDPTEs failed"
-                                : qualification == 3 ? "NMI injected while events are blocked by STI"
-                                : qualification == 4 ? "bad VMCS link pointer"
-                                                     : "a check of the guest-state area failed");
+        hvpt_text_string(text, qualification == 2   ? "loading the PDPTEs failed"
+                               : qualification == 3 ? "NMI injected while events are blocked by STI"
+                               : qualification == 4 ? "bad VMCS link pointer"
+                                                    : "a check of the guest-state area failed");
         break;
     case HVCTL_VMX_REASON_ENTRY_FAILURE_MSR_LOADING:
-        hvctl_text_string(text, "entry ");
-        hvctl_text_decimal(text, qualification);
-        hvctl_text_string(text, " (counted from 1) of the VM-entry MSR-load area");
+        hvpt_text_string(text, "entry ");
+        hvpt_text_decimal(text, qualification);
+        hvpt_text_string(text, " (counted from 1) of the VM-entry MSR-load area");
         break;
     case HVCTL_VMX_REASON_MWAIT:
-        hvctl_text_string(text, qualification & 1u ? "monitor armed" : "monitor not armed");
+        hvpt_text_string(text, qualification & 1u ? "monitor armed" : "monitor not armed");
         break;
     case HVCTL_VMX_REASON_APIC_ACCESS: {
         struct hvctl_vmx_apic_access apic = hvctl_vmx_apic_access_decode(qualification);
         const char *type = hvctl_vmx_apic_access_type_name(apic.type);
 
-        hvctl_text_string(text, type ? type : "access of a reserved type");
+        hvpt_text_string(text, type ? type : "access of a reserved type");
         if (apic.type <= 3) {
-            hvctl_text_string(text, " at offset ");
-            hvctl_text_hex(text, apic.offset);
+            hvpt_text_string(text, " at offset ");
+            hvpt_text_hex(text, apic.offset);
         }
         if (apic.asynchronous)
-            hvctl_text_string(text, ", asynchronous to instruction execution");
+            hvpt_text_string(text, ", asynchronous to instruction execution");
         break;
     }
     case HVCTL_VMX_REASON_APIC_WRITE:
-        hvctl_text_string(text, "offset ");
-        hvctl_text_hex(text, qualification & 0xfffu);
+        hvpt_text_string(text, "offset ");
+        hvpt_text_hex(text, qualification & 0xfffu);
         break;
     case HVCTL_VMX_REASON_EPT_VIOLATION: hvctl_ept_violation_text(qualification, form, text); break;
-    case HVCTL_VMX_REASON_WRMSR:
-        hvctl_text_string(text, qualification & 1u ? "WRMSRNS" : "WRMSR");
-        break;
-    case HVCTL_VMX_REASON_WBINVD_OR_WBNOINVD:
-        hvctl_text_string(text, qualification & 1u ? "WBNOINVD" : "WBINVD");
-        break;
+    case HVCTL_VMX_REASON_WRMSR: hvpt_text_string(text, qualification & 1u ? "WRMSRNS" : "WRMSR"); break;
+    case HVCTL_VMX_REASON_WBINVD_OR_WBNOINVD: hvpt_text_string(text, qualification & 1u ? "WBNOINVD" : "WBINVD"); break;
     case HVCTL_VMX_REASON_SPP_RELATED_EVENT:
-        hvctl_text_string(text, hvpt_spp_decode_event(qualification).miss ? "SPP miss" : "SPP misconfiguration");
+        hvpt_text_string(text, hvpt_spp_decode_event(qualification).miss ? "SPP miss" : "SPP misconfiguration");
         break;
     case HVCTL_VMX_REASON_PAGE_MODIFICATION_LOG_FULL:
-        hvctl_text_string(text, qualification >> 16 & 1u ? "asynchronous to instruction execution" : "");
+        hvpt_text_string(text, qualification >> 16 & 1u ? "asynchronous to instruction execution" : "");
         break;
     case HVCTL_VMX_REASON_INSTRUCTION_TIMEOUT:
-        hvctl_text_string(text, qualification & 1u ? "the guest's context is lost" : "the guest can go on");
+        hvpt_text_string(text, qualification & 1u ? "the guest's context is lost" : "the guest can go on");
         break;
     case HVCTL_VMX_REASON_ENQCMD_PASID_TRANSLATION_FAILURE:
-        hvctl_text_string(text, "PASID ");
-        hvctl_text_hex(text, qualification & 0xfffffu);
+        hvpt_text_string(text, "PASID ");
+        hvpt_text_hex(text, qualification & 0xfffffu);
         break;
     case HVCTL_VMX_REASON_ENQCMDS_PASID_TRANSLATION_FAILURE:
-        hvctl_text_string(text, "source ");
-        hvctl_text_hex(text, qualification & UINT32_C(0xffffffff));
+        hvpt_text_string(text, "source ");
+        hvpt_text_hex(text, qualification & UINT32_C(0xffffffff));
         break;
     case HVCTL_VMX_REASON_RDMSRLIST:
     case HVCTL_VMX_REASON_WRMSRLIST:
     case HVCTL_VMX_REASON_RDMSR_IMMEDIATE:
     case HVCTL_VMX_REASON_WRMSRNS_IMMEDIATE:
-        hvctl_text_string(text, "MSR ");
-        hvctl_text_hex(text, qualification & UINT32_C(0xffffffff));
+        hvpt_text_string(text, "MSR ");
+        hvpt_text_hex(text, qualification & UINT32_C(0xffffffff));
         break;
     case HVCTL_VMX_REASON_VMCLEAR:
     case HVCTL_VMX_REASON_VMPTRLD:
@@ -496,8 +491,8 @@ static inline void hvctl_vmx_qualification_text(uint32_t basic_reason, uint64_t 
     case HVCTL_VMX_REASON_INVPCID:
     case HVCTL_VMX_REASON_XSAVES:
     case HVCTL_VMX_REASON_XRSTORS:
-        hvctl_text_string(text, "displacement ");
-        hvctl_text_hex(text, qualification);
+        hvpt_text_string(text, "displacement ");
+        hvpt_text_hex(text, qualification);
         break;
     default: break;
     }
@@ -555,7 +550,7 @@ static inline bool hvctl_vmx_qualification_counts(uint32_t basic_reason, uint64_
  * NULL.
  */
 static inline void hvctl_vmx_exit_text(const struct hvctl_vmcs_image *image, const struct hvctl_vmx_caps *caps,
-                                       const struct hvctl_text *text)
+                                       const struct hvpt_text *text)
 {
     struct hvctl_vmx_reason reason = hvctl_vmx_reason_decode((uint32_t)hvctl_vmcs_get(image, HVCTL_VMCS_EXIT_REASON));
     uint64_t qualification = hvctl_vmcs_get(image, HVCTL_VMCS_EXIT_QUALIFICATION);
@@ -563,49 +558,49 @@ static inline void hvctl_vmx_exit_text(const struct hvctl_vmcs_image *image, con
     struct hvctl_vmx_event event;
 
     if (words) {
-        hvctl_text_string(text, words);
+        hvpt_text_string(text, words);
     } else {
-        hvctl_text_string(text, "unknown exit reason ");
-        hvctl_text_decimal(text, reason.basic);
+        hvpt_text_string(text, "unknown exit reason ");
+        hvpt_text_decimal(text, reason.basic);
     }
     event = hvctl_vmx_event_decode((uint32_t)hvctl_vmcs_get(image, HVCTL_VMCS_VM_EXIT_INTERRUPTION_INFORMATION),
                                    (uint32_t)hvctl_vmcs_get(image, HVCTL_VMCS_VM_EXIT_INTERRUPTION_ERROR_CODE));
-    if (reason.basic == HVCTL_VMX_REASON_EXCEPTION_OR_NMI ||
-        (reason.basic == HVCTL_VMX_REASON_EXTERNAL_INTERRUPT && event.valid)) {
-        hvctl_text_string(text, ": ");
+    if (reason.basic == HVCTL_VMX_REASON_EXCEPTION_OR_NMI
+        || (reason.basic == HVCTL_VMX_REASON_EXTERNAL_INTERRUPT && event.valid)) {
+        hvpt_text_string(text, ": ");
         hvctl_vmx_event_text(&event, text);
         if (event.type == HVCTL_EVENT_HARDWARE_EXCEPTION && event.vector == 14) {
-            hvctl_text_string(text, " at linear ");
-            hvctl_text_hex(text, qualification);
+            hvpt_text_string(text, " at linear ");
+            hvpt_text_hex(text, qualification);
         } else if (event.vector == 1) {
-            hvctl_text_string(text, ": ");
+            hvpt_text_string(text, ": ");
             hvctl_debug_exceptions_text(qualification, text);
         }
     } else if (hvctl_vmx_qualification_counts(reason.basic, qualification)) {
-        hvctl_text_string(text, ": ");
+        hvpt_text_string(text, ": ");
         hvctl_vmx_qualification_text(reason.basic, qualification, hvctl_ept_violation_form_of(image, caps), text);
     }
     if (reason.basic == HVCTL_VMX_REASON_EPT_VIOLATION || reason.basic == HVCTL_VMX_REASON_EPT_MISCONFIGURATION) {
-        hvctl_text_string(text, ", guest-physical ");
-        hvctl_text_hex(text, hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_PHYSICAL_ADDRESS));
+        hvpt_text_string(text, ", guest-physical ");
+        hvpt_text_hex(text, hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_PHYSICAL_ADDRESS));
         if (reason.basic == HVCTL_VMX_REASON_EPT_VIOLATION && qualification >> 7 & 1u) {
-            hvctl_text_string(text, ", linear ");
-            hvctl_text_hex(text, hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_LINEAR_ADDRESS));
+            hvpt_text_string(text, ", linear ");
+            hvpt_text_hex(text, hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_LINEAR_ADDRESS));
         }
     }
     event = hvctl_vmx_event_decode((uint32_t)hvctl_vmcs_get(image, HVCTL_VMCS_IDT_VECTORING_INFORMATION_FIELD),
                                    (uint32_t)hvctl_vmcs_get(image, HVCTL_VMCS_IDT_VECTORING_ERROR_CODE));
     event.nmi_unblocking = false; /* undefined in this field */
     if (event.valid && !reason.entry_failure) {
-        hvctl_text_string(text, ", while delivering ");
+        hvpt_text_string(text, ", while delivering ");
         hvctl_vmx_event_text(&event, text);
     }
     if (reason.enclave)
-        hvctl_text_string(text, ", in an enclave");
+        hvpt_text_string(text, ", in an enclave");
     if (reason.bus_lock)
-        hvctl_text_string(text, ", after a bus lock");
+        hvpt_text_string(text, ", after a bus lock");
     if (reason.busy_shadow_stack)
-        hvctl_text_string(text, ", a shadow stack is prematurely busy");
+        hvpt_text_string(text, ", a shadow stack is prematurely busy");
 }
 
 #endif

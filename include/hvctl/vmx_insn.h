@@ -9,16 +9,16 @@
 
 /* Which layout the field has, by the instruction that exited. */
 enum hvctl_insn_form {
-    HVCTL_INSN_NONE,          /* the field means nothing for this exit reason */
-    HVCTL_INSN_STRING_IO,     /* INS, OUTS: only with IA32_VMX_BASIC[54] */
-    HVCTL_INSN_INVALIDATE,    /* INVEPT, INVPCID, INVVPID: memory and reg2 */
-    HVCTL_INSN_TABLE,         /* LIDT, LGDT, SIDT, SGDT: memory */
-    HVCTL_INSN_SELECTOR,      /* LLDT, LTR, SLDT, STR: memory or reg1 */
-    HVCTL_INSN_POINTER,       /* VMCLEAR, VMPTRLD, VMPTRST, VMXON, XRSTORS, XSAVES: memory */
-    HVCTL_INSN_VMREAD_WRITE,  /* VMREAD, VMWRITE: memory or reg1, and reg2 */
-    HVCTL_INSN_RANDOM,        /* RDRAND, RDSEED: reg1 */
-    HVCTL_INSN_WAIT,          /* TPAUSE, UMWAIT: reg1 */
-    HVCTL_INSN_LOADIWKEY      /* LOADIWKEY: reg1 and reg2 are XMM registers */
+    HVCTL_INSN_NONE,         /* the field means nothing for this exit reason */
+    HVCTL_INSN_STRING_IO,    /* INS, OUTS: only with IA32_VMX_BASIC[54] */
+    HVCTL_INSN_INVALIDATE,   /* INVEPT, INVPCID, INVVPID: memory and reg2 */
+    HVCTL_INSN_TABLE,        /* LIDT, LGDT, SIDT, SGDT: memory */
+    HVCTL_INSN_SELECTOR,     /* LLDT, LTR, SLDT, STR: memory or reg1 */
+    HVCTL_INSN_POINTER,      /* VMCLEAR, VMPTRLD, VMPTRST, VMXON, XRSTORS, XSAVES: memory */
+    HVCTL_INSN_VMREAD_WRITE, /* VMREAD, VMWRITE: memory or reg1, and reg2 */
+    HVCTL_INSN_RANDOM,       /* RDRAND, RDSEED: reg1 */
+    HVCTL_INSN_WAIT,         /* TPAUSE, UMWAIT: reg1 */
+    HVCTL_INSN_LOADIWKEY     /* LOADIWKEY: reg1 and reg2 are XMM registers */
 };
 
 struct hvctl_vmx_insn {
@@ -143,48 +143,48 @@ static inline uint64_t hvctl_vmx_insn_address(const struct hvctl_vmx_insn *insn,
  * The operands in words: "LIDT, memory DS:[RAX + RBX*4]", "register R8". Nothing for an exit without instruction
  * information.
  */
-static inline void hvctl_vmx_insn_text(const struct hvctl_vmx_insn *insn, const struct hvctl_text *text)
+static inline void hvctl_vmx_insn_text(const struct hvctl_vmx_insn *insn, const struct hvpt_text *text)
 {
     static const char *const segment[8] = {"ES", "CS", "SS", "DS", "FS", "GS", "?", "?"};
     static const char *const table[4] = {"SGDT", "SIDT", "LGDT", "LIDT"};
     static const char *const selector[4] = {"SLDT", "STR", "LLDT", "LTR"};
-    struct hvctl_text_list list = {text, ", ", false};
+    struct hvpt_text_list list = {text, ", ", false};
 
     if (insn->form == HVCTL_INSN_TABLE)
-        hvctl_text_item(&list, table[insn->which & 3u]);
+        hvpt_text_item(&list, table[insn->which & 3u]);
     if (insn->form == HVCTL_INSN_SELECTOR)
-        hvctl_text_item(&list, selector[insn->which & 3u]);
+        hvpt_text_item(&list, selector[insn->which & 3u]);
     if (insn->has_memory) {
-        struct hvctl_text_list sum = {text, " + ", false};
+        struct hvpt_text_list sum = {text, " + ", false};
 
-        hvctl_text_item(&list, "memory ");
-        hvctl_text_string(text, segment[insn->segment & 7u]);
+        hvpt_text_item(&list, "memory ");
+        hvpt_text_string(text, segment[insn->segment & 7u]);
         if (insn->form != HVCTL_INSN_STRING_IO) {
-            hvctl_text_string(text, ":[");
-            hvctl_text_item_if(&sum, insn->has_base, hvctl_gpr_name(insn->base));
+            hvpt_text_string(text, ":[");
+            hvpt_text_item_if(&sum, insn->has_base, hvctl_gpr_name(insn->base));
             if (insn->has_index) {
-                hvctl_text_item(&sum, hvctl_gpr_name(insn->index));
+                hvpt_text_item(&sum, hvctl_gpr_name(insn->index));
                 if (insn->scale > 1) {
-                    hvctl_text_string(text, "*");
-                    hvctl_text_decimal(text, insn->scale);
+                    hvpt_text_string(text, "*");
+                    hvpt_text_decimal(text, insn->scale);
                 }
             }
-            hvctl_text_item(&sum, "displacement]");
+            hvpt_text_item(&sum, "displacement]");
         }
     }
     if (insn->has_reg1) {
-        hvctl_text_item(&list, insn->form == HVCTL_INSN_LOADIWKEY ? "XMM" : "register ");
+        hvpt_text_item(&list, insn->form == HVCTL_INSN_LOADIWKEY ? "XMM" : "register ");
         if (insn->form == HVCTL_INSN_LOADIWKEY)
-            hvctl_text_decimal(text, insn->reg1);
+            hvpt_text_decimal(text, insn->reg1);
         else
-            hvctl_text_string(text, hvctl_gpr_name(insn->reg1));
+            hvpt_text_string(text, hvctl_gpr_name(insn->reg1));
     }
     if (insn->has_reg2) {
-        hvctl_text_item(&list, insn->form == HVCTL_INSN_LOADIWKEY ? "XMM" : "register ");
+        hvpt_text_item(&list, insn->form == HVCTL_INSN_LOADIWKEY ? "XMM" : "register ");
         if (insn->form == HVCTL_INSN_LOADIWKEY)
-            hvctl_text_decimal(text, insn->reg2);
+            hvpt_text_decimal(text, insn->reg2);
         else
-            hvctl_text_string(text, hvctl_gpr_name(insn->reg2));
+            hvpt_text_string(text, hvctl_gpr_name(insn->reg2));
     }
 }
 

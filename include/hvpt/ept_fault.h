@@ -5,7 +5,7 @@
 #ifndef HVPT_EPT_FAULT_H
 #define HVPT_EPT_FAULT_H
 
-#include "core/text.h"
+#include "text.h"
 #include "types.h"
 
 /* Basic exit reasons: SDM vol. 3, "VMX Basic Exit Reasons". */

@@ -5,7 +5,7 @@
 #ifndef HVPT_GSTAGE_FAULT_H
 #define HVPT_GSTAGE_FAULT_H
 
-#include "core/text.h"
+#include "text.h"
 #include "types.h"
 
 /* Exception codes of scause: "Supervisor Cause (scause) Register", and what the hypervisor extension adds. */

@@ -5,7 +5,7 @@
 #ifndef HVPT_NPT_FAULT_H
 #define HVPT_NPT_FAULT_H
 
-#include "core/text.h"
+#include "text.h"
 #include "types.h"
 
 #define HVPT_NPF_EXIT_CODE UINT64_C(0x400)

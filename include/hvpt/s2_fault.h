@@ -5,7 +5,7 @@
 #ifndef HVPT_S2_FAULT_H
 #define HVPT_S2_FAULT_H
 
-#include "core/text.h"
+#include "text.h"
 #include "types.h"
 
 /* ---- bits of ESR_EL2, as of ESR_EL1 ---- */

@@ -6,7 +6,7 @@
 #define HVPT_SPP_H
 
 #include "core/lifecycle.h"
-#include "core/text.h"
+#include "text.h"
 
 /*
  * Four levels of 512 entries, whatever the depth of the EPT. Level 3 is the root, to which the VMCS field "sub-page

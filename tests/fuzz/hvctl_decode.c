@@ -33,12 +33,12 @@ static uint64_t next(void)
 /* A sink over a buffer of any size, zero included, with a guard behind it. */
 #define LARGEST 900
 static char bytes[LARGEST + 1];
-static struct hvctl_text_buffer buffer;
+static struct hvpt_text_buffer buffer;
 
-static struct hvctl_text begin(uint64_t size)
+static struct hvpt_text begin(uint64_t size)
 {
     memset(bytes, 0x5a, sizeof(bytes));
-    return hvctl_text_into(&buffer, bytes, size % (LARGEST + 1));
+    return hvpt_text_into(&buffer, bytes, size % (LARGEST + 1));
 }
 
 static void check_text(void)
@@ -76,7 +76,7 @@ static void fuzz_events(uint64_t value, uint64_t size)
     uint32_t info = (uint32_t)value, code = (uint32_t)(value >> 32);
     struct hvctl_vmx_event event = hvctl_vmx_event_decode(info, code);
     struct hvctl_svm_event svm = hvctl_svm_event_decode(value);
-    struct hvctl_text text = begin(size);
+    struct hvpt_text text = begin(size);
 
     /* Bit 12 and the reserved ones are not for VM entry */
     CHECK_EQ(hvctl_vmx_event_encode(&event), info & UINT32_C(0x80002fff), "a VMX event, decoded and encoded");
@@ -101,7 +101,7 @@ static void fuzz_vmx_exit(void)
     struct hvctl_guest_regs regs;
     struct hvctl_vmx_event event;
     struct hvctl_vmx_insn insn;
-    struct hvctl_text text;
+    struct hvpt_text text;
     uint32_t information;
 
     memset(&caps, 0, sizeof(caps));
@@ -162,7 +162,7 @@ static void fuzz_svm_exit(void)
 {
     static struct hvctl_vmcb vmcb;
     uint64_t choice = next(), code = next(), size = next();
-    struct hvctl_text text = begin(size);
+    struct hvpt_text text = begin(size);
     struct hvctl_guest_state state;
 
     hvctl_vmcb_zero(&vmcb);

@@ -26,8 +26,8 @@ static void make_caps(unsigned choice)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct hvctl_text_buffer buffer;
-    struct hvctl_text text;
+    struct hvpt_text_buffer buffer;
+    struct hvpt_text text;
     unsigned line = 0, lines = 1;
     enum hvctl_status status;
 
@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
               "%s is not there and has a value", hvctl_vmcs_slot_info(slot)->name);
     }
 
-    text = hvctl_text_into(&buffer, text_bytes, sizeof(text_bytes));
+    text = hvpt_text_into(&buffer, text_bytes, sizeof(text_bytes));
     hvctl_vmcs_dump(&image, &text);
     CHECK(buffer.needed < sizeof(text_bytes), "a dump of %zu bytes", buffer.needed);
     CHECK_EQ(strlen(text_bytes), buffer.needed, "length of the dump");
@@ -60,7 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CHECK_EQ(hvctl_vmcs_restore(&again, text_bytes, buffer.needed, NULL), HVCTL_OK, "the image's own dump");
     CHECK_EQ(hvctl_vmcs_diff(&image, &again, NULL, NULL), 0, "fields that a dump loses");
 
-    text = hvctl_text_into(&buffer, text_bytes, data[0] * 16u);
+    text = hvpt_text_into(&buffer, text_bytes, data[0] * 16u);
     hvctl_vmcs_dump(&image, &text);
     CHECK(data[0] == 0 || memchr(text_bytes, 0, data[0] * 16u) != NULL, "a dump that does not end");
     return 0;

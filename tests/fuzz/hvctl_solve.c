@@ -128,9 +128,9 @@ static void check_refusal(const struct hvctl_vmx_solution *solution, const struc
     CHECK(count > 0 || (choices & 1), "a refusal without a reason");
     for (unsigned i = 0; i < count && i < HVCTL_VMX_PROBLEMS_MAX; i++) {
         const struct hvctl_vmx_problem *problem = &solution->problems[i];
-        struct hvctl_text_buffer buffer;
+        struct hvpt_text_buffer buffer;
         char bytes[200];
-        struct hvctl_text text = hvctl_text_into(&buffer, bytes, sizeof(bytes));
+        struct hvpt_text text = hvpt_text_into(&buffer, bytes, sizeof(bytes));
 
         if (problem->obstacle == HVCTL_OBSTACLE_CPU)
             CHECK(!hvctl_vmx_can(caps, problem->control), "%s is there", hvctl_vmx_control_name(problem->control));

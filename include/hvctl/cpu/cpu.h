@@ -7,7 +7,7 @@
 
 #include "../msr.h"
 #include "../status.h"
-#include "../text.h"
+#include "../../hvpt/text.h"
 
 /* How a VMX instruction ended. SDM vol. 3, "VMX Instruction Reference", "Conventions". */
 enum hvctl_vmx_result {

@@ -6,7 +6,7 @@
 #define HVPT_CORE_EXPLAIN_H
 
 #include "state.h"
-#include "text.h"
+#include "../text.h"
 
 /* Room for any explanation, with its terminating zero. */
 #define HVPT_EXPLAIN_SIZE 1536

@@ -40,8 +40,8 @@ Test(svm_exit, a_refused_vmcb_is_told_by_all_ones)
 
 static const char *exit_text(uint64_t code, uint64_t info1, uint64_t info2, bool assists)
 {
-    struct hvctl_text_buffer buffer;
-    struct hvctl_text text = hvctl_text_into(&buffer, bytes, sizeof(bytes));
+    struct hvpt_text_buffer buffer;
+    struct hvpt_text text = hvpt_text_into(&buffer, bytes, sizeof(bytes));
 
     vmcb.control.exitcode = code;
     vmcb.control.exitinfo1 = info1;
@@ -98,9 +98,9 @@ Test(svm_exit, the_parts_of_exitinfo_are_where_the_manual_has_them)
         hvctl_svm_io_decode(UINT64_C(0x03f8) << 16 | 3 << 10 | 1 << 9 | 1 << 6 | 1 << 3 | 1 << 2 | 1);
     struct hvctl_svm_task_switch task =
         hvctl_svm_task_switch_decode(0x30, UINT64_C(1) << 48 | UINT64_C(1) << 44 | 0x55);
-    struct hvctl_svm_smi smi = hvctl_svm_smi_decode(UINT64_C(0x1234) << 48 | UINT64_C(2) << 39 | UINT64_C(4) << 36 |
-                                                    UINT64_C(1) << 35 | UINT64_C(1) << 34 | UINT64_C(1) << 33 |
-                                                    UINT64_C(1) << 32 | 5 << 10 | 2);
+    struct hvctl_svm_smi smi =
+        hvctl_svm_smi_decode(UINT64_C(0x1234) << 48 | UINT64_C(2) << 39 | UINT64_C(4) << 36 | UINT64_C(1) << 35
+                             | UINT64_C(1) << 34 | UINT64_C(1) << 33 | UINT64_C(1) << 32 | 5 << 10 | 2);
     struct hvctl_svm_incomplete_ipi ipi =
         hvctl_svm_incomplete_ipi_decode(UINT64_C(0x0500000000004041), UINT64_C(0x300000007));
     struct hvctl_svm_noaccel apic = hvctl_svm_noaccel_decode(UINT64_C(0x1000000b0), 0x41);
@@ -185,8 +185,8 @@ Test(svm_event, events_in_words)
     };
 
     for (unsigned i = 0; i < sizeof(event) / sizeof(event[0]); i++) {
-        struct hvctl_text_buffer buffer;
-        struct hvctl_text text = hvctl_text_into(&buffer, bytes, sizeof(bytes));
+        struct hvpt_text_buffer buffer;
+        struct hvpt_text text = hvpt_text_into(&buffer, bytes, sizeof(bytes));
         struct hvctl_svm_event decoded = hvctl_svm_event_decode(event[i].value);
 
         hvctl_svm_event_text(&decoded, &text);

@@ -6,7 +6,7 @@
 
 static struct hvctl_vmcs_image image, other;
 static char bytes[20000];
-static struct hvctl_text_buffer buffer;
+static struct hvpt_text_buffer buffer;
 static struct table fields;
 
 static void load(void)
@@ -33,7 +33,7 @@ Test(vmcs_dump, a_dump_restores_to_the_same_image)
 {
     for (unsigned m = 0; m <= MODELS; m++) {
         struct hvctl_vmx_caps caps;
-        struct hvctl_text text = hvctl_text_into(&buffer, bytes, sizeof(bytes));
+        struct hvpt_text text = hvpt_text_into(&buffer, bytes, sizeof(bytes));
         unsigned line = 0;
 
         if (m < MODELS)
@@ -51,7 +51,7 @@ Test(vmcs_dump, a_dump_restores_to_the_same_image)
 Test(vmcs_dump, every_field_that_exists_has_its_line_and_no_other)
 {
     struct hvctl_vmx_caps caps;
-    struct hvctl_text text = hvctl_text_into(&buffer, bytes, sizeof(bytes));
+    struct hvpt_text text = hvpt_text_into(&buffer, bytes, sizeof(bytes));
 
     model_caps("haswell_4770", &caps);
     hvctl_vmcs_image_init(&image, &caps);
@@ -67,14 +67,14 @@ Test(vmcs_dump, every_field_that_exists_has_its_line_and_no_other)
 
 Test(vmcs_dump, control_words_come_with_their_bits_in_words)
 {
-    struct hvctl_text text = hvctl_text_into(&buffer, bytes, sizeof(bytes));
+    struct hvpt_text text = hvpt_text_into(&buffer, bytes, sizeof(bytes));
 
     hvctl_vmcs_image_init(&image, NULL);
     cr_assert_eq(hvctl_vmcs_write(&image, HVCTL_VMCS_PIN_BASED_VM_EXECUTION_CONTROLS, 0x3f), HVCTL_OK);
     hvctl_vmcs_dump_field(&image, HVCTL_VMCS_PIN_BASED_VM_EXECUTION_CONTROLS, &text);
     cr_expect_str_eq(bytes, "PIN_BASED_VM_EXECUTION_CONTROLS = 0x3f # PIN_EXTERNAL_INTERRUPT_EXITING, PIN_NMI_EXITING, "
                             "PIN_VIRTUAL_NMIS\n");
-    text = hvctl_text_into(&buffer, bytes, sizeof(bytes));
+    text = hvpt_text_into(&buffer, bytes, sizeof(bytes));
     hvctl_vmcs_dump_field(&image, HVCTL_VMCS_VM_FUNCTION_CONTROLS, &text);
     hvctl_vmcs_dump_field(&image, 0x2046, &text);
     cr_expect_str_eq(bytes, "VM_FUNCTION_CONTROLS = 0x0 # none that has a name\n");

@@ -41,8 +41,8 @@ Test(vmx_controls, every_record_of_the_table_is_a_control_at_its_bit)
 Test(vmx_controls, a_bit_without_a_name_is_described_by_group_and_number)
 {
     char bytes[100];
-    struct hvctl_text_buffer buffer;
-    struct hvctl_text text = hvctl_text_into(&buffer, bytes, sizeof(bytes));
+    struct hvpt_text_buffer buffer;
+    struct hvpt_text text = hvpt_text_into(&buffer, bytes, sizeof(bytes));
 
     cr_expect_null(hvctl_vmx_control_name(hvctl_vmx_control_of(HVCTL_GROUP_PRIMARY, 18)));
     hvctl_vmx_control_text(hvctl_vmx_control_of(HVCTL_GROUP_PRIMARY, 18), &text);
@@ -77,8 +77,8 @@ static uint64_t caps_bit(const char *reg, const char *name)
 Test(vmx_caps, bits_of_basic_misc_and_ept_vpid_cap_are_where_the_manual_has_them)
 {
 #define BASIC(name) cr_expect_eq(HVCTL_VMX_BASIC_##name, caps_bit("vmx_basic", #name), #name)
-#define MISC(name) cr_expect_eq(HVCTL_VMX_MISC_##name, caps_bit("vmx_misc", #name), #name)
-#define EPT(name) cr_expect_eq(HVCTL_EPT_CAP_##name, caps_bit("ept_vpid_cap", #name), #name)
+#define MISC(name)  cr_expect_eq(HVCTL_VMX_MISC_##name, caps_bit("vmx_misc", #name), #name)
+#define EPT(name)   cr_expect_eq(HVCTL_EPT_CAP_##name, caps_bit("ept_vpid_cap", #name), #name)
     BASIC(PHYSADDR_32BIT);
     BASIC(DUAL_MONITOR);
     BASIC(INS_OUTS_INFO);
@@ -192,8 +192,8 @@ Test(vmx_caps, each_msr_that_faults_is_named)
 {
     static struct model model;
     struct hvctl_vmx_caps caps;
-    static const uint32_t needed[] = {0x480, 0x481, 0x482, 0x483, 0x484, 0x485, 0x486, 0x487, 0x488, 0x489,
-                                      0x48a, 0x48b, 0x48c, 0x48d, 0x48e, 0x48f, 0x490, 0x491};
+    static const uint32_t needed[] = {0x480, 0x481, 0x482, 0x483, 0x484, 0x485, 0x486, 0x487, 0x488,
+                                      0x489, 0x48a, 0x48b, 0x48c, 0x48d, 0x48e, 0x48f, 0x490, 0x491};
 
     for (unsigned i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
         model_load(&model, "tigerlake");
@@ -272,8 +272,11 @@ static void expect_allowed(const struct hvctl_vmx_controls *set, const struct mo
 {
     static const struct {
         unsigned group, msr;
-    } true_msr[] = {{HVCTL_GROUP_PIN, 0x48d}, {HVCTL_GROUP_PRIMARY, 0x48e}, {HVCTL_GROUP_EXIT, 0x48f},
-                    {HVCTL_GROUP_ENTRY, 0x490}, {HVCTL_GROUP_SECONDARY, 0x48b}};
+    } true_msr[] = {{HVCTL_GROUP_PIN, 0x48d},
+                    {HVCTL_GROUP_PRIMARY, 0x48e},
+                    {HVCTL_GROUP_EXIT, 0x48f},
+                    {HVCTL_GROUP_ENTRY, 0x490},
+                    {HVCTL_GROUP_SECONDARY, 0x48b}};
 
     for (unsigned i = 0; i < 5; i++) {
         uint64_t word = set->word[true_msr[i].group], msr = model->msr[true_msr[i].msr];
@@ -404,8 +407,8 @@ Test(vmx_solve, dependencies_are_those_of_the_entry_checks)
 static const char *problem_text(unsigned number)
 {
     static char bytes[300];
-    struct hvctl_text_buffer buffer;
-    struct hvctl_text text = hvctl_text_into(&buffer, bytes, sizeof(bytes));
+    struct hvpt_text_buffer buffer;
+    struct hvpt_text text = hvpt_text_into(&buffer, bytes, sizeof(bytes));
 
     hvctl_vmx_problem_text(&solution.problems[number], &text);
     return bytes;

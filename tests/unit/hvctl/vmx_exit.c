@@ -9,7 +9,7 @@
 static struct table table;
 static struct hvctl_vmcs_image image;
 static char bytes[400];
-static struct hvctl_text_buffer buffer;
+static struct hvpt_text_buffer buffer;
 static const struct hvpt_ept_violation_form plain = {false, false, false, false};
 
 Test(vmx_exit, every_basic_reason_has_the_name_of_the_table_and_no_other_number_has_one)
@@ -100,13 +100,13 @@ Test(vmx_exit, qualifications_come_apart)
     cr_expect(task.selector == 0x28 && task.source == HVCTL_TASK_GATE);
     cr_expect(apic.offset == 0xb0 && apic.type == 1 && apic.asynchronous);
     for (unsigned type = 0; type < 16; type++)
-        cr_expect_eq(hvctl_vmx_apic_access_type_name(type) != NULL,
-                     type <= 4 || type == 10 || type == 11 || type == 15, "%u", type);
+        cr_expect_eq(hvctl_vmx_apic_access_type_name(type) != NULL, type <= 4 || type == 10 || type == 11 || type == 15,
+                     "%u", type);
 }
 
 static const char *qualification(uint32_t reason, uint64_t value)
 {
-    struct hvctl_text text = hvctl_text_into(&buffer, bytes, sizeof(bytes));
+    struct hvpt_text text = hvpt_text_into(&buffer, bytes, sizeof(bytes));
 
     hvctl_vmx_qualification_text(reason, value, plain, &text);
     return bytes;
@@ -175,7 +175,7 @@ Test(vmx_exit, words_exist_for_the_qualifications_that_count)
 
 static const char *exit_text(uint32_t reason, uint64_t qualification_value, uint32_t info, uint32_t error_code)
 {
-    struct hvctl_text text = hvctl_text_into(&buffer, bytes, sizeof(bytes));
+    struct hvpt_text text = hvpt_text_into(&buffer, bytes, sizeof(bytes));
     enum hvctl_status status = HVCTL_OK;
 
     hvctl_vmcs_put(&image, HVCTL_VMCS_EXIT_REASON, reason, &status);
@@ -233,8 +233,8 @@ Test(vmx_event, encoding_and_decoding_are_inverse_and_total)
 Test(vmx_event, error_codes_belong_to_the_exceptions_that_have_them)
 {
     for (unsigned vector = 0; vector < 256; vector++) {
-        bool has = vector == 8 || vector == 10 || vector == 11 || vector == 12 || vector == 13 || vector == 14 ||
-                   vector == 17 || vector == 21;
+        bool has = vector == 8 || vector == 10 || vector == 11 || vector == 12 || vector == 13 || vector == 14
+                || vector == 17 || vector == 21;
 
         cr_expect_eq(hvctl_exception_has_error_code((uint8_t)vector), has, "%u", vector);
     }
@@ -289,8 +289,9 @@ Test(vmx_event, what_vm_entry_would_refuse_is_refused)
 
     for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         hvctl_vmcs_image_init(&image, NULL);
-        cr_expect_eq(hvctl_vmx_inject(&image, &caps, hvctl_vmx_event_make(bad[i].type, bad[i].vector, bad[i].error_code,
-                                                                          bad[i].length)),
+        cr_expect_eq(hvctl_vmx_inject(&image, &caps,
+                                      hvctl_vmx_event_make(bad[i].type, bad[i].vector, bad[i].error_code,
+                                                           bad[i].length)),
                      HVCTL_E_RANGE, "%u", i);
         cr_expect_eq(hvctl_vmcs_get(&image, HVCTL_VMCS_VM_ENTRY_INTERRUPTION_INFORMATION_FIELD), 0);
     }
@@ -333,7 +334,7 @@ Test(vmx_event, events_in_words)
     };
 
     for (unsigned i = 0; i < sizeof(event) / sizeof(event[0]); i++) {
-        struct hvctl_text text = hvctl_text_into(&buffer, bytes, sizeof(bytes));
+        struct hvpt_text text = hvpt_text_into(&buffer, bytes, sizeof(bytes));
         struct hvctl_vmx_event decoded = hvctl_vmx_event_decode(event[i].info, 0);
 
         hvctl_vmx_event_text(&decoded, &text);
@@ -344,19 +345,19 @@ Test(vmx_event, events_in_words)
 Test(text, a_buffer_that_is_too_small_is_cut_and_says_what_it_needed)
 {
     char small[6];
-    struct hvctl_text text = hvctl_text_into(&buffer, small, sizeof(small));
+    struct hvpt_text text = hvpt_text_into(&buffer, small, sizeof(small));
 
-    hvctl_text_string(&text, "ab");
-    hvctl_text_decimal(&text, 1234567);
+    hvpt_text_string(&text, "ab");
+    hvpt_text_decimal(&text, 1234567);
     cr_expect_str_eq(small, "ab123");
     cr_expect_eq(buffer.needed, 9);
-    text = hvctl_text_into(&buffer, NULL, 0);
-    hvctl_text_hex(&text, UINT64_MAX);
+    text = hvpt_text_into(&buffer, NULL, 0);
+    hvpt_text_hex(&text, UINT64_MAX);
     cr_expect_eq(buffer.needed, 18);
-    text = hvctl_text_into(&buffer, bytes, sizeof(bytes));
-    hvctl_text_hex(&text, 0);
-    hvctl_text_decimal(&text, UINT64_MAX);
-    hvctl_text_decimal(&text, 0);
+    text = hvpt_text_into(&buffer, bytes, sizeof(bytes));
+    hvpt_text_hex(&text, 0);
+    hvpt_text_decimal(&text, UINT64_MAX);
+    hvpt_text_decimal(&text, 0);
     cr_expect_str_eq(bytes, "0x0184467440737095516150");
 }
 

@@ -116,8 +116,8 @@ Test(vmx_insn, the_operand_s_address_is_base_index_and_displacement)
 static const char *words(uint32_t reason, uint32_t info)
 {
     static char bytes[200];
-    struct hvctl_text_buffer buffer;
-    struct hvctl_text text = hvctl_text_into(&buffer, bytes, sizeof(bytes));
+    struct hvpt_text_buffer buffer;
+    struct hvpt_text text = hvpt_text_into(&buffer, bytes, sizeof(bytes));
     struct hvctl_vmx_insn insn = hvctl_vmx_insn_decode(reason, info);
 
     hvctl_vmx_insn_text(&insn, &text);

@@ -6,8 +6,8 @@
 static const char *bits(enum hvctl_bit_names names, uint64_t mask)
 {
     static char words[256];
-    struct hvctl_text_buffer buffer;
-    struct hvctl_text text = hvctl_text_into(&buffer, words, sizeof(words));
+    struct hvpt_text_buffer buffer;
+    struct hvpt_text text = hvpt_text_into(&buffer, words, sizeof(words));
 
     hvctl_bits_text(names, mask, &text);
     return words;
@@ -28,8 +28,8 @@ Test(hvctl_report, more_than_it_keeps_is_counted)
     static struct hvctl_report report;
     struct hvctl_finding finding = hvctl_finding_none();
     char words[4096];
-    struct hvctl_text_buffer buffer;
-    struct hvctl_text text = hvctl_text_into(&buffer, words, sizeof(words));
+    struct hvpt_text_buffer buffer;
+    struct hvpt_text text = hvpt_text_into(&buffer, words, sizeof(words));
 
     hvctl_report_clear(&report);
     finding.field = "F";

@@ -134,8 +134,8 @@ static void expect(const struct setup *setup, const char *rule, bool kept)
 {
     static struct hvctl_report report;
     char words[512] = "";
-    struct hvctl_text_buffer buffer;
-    struct hvctl_text text = hvctl_text_into(&buffer, words, sizeof(words));
+    struct hvpt_text_buffer buffer;
+    struct hvpt_text text = hvpt_text_into(&buffer, words, sizeof(words));
 
     hvctl_svm_check_in(&setup->vmcb, &setup->caps, &setup->around, &report);
     hvctl_report_text(&report, &text);

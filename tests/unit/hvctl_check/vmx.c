@@ -232,8 +232,8 @@ static void one_case(char **cell)
     static struct setup setup;
     static struct hvctl_report report;
     char changes[256], words[512] = "";
-    struct hvctl_text_buffer buffer;
-    struct hvctl_text text = hvctl_text_into(&buffer, words, sizeof(words));
+    struct hvpt_text_buffer buffer;
+    struct hvpt_text text = hvpt_text_into(&buffer, words, sizeof(words));
 
     begin(&setup, cell[2]);
     snprintf(changes, sizeof(changes), "%s", cell[3]);
@@ -376,8 +376,8 @@ Test(hvctl_vmx_check, an_explanation_in_words)
     static struct setup setup;
     static struct hvctl_report report;
     char words[1024];
-    struct hvctl_text_buffer buffer;
-    struct hvctl_text text = hvctl_text_into(&buffer, words, sizeof(words));
+    struct hvpt_text_buffer buffer;
+    struct hvpt_text text = hvpt_text_into(&buffer, words, sizeof(words));
     enum hvctl_explanation explanation;
 
     begin(&setup, "long");
@@ -398,7 +398,7 @@ Test(hvctl_vmx_check, an_explanation_in_words)
     put(&setup, HVCTL_VMCS_VM_ENTRY_MSR_LOAD_ADDRESS, 0x6100);
     put(&setup, HVCTL_VMCS_VM_ENTRY_MSR_LOAD_COUNT, 2);
     explanation = hvctl_vmx_explain_failure_in(&setup.image, &setup.caps, &setup.around, 0x80000022, 2, &report);
-    text = hvctl_text_into(&buffer, words, sizeof(words));
+    text = hvpt_text_into(&buffer, words, sizeof(words));
     hvctl_vmx_explanation_text(explanation, 0x80000022, 2, &report, &text);
     cr_expect_eq(explanation, HVCTL_EXPLAINED);
     cr_expect(strstr(words, "MSR.FS_GS_BASE: VM-entry MSR-load entry 2 = 0xc0000100, must not be"), "%s", words);
@@ -533,8 +533,8 @@ Test(hvctl_vmx_check, the_words_of_a_violation)
     static struct setup setup;
     static struct hvctl_report report;
     char words[256];
-    struct hvctl_text_buffer buffer;
-    struct hvctl_text text = hvctl_text_into(&buffer, words, sizeof(words));
+    struct hvpt_text_buffer buffer;
+    struct hvpt_text text = hvpt_text_into(&buffer, words, sizeof(words));
 
     begin(&setup, "long");
     put(&setup, HVCTL_VMCS_GUEST_CR0, 0x20);

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <hvctl/text.h>
+#include <hvpt/text.h>
 
 /* A buffer of words is large enough for the type, and aligned enough. */
 #define HVPT_RS_FITS(type, words)                                                                      \
@@ -19,9 +19,9 @@
 /* Where words go: Rust's fmt::Formatter is behind ctx. */
 typedef void (*hvpt_rs_put)(void *ctx, const char *bytes, size_t length);
 
-static inline struct hvctl_text hvpt_rs_text(hvpt_rs_put put, void *ctx)
+static inline struct hvpt_text hvpt_rs_text(hvpt_rs_put put, void *ctx)
 {
-    struct hvctl_text text;
+    struct hvpt_text text;
 
     text.put = put;
     text.ctx = ctx;

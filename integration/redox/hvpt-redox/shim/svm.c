@@ -247,7 +247,7 @@ void hvctl_rs_svm_check(const struct hvctl_vmcb *vmcb, const struct hvctl_svm_ca
 
 void hvctl_rs_svm_exit_text(const struct hvctl_vmcb *vmcb, bool decode_assists, hvpt_rs_put put, void *ctx)
 {
-    const struct hvctl_text text = hvpt_rs_text(put, ctx);
+    const struct hvpt_text text = hvpt_rs_text(put, ctx);
 
     hvctl_svm_exit_text(vmcb, decode_assists, &text);
 }

@@ -91,7 +91,7 @@ uint32_t hvctl_rs_vmx_solve(const uint64_t *required, const uint64_t *wanted, co
 
 void hvctl_rs_vmx_problem_text(const uint32_t *problem, hvpt_rs_put put, void *ctx)
 {
-    const struct hvctl_text text = hvpt_rs_text(put, ctx);
+    const struct hvpt_text text = hvpt_rs_text(put, ctx);
     struct hvctl_vmx_problem read;
 
     read.control = (enum hvctl_vmx_control)problem[0];
@@ -102,7 +102,7 @@ void hvctl_rs_vmx_problem_text(const uint32_t *problem, hvpt_rs_put put, void *c
 
 void hvctl_rs_vmx_control_text(uint32_t control, hvpt_rs_put put, void *ctx)
 {
-    const struct hvctl_text text = hvpt_rs_text(put, ctx);
+    const struct hvpt_text text = hvpt_rs_text(put, ctx);
 
     hvctl_vmx_control_text((enum hvctl_vmx_control)control, &text);
 }
@@ -209,7 +209,7 @@ void hvctl_rs_vmcs_guest_read(const struct hvctl_vmcs_image *image, struct hvctl
 
 void hvctl_rs_vmcs_dump(const struct hvctl_vmcs_image *image, hvpt_rs_put put, void *ctx)
 {
-    const struct hvctl_text text = hvpt_rs_text(put, ctx);
+    const struct hvpt_text text = hvpt_rs_text(put, ctx);
 
     hvctl_vmcs_dump(image, &text);
 }
@@ -274,14 +274,14 @@ uint32_t hvctl_rs_report_violation(const struct hvctl_report *report, uint32_t n
 
 void hvctl_rs_report_violation_text(const struct hvctl_report *report, uint32_t number, hvpt_rs_put put, void *ctx)
 {
-    const struct hvctl_text text = hvpt_rs_text(put, ctx);
+    const struct hvpt_text text = hvpt_rs_text(put, ctx);
 
     hvctl_violation_text(&report->violation[number], &text);
 }
 
 void hvctl_rs_report_text(const struct hvctl_report *report, hvpt_rs_put put, void *ctx)
 {
-    const struct hvctl_text text = hvpt_rs_text(put, ctx);
+    const struct hvpt_text text = hvpt_rs_text(put, ctx);
 
     hvctl_report_text(report, &text);
 }
@@ -296,7 +296,7 @@ const char *hvctl_rs_failure_text(uint32_t failure)
 void hvctl_rs_vmx_exit_text(const struct hvctl_vmcs_image *image, const struct hvctl_vmx_caps *caps, hvpt_rs_put put,
                             void *ctx)
 {
-    const struct hvctl_text text = hvpt_rs_text(put, ctx);
+    const struct hvpt_text text = hvpt_rs_text(put, ctx);
 
     hvctl_vmx_exit_text(image, caps, &text);
 }

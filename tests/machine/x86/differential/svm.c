@@ -210,12 +210,12 @@ static void mutate(struct random *random)
 static void print_report(uint64_t exit)
 {
     static char words[1024];
-    struct hvctl_text_buffer buffer;
-    struct hvctl_text text;
+    struct hvpt_text_buffer buffer;
+    struct hvpt_text text;
 
     print("# EXITCODE %lx; the rules:\n", exit);
     for (unsigned i = 0; i < hvctl_report_listed(&report); i++) {
-        text = hvctl_text_into(&buffer, words, sizeof(words));
+        text = hvpt_text_into(&buffer, words, sizeof(words));
         hvctl_violation_text(&report.violation[i], &text);
         print("#     %s\n", words);
     }

@@ -78,13 +78,13 @@ static void load(struct hvctl_vmcs_image *image, const struct hvctl_vmcs_image *
 static void print_case(const struct world_result *result)
 {
     char words[1024];
-    struct hvctl_text_buffer buffer;
-    struct hvctl_text text = hvctl_text_into(&buffer, words, sizeof(words));
+    struct hvpt_text_buffer buffer;
+    struct hvpt_text text = hvpt_text_into(&buffer, words, sizeof(words));
 
     print("# the CPU: error %u, reason %x, qualification %lx; the rules:\n", result->error, result->reason,
           result->qualification);
     for (unsigned i = 0; i < violations; i++) {
-        text = hvctl_text_into(&buffer, words, sizeof(words));
+        text = hvpt_text_into(&buffer, words, sizeof(words));
         hvctl_violation_text(&violation[i], &text);
         print("#     %s\n", words);
     }

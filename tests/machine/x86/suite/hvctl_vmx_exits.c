@@ -137,8 +137,8 @@ static const struct instruction instructions[] = {
 static const char *operand_words(uint64_t *address)
 {
     static char words[160];
-    struct hvctl_text_buffer buffer;
-    struct hvctl_text text = hvctl_text_into(&buffer, words, sizeof(words));
+    struct hvpt_text_buffer buffer;
+    struct hvpt_text text = hvpt_text_into(&buffer, words, sizeof(words));
     const struct hvctl_vmcs_image *image = &vmx_control(&lab.vm)->image;
     struct hvctl_vmx_insn insn =
         hvctl_vmx_insn_decode((uint32_t)hvctl_vmcs_get(image, HVCTL_VMCS_EXIT_REASON) & 0xffff,

@@ -184,8 +184,8 @@ struct vm_exit svm_run(struct vm *vm)
 
 void svm_exit_text(const struct vm *vm, char *buffer, size_t size)
 {
-    struct hvctl_text_buffer bytes;
-    struct hvctl_text text = hvctl_text_into(&bytes, buffer, size);
+    struct hvpt_text_buffer bytes;
+    struct hvpt_text text = hvpt_text_into(&bytes, buffer, size);
 
     (void)vm;
     hvctl_svm_exit_text(control.vmcb, hvctl_svm_can(&caps, HVCTL_SVM_DECODE_ASSISTS), &text);

@@ -87,8 +87,8 @@ const char *vmx_enable(void)
     if (status != HVCTL_VMX_ENABLED)
         return hvctl_vmx_enable_text(status);
     if (solve(HVCTL_ALWAYS, &solution) != HVCTL_OK) {
-        struct hvctl_text_buffer buffer;
-        struct hvctl_text text = hvctl_text_into(&buffer, problem, sizeof(problem));
+        struct hvpt_text_buffer buffer;
+        struct hvpt_text text = hvpt_text_into(&buffer, problem, sizeof(problem));
 
         hvctl_vmx_problem_text(&solution.problems[0], &text);
         return problem;
@@ -267,8 +267,8 @@ struct vm_exit vmx_run(struct vm *vm)
 
 void vmx_exit_text(const struct vm *vm, char *buffer, size_t size)
 {
-    struct hvctl_text_buffer bytes;
-    struct hvctl_text text = hvctl_text_into(&bytes, buffer, size);
+    struct hvpt_text_buffer bytes;
+    struct hvpt_text text = hvpt_text_into(&bytes, buffer, size);
 
     (void)vm;
     hvctl_vmx_exit_text(&control.image, &caps, &text);

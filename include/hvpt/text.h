@@ -1,8 +1,8 @@
 /*
- * Where words go: a callback that takes pieces of text, and a sink that collects them in a buffer. No printf.
+ * Where words go, hvpt's and hvctl's: a callback that takes pieces of text, and a sink that collects them in a buffer. No printf.
  */
-#ifndef HVPT_CORE_TEXT_H
-#define HVPT_CORE_TEXT_H
+#ifndef HVPT_TEXT_H
+#define HVPT_TEXT_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -66,14 +66,19 @@ struct hvpt_text_list {
     bool begun;
 };
 
-/* One more word of the list, if condition holds. */
-static inline void hvpt_text_item_if(struct hvpt_text_list *list, bool condition, const char *word)
+/* One more word of the list. */
+static inline void hvpt_text_item(struct hvpt_text_list *list, const char *word)
 {
-    if (!condition)
-        return;
     hvpt_text_string_if(list->text, list->begun, list->separator);
     list->begun = true;
     hvpt_text_string(list->text, word);
+}
+
+/* The word, if condition holds. */
+static inline void hvpt_text_item_if(struct hvpt_text_list *list, bool condition, const char *word)
+{
+    if (condition)
+        hvpt_text_item(list, word);
 }
 
 /* A sink that fills bytes, keeps a terminating zero, and drops what does not fit. needed counts everything. */
