@@ -347,12 +347,15 @@ static enum hvpt_status hvpt_npt_look(const struct hvpt_space *space, uint64_t s
                                       enum hvpt_visit visit, void *ctx);
 static enum hvpt_status hvpt_npt_change(const struct hvpt_space *space, uint64_t start, uint64_t end,
                                         enum hvpt_visit visit, void *ctx);
-static enum hvpt_status hvpt_npt_recast(const struct hvpt_space *space, uint64_t start, uint64_t end,
-                                        enum hvpt_visit visit, void *ctx);
+static enum hvpt_status hvpt_npt_harvest(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                         enum hvpt_visit visit, void *ctx);
 static enum hvpt_status hvpt_npt_map_pieces(struct hvpt_space *space, uint64_t gpa, uint64_t hpa, uint64_t size,
                                             struct hvpt_attr attr, struct hvpt_flush *flush);
 static enum hvpt_status hvpt_npt_unmap_pieces(struct hvpt_space *space, uint64_t gpa, uint64_t size,
                                               struct hvpt_flush *flush);
+static enum hvpt_status hvpt_npt_protect_pieces(struct hvpt_space *space, uint64_t gpa, uint64_t size,
+                                                struct hvpt_attr attr, uint32_t mask, bool log,
+                                                struct hvpt_flush *flush);
 static enum hvpt_status hvpt_npt_descend(const struct hvpt_space *space, uint64_t gpa, unsigned lowest,
                                          struct hvpt_run *found);
 static void hvpt_npt_split_leaf(struct hvpt_space *space, struct hvpt_frames *list, struct hvpt_flush *flush,
@@ -362,6 +365,9 @@ static void hvpt_npt_fill_leaves(const struct hvpt_space *space, hvpt_entry *slo
 static void hvpt_npt_unlink_table(struct hvpt_space *space, struct hvpt_flush *flush, const struct hvpt_run *run);
 static void hvpt_npt_settle(struct hvpt_space *space, struct hvpt_flush *flush);
 static bool hvpt_npt_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size);
+static void hvpt_npt_find(const struct hvpt_space *space, uint64_t gpa, unsigned lowest, struct hvpt_place *place);
+static enum hvpt_status hvpt_npt_fault_map_rest(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa,
+                                                uint64_t page_size, struct hvpt_attr attr, enum hvpt_status taken);
 static enum hvpt_status hvpt_npt_translate_rest(const struct hvpt_space *space, uint64_t gpa, uint64_t entry,
                                                 unsigned level, uint32_t perm, struct hvpt_mapping *out);
 
@@ -399,34 +405,37 @@ static const struct hvpt_format hvpt_npt_format = {
     hvpt_npt_leaf_touch,
     hvpt_npt_look,
     hvpt_npt_change,
-    hvpt_npt_recast,
+    hvpt_npt_harvest,
     hvpt_npt_map_pieces,
     hvpt_npt_unmap_pieces,
+    hvpt_npt_protect_pieces,
     hvpt_npt_descend,
     hvpt_npt_split_leaf,
     hvpt_npt_fill_leaves,
     hvpt_npt_unlink_table,
     hvpt_npt_settle,
     hvpt_npt_holds_table,
+    hvpt_npt_fault_map_rest,
+    hvpt_npt_find,
     hvpt_npt_translate_rest,
 };
 
-static HVPT_NOINLINE enum hvpt_status hvpt_npt_look(const struct hvpt_space *space, uint64_t start, uint64_t end,
-                                                    enum hvpt_visit visit, void *ctx)
+HVPT_SELDOM static HVPT_NOINLINE enum hvpt_status hvpt_npt_look(const struct hvpt_space *space, uint64_t start,
+                                                                uint64_t end, enum hvpt_visit visit, void *ctx)
 {
     return hvpt_traverse(&hvpt_npt_format, space, start, end, HVPT_VISITS_LOOK, visit, ctx);
 }
 
-static HVPT_NOINLINE enum hvpt_status hvpt_npt_change(const struct hvpt_space *space, uint64_t start, uint64_t end,
-                                                      enum hvpt_visit visit, void *ctx)
+HVPT_SELDOM static HVPT_NOINLINE enum hvpt_status hvpt_npt_change(const struct hvpt_space *space, uint64_t start,
+                                                                  uint64_t end, enum hvpt_visit visit, void *ctx)
 {
     return hvpt_traverse(&hvpt_npt_format, space, start, end, HVPT_VISITS_CHANGE, visit, ctx);
 }
 
-static HVPT_NOINLINE enum hvpt_status hvpt_npt_recast(const struct hvpt_space *space, uint64_t start, uint64_t end,
-                                                      enum hvpt_visit visit, void *ctx)
+static HVPT_NOINLINE enum hvpt_status hvpt_npt_harvest(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                                       enum hvpt_visit visit, void *ctx)
 {
-    return hvpt_traverse(&hvpt_npt_format, space, start, end, HVPT_VISITS_RECAST, visit, ctx);
+    return hvpt_traverse(&hvpt_npt_format, space, start, end, HVPT_VISITS_HARVEST, visit, ctx);
 }
 
 static HVPT_NOINLINE enum hvpt_status hvpt_npt_map_pieces(struct hvpt_space *space, uint64_t gpa, uint64_t hpa,
@@ -454,8 +463,9 @@ HVPT_SELDOM static HVPT_NOINLINE void hvpt_npt_split_leaf(struct hvpt_space *spa
     hvpt_split_leaf(&hvpt_npt_format, space, list, flush, run);
 }
 
-static HVPT_NOINLINE void hvpt_npt_fill_leaves(const struct hvpt_space *space, hvpt_entry *slot, unsigned count,
-                                               uint64_t gpa, uint64_t hpa, struct hvpt_attr attr, unsigned level)
+HVPT_OFTEN static HVPT_NOINLINE void hvpt_npt_fill_leaves(const struct hvpt_space *space, hvpt_entry *slot,
+                                                          unsigned count, uint64_t gpa, uint64_t hpa,
+                                                          struct hvpt_attr attr, unsigned level)
 {
     hvpt_fill_leaves(&hvpt_npt_format, space, slot, count, gpa, hpa, attr, level);
 }
@@ -476,6 +486,27 @@ static HVPT_NOINLINE enum hvpt_status hvpt_npt_translate_rest(const struct hvpt_
                                                               struct hvpt_mapping *out)
 {
     return hvpt_translate_rest(&hvpt_npt_format, space, gpa, entry, level, perm, out);
+}
+
+static HVPT_NOINLINE void hvpt_npt_find(const struct hvpt_space *space, uint64_t gpa, unsigned lowest,
+                                        struct hvpt_place *place)
+{
+    hvpt_find(&hvpt_npt_format, space, gpa, lowest, place);
+}
+
+HVPT_SELDOM static HVPT_NOINLINE enum hvpt_status hvpt_npt_fault_map_rest(struct hvpt_space *space, hvpt_gpa gpa,
+                                                                          hvpt_hpa hpa, uint64_t page_size,
+                                                                          struct hvpt_attr attr, enum hvpt_status taken)
+{
+    return hvpt_fault_map_rest(&hvpt_npt_format, space, gpa, hpa, page_size, attr, taken);
+}
+
+HVPT_SELDOM static HVPT_NOINLINE enum hvpt_status hvpt_npt_protect_pieces(struct hvpt_space *space, uint64_t gpa,
+                                                                          uint64_t size, struct hvpt_attr attr,
+                                                                          uint32_t mask, bool log,
+                                                                          struct hvpt_flush *flush)
+{
+    return hvpt_protect_pieces(&hvpt_npt_format, space, gpa, size, attr, mask, log, flush);
 }
 
 HVPT_SELDOM static HVPT_NOINLINE bool hvpt_npt_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size)

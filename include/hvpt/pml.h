@@ -121,7 +121,7 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_pml_dirty(struct hvpt_space *
         uint64_t logged = hvpt_pml_entry(page, i);
 
         if (logged >= gpa.value && logged - gpa.value < size
-            && hvpt_ept_recast(space, logged, logged + HVPT_4K, HVPT_VISIT_HARVEST, &harvest) != HVPT_OK)
+            && hvpt_ept_harvest(space, logged, logged + HVPT_4K, HVPT_VISIT_HARVEST, &harvest) != HVPT_OK)
             corrupt++;
     }
     *index = hvpt_pml_drain(page, *index, gpa, size, bitmap, report);

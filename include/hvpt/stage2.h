@@ -449,12 +449,15 @@ static enum hvpt_status hvpt_s2_look(const struct hvpt_space *space, uint64_t st
                                      enum hvpt_visit visit, void *ctx);
 static enum hvpt_status hvpt_s2_change(const struct hvpt_space *space, uint64_t start, uint64_t end,
                                        enum hvpt_visit visit, void *ctx);
-static enum hvpt_status hvpt_s2_recast(const struct hvpt_space *space, uint64_t start, uint64_t end,
-                                       enum hvpt_visit visit, void *ctx);
+static enum hvpt_status hvpt_s2_harvest(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                        enum hvpt_visit visit, void *ctx);
 static enum hvpt_status hvpt_s2_map_pieces(struct hvpt_space *space, uint64_t gpa, uint64_t hpa, uint64_t size,
                                            struct hvpt_attr attr, struct hvpt_flush *flush);
 static enum hvpt_status hvpt_s2_unmap_pieces(struct hvpt_space *space, uint64_t gpa, uint64_t size,
                                              struct hvpt_flush *flush);
+static enum hvpt_status hvpt_s2_protect_pieces(struct hvpt_space *space, uint64_t gpa, uint64_t size,
+                                               struct hvpt_attr attr, uint32_t mask, bool log,
+                                               struct hvpt_flush *flush);
 static enum hvpt_status hvpt_s2_descend(const struct hvpt_space *space, uint64_t gpa, unsigned lowest,
                                         struct hvpt_run *found);
 static void hvpt_s2_split_leaf(struct hvpt_space *space, struct hvpt_frames *list, struct hvpt_flush *flush,
@@ -464,6 +467,9 @@ static void hvpt_s2_fill_leaves(const struct hvpt_space *space, hvpt_entry *slot
 static void hvpt_s2_unlink_table(struct hvpt_space *space, struct hvpt_flush *flush, const struct hvpt_run *run);
 static void hvpt_s2_settle(struct hvpt_space *space, struct hvpt_flush *flush);
 static bool hvpt_s2_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size);
+static void hvpt_s2_find(const struct hvpt_space *space, uint64_t gpa, unsigned lowest, struct hvpt_place *place);
+static enum hvpt_status hvpt_s2_fault_map_rest(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa, uint64_t page_size,
+                                               struct hvpt_attr attr, enum hvpt_status taken);
 static enum hvpt_status hvpt_s2_translate_rest(const struct hvpt_space *space, uint64_t gpa, uint64_t entry,
                                                unsigned level, uint32_t perm, struct hvpt_mapping *out);
 
@@ -501,15 +507,18 @@ static const struct hvpt_format hvpt_s2_4k_format = {
     hvpt_s2_leaf_touch,
     hvpt_s2_look,
     hvpt_s2_change,
-    hvpt_s2_recast,
+    hvpt_s2_harvest,
     hvpt_s2_map_pieces,
     hvpt_s2_unmap_pieces,
+    hvpt_s2_protect_pieces,
     hvpt_s2_descend,
     hvpt_s2_split_leaf,
     hvpt_s2_fill_leaves,
     hvpt_s2_unlink_table,
     hvpt_s2_settle,
     hvpt_s2_holds_table,
+    hvpt_s2_fault_map_rest,
+    hvpt_s2_find,
     hvpt_s2_translate_rest,
 };
 
@@ -547,15 +556,18 @@ static const struct hvpt_format hvpt_s2_16k_format = {
     hvpt_s2_leaf_touch,
     hvpt_s2_look,
     hvpt_s2_change,
-    hvpt_s2_recast,
+    hvpt_s2_harvest,
     hvpt_s2_map_pieces,
     hvpt_s2_unmap_pieces,
+    hvpt_s2_protect_pieces,
     hvpt_s2_descend,
     hvpt_s2_split_leaf,
     hvpt_s2_fill_leaves,
     hvpt_s2_unlink_table,
     hvpt_s2_settle,
     hvpt_s2_holds_table,
+    hvpt_s2_fault_map_rest,
+    hvpt_s2_find,
     hvpt_s2_translate_rest,
 };
 
@@ -593,21 +605,24 @@ static const struct hvpt_format hvpt_s2_64k_format = {
     hvpt_s2_leaf_touch,
     hvpt_s2_look,
     hvpt_s2_change,
-    hvpt_s2_recast,
+    hvpt_s2_harvest,
     hvpt_s2_map_pieces,
     hvpt_s2_unmap_pieces,
+    hvpt_s2_protect_pieces,
     hvpt_s2_descend,
     hvpt_s2_split_leaf,
     hvpt_s2_fill_leaves,
     hvpt_s2_unlink_table,
     hvpt_s2_settle,
     hvpt_s2_holds_table,
+    hvpt_s2_fault_map_rest,
+    hvpt_s2_find,
     hvpt_s2_translate_rest,
 };
 
 /* The granule is one of the three: the face has looked, and answers HVPT_E_CORRUPT where it is not. */
-static HVPT_NOINLINE enum hvpt_status hvpt_s2_look(const struct hvpt_space *space, uint64_t start, uint64_t end,
-                                                   enum hvpt_visit visit, void *ctx)
+HVPT_SELDOM static HVPT_NOINLINE enum hvpt_status hvpt_s2_look(const struct hvpt_space *space, uint64_t start,
+                                                               uint64_t end, enum hvpt_visit visit, void *ctx)
 {
     switch (space->page_shift) {
     case 14: return hvpt_traverse(&hvpt_s2_16k_format, space, start, end, HVPT_VISITS_LOOK, visit, ctx);
@@ -616,8 +631,8 @@ static HVPT_NOINLINE enum hvpt_status hvpt_s2_look(const struct hvpt_space *spac
     }
 }
 
-static HVPT_NOINLINE enum hvpt_status hvpt_s2_change(const struct hvpt_space *space, uint64_t start, uint64_t end,
-                                                     enum hvpt_visit visit, void *ctx)
+HVPT_SELDOM static HVPT_NOINLINE enum hvpt_status hvpt_s2_change(const struct hvpt_space *space, uint64_t start,
+                                                                 uint64_t end, enum hvpt_visit visit, void *ctx)
 {
     switch (space->page_shift) {
     case 14: return hvpt_traverse(&hvpt_s2_16k_format, space, start, end, HVPT_VISITS_CHANGE, visit, ctx);
@@ -626,13 +641,13 @@ static HVPT_NOINLINE enum hvpt_status hvpt_s2_change(const struct hvpt_space *sp
     }
 }
 
-static HVPT_NOINLINE enum hvpt_status hvpt_s2_recast(const struct hvpt_space *space, uint64_t start, uint64_t end,
-                                                     enum hvpt_visit visit, void *ctx)
+static HVPT_NOINLINE enum hvpt_status hvpt_s2_harvest(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                                      enum hvpt_visit visit, void *ctx)
 {
     switch (space->page_shift) {
-    case 14: return hvpt_traverse(&hvpt_s2_16k_format, space, start, end, HVPT_VISITS_RECAST, visit, ctx);
-    case 16: return hvpt_traverse(&hvpt_s2_64k_format, space, start, end, HVPT_VISITS_RECAST, visit, ctx);
-    default: return hvpt_traverse(&hvpt_s2_4k_format, space, start, end, HVPT_VISITS_RECAST, visit, ctx);
+    case 14: return hvpt_traverse(&hvpt_s2_16k_format, space, start, end, HVPT_VISITS_HARVEST, visit, ctx);
+    case 16: return hvpt_traverse(&hvpt_s2_64k_format, space, start, end, HVPT_VISITS_HARVEST, visit, ctx);
+    default: return hvpt_traverse(&hvpt_s2_4k_format, space, start, end, HVPT_VISITS_HARVEST, visit, ctx);
     }
 }
 
@@ -676,8 +691,9 @@ HVPT_SELDOM static HVPT_NOINLINE void hvpt_s2_split_leaf(struct hvpt_space *spac
     }
 }
 
-static HVPT_NOINLINE void hvpt_s2_fill_leaves(const struct hvpt_space *space, hvpt_entry *slot, unsigned count,
-                                              uint64_t gpa, uint64_t hpa, struct hvpt_attr attr, unsigned level)
+HVPT_OFTEN static HVPT_NOINLINE void hvpt_s2_fill_leaves(const struct hvpt_space *space, hvpt_entry *slot,
+                                                         unsigned count, uint64_t gpa, uint64_t hpa,
+                                                         struct hvpt_attr attr, unsigned level)
 {
     switch (space->page_shift) {
     case 12: hvpt_fill_leaves(&hvpt_s2_4k_format, space, slot, count, gpa, hpa, attr, level); break;
@@ -713,6 +729,39 @@ static HVPT_NOINLINE enum hvpt_status hvpt_s2_translate_rest(const struct hvpt_s
     case 14: return hvpt_translate_rest(&hvpt_s2_16k_format, space, gpa, entry, level, perm, out);
     case 16: return hvpt_translate_rest(&hvpt_s2_64k_format, space, gpa, entry, level, perm, out);
     default: return hvpt_translate_rest(&hvpt_s2_4k_format, space, gpa, entry, level, perm, out);
+    }
+}
+
+static HVPT_NOINLINE void hvpt_s2_find(const struct hvpt_space *space, uint64_t gpa, unsigned lowest,
+                                       struct hvpt_place *place)
+{
+    switch (space->page_shift) {
+    case 14: hvpt_find(&hvpt_s2_16k_format, space, gpa, lowest, place); break;
+    case 16: hvpt_find(&hvpt_s2_64k_format, space, gpa, lowest, place); break;
+    default: hvpt_find(&hvpt_s2_4k_format, space, gpa, lowest, place); break;
+    }
+}
+
+HVPT_SELDOM static HVPT_NOINLINE enum hvpt_status hvpt_s2_fault_map_rest(struct hvpt_space *space, hvpt_gpa gpa,
+                                                                         hvpt_hpa hpa, uint64_t page_size,
+                                                                         struct hvpt_attr attr, enum hvpt_status taken)
+{
+    switch (space->page_shift) {
+    case 14: return hvpt_fault_map_rest(&hvpt_s2_16k_format, space, gpa, hpa, page_size, attr, taken);
+    case 16: return hvpt_fault_map_rest(&hvpt_s2_64k_format, space, gpa, hpa, page_size, attr, taken);
+    default: return hvpt_fault_map_rest(&hvpt_s2_4k_format, space, gpa, hpa, page_size, attr, taken);
+    }
+}
+
+HVPT_SELDOM static HVPT_NOINLINE enum hvpt_status hvpt_s2_protect_pieces(struct hvpt_space *space, uint64_t gpa,
+                                                                         uint64_t size, struct hvpt_attr attr,
+                                                                         uint32_t mask, bool log,
+                                                                         struct hvpt_flush *flush)
+{
+    switch (space->page_shift) {
+    case 14: return hvpt_protect_pieces(&hvpt_s2_16k_format, space, gpa, size, attr, mask, log, flush);
+    case 16: return hvpt_protect_pieces(&hvpt_s2_64k_format, space, gpa, size, attr, mask, log, flush);
+    default: return hvpt_protect_pieces(&hvpt_s2_4k_format, space, gpa, size, attr, mask, log, flush);
     }
 }
 
@@ -1034,16 +1083,24 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_s2_touch(struct hvpt_s2 *s2, 
     }
 }
 
+/* translate with granules of 16 and 64 KiB. */
+static HVPT_NOINLINE enum hvpt_status hvpt_s2_translate_large(const struct hvpt_space *space, hvpt_gpa gpa,
+                                                              struct hvpt_mapping *out)
+{
+    switch (space->page_shift) {
+    case 14: return hvpt_translate_seldom(&hvpt_s2_16k_format, space, gpa, out);
+    case 16: return hvpt_translate_seldom(&hvpt_s2_64k_format, space, gpa, out);
+    default: return HVPT_E_CORRUPT;
+    }
+}
+
 /* As hvpt_translate_one. */
 HVPT_NODISCARD static inline enum hvpt_status hvpt_s2_translate(const struct hvpt_s2 *s2, hvpt_gpa gpa,
                                                                 struct hvpt_mapping *out)
 {
-    switch (s2->space.page_shift) {
-    case 12: return hvpt_translate_one(&hvpt_s2_4k_format, &s2->space, gpa, out);
-    case 14: return hvpt_translate_one(&hvpt_s2_16k_format, &s2->space, gpa, out);
-    case 16: return hvpt_translate_one(&hvpt_s2_64k_format, &s2->space, gpa, out);
-    default: return HVPT_E_CORRUPT;
-    }
+    if (HVPT_LIKELY(s2->space.page_shift == 12))
+        return hvpt_translate_one(&hvpt_s2_4k_format, &s2->space, gpa, out);
+    return hvpt_s2_translate_large(&s2->space, gpa, out);
 }
 
 /* As hvpt_translate_many. */

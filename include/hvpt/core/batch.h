@@ -9,66 +9,59 @@
 /* Walks side by side: more than a core has buffers for misses, so that none is idle; many more would only take stack. */
 #define HVPT_BATCH 32
 
-/* The walks that are still going, each at an entry of the same level. */
-struct hvpt_walks {
-    const hvpt_entry *slot[HVPT_BATCH];
-    uint8_t which[HVPT_BATCH]; /* of the addresses asked for */
-};
+/* One level down from the entry at level, if it is a plain table that this code can see; else NULL. */
+HVPT_ENGINE const hvpt_entry *hvpt_plain_below(const struct hvpt_format *format, const struct hvpt_space *space,
+                                               bool called, const hvpt_entry *slot, uint64_t gpa, unsigned level)
+{
+    const uint64_t entry = hvpt_load(slot);
+    const hvpt_entry *table;
 
+    if (HVPT_UNLIKELY((entry & space->plain_table_mask) != space->plain_table_bits))
+        return NULL;
+    table = hvpt_table_by(space, called, format->plain_frame(space, entry));
+    if (HVPT_UNLIKELY(!hvpt_is_seen(called, table)))
+        return NULL;
+    return table + ((gpa >> hvpt_span_shift(format, level - 1)) & (hvpt_entries(format) - 1));
+}
+
+/*
+ * Down to level 1 one after the other, since the tables above are few and their entries hot; then a level at a time, all
+ * side by side. Whoever meets anything but plain tables and a plain leaf leaves the row, and goes alone at the end.
+ */
 HVPT_ENGINE void hvpt_translate_some(const struct hvpt_format *format, const struct hvpt_space *space,
                                      const hvpt_gpa *gpa, unsigned count, struct hvpt_mapping *out,
                                      enum hvpt_status *status)
 {
-    const struct hvpt_view view = hvpt_view_of(space);
-    const uint64_t mask = space->plain_table_mask, bits = space->plain_table_bits;
-    struct hvpt_walks walks;
-    unsigned level = space->root_level;
-    unsigned i, going = 0, shift = hvpt_span_shift(format, level);
+    const bool called = hvpt_hooks_called(space);
+    const unsigned root = space->root_level;
+    const hvpt_entry *slot[HVPT_BATCH];
+    unsigned i, level;
 
     for (i = 0; i < count; i++) {
-        status[i] = HVPT_E_RANGE;
-        if (gpa[i].value >= space->gpa_limit)
+        const uint64_t at = gpa[i].value;
+
+        slot[i] = NULL;
+        if (HVPT_UNLIKELY(at >= space->gpa_limit || root == 0))
             continue;
-        walks.slot[going] = &space->root_table[gpa[i].value >> shift];
-        walks.which[going] = (uint8_t)i;
-        out[i].attr.perm = HVPT_PERM_ALL; /* what the tables allow so far */
-        going++;
+        slot[i] = &space->root_table[at >> hvpt_span_shift(format, root)];
+        for (level = root; level > 1 && HVPT_LIKELY(slot[i] != NULL); level--)
+            slot[i] = hvpt_plain_below(format, space, called, slot[i], at, level);
+        hvpt_prefetch(slot[i]);
     }
-    for (; level != 0; level--) {
-        unsigned on = 0;
+    for (i = 0; i < count; i++) {
+        if (HVPT_LIKELY(slot[i] != NULL))
+            slot[i] = hvpt_plain_below(format, space, called, slot[i], gpa[i].value, 1);
+        hvpt_prefetch(slot[i]);
+    }
+    for (i = 0; i < count; i++) {
+        const uint64_t entry = HVPT_LIKELY(slot[i] != NULL) ? hvpt_load(slot[i]) : ~space->plain_leaf_bits;
 
-        shift -= hvpt_index_bits(format);
-        for (i = 0; i < going; i++) {
-            const unsigned me = walks.which[i];
-            const uint64_t entry = hvpt_load(walks.slot[i]);
-            const hvpt_entry *table;
-            uint64_t frame = format->plain_frame(space, entry);
-
-            if (HVPT_UNLIKELY((entry & mask) != bits)) {
-                if (!format->is_table(space, entry, level)) {
-                    status[me] =
-                        format->translate_rest(space, gpa[me].value, entry, level, out[me].attr.perm, &out[me]);
-                    continue;
-                }
-                out[me].attr.perm &= format->table_perm(space, entry);
-                frame = format->table_frame(space, entry);
-            }
-            table = hvpt_table_in(&view, frame);
-            status[me] = HVPT_E_CORRUPT;
-            if (HVPT_UNLIKELY(table == NULL))
-                continue;
-            walks.slot[on] = table + ((gpa[me].value >> shift) & (hvpt_entries(format) - 1));
-            walks.which[on] = (uint8_t)me;
-            hvpt_prefetch(walks.slot[on]);
-            on++;
+        if (HVPT_LIKELY((entry & space->plain_leaf_mask) == space->plain_leaf_bits)) {
+            hvpt_describe(format, space, gpa[i].value, entry, 0, HVPT_PERM_ALL, &out[i]);
+            status[i] = HVPT_OK;
+        } else {
+            status[i] = hvpt_translate_seldom(format, space, gpa[i], &out[i]);
         }
-        going = on;
-    }
-    for (i = 0; i < going; i++) {
-        const unsigned me = walks.which[i];
-
-        status[me] =
-            format->translate_rest(space, gpa[me].value, hvpt_load(walks.slot[i]), 0, out[me].attr.perm, &out[me]);
     }
 }
 

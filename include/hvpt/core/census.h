@@ -20,20 +20,42 @@ HVPT_ENGINE enum hvpt_status hvpt_census_slots(const struct hvpt_format *format,
     return HVPT_OK;
 }
 
-/* A table known to be full of leaves is not read: that is what makes dropping it cheap. */
+/* Does each entry of this table at level 1 refer to a table that is known to be full of leaves? */
+HVPT_ENGINE bool hvpt_all_full(const struct hvpt_format *format, const struct hvpt_space *space,
+                               const hvpt_entry *table)
+{
+    const uint64_t mask = space->plain_table_mask | format->table_full;
+    const uint64_t bits = space->plain_table_bits | format->table_full;
+    unsigned i;
+
+    for (i = 0; i < hvpt_entries(format); i++) {
+        if ((hvpt_load(&table[i]) & mask) != bits)
+            return false;
+    }
+    return true;
+}
+
+/* A table known to be full of leaves is not read, nor is each of its like dwelt upon: that makes dropping them cheap. */
 HVPT_ENGINE enum hvpt_step hvpt_census_enter(const struct hvpt_format *format, const struct hvpt_space *space,
                                              void *ctx, const struct hvpt_run *run)
 {
     struct hvpt_census *census = (struct hvpt_census *)ctx;
+    const hvpt_entry *table;
+    uint64_t full = 0;
 
-    (void)space;
     if (run->level > census->top)
         return HVPT_STEP_INTO;
     census->tables[run->level - 1]++;
-    if (run->level > 1 || !(run->entry & format->table_full))
-        return HVPT_STEP_INTO;
-    census->leaves[0] += hvpt_entries(format);
-    return HVPT_STEP_OVER;
+    if (run->level == 1) {
+        full = (run->entry & format->table_full) != 0;
+    } else if (run->level == 2) {
+        table = hvpt_table_at(space, format->table_frame(space, run->entry));
+        if (table != NULL && hvpt_all_full(format, space, table))
+            full = hvpt_entries(format);
+        census->tables[0] += full;
+    }
+    census->leaves[0] += full * hvpt_entries(format);
+    return full != 0 ? HVPT_STEP_OVER : HVPT_STEP_INTO;
 }
 
 /* Fill census for [census->gpa, census->gpa + census->size). HVPT_E_CORRUPT: a table could not be reached. */

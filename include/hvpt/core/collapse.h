@@ -257,7 +257,7 @@ HVPT_ENGINE enum hvpt_status hvpt_collapse_range(const struct hvpt_format *forma
     collapse.start = gpa.value;
     collapse.end = gpa.value + size;
     collapse.pending = 0;
-    status = format->recast(space, collapse.start, collapse.end, HVPT_VISIT_COLLAPSE, &collapse);
+    status = format->change(space, collapse.start, collapse.end, HVPT_VISIT_COLLAPSE, &collapse);
     hvpt_collapse_settle(format, &collapse);
     hvpt_flush_own(format, space, flush, &own);
     return status;

@@ -22,11 +22,18 @@
 #define HVPT_ENGINE static inline __attribute__((always_inline))
 #endif
 
+/*
+ * Dissolves with -Os, too: for what is smaller than a call, and for operations by whose format pointer, were they functions,
+ * the linker would keep all that a format refers to (explain: 18 KB for 3).
+ */
+#define HVPT_DISSOLVE static inline __attribute__((always_inline, unused))
+
 /* For what is big: kept out of the callers' fast paths. */
 #define HVPT_NOINLINE __attribute__((noinline, unused))
 
-/* For what runs seldom, or once a table and not once a page: compiled for size. */
+/* For what runs seldom, or once a table and not once a page: compiled for size; and what is called from there all the same. */
 #define HVPT_SELDOM __attribute__((cold))
+#define HVPT_OFTEN  __attribute__((hot))
 
 #define HVPT_NODISCARD __attribute__((warn_unused_result))
 
@@ -104,6 +111,13 @@ HVPT_ENGINE void hvpt_fetch_or(hvpt_entry *slot, uint64_t bits)
     uint64_t old = __atomic_fetch_or(slot, bits, __ATOMIC_ACQ_REL);
     HVPT_ON_STORE(slot, old | bits);
     (void)old;
+}
+
+/* value, of which the compiler knows nothing: it does not rearrange what it is part of. */
+HVPT_ENGINE void *hvpt_opaque(void *value)
+{
+    __asm__("" : "+r"(value));
+    return value;
 }
 
 /* An entry will be read soon. */

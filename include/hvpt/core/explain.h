@@ -165,9 +165,9 @@ static HVPT_NOINLINE enum hvpt_status hvpt_explain_verdict(const struct hvpt_tex
  *
  * Safe beside map, fault_map and other readers, from any CPU; reads, and writes nothing; trusts no entry.
  */
-HVPT_ENGINE enum hvpt_status hvpt_explain_access(const struct hvpt_format *format, hvpt_judge *judge,
-                                                 const char *const *names, const struct hvpt_space *space, hvpt_gpa gpa,
-                                                 uint32_t access, const struct hvpt_text *text)
+HVPT_DISSOLVE enum hvpt_status hvpt_explain_access(const struct hvpt_format *format, hvpt_judge *judge,
+                                                   const char *const *names, const struct hvpt_space *space,
+                                                   hvpt_gpa gpa, uint32_t access, const struct hvpt_text *text)
 {
     const hvpt_entry *table = space->root_table;
     uint64_t frame = space->root_frame, entry, denier = 0;

@@ -4,6 +4,7 @@
 #ifndef HVPT_CORE_FAULT_MAP_H
 #define HVPT_CORE_FAULT_MAP_H
 
+#include "find.h"
 #include "tree.h"
 
 /* Frames for the tables of one path, held by one call. */
@@ -25,10 +26,8 @@ HVPT_ENGINE unsigned hvpt_stripe_here(void)
 
 HVPT_ENGINE void hvpt_path_release(const struct hvpt_space *space, struct hvpt_path_frames *path)
 {
-    const struct hvpt_hooks *hooks = hvpt_hooks_of(space);
-
     while (path->count != 0)
-        hooks->free_frame(hooks->ctx, hvpt_make_hpa(path->frame[--path->count]), space->table_order);
+        hvpt_give_frame(space, path->frame[--path->count], space->table_order);
 }
 
 /*
@@ -71,12 +70,11 @@ HVPT_ENGINE void hvpt_path_linked(struct hvpt_space *space, struct hvpt_path_fra
     hvpt_count_add_shared(&space->fault_leaves[hvpt_stripe_here()].leaves[leaf_level], 1);
 }
 
+/* taken: what to answer where something is mapped already. */
 HVPT_ENGINE enum hvpt_status hvpt_fault_map_insert(const struct hvpt_format *format, struct hvpt_space *space,
                                                    struct hvpt_path_frames *path, uint64_t gpa, uint64_t leaf,
-                                                   unsigned leaf_level)
+                                                   unsigned leaf_level, enum hvpt_status taken)
 {
-    enum hvpt_status taken = HVPT_E_EXISTS;
-
     for (;;) {
         struct hvpt_run run;
         uint64_t entry;
@@ -98,21 +96,12 @@ HVPT_ENGINE enum hvpt_status hvpt_fault_map_insert(const struct hvpt_format *for
 }
 
 /*
- * Map one page of page_size at gpa to hpa.
- *
- * HVPT_E_ALIGN: gpa or hpa is not aligned to page_size.  HVPT_E_RANGE.  HVPT_E_ATTR: the attributes, or a page_size
- * that the format, the CPU, the config or the policy does not allow for them.  HVPT_E_READONLY.  HVPT_E_NOMEM.
- * HVPT_E_CORRUPT.
- * HVPT_E_EXISTS: something is mapped there already, be it by this page or by others of another size.
- * HVPT_E_RACE: the same, but another CPU put it there during this call. For a handler both mean: let the guest try
- * again.
- *
- * Where a CPU may hold that the page is not mapped (RISC-V), the hook has flushed it when the call ends well.
- * Safe on any number of CPUs at once, beside readers and beside one map of other pages. It takes no frame from the
- * reserve.
+ * The general way, whatever the arguments. taken: as in hvpt_fault_map_insert. Compiled once a format, out of line, as
+ * format->fault_map_rest.
  */
-HVPT_ENGINE enum hvpt_status hvpt_fault_map_page(const struct hvpt_format *format, struct hvpt_space *space,
-                                                 hvpt_gpa gpa, hvpt_hpa hpa, uint64_t page_size, struct hvpt_attr attr)
+HVPT_ENGINE enum hvpt_status hvpt_fault_map_rest(const struct hvpt_format *format, struct hvpt_space *space,
+                                                 hvpt_gpa gpa, hvpt_hpa hpa, uint64_t page_size, struct hvpt_attr attr,
+                                                 enum hvpt_status taken)
 {
     struct hvpt_path_frames path;
     struct hvpt_flush own;
@@ -140,8 +129,8 @@ HVPT_ENGINE enum hvpt_status hvpt_fault_map_page(const struct hvpt_format *forma
     if (HVPT_UNLIKELY(space->policy & HVPT_POLICY_GUARD_TABLES) && format->holds_table(space, hpa.value, page_size))
         return HVPT_E_RANGE;
     path.count = 0;
-    status =
-        hvpt_fault_map_insert(format, space, &path, gpa.value, format->make_leaf(space, hpa.value, attr, level), level);
+    status = hvpt_fault_map_insert(format, space, &path, gpa.value, format->make_leaf(space, hpa.value, attr, level),
+                                   level, taken);
     hvpt_path_release(space, &path);
     if (format->mapping_needs_flush && status == HVPT_OK) {
         hvpt_flush_clear(&own);
@@ -149,6 +138,43 @@ HVPT_ENGINE enum hvpt_status hvpt_fault_map_page(const struct hvpt_format *forma
         format->settle(space, &own);
     }
     return status;
+}
+
+/*
+ * Map one page of page_size at gpa to hpa.
+ *
+ * HVPT_E_ALIGN: gpa or hpa is not aligned to page_size.  HVPT_E_RANGE.  HVPT_E_ATTR: the attributes, or a page_size
+ * that the format, the CPU, the config or the policy does not allow for them.  HVPT_E_READONLY.  HVPT_E_NOMEM.
+ * HVPT_E_CORRUPT.
+ * HVPT_E_EXISTS: something is mapped there already, be it by this page or by others of another size.
+ * HVPT_E_RACE: the same, but another CPU put it there during this call. For a handler both mean: let the guest try
+ * again.
+ *
+ * Where a CPU may hold that the page is not mapped (RISC-V), the hook has flushed it when the call ends well.
+ * Safe on any number of CPUs at once, beside readers and beside one map of other pages. It takes no frame from the
+ * reserve.
+ */
+HVPT_ENGINE enum hvpt_status hvpt_fault_map_page(const struct hvpt_format *format, struct hvpt_space *space,
+                                                 hvpt_gpa gpa, hvpt_hpa hpa, uint64_t page_size, struct hvpt_attr attr)
+{
+    enum hvpt_status taken = HVPT_E_EXISTS;
+
+    /* One smallest page where all tables exist. */
+    if (page_size == hvpt_span(format, 0) && !format->mapping_needs_flush
+        && HVPT_LIKELY(!((gpa.value | hpa.value) & (page_size - 1)) && gpa.value < space->gpa_limit
+                       && hpa.value < space->plain_limit && format->check_attr(space, attr) == HVPT_OK)) {
+        struct hvpt_place place = hvpt_find_here(format, space, gpa.value);
+        uint64_t old = place.entry;
+
+        if (HVPT_LIKELY(place.level == 0 && !hvpt_is_present(space, old))) {
+            if (HVPT_LIKELY(hvpt_compare_exchange(place.slot, &old, format->make_leaf(space, hpa.value, attr, 0)))) {
+                hvpt_count_add_shared(&space->fault_leaves[hvpt_stripe_here()].leaves[0], 1);
+                return HVPT_OK;
+            }
+            taken = HVPT_E_RACE;
+        }
+    }
+    return format->fault_map_rest(space, gpa, hpa, page_size, attr, taken);
 }
 
 #endif

@@ -90,13 +90,14 @@ HVPT_ENGINE void hvpt_fill_leaves(const struct hvpt_format *format, const struct
 }
 
 /* Make count entries empty that nobody can see. */
-static HVPT_NOINLINE void hvpt_fill_empty(const struct hvpt_space *space, hvpt_entry *slot, unsigned count)
+HVPT_OFTEN static HVPT_NOINLINE void hvpt_fill_empty(const struct hvpt_space *space, hvpt_entry *slot, unsigned count)
 {
     hvpt_fill(slot, count, space->empty_entry, 0);
 }
 
 /* How many of the count entries from slot upwards are empty, before the first that is not. */
-static HVPT_NOINLINE unsigned hvpt_count_empty(const struct hvpt_space *space, const hvpt_entry *slot, unsigned count)
+HVPT_OFTEN static HVPT_NOINLINE unsigned hvpt_count_empty(const struct hvpt_space *space, const hvpt_entry *slot,
+                                                          unsigned count)
 {
     uint64_t mask = space->present_mask;
     unsigned seen = 0;
@@ -114,21 +115,34 @@ static HVPT_NOINLINE unsigned hvpt_count_empty(const struct hvpt_space *space, c
     return seen;
 }
 
-/* Make count entries empty that hardware and readers may be looking at. Returns how many were not. */
-static HVPT_NOINLINE unsigned hvpt_clear_leaves(const struct hvpt_space *space, hvpt_entry *slot, unsigned count)
+/* Make an entry empty. Returns 1 where it was, else 0. */
+HVPT_ENGINE unsigned hvpt_clear_leaf(hvpt_entry *slot, uint64_t mask, uint64_t empty)
 {
-    uint64_t mask = space->present_mask;
-    uint64_t empty = space->empty_entry;
-    unsigned present = 0;
+    if (HVPT_UNLIKELY(!(hvpt_load(slot) & mask)))
+        return 1;
+    hvpt_store_relaxed(slot, empty);
+    return 0;
+}
 
-    for (; count != 0; count--, slot++) {
-        uint64_t old = hvpt_load(slot);
+/* Make count entries empty that hardware and readers may be looking at. Returns how many were not. */
+HVPT_OFTEN static HVPT_NOINLINE unsigned hvpt_clear_leaves(const struct hvpt_space *space, hvpt_entry *slot,
+                                                           unsigned count)
+{
+    const uint64_t mask = space->present_mask, empty = space->empty_entry;
+    unsigned present = count;
 
-        if (old & mask) {
-            present++;
-            hvpt_store_relaxed(slot, empty);
-        }
+    for (; count >= 8; count -= 8, slot += 8) {
+        present -= hvpt_clear_leaf(&slot[0], mask, empty);
+        present -= hvpt_clear_leaf(&slot[1], mask, empty);
+        present -= hvpt_clear_leaf(&slot[2], mask, empty);
+        present -= hvpt_clear_leaf(&slot[3], mask, empty);
+        present -= hvpt_clear_leaf(&slot[4], mask, empty);
+        present -= hvpt_clear_leaf(&slot[5], mask, empty);
+        present -= hvpt_clear_leaf(&slot[6], mask, empty);
+        present -= hvpt_clear_leaf(&slot[7], mask, empty);
     }
+    for (; count != 0; count--, slot++)
+        present -= hvpt_clear_leaf(slot, mask, empty);
     return present;
 }
 

@@ -51,7 +51,7 @@ HVPT_ENGINE bool hvpt_next_leaf(const struct hvpt_format *format, const struct h
         if (!hvpt_is_present(space, run.entry))
             continue;
         *gpa = hvpt_make_gpa(run.gpa);
-        iterator->status = hvpt_translate_one(format, space, *gpa, mapping);
+        iterator->status = hvpt_translate_seldom(format, space, *gpa, mapping);
         if (iterator->status == HVPT_OK) {
             /* Between the two looks a page may have been split: the smaller one counts, the others are still to come. */
             iterator->next = hvpt_make_gpa(gpa->value + mapping->page_size);

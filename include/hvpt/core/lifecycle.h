@@ -4,6 +4,7 @@
 #ifndef HVPT_CORE_LIFECYCLE_H
 #define HVPT_CORE_LIFECYCLE_H
 
+#include "find.h"
 #include "obligation.h"
 
 /* Zero but for what the format sets afterwards: nothing here may depend on the memory's former contents. */
@@ -34,13 +35,16 @@ HVPT_ENGINE enum hvpt_status hvpt_set_hooks(struct hvpt_space *space, const stru
         return HVPT_E_ATTR;
 #endif
     space->hooks = hooks;
+    space->linear = (char *)hooks->linear_map;
+    space->called = hooks->phys_to_virt != NULL;
     return HVPT_OK;
 }
 
-/* Everything is set: what needs no second look when a page is mapped. */
+/* Everything is set: what needs no second look when a page is mapped or looked up. */
 HVPT_ENGINE void hvpt_open_space(struct hvpt_space *space)
 {
     space->plain_limit = space->readonly || (space->policy & HVPT_POLICY_GUARD_TABLES) ? 0 : space->hpa_limit;
+    space->direct = space->root_level == HVPT_USUAL_ROOT && !space->called;
 }
 
 /* An empty root. The geometry is set. HVPT_E_NOMEM. */
@@ -63,9 +67,13 @@ HVPT_ENGINE enum hvpt_status hvpt_create_root(const struct hvpt_format *format, 
  */
 HVPT_ENGINE void hvpt_close_space(const struct hvpt_format *format, struct hvpt_space *space)
 {
+    struct hvpt_flush all;
+
     if (space->root_table != NULL && !space->readonly) {
-        hvpt_frames_release(space, &space->pool);
-        hvpt_free_subtree(format, space, space->root_frame, space->root_level);
+        hvpt_frames_release(space, &space->pool, 0);
+        hvpt_flush_clear(&all); /* no flush is due, and the whole tree is dead */
+        all.dead[all.dead_count++] = space->root_frame | space->root_level;
+        format->settle(space, &all);
     }
     hvpt_clear_space(space);
 }

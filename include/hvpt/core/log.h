@@ -96,7 +96,7 @@ HVPT_ENGINE enum hvpt_status hvpt_harvest_range(const struct hvpt_format *format
     harvest.start = gpa.value;
     harvest.end = gpa.value + size;
     harvest.dirty = dirty;
-    status = format->recast(space, harvest.start, harvest.end, HVPT_VISIT_HARVEST, &harvest);
+    status = format->harvest(space, harvest.start, harvest.end, HVPT_VISIT_HARVEST, &harvest);
     hvpt_flush_own(format, space, flush, &own);
     return status;
 }
@@ -116,29 +116,9 @@ HVPT_ENGINE enum hvpt_status hvpt_harvest_range(const struct hvpt_format *format
 HVPT_ENGINE enum hvpt_status hvpt_write_protect_range(const struct hvpt_format *format, struct hvpt_space *space,
                                                       hvpt_gpa gpa, uint64_t size, struct hvpt_flush *flush)
 {
-    struct hvpt_flush own;
-    struct hvpt_protect protect;
-    enum hvpt_status status = hvpt_check_range(format, space, gpa.value, size);
+    const struct hvpt_attr none = {0, HVPT_MEM_UC, 0, 0};
 
-    if (status != HVPT_OK)
-        return status;
-    if (space->readonly)
-        return HVPT_E_READONLY;
-    protect.space = space;
-    protect.flush = hvpt_flush_or_own(flush, &own);
-    protect.start = gpa.value;
-    protect.end = gpa.value + size;
-    protect.attr.perm = 0;
-    protect.attr.memtype = HVPT_MEM_UC;
-    protect.attr.flags = 0;
-    protect.attr.software = 0;
-    protect.mask = 0;
-    protect.log = true;
-    protect.split_start = false;
-    protect.split_end = false;
-    status = hvpt_protect_pieces(format, space, &protect);
-    hvpt_flush_own(format, space, flush, &own);
-    return status;
+    return format->protect_pieces(space, gpa.value, size, none, 0, true, flush);
 }
 
 /*

@@ -120,7 +120,7 @@ HVPT_ENGINE hvpt_entry *hvpt_link_empty(const struct hvpt_format *format, struct
     hvpt_fill_empty(space, table, hvpt_entries(format));
     hvpt_note_table(space, frame);
     if (!hvpt_compare_exchange(slot, &old, format->make_table(space, frame))) {
-        hvpt_frames_push(list, table, frame);
+        hvpt_frames_push(space, list, table, frame);
         return hvpt_table_at(space, format->table_frame(space, old));
     }
     hvpt_count_add(&space->stats.tables[level - 1], 1);
@@ -201,6 +201,27 @@ HVPT_ENGINE enum hvpt_status hvpt_check_mapping(const struct hvpt_format *format
     return HVPT_OK;
 }
 
+/*
+ * A run of smallest pages in one table that is there, and empty as far as they go: no plan, no frames. false: it is not
+ * so, and nothing changed. The arguments have passed hvpt_check_mapping.
+ */
+HVPT_ENGINE bool hvpt_map_run(const struct hvpt_format *format, struct hvpt_space *space, uint64_t gpa, uint64_t hpa,
+                              uint64_t size, struct hvpt_attr attr)
+{
+    const unsigned count = (unsigned)(size >> hvpt_span_shift(format, 0));
+    struct hvpt_place place;
+
+    if (size >= hvpt_span(format, 1) || (gpa ^ (gpa + size - 1)) >> hvpt_span_shift(format, 1))
+        return false;
+    place = hvpt_find_near(format, space, gpa);
+    if (place.level != 0 || hvpt_count_empty(space, place.slot, count) != count)
+        return false;
+    hvpt_fence_release(); /* what the caller put into the pages comes before the leaves that show it */
+    format->fill_leaves(space, place.slot, count, gpa, hpa, attr, 0);
+    hvpt_count_add(&space->stats.leaves[0], count);
+    return true;
+}
+
 /* The general way, whatever the arguments. Compiled once a format, out of line, as format->map_pieces. */
 HVPT_ENGINE enum hvpt_status hvpt_map_pieces(const struct hvpt_format *format, struct hvpt_space *space, uint64_t gpa,
                                              uint64_t hpa, uint64_t size, struct hvpt_attr attr,
@@ -212,17 +233,20 @@ HVPT_ENGINE enum hvpt_status hvpt_map_pieces(const struct hvpt_format *format, s
 
     if (status != HVPT_OK)
         return status;
-    plan.start = gpa;
-    plan.end = gpa + size;
-    plan.leaf_level = hvpt_leaf_level(format, space, gpa, hpa, attr);
-    status = hvpt_map_prepare(format, space, &plan);
-    if (status == HVPT_OK)
-        status = hvpt_frames_take(space, &list, plan.tables);
-    if (status != HVPT_OK)
-        return status;
-    hvpt_map_commit(format, space, &list, plan.start, plan.end, hpa, attr, plan.leaf_level);
-    /* Left over only where fault_map linked a table first. */
-    hvpt_frames_release(space, &list);
+    plan.tables = 0;
+    if (!hvpt_map_run(format, space, gpa, hpa, size, attr)) {
+        plan.start = gpa;
+        plan.end = gpa + size;
+        plan.leaf_level = hvpt_leaf_level(format, space, gpa, hpa, attr);
+        status = hvpt_map_prepare(format, space, &plan);
+        if (status == HVPT_OK)
+            status = hvpt_frames_take(space, &list, plan.tables);
+        if (status != HVPT_OK)
+            return status;
+        hvpt_map_commit(format, space, &list, plan.start, plan.end, hpa, attr, plan.leaf_level);
+        /* Left over only where fault_map linked a table first. */
+        hvpt_frames_release(space, &list, 0);
+    }
     if (format->mapping_needs_flush)
         hvpt_owe_mapping(space, flush, gpa, size, plan.tables != 0, format->settle);
     return HVPT_OK;
@@ -253,7 +277,7 @@ HVPT_ENGINE enum hvpt_status hvpt_map_range(const struct hvpt_format *format, st
                        && format->check_attr(space, attr) == HVPT_OK)) {
         struct hvpt_place place = hvpt_find_near(format, space, gpa.value);
 
-        if (HVPT_LIKELY(place.slot != NULL && place.level == 0 && !hvpt_is_present(space, place.entry))) {
+        if (HVPT_LIKELY(place.level == 0 && !hvpt_is_present(space, place.entry))) {
             hvpt_store_release(place.slot, format->make_leaf(space, hpa.value, attr, 0));
             hvpt_count_add(&space->stats.leaves[0], 1);
             if (format->mapping_needs_flush)

@@ -92,35 +92,46 @@ static HVPT_NOINLINE void hvpt_owe_mapping(struct hvpt_space *space, struct hvpt
 HVPT_ENGINE void hvpt_free_subtree(const struct hvpt_format *format, struct hvpt_space *space, uint64_t frame,
                                    unsigned level)
 {
+    const uint64_t mask = space->plain_table_mask, bits = space->plain_table_bits;
     const hvpt_entry *table[HVPT_MAX_LEVELS];
     uint64_t frames[HVPT_MAX_LEVELS];
     unsigned next[HVPT_MAX_LEVELS];
     unsigned at = level;
+    uint64_t freed = 0;
 
     frames[at] = frame;
     table[at] = level == 0 ? NULL : hvpt_table_at(space, frame);
     next[at] = hvpt_table_entries(format, space, at);
     for (;;) {
         if (table[at] == NULL || next[at] == 0) {
-            hvpt_free_frame(space, frames[at], at == space->root_level ? space->root_order : space->table_order);
+            hvpt_give_frame(space, frames[at], at == space->root_level ? space->root_order : space->table_order);
+            freed++;
             if (at == level)
-                return;
+                break;
             at++;
         } else {
             uint64_t entry = hvpt_load(&table[at][--next[at]]);
+            uint64_t below = format->plain_frame(space, entry);
 
-            if (!hvpt_is_present(space, entry) || !format->is_table(space, entry, at))
+            if (!hvpt_is_present(space, entry))
                 continue;
+            if ((entry & mask) != bits) {
+                if (!format->is_table(space, entry, at))
+                    continue;
+                below = format->table_frame(space, entry);
+            }
             if (at == 1) {
-                hvpt_free_frame(space, format->table_frame(space, entry), space->table_order);
+                hvpt_give_frame(space, below, space->table_order);
+                freed++;
             } else {
                 at--;
-                frames[at] = format->table_frame(space, entry);
-                table[at] = hvpt_table_at(space, frames[at]);
+                frames[at] = below;
+                table[at] = hvpt_table_at(space, below);
                 next[at] = hvpt_entries(format);
             }
         }
     }
+    hvpt_count_add(&space->stats.frames, (uint64_t)0 - freed);
 }
 
 /* Do what flush asks for, free what waited for it, and leave it empty. */

@@ -76,7 +76,7 @@ HVPT_ENGINE enum hvpt_status hvpt_reserve_frames(struct hvpt_space *space, uint6
     if (space->readonly)
         return HVPT_E_READONLY;
     if (count == 0) {
-        hvpt_frames_release(space, &space->pool);
+        hvpt_frames_release(space, &space->pool, 0);
         return HVPT_OK;
     }
     if (count <= space->pool.count)

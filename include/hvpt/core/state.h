@@ -43,7 +43,12 @@ struct hvpt_stripe {
     hvpt_counter unused[8 - HVPT_MAX_LEVELS];
 };
 
-/* Frames taken in advance, each holding the address of the next in its first eight bytes. */
+/*
+ * Frames taken in advance: a stack. Every 512th, beginning with the lowest, holds the addresses of the 511 above it, so
+ * that the others need not be touched before they are used (bench: half the time of a map); its first eight bytes are
+ * the address of the one that held the 511 below. head: the highest of those.
+ */
+#define HVPT_FRAMES_NOTED 512
 struct hvpt_frames {
     uint64_t head;
     hvpt_counter count;
@@ -51,6 +56,7 @@ struct hvpt_frames {
 
 struct hvpt_space {
     const struct hvpt_hooks *hooks;
+    char *linear; /* hooks->linear_map */
     hvpt_entry *root_table;
     uint64_t root_frame;
     uint64_t root_register;    /* as hardware wants it; also names the space in a flush */
@@ -81,6 +87,8 @@ struct hvpt_space {
     uint8_t page_shift;     /* log2 of the smallest page, for formats with a choice */
     uint8_t max_leaf_level; /* the largest page allowed */
     bool readonly;
+    bool called; /* hooks->phys_to_virt is there */
+    bool direct; /* the walk in line will do: see hvpt_find_here */
 
     /*
      * The cursor: the level 1 table that the last single page was mapped or unmapped through, and the number of the
@@ -113,6 +121,7 @@ struct hvpt_census {
  * engine's functions are inlined over them: no call is made for the small ones at run time (with -Os, where the compiler
  * does not fold them), and the parts at the end are called by name.
  */
+struct hvpt_place;
 struct hvpt_format {
     enum hvpt_kind kind;
     unsigned page_shift;       /* log2 of the smallest page, which is also the size of a table */
@@ -179,11 +188,13 @@ struct hvpt_format {
                              void *ctx);
     enum hvpt_status (*change)(const struct hvpt_space *space, uint64_t start, uint64_t end, enum hvpt_visit visit,
                                void *ctx);
-    enum hvpt_status (*recast)(const struct hvpt_space *space, uint64_t start, uint64_t end, enum hvpt_visit visit,
-                               void *ctx);
+    enum hvpt_status (*harvest)(const struct hvpt_space *space, uint64_t start, uint64_t end, enum hvpt_visit visit,
+                                void *ctx);
     enum hvpt_status (*map_pieces)(struct hvpt_space *space, uint64_t gpa, uint64_t hpa, uint64_t size,
                                    struct hvpt_attr attr, struct hvpt_flush *flush);
     enum hvpt_status (*unmap_pieces)(struct hvpt_space *space, uint64_t gpa, uint64_t size, struct hvpt_flush *flush);
+    enum hvpt_status (*protect_pieces)(struct hvpt_space *space, uint64_t gpa, uint64_t size, struct hvpt_attr attr,
+                                       uint32_t mask, bool log, struct hvpt_flush *flush);
     enum hvpt_status (*descend)(const struct hvpt_space *space, uint64_t gpa, unsigned lowest, struct hvpt_run *found);
     void (*split_leaf)(struct hvpt_space *space, struct hvpt_frames *list, struct hvpt_flush *flush,
                        const struct hvpt_run *run);
@@ -192,45 +203,48 @@ struct hvpt_format {
     void (*unlink_table)(struct hvpt_space *space, struct hvpt_flush *flush, const struct hvpt_run *run);
     void (*settle)(struct hvpt_space *space, struct hvpt_flush *flush);
     bool (*holds_table)(const struct hvpt_space *space, uint64_t hpa, uint64_t size);
+    enum hvpt_status (*fault_map_rest)(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa, uint64_t page_size,
+                                       struct hvpt_attr attr, enum hvpt_status taken);
+    void (*find)(const struct hvpt_space *space, uint64_t gpa, unsigned lowest, struct hvpt_place *place);
     enum hvpt_status (*translate_rest)(const struct hvpt_space *space, uint64_t gpa, uint64_t entry, unsigned level,
                                        uint32_t perm, struct hvpt_mapping *out);
 };
 
 /* ---- geometry: pure arithmetic on levels, folded where the level is known ---- */
 
-HVPT_ENGINE unsigned hvpt_index_bits(const struct hvpt_format *format)
+HVPT_DISSOLVE unsigned hvpt_index_bits(const struct hvpt_format *format)
 {
     return format->page_shift - 3;
 }
 
 /* Entries of any table but a root, which may have more. */
-HVPT_ENGINE unsigned hvpt_entries(const struct hvpt_format *format)
+HVPT_DISSOLVE unsigned hvpt_entries(const struct hvpt_format *format)
 {
     return 1u << hvpt_index_bits(format);
 }
 
-HVPT_ENGINE unsigned hvpt_span_shift(const struct hvpt_format *format, unsigned level)
+HVPT_DISSOLVE unsigned hvpt_span_shift(const struct hvpt_format *format, unsigned level)
 {
     return format->page_shift + level * hvpt_index_bits(format);
 }
 
 /* Bytes that one entry of a table at this level covers. */
-HVPT_ENGINE uint64_t hvpt_span(const struct hvpt_format *format, unsigned level)
+HVPT_DISSOLVE uint64_t hvpt_span(const struct hvpt_format *format, unsigned level)
 {
     return UINT64_C(1) << hvpt_span_shift(format, level);
 }
 
 /* Which entry of the table at this level covers gpa. A root's index is not masked: gpa is below gpa_limit. */
-HVPT_ENGINE unsigned hvpt_index(const struct hvpt_format *format, const struct hvpt_space *space, uint64_t gpa,
-                                unsigned level)
+HVPT_DISSOLVE unsigned hvpt_index(const struct hvpt_format *format, const struct hvpt_space *space, uint64_t gpa,
+                                  unsigned level)
 {
     unsigned index = (unsigned)(gpa >> hvpt_span_shift(format, level));
 
     return level == space->root_level ? index : index & (hvpt_entries(format) - 1);
 }
 
-HVPT_ENGINE unsigned hvpt_table_entries(const struct hvpt_format *format, const struct hvpt_space *space,
-                                        unsigned level)
+HVPT_DISSOLVE unsigned hvpt_table_entries(const struct hvpt_format *format, const struct hvpt_space *space,
+                                          unsigned level)
 {
     return level == space->root_level ? (unsigned)(space->gpa_limit >> hvpt_span_shift(format, level))
                                       : hvpt_entries(format);
@@ -238,7 +252,13 @@ HVPT_ENGINE unsigned hvpt_table_entries(const struct hvpt_format *format, const 
 
 /* ---- access ---- */
 
-HVPT_ENGINE const struct hvpt_hooks *hvpt_hooks_of(const struct hvpt_space *space)
+#ifdef HVPT_STATIC_HOOKS
+#define HVPT_HOOKS_KNOWN true
+#else
+#define HVPT_HOOKS_KNOWN false
+#endif
+
+HVPT_DISSOLVE const struct hvpt_hooks *hvpt_hooks_of(const struct hvpt_space *space)
 {
 #ifdef HVPT_STATIC_HOOKS
     (void)space;
@@ -249,43 +269,57 @@ HVPT_ENGINE const struct hvpt_hooks *hvpt_hooks_of(const struct hvpt_space *spac
 }
 
 /*
- * How this code sees tables. Read once for a walk: loads of entries are ordered, so the compiler would read the hooks
- * again after each of them.
+ * How a walk sees tables, by calls or at a fixed offset, and knows plain ones. Read once: loads of entries are ordered, so
+ * the compiler would read all that again after each of them.
  */
 struct hvpt_view {
-    const struct hvpt_hooks *hooks;
-    char *linear;
     bool called;
+    uint64_t table_mask; /* the space's plain_table_mask and _bits */
+    uint64_t table_bits;
 };
 
-HVPT_ENGINE struct hvpt_view hvpt_view_of(const struct hvpt_space *space)
+HVPT_DISSOLVE bool hvpt_hooks_called(const struct hvpt_space *space)
+{
+    return HVPT_HOOKS_KNOWN ? hvpt_hooks_of(space)->phys_to_virt != NULL : space->called;
+}
+
+HVPT_DISSOLVE struct hvpt_view hvpt_view_of(const struct hvpt_space *space, bool called)
 {
     struct hvpt_view view;
 
-    view.hooks = hvpt_hooks_of(space);
-    view.linear = (char *)view.hooks->linear_map;
-    view.called = view.hooks->phys_to_virt != NULL;
+    view.called = called;
+    view.table_mask = space->plain_table_mask;
+    view.table_bits = space->plain_table_bits;
     return view;
 }
 
-/* Where this code sees a table. NULL: the environment knows of no such frame. */
-HVPT_ENGINE hvpt_entry *hvpt_table_in(const struct hvpt_view *view, uint64_t frame)
+/*
+ * Where this code sees the table at frame. NULL: the environment knows of no such frame. The fixed offset is added from
+ * memory, and to the frame alone: each further register takes its part of the walks that can be in flight.
+ */
+HVPT_DISSOLVE hvpt_entry *hvpt_table_by(const struct hvpt_space *space, bool called, uint64_t frame)
 {
-    if (sizeof(uintptr_t) < sizeof(frame) && frame > UINTPTR_MAX && !view->called)
+    const struct hvpt_hooks *hooks = hvpt_hooks_of(space);
+
+    if (called)
+        return (hvpt_entry *)hooks->phys_to_virt(hooks->ctx, hvpt_make_hpa(frame));
+    if (sizeof(uintptr_t) < sizeof(frame) && frame > UINTPTR_MAX)
         return NULL; /* a 32-bit kernel sees no such memory at a fixed offset */
-    if (HVPT_LIKELY(!view->called))
-        return (hvpt_entry *)(void *)(view->linear + (uintptr_t)frame);
-    return (hvpt_entry *)view->hooks->phys_to_virt(view->hooks->ctx, hvpt_make_hpa(frame));
+    return (hvpt_entry *)hvpt_opaque((HVPT_HOOKS_KNOWN ? (char *)hooks->linear_map : space->linear) + (uintptr_t)frame);
 }
 
-HVPT_ENGINE hvpt_entry *hvpt_table_at(const struct hvpt_space *space, uint64_t frame)
+/* Is this a table, as hvpt_table_by answered? Memory at a fixed offset is all there. */
+HVPT_DISSOLVE bool hvpt_is_seen(bool called, const hvpt_entry *table)
 {
-    const struct hvpt_view view = hvpt_view_of(space);
-
-    return hvpt_table_in(&view, frame);
+    return (!called && sizeof(uintptr_t) >= sizeof(uint64_t)) || table != NULL;
 }
 
-HVPT_ENGINE bool hvpt_is_present(const struct hvpt_space *space, uint64_t entry)
+HVPT_DISSOLVE hvpt_entry *hvpt_table_at(const struct hvpt_space *space, uint64_t frame)
+{
+    return hvpt_table_by(space, hvpt_hooks_called(space), frame);
+}
+
+HVPT_DISSOLVE bool hvpt_is_present(const struct hvpt_space *space, uint64_t entry)
 {
     return (entry & space->present_mask) != 0;
 }
@@ -293,8 +327,8 @@ HVPT_ENGINE bool hvpt_is_present(const struct hvpt_space *space, uint64_t entry)
 /* ---- arguments ---- */
 
 /* [gpa, gpa + size) lies in the space, is not empty and is whole pages. No sum here can wrap. */
-HVPT_ENGINE enum hvpt_status hvpt_check_range(const struct hvpt_format *format, const struct hvpt_space *space,
-                                              uint64_t gpa, uint64_t size)
+HVPT_DISSOLVE enum hvpt_status hvpt_check_range(const struct hvpt_format *format, const struct hvpt_space *space,
+                                                uint64_t gpa, uint64_t size)
 {
     if ((gpa | size) & (hvpt_span(format, 0) - 1))
         return HVPT_E_ALIGN;
@@ -304,8 +338,8 @@ HVPT_ENGINE enum hvpt_status hvpt_check_range(const struct hvpt_format *format, 
 }
 
 /* The same for the host side, which ends at MAXPHYADDR. */
-HVPT_ENGINE enum hvpt_status hvpt_check_frames(const struct hvpt_format *format, const struct hvpt_space *space,
-                                               uint64_t hpa, uint64_t size)
+HVPT_DISSOLVE enum hvpt_status hvpt_check_frames(const struct hvpt_format *format, const struct hvpt_space *space,
+                                                 uint64_t hpa, uint64_t size)
 {
     if (hpa & (hvpt_span(format, 0) - 1))
         return HVPT_E_ALIGN;
@@ -315,8 +349,8 @@ HVPT_ENGINE enum hvpt_status hvpt_check_frames(const struct hvpt_format *format,
 }
 
 /* The largest pages that a mapping of gpa to hpa with these attributes can use anywhere. */
-HVPT_ENGINE unsigned hvpt_leaf_level(const struct hvpt_format *format, const struct hvpt_space *space, uint64_t gpa,
-                                     uint64_t hpa, struct hvpt_attr attr)
+HVPT_DISSOLVE unsigned hvpt_leaf_level(const struct hvpt_format *format, const struct hvpt_space *space, uint64_t gpa,
+                                       uint64_t hpa, struct hvpt_attr attr)
 {
     unsigned level = format->attr_level(space, attr);
 

@@ -27,6 +27,8 @@ HVPT_ENGINE enum hvpt_status hvpt_translate_rest(const struct hvpt_format *forma
                                                  uint64_t gpa, uint64_t entry, unsigned level, uint32_t perm,
                                                  struct hvpt_mapping *out)
 {
+    if (level == HVPT_LEVEL_UNSEEN)
+        return HVPT_E_CORRUPT;
     if (!hvpt_is_present(space, entry))
         return HVPT_E_ABSENT;
     if (!format->is_leaf(space, entry, level))
@@ -50,13 +52,23 @@ HVPT_ENGINE enum hvpt_status hvpt_translate_one(const struct hvpt_format *format
 
     if (HVPT_UNLIKELY(gpa.value >= space->gpa_limit))
         return HVPT_E_RANGE;
-    place = hvpt_find(format, space, gpa.value);
-    if (HVPT_UNLIKELY(place.slot == NULL))
-        return HVPT_E_CORRUPT;
+    place = hvpt_find_here(format, space, gpa.value);
     if (HVPT_UNLIKELY(place.level != 0 || (place.entry & space->plain_leaf_mask) != space->plain_leaf_bits))
         return format->translate_rest(space, gpa.value, place.entry, place.level, place.perm, out);
     hvpt_describe(format, space, gpa.value, place.entry, 0, place.perm, out);
     return HVPT_OK;
+}
+
+/* translate, where speed does not matter: no walk in line. */
+HVPT_ENGINE enum hvpt_status hvpt_translate_seldom(const struct hvpt_format *format, const struct hvpt_space *space,
+                                                   hvpt_gpa gpa, struct hvpt_mapping *out)
+{
+    struct hvpt_place place;
+
+    if (gpa.value >= space->gpa_limit)
+        return HVPT_E_RANGE;
+    format->find(space, gpa.value, 0, &place);
+    return format->translate_rest(space, gpa.value, place.entry, place.level, place.perm, out);
 }
 
 #endif

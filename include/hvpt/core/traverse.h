@@ -1,5 +1,5 @@
 /*
- * The loop through a tree, and the operations' parts in it. Compiled out of line, as format->look, change and recast.
+ * The loop through a tree, and the operations' parts in it. Compiled out of line, as format->look, change and harvest.
  * No recursion; the path is an array of tables, one a level.
  */
 #ifndef HVPT_CORE_TRAVERSE_H

@@ -6,6 +6,7 @@
 #define HVPT_CORE_TREE_H
 
 #include "census.h"
+#include "find.h"
 #include "join.h"
 
 /*
@@ -16,29 +17,19 @@
 HVPT_ENGINE enum hvpt_status hvpt_descend(const struct hvpt_format *format, const struct hvpt_space *space,
                                           uint64_t gpa, unsigned lowest, struct hvpt_run *found)
 {
-    hvpt_entry *table = space->root_table;
-    unsigned level = space->root_level;
+    struct hvpt_place place;
 
-    for (;;) {
-        found->slot = &table[hvpt_index(format, space, gpa, level)];
-        found->entry = hvpt_load(found->slot);
-        found->level = level;
-        if (!hvpt_is_present(space, found->entry))
-            break;
-        if (level == 0 || !format->is_table(space, found->entry, level)) {
-            if (!format->is_leaf(space, found->entry, level))
-                return HVPT_E_CORRUPT;
-            break;
-        }
-        if (level == lowest)
-            break;
-        table = hvpt_table_at(space, format->table_frame(space, found->entry));
-        if (table == NULL)
-            return HVPT_E_CORRUPT;
-        level--;
-    }
+    format->find(space, gpa, lowest, &place);
+    if (place.level == HVPT_LEVEL_UNSEEN)
+        return HVPT_E_CORRUPT;
+    if (hvpt_is_present(space, place.entry) && !format->is_leaf(space, place.entry, place.level)
+        && (place.level == 0 || !format->is_table(space, place.entry, place.level)))
+        return HVPT_E_CORRUPT;
+    found->slot = place.slot;
+    found->entry = place.entry;
+    found->level = place.level;
     found->count = 1;
-    found->gpa = gpa & ~(hvpt_span(format, level) - 1);
+    found->gpa = gpa & ~(hvpt_span(format, place.level) - 1);
     return HVPT_OK;
 }
 

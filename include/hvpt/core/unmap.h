@@ -134,8 +134,8 @@ HVPT_ENGINE enum hvpt_status hvpt_unmap_range(const struct hvpt_format *format, 
                        && !space->readonly)) {
         struct hvpt_place place = hvpt_find_near(format, space, gpa.value);
 
-        if (HVPT_LIKELY(place.slot != NULL && place.level == 0 && !(place.link & format->table_full)
-                        && hvpt_is_present(space, place.entry) && !format->is_joined(space, place.entry, 0)
+        if (HVPT_LIKELY(place.level == 0 && !(place.link & format->table_full) && hvpt_is_present(space, place.entry)
+                        && !format->is_joined(space, place.entry, 0)
                         && hvpt_has_neighbour(format, space, &place, gpa.value))) {
             hvpt_store_relaxed(place.slot, space->empty_entry);
             hvpt_count_add(&space->stats.leaves[0], (uint64_t)-1);

@@ -43,12 +43,13 @@ enum hvpt_visit {
 };
 
 /*
- * The loop is compiled three times a format, so that its frame stays small: for what only looks, changes, and recasts.
+ * The loop is compiled three times a format, so that its frame stays small: for what only looks; for what changes; and for
+ * the harvest, which alone is compiled for speed: it takes every entry apart, where the others run once a table.
  */
 enum hvpt_visits {
     HVPT_VISITS_LOOK = (1 << HVPT_VISIT_UNMAP) - 1,
-    HVPT_VISITS_CHANGE = (1 << HVPT_VISIT_HARVEST) - (1 << HVPT_VISIT_UNMAP),
-    HVPT_VISITS_RECAST = (1 << HVPT_VISIT_HARVEST) | (1 << HVPT_VISIT_COLLAPSE)
+    HVPT_VISITS_CHANGE = (1 << HVPT_VISIT_HARVEST) - (1 << HVPT_VISIT_UNMAP) + (1 << HVPT_VISIT_COLLAPSE),
+    HVPT_VISITS_HARVEST = 1 << HVPT_VISIT_HARVEST
 };
 
 #endif

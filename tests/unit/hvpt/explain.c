@@ -650,13 +650,13 @@ Test(explain, reads_like_this)
     must(hvpt_ept_map(&ept, hvpt_make_gpa(0x5000), hvpt_make_hpa(HOST), HVPT_4K, attr, NULL));
     CHECK_STATUS(hvpt_ept_explain(&ept, hvpt_make_gpa(0x5010), HVPT_WRITE, &text), HVPT_E_ATTR, words);
     CHECK(strcmp(words, "write at 0x5010\n"
-                        "level 3 (PML4E): entry 0 of the table at 0x0 is 0x1007: table at 0x1000;"
+                        "level 3 (PML4E): entry 0 of the table at 0x0 is 0x2007: table at 0x2000;"
                         " allows read, write, execute, user execute\n"
-                        "level 2 (PDPTE): entry 0 of the table at 0x1000 is 0x2007: table at 0x2000;"
+                        "level 2 (PDPTE): entry 0 of the table at 0x2000 is 0x3007: table at 0x3000;"
                         " allows read, write, execute, user execute\n"
-                        "level 1 (PDE): entry 0 of the table at 0x2000 is 0x3007: table at 0x3000;"
+                        "level 1 (PDE): entry 0 of the table at 0x3000 is 0x1007: table at 0x1000;"
                         " allows read, write, execute, user execute\n"
-                        "level 0 (PTE): entry 5 of the table at 0x3000 is 0x100000035: 0x1000 bytes at 0x100000000;"
+                        "level 0 (PTE): entry 5 of the table at 0x1000 is 0x100000035: 0x1000 bytes at 0x100000000;"
                         " allows read, execute, user execute\n"
                         "denied by level 0 (PTE), bit 1 = 0: no right to write. SDM vol. 3, \"EPT Violations\"")
               == 0,
