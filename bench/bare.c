@@ -138,6 +138,15 @@ void bare_fill_checked(struct bare *bare)
     }
 }
 
+/* An entry emptied; 1 where there was one. */
+static inline uint64_t clear(uint64_t *slot)
+{
+    uint64_t present = __atomic_load_n(slot, __ATOMIC_RELAXED) != 0;
+
+    __atomic_store_n(slot, 0, __ATOMIC_RELAXED);
+    return present;
+}
+
 uint64_t bare_clear(struct bare *bare)
 {
     uint64_t i, present = 0;
@@ -146,10 +155,9 @@ uint64_t bare_clear(struct bare *bare)
         uint64_t *slot = bench_at(bare->frame[i]);
         unsigned j;
 
-        for (j = 0; j < 512; j++) {
-            present += __atomic_load_n(&slot[j], __ATOMIC_RELAXED) != 0;
-            __atomic_store_n(&slot[j], 0, __ATOMIC_RELAXED);
-        }
+        for (j = 0; j < 512; j += 8)
+            present += clear(&slot[j]) + clear(&slot[j + 1]) + clear(&slot[j + 2]) + clear(&slot[j + 3])
+                     + clear(&slot[j + 4]) + clear(&slot[j + 5]) + clear(&slot[j + 6]) + clear(&slot[j + 7]);
     }
     return present;
 }
@@ -205,6 +213,20 @@ void bare_unmap_pages(struct bare *bare, const uint64_t *gpa, uint64_t count)
 
     for (i = 0; i < count; i++)
         __atomic_store_n(slot_of(bare, gpa[i]), 0, __ATOMIC_RELAXED);
+}
+
+uint64_t bare_fault_pages(struct bare *bare, const uint64_t *gpa, uint64_t count, uint64_t *counter)
+{
+    uint64_t i, done = 0;
+
+    for (i = 0; i < count; i++) {
+        uint64_t empty = 0;
+
+        done += __atomic_compare_exchange_n(slot_of(bare, gpa[i]), &empty, gpa[i] | LEAF, false, __ATOMIC_ACQ_REL,
+                                            __ATOMIC_ACQUIRE);
+        (void)__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+    }
+    return done;
 }
 
 uint64_t bare_translate(struct bare *bare, const uint64_t *gpa, uint64_t count)

@@ -29,6 +29,8 @@ void bare_drop(struct bare *bare);
 /* A walk of four loads, and one store into the slot that it ends at: an entry that maps gpa, or an empty one. */
 void bare_map_pages(struct bare *bare, const uint64_t *gpa, uint64_t count);
 void bare_unmap_pages(struct bare *bare, const uint64_t *gpa, uint64_t count);
+/* The same walk, a compare-exchange and a count kept with an atomic addition; returns how many slots were empty. */
+uint64_t bare_fault_pages(struct bare *bare, const uint64_t *gpa, uint64_t count, uint64_t *counter);
 uint64_t bare_translate(struct bare *bare, const uint64_t *gpa, uint64_t count);
 uint64_t bare_translate_chain(struct bare *bare, const uint64_t *gpa, uint64_t count);
 

@@ -34,10 +34,14 @@ struct bench_face {
     /* Every piece of `piece` bytes, leaving out the first page of each. */
     bool (*unmap_pieces)(void *mapper, uint64_t gpa, uint64_t size, uint64_t piece);
 
-    /* The sum of where they lead: throughput; the next address hangs on the last answer: latency; one call for 32. */
+    /*
+     * The sum of where they lead: throughput; the next address hangs on the last answer: latency; one call for 32; 32 calls
+     * that leave behind what that one does.
+     */
     uint64_t (*translate)(void *mapper, const uint64_t *gpa, uint64_t count);
     uint64_t (*translate_chain)(void *mapper, const uint64_t *gpa, uint64_t count);
     uint64_t (*translate_batch)(void *mapper, const uint64_t *gpa, uint64_t count);
+    uint64_t (*translate_singly)(void *mapper, const uint64_t *gpa, uint64_t count);
 
     /* A page from a fault handler; frames from the allocator that arena (struct bench_arena) is. */
     uint64_t (*fault_pages)(void *mapper, void *arena, const uint64_t *gpa, uint64_t count, uint64_t offset);

@@ -59,9 +59,19 @@ static double goal_of(const struct bench_job *job, const char *name)
     return strstr(name, "inline") != NULL ? job->goal_inline : job->goal_called;
 }
 
+/* Runs it. Returns ns for one unit of the job. */
+static double timed(struct bench_work *work, void (*run)(struct bench_work *work))
+{
+    uint64_t before = bench_now();
+
+    run(work);
+    return (double)(bench_now() - before) / (double)work->job->units;
+}
+
 void bench_measure(const struct bench_job *job, const struct bench_face *const *faces, unsigned count)
 {
-    static double ns[BENCH_MAX_SIDES][BENCH_MAX_ROUNDS], ratio[BENCH_MAX_ROUNDS];
+    static double ns[BENCH_MAX_SIDES][BENCH_MAX_ROUNDS], against[BENCH_MAX_SIDES][BENCH_MAX_ROUNDS];
+    static double ratio[BENCH_MAX_ROUNDS];
     struct bench_work side[BENCH_MAX_SIDES];
     unsigned rounds = bench_round_limit != 0 && bench_round_limit < job->rounds ? bench_round_limit : job->rounds;
     unsigned sides = 0, round, i;
@@ -92,13 +102,14 @@ void bench_measure(const struct bench_job *job, const struct bench_face *const *
     for (round = 0; round <= rounds; round++) {
         for (i = 0; i < sides; i++) {
             struct bench_work *work = &side[i];
-            uint64_t before;
+            double took;
 
             job->ready(work);
-            before = bench_now();
-            job->run(work);
-            if (round != 0)
-                ns[i][round - 1] = (double)(bench_now() - before) / (double)job->units;
+            took = timed(work, job->run);
+            if (round != 0) {
+                ns[i][round - 1] = took;
+                against[i][round - 1] = job->against == NULL ? ns[0][round - 1] : timed(work, job->against);
+            }
             if (work->ok && !job->check(work)) {
                 bench_wrong(job->name, work->face == NULL ? "roofline" : work->face->name, "result");
                 work->ok = false;
@@ -109,7 +120,7 @@ void bench_measure(const struct bench_job *job, const struct bench_face *const *
         const char *name = i == 0 ? "roofline" : side[i].face->name;
 
         for (round = 0; round < rounds; round++)
-            ratio[round] = ns[i][round] / ns[0][round];
+            ratio[round] = ns[i][round] / against[i][round];
         if (i != 0) {
             double middle = bench_median(ratio, rounds);
 
