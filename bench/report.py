@@ -282,6 +282,25 @@ def charts(report, directory):
 
 # ---- README.md ----
 
+def beside_the_table(report):
+    """What has no roofline of its own, in sentences: two processors, and bytes of code."""
+    found = {(result["job"], result["name"]): result for result in report["results"]}
+    ratios = [found.get(key, {}).get("ratio") for key in (
+        ("two CPUs, times as fast as under a lock", "ept linear"), ("two CPUs, times as fast as one", "ept linear"),
+        ("fault in random pages", "fault_map, two CPUs"))]
+    lines = []
+    if all(ratios):
+        lines.append(f"Two processors that fault in pages at random are {ratios[0]:.1f} times as fast as under a lock (goal: 5) and "
+                     f"{ratios[1]:.1f} times as fast as one alone (goal: 1.5); they take {ratios[2]:.2f} times what a bare walk, a "
+                     "compare-exchange and a count take on both.")
+    code = {row["option"]: row["bytes"] for row in report.get("code", [])
+            if row["format"] == "ept" and row["what"] == "all operations"}
+    if code:
+        lines.append("All operations of EPT together: " + ", ".join(f"{size_ / 1000:.1f} KB of code with gcc {option}"
+                                                                    for option, size_ in code.items()) + ".")
+    return [part for line in lines for part in ("", line)]
+
+
 def markdown(report):
     jobs = split(report)[0]
     there = [name for name in IN_README if any(name in sides for sides in jobs.values())]
@@ -292,7 +311,7 @@ def markdown(report):
         cells = [f"{number(sides[name]['ratio'])} {mark(sides[name])}".strip() if "ratio" in sides.get(name, {}) else ""
                  for name in there]
         lines.append(f"| {job} | {number(sides['roofline']['ns'])} | {goals_of(sides)} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines + beside_the_table(report)) + "\n"
 
 
 def readme(report, path):
