@@ -60,6 +60,7 @@ HVPT_ENGINE enum hvpt_status hvpt_adopt_root(const struct hvpt_format *format, s
     if (space->root_table == NULL)
         return HVPT_E_CORRUPT;
     space->readonly = readonly;
+    hvpt_open_space(space);
     if (readonly)
         return HVPT_OK;
     for (level = 0; level < HVPT_MAX_LEVELS; level++) {
@@ -81,7 +82,6 @@ HVPT_ENGINE enum hvpt_status hvpt_adopt_root(const struct hvpt_format *format, s
     }
     space->lowest_table = census.gpa;
     space->highest_table = census.size;
-    hvpt_open_space(space);
     return HVPT_OK;
 }
 

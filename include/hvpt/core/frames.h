@@ -51,16 +51,17 @@ HVPT_ENGINE void hvpt_frames_push(const struct hvpt_space *space, struct hvpt_fr
     } else {
         ((uint64_t *)(void *)hvpt_table_at(space, list->head))[index] = frame;
     }
-    list->count++;
+    hvpt_count_add(&list->count, 1);
 }
 
 /* The list is not empty. */
 HVPT_ENGINE hvpt_entry *hvpt_frames_pop(const struct hvpt_space *space, struct hvpt_frames *list, uint64_t *frame)
 {
-    unsigned index = (unsigned)--list->count % HVPT_FRAMES_NOTED;
+    unsigned index = (unsigned)(list->count - 1) % HVPT_FRAMES_NOTED;
     hvpt_entry *table = hvpt_table_at(space, list->head);
     uint64_t noted = ((uint64_t *)(void *)table)[index];
 
+    hvpt_count_add(&list->count, (uint64_t)-1);
     if (index == 0) {
         *frame = list->head;
         list->head = noted;

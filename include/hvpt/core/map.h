@@ -213,7 +213,7 @@ HVPT_ENGINE bool hvpt_map_run(const struct hvpt_format *format, struct hvpt_spac
 
     if (size >= hvpt_span(format, 1) || (gpa ^ (gpa + size - 1)) >> hvpt_span_shift(format, 1))
         return false;
-    place = hvpt_find_near(format, space, gpa);
+    format->find(space, gpa, 0, &place);
     if (place.level != 0 || hvpt_count_empty(space, place.slot, count) != count)
         return false;
     hvpt_fence_release(); /* what the caller put into the pages comes before the leaves that show it */

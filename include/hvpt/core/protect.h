@@ -69,10 +69,10 @@ HVPT_ENGINE bool hvpt_protect_is_like(const struct hvpt_protect_like *like, uint
     return like->entry != 0 && !((entry ^ like->entry) & matters);
 }
 
-/* All bits of a leaf at level 0 but those of an address that the CPU has. */
+/* All bits of a leaf at level 0 but those of an address that the CPU has: it may not have the higher ones. */
 HVPT_ENGINE uint64_t hvpt_protect_matters(const struct hvpt_format *format, const struct hvpt_space *space)
 {
-    return ~format->plain_frame(space, UINT64_MAX) | space->reserved_bits;
+    return ~format->plain_frame(space, UINT64_MAX) | space->plain_leaf_mask;
 }
 
 HVPT_ENGINE enum hvpt_status hvpt_protect_plan_slots(const struct hvpt_format *format, const struct hvpt_space *space,

@@ -161,6 +161,39 @@ GENERIC(an_entry_that_the_processor_refuses_stops_every_call)
     }
 }
 
+/* Sound leaves on both sides do not speak for one that is not, whichever of its bits is wrong. */
+GENERIC(a_leaf_among_sound_ones_is_judged_by_all_its_bits)
+{
+    const struct adapter *call = rig->adapter;
+    struct hvpt_attr attr = rig_data(rig);
+    struct hvpt_flush flush = {0};
+    struct hvpt_mapping mapping;
+    struct cpu_translation way;
+    struct damage done;
+    uint64_t stores;
+
+    attr.perm &= ~(uint32_t)HVPT_WRITE;
+    must(rig_map(rig, BASE, HOST + PAGE, 8 * PAGE, rig_data(rig)));
+    way = way_to(rig, BASE + 5 * PAGE);
+    done.frame = way.table[0];
+    done.index = way.index[0];
+    done.old = way.entry;
+    for (unsigned bit = 0; bit < 63; bit++) { /* EPT: without a right bit 62 is the library's own */
+        memory_poke(done.frame, done.index, done.old ^ UINT64_C(1) << bit);
+        if (way_to(rig, BASE + 5 * PAGE).outcome != CPU_MISCONFIGURED)
+            continue;
+        check_context("%s, bit %u", rig->setup->name, bit);
+        stores = rig->memory.stores;
+        is_corrupt(call->translate(&rig->space, BASE + 5 * PAGE, &mapping), "translate");
+        is_corrupt(call->protect(&rig->space, BASE, 8 * PAGE, attr, HVPT_WRITE, &flush), "protect");
+        is_corrupt(call->write_protect(&rig->space, BASE, 8 * PAGE, &flush), "write_protect");
+        is_corrupt(call->replace(&rig->space, BASE, HOST, 8 * PAGE, attr, &flush), "replace");
+        CHECK_EQ(rig->memory.stores, stores, "stores");
+    }
+    mend(&done);
+    check_context("%s", rig->setup->name);
+}
+
 /* ---- what others do while a call is under way ---- */
 
 /* At the at-th time that the call looks, or stores, once. */
