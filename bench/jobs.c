@@ -331,7 +331,7 @@ static const struct bench_job jobs[] = {
      ready_mapped, run_unmap_pieces, NULL, check_pieces_gone},
     {"unmap one page, tables freed as they empty", "4K page", GI, PAGE, PAGES(GI), 31, 2.5, 3.6, every, has_unmap_pages,
      ready_mapped, run_unmap_pages, NULL, check_gone},
-    {"translate, latency, 1 GiB", "address", GI, PAGE, 1 << 20, 15, 1.1, 0, anywhere, has_translate_chain,
+    {"translate, latency, 1 GiB", "address", GI, PAGE, 1 << 20, 31, 1.1, 0, anywhere, has_translate_chain,
      ready_mapped_once, run_translate_chain, NULL, check_sum},
     {"translate, throughput, 1 GiB", "address", GI, PAGE, 1 << 20, 15, 0, 0, anywhere, has_translate, ready_mapped_once,
      run_translate, NULL, check_sum},

@@ -49,7 +49,7 @@ int main(int argc, char **argv)
     bench_arena_open(UINT64_C(8) << 30, UINT64_C(512) << 20);
     bench_jobs(faces, sizeof faces / sizeof *faces, only);
     if (only == NULL) {
-        bench_threads(&bench_ept_linear);
+        bench_threads(&bench_ept_linear, &bench_plain);
         bench_control();
     }
     if (only == NULL && !quick)

@@ -1,6 +1,6 @@
 /*
- * Two CPUs whose guests fault on pages at random: fault_map without a lock, against map under a test-and-set lock as it is
- * written first, against one CPU alone, and against the least that two CPUs need: a bare walk, a compare-exchange, a count.
+ * Two CPUs whose guests fault on pages at random: fault_map without a lock, against map and against a plain walker under a
+ * test-and-set lock as it is written first, against one CPU alone, and against the least that two CPUs need: a bare walk, a compare-exchange, a count.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -92,7 +92,6 @@ static uint64_t *random_pages(void)
 
 /* What every round has in common. */
 struct faults {
-    const struct bench_face *face;
     struct bare *bare;
     const uint64_t *gpa;
     int processor[2];
@@ -100,19 +99,19 @@ struct faults {
 };
 
 /* All pages faulted in by so many CPUs. Returns ns for one page. */
-static double run_faults(struct faults *faults, enum way way, unsigned cpus)
+static double run_faults(struct faults *faults, const struct bench_face *face, enum way way, unsigned cpus)
 {
     struct fault_cpu cpu[2] = {{0}};
     pthread_barrier_t start;
     pthread_t thread;
-    void *mapper = way == BARE ? (void *)faults->bare : faults->face->create(PAGE);
+    void *mapper = way == BARE ? (void *)faults->bare : face->create(PAGE);
     uint64_t before, after, i;
     char lock = 0;
 
     for (i = 0; i < cpus; i++) {
         cpu[i].processor = faults->processor[i];
         cpu[i].way = way;
-        cpu[i].face = faults->face;
+        cpu[i].face = face;
         cpu[i].mapper = mapper;
         cpu[i].arena = &faults->arenas[i];
         cpu[i].gpa = faults->gpa + i * (PAGES / cpus);
@@ -132,11 +131,11 @@ static double run_faults(struct faults *faults, enum way way, unsigned cpus)
     }
     after = bench_now();
     if (cpu[0].done + cpu[1].done != PAGES)
-        bench_wrong("fault in pages", faults->face->name, "a page is missing");
+        bench_wrong("fault in pages", face->name, "a page is missing");
     if (way == BARE)
         (void)bare_clear(faults->bare);
     else
-        faults->face->destroy(mapper); /* the tables go back to the frames that all share */
+        face->destroy(mapper); /* the tables go back to the frames that all share */
     return (double)(after - before) / (double)PAGES;
 }
 
@@ -152,10 +151,10 @@ static bool find_processors(const cpu_set_t *allowed, int *processor)
     return found == 2;
 }
 
-void bench_threads(const struct bench_face *face)
+void bench_threads(const struct bench_face *face, const struct bench_face *plain)
 {
     const char *job = "fault in random pages";
-    static double one[ROUNDS], two[ROUNDS], locked[ROUNDS], least[ROUNDS];
+    static double one[ROUNDS], two[ROUNDS], locked[ROUNDS], plain_locked[ROUNDS], least[ROUNDS];
     static double against_lock[ROUNDS], against_one[ROUNDS], against_least[ROUNDS];
     unsigned round, rounds = bench_round_limit != 0 && bench_round_limit < ROUNDS ? bench_round_limit : ROUNDS;
     struct faults faults = {0};
@@ -166,19 +165,19 @@ void bench_threads(const struct bench_face *face)
     if (!find_processors(&allowed, faults.processor))
         return;
     gpa = random_pages();
-    faults.face = face;
     faults.gpa = gpa;
     faults.bare = bare_create(SIZE, 0);
     for (round = 0; round <= rounds; round++) {
-        double alone, both, under_lock, bare;
+        double alone, both, under_lock, plainly, bare;
 
         /* One CPU may make all tables, in each of the two runs without a lock, and what it took does not come back here. */
         bench_arena_fork(&faults.arenas[0], 3 * PAGES / 512);
         bench_arena_fork(&faults.arenas[1], 3 * PAGES / 512);
-        alone = run_faults(&faults, FAULT_MAP, 1);
-        both = run_faults(&faults, FAULT_MAP, 2);
-        under_lock = run_faults(&faults, UNDER_LOCK, 2);
-        bare = run_faults(&faults, BARE, 2);
+        alone = run_faults(&faults, face, FAULT_MAP, 1);
+        both = run_faults(&faults, face, FAULT_MAP, 2);
+        under_lock = run_faults(&faults, face, UNDER_LOCK, 2);
+        plainly = run_faults(&faults, plain, UNDER_LOCK, 2);
+        bare = run_faults(&faults, face, BARE, 2);
         bench_arena_join(&faults.arenas[0]);
         bench_arena_join(&faults.arenas[1]);
         if (round == 0)
@@ -186,6 +185,7 @@ void bench_threads(const struct bench_face *face)
         one[round - 1] = alone;
         two[round - 1] = both;
         locked[round - 1] = under_lock;
+        plain_locked[round - 1] = plainly;
         least[round - 1] = bare;
         against_lock[round - 1] = under_lock / both;
         against_one[round - 1] = alone / both;
@@ -196,6 +196,7 @@ void bench_threads(const struct bench_face *face)
     bench_print(job, "4K page", "fault_map, two CPUs", bench_median(two, rounds), bench_median(against_least, rounds),
                 0);
     bench_print(job, "4K page", "map under a lock, two CPUs", bench_median(locked, rounds), 0, 0);
+    bench_print(job, "4K page", "plain walker under a lock", bench_median(plain_locked, rounds), 0, 0);
     bench_print(job, "4K page", "at least, two CPUs", bench_median(least, rounds), 0, 0);
     bench_print("two CPUs, times as fast as under a lock", "", face->name, 0, bench_median(against_lock, rounds), 5);
     bench_print("two CPUs, times as fast as one", "", face->name, 0, bench_median(against_one, rounds), 1.5);

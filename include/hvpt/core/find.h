@@ -44,8 +44,8 @@ HVPT_ENGINE struct hvpt_place hvpt_find_from(hvpt_entry *slot, unsigned level)
 HVPT_ENGINE bool hvpt_find_below(const struct hvpt_format *format, const struct hvpt_space *space,
                                  const struct hvpt_view *view, uint64_t gpa, unsigned level, struct hvpt_place *place)
 {
-    const uint64_t odd = place->entry ^ view->table_bits; /* plain: no bit of the mask; the same address */
-    uint64_t frame = format->plain_frame(space, odd);
+    const uint64_t odd = place->entry ^ view->table_bits; /* plain: no bit of the mask */
+    uint64_t frame = format->plain_frame(space, place->entry);
     hvpt_entry *table;
 
     if (HVPT_UNLIKELY((odd & view->table_mask) != 0)) {
