@@ -444,6 +444,7 @@ static void hvpt_ept_unlink_table(struct hvpt_space *space, struct hvpt_flush *f
 static void hvpt_ept_settle(struct hvpt_space *space, struct hvpt_flush *flush);
 static bool hvpt_ept_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size);
 static void hvpt_ept_find(const struct hvpt_space *space, uint64_t gpa, unsigned lowest, struct hvpt_place *place);
+static struct hvpt_found hvpt_ept_find_far(const struct hvpt_space *space, uint64_t gpa);
 static enum hvpt_status hvpt_ept_fault_map_rest(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa,
                                                 uint64_t page_size, struct hvpt_attr attr, enum hvpt_status taken);
 static enum hvpt_status hvpt_ept_translate_rest(const struct hvpt_space *space, uint64_t gpa, uint64_t entry,
@@ -496,6 +497,7 @@ static const struct hvpt_format hvpt_ept_format = {
     hvpt_ept_holds_table,
     hvpt_ept_fault_map_rest,
     hvpt_ept_find,
+    hvpt_ept_find_far,
     hvpt_ept_translate_rest,
 };
 
@@ -586,6 +588,11 @@ HVPT_SELDOM static HVPT_NOINLINE enum hvpt_status hvpt_ept_protect_pieces(struct
                                                                           struct hvpt_flush *flush)
 {
     return hvpt_protect_pieces(&hvpt_ept_format, space, gpa, size, attr, mask, log, flush);
+}
+
+static HVPT_NOINLINE struct hvpt_found hvpt_ept_find_far(const struct hvpt_space *space, uint64_t gpa)
+{
+    return hvpt_find_far(&hvpt_ept_format, space, gpa);
 }
 
 HVPT_SELDOM static HVPT_NOINLINE bool hvpt_ept_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size)

@@ -366,6 +366,7 @@ static void hvpt_npt_unlink_table(struct hvpt_space *space, struct hvpt_flush *f
 static void hvpt_npt_settle(struct hvpt_space *space, struct hvpt_flush *flush);
 static bool hvpt_npt_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size);
 static void hvpt_npt_find(const struct hvpt_space *space, uint64_t gpa, unsigned lowest, struct hvpt_place *place);
+static struct hvpt_found hvpt_npt_find_far(const struct hvpt_space *space, uint64_t gpa);
 static enum hvpt_status hvpt_npt_fault_map_rest(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa,
                                                 uint64_t page_size, struct hvpt_attr attr, enum hvpt_status taken);
 static enum hvpt_status hvpt_npt_translate_rest(const struct hvpt_space *space, uint64_t gpa, uint64_t entry,
@@ -417,6 +418,7 @@ static const struct hvpt_format hvpt_npt_format = {
     hvpt_npt_holds_table,
     hvpt_npt_fault_map_rest,
     hvpt_npt_find,
+    hvpt_npt_find_far,
     hvpt_npt_translate_rest,
 };
 
@@ -507,6 +509,11 @@ HVPT_SELDOM static HVPT_NOINLINE enum hvpt_status hvpt_npt_protect_pieces(struct
                                                                           struct hvpt_flush *flush)
 {
     return hvpt_protect_pieces(&hvpt_npt_format, space, gpa, size, attr, mask, log, flush);
+}
+
+static HVPT_NOINLINE struct hvpt_found hvpt_npt_find_far(const struct hvpt_space *space, uint64_t gpa)
+{
+    return hvpt_find_far(&hvpt_npt_format, space, gpa);
 }
 
 HVPT_SELDOM static HVPT_NOINLINE bool hvpt_npt_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size)

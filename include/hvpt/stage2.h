@@ -468,6 +468,7 @@ static void hvpt_s2_unlink_table(struct hvpt_space *space, struct hvpt_flush *fl
 static void hvpt_s2_settle(struct hvpt_space *space, struct hvpt_flush *flush);
 static bool hvpt_s2_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size);
 static void hvpt_s2_find(const struct hvpt_space *space, uint64_t gpa, unsigned lowest, struct hvpt_place *place);
+static struct hvpt_found hvpt_s2_find_far(const struct hvpt_space *space, uint64_t gpa);
 static enum hvpt_status hvpt_s2_fault_map_rest(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa, uint64_t page_size,
                                                struct hvpt_attr attr, enum hvpt_status taken);
 static enum hvpt_status hvpt_s2_translate_rest(const struct hvpt_space *space, uint64_t gpa, uint64_t entry,
@@ -519,6 +520,7 @@ static const struct hvpt_format hvpt_s2_4k_format = {
     hvpt_s2_holds_table,
     hvpt_s2_fault_map_rest,
     hvpt_s2_find,
+    hvpt_s2_find_far,
     hvpt_s2_translate_rest,
 };
 
@@ -568,6 +570,7 @@ static const struct hvpt_format hvpt_s2_16k_format = {
     hvpt_s2_holds_table,
     hvpt_s2_fault_map_rest,
     hvpt_s2_find,
+    hvpt_s2_find_far,
     hvpt_s2_translate_rest,
 };
 
@@ -617,6 +620,7 @@ static const struct hvpt_format hvpt_s2_64k_format = {
     hvpt_s2_holds_table,
     hvpt_s2_fault_map_rest,
     hvpt_s2_find,
+    hvpt_s2_find_far,
     hvpt_s2_translate_rest,
 };
 
@@ -762,6 +766,15 @@ HVPT_SELDOM static HVPT_NOINLINE enum hvpt_status hvpt_s2_protect_pieces(struct 
     case 14: return hvpt_protect_pieces(&hvpt_s2_16k_format, space, gpa, size, attr, mask, log, flush);
     case 16: return hvpt_protect_pieces(&hvpt_s2_64k_format, space, gpa, size, attr, mask, log, flush);
     default: return hvpt_protect_pieces(&hvpt_s2_4k_format, space, gpa, size, attr, mask, log, flush);
+    }
+}
+
+static HVPT_NOINLINE struct hvpt_found hvpt_s2_find_far(const struct hvpt_space *space, uint64_t gpa)
+{
+    switch (space->page_shift) {
+    case 14: return hvpt_find_far(&hvpt_s2_16k_format, space, gpa);
+    case 16: return hvpt_find_far(&hvpt_s2_64k_format, space, gpa);
+    default: return hvpt_find_far(&hvpt_s2_4k_format, space, gpa);
     }
 }
 

@@ -70,60 +70,107 @@ HVPT_ENGINE bool hvpt_find_below(const struct hvpt_format *format, const struct 
 /*
  * The way down to gpa's entry in the table at level lowest, or to what stands in the way, whatever the root and the hooks.
  * gpa lies in the space. Safe from any CPU beside map, fault_map and other readers.
- * A loop, and what it needs comes from memory: a call on the way would only move registers there. Compiled once a format,
- * out of line, as format->find.
+ * A loop, and what it need not have at hand is in memory: a call on the way would move registers there anyway. Compiled
+ * once a format, out of line, as format->find.
  */
 HVPT_ENGINE void hvpt_find(const struct hvpt_format *format, const struct hvpt_space *space, uint64_t gpa,
                            unsigned lowest, struct hvpt_place *out)
 {
-    const bool called = hvpt_hooks_called(space);
     unsigned level = space->root_level;
-    struct hvpt_place place = hvpt_find_from(space->root_table + (gpa >> hvpt_span_shift(format, level)), level);
+    hvpt_entry *slot = space->root_table + (gpa >> hvpt_span_shift(format, level));
+    uint64_t entry;
 
-    while (level > lowest) {
-        uint64_t frame = format->plain_frame(space, place.entry);
+    out->upper = NULL;
+    out->link = 0;
+    out->perm = HVPT_PERM_ALL;
+    for (;;) {
+        const bool called = hvpt_hooks_called(space);
         hvpt_entry *table;
+        uint64_t frame;
 
-        if (HVPT_UNLIKELY((place.entry & space->plain_table_mask) != space->plain_table_bits)) {
-            if (!format->is_table(space, place.entry, level))
+        entry = hvpt_load(slot);
+        if (level <= lowest)
+            break;
+        frame = format->plain_frame(space, entry);
+        if (HVPT_UNLIKELY((entry & space->plain_table_mask) != space->plain_table_bits)) {
+            if (!format->is_table(space, entry, level))
                 break;
-            place.perm &= format->table_perm(space, place.entry);
-            frame = format->table_frame(space, place.entry);
+            out->perm &= format->table_perm(space, entry);
+            frame = format->table_frame(space, entry);
         }
+        out->upper = slot;
+        out->link = entry;
         table = hvpt_table_by(space, called, frame);
         if (HVPT_UNLIKELY(!hvpt_is_seen(called, table))) {
             level = HVPT_LEVEL_UNSEEN;
             break;
         }
         level--;
-        place.upper = place.slot;
-        place.link = place.entry;
-        place.slot = table + ((gpa >> hvpt_span_shift(format, level)) & (hvpt_entries(format) - 1));
-        place.entry = hvpt_load(place.slot);
+        slot = table + ((gpa >> hvpt_span_shift(format, level)) & (hvpt_entries(format) - 1));
     }
-    place.level = level;
-    *out = place;
+    out->slot = slot;
+    out->entry = entry;
+    out->level = level;
 }
 
-/*
- * The way to level 0 in line, for a root of the usual level and memory at a fixed offset, or hooks that the compiler
- * knows.
- */
+/* May the way down be taken in line? From a root of the usual level, with memory at a fixed offset or known hooks. */
+HVPT_ENGINE bool hvpt_goes_inline(const struct hvpt_space *space)
+{
+    return HVPT_HOOKS_KNOWN ? space->root_level == HVPT_USUAL_ROOT : space->direct;
+}
+
+/* The way to level 0 from a root of the usual level, unrolled. called: a constant. */
+HVPT_ENGINE struct hvpt_place hvpt_find_usual(const struct hvpt_format *format, const struct hvpt_space *space,
+                                              bool called, uint64_t gpa)
+{
+    const struct hvpt_view view = hvpt_view_of(space, called);
+    struct hvpt_place place = hvpt_find_from(space->root_table + (gpa >> hvpt_span_shift(format, 3)), 3);
+
+    (void)(hvpt_find_below(format, space, &view, gpa, 3, &place)
+           && hvpt_find_below(format, space, &view, gpa, 2, &place)
+           && hvpt_find_below(format, space, &view, gpa, 1, &place));
+    return place;
+}
+
+/* The way to level 0, in line where that may be. */
 HVPT_ENGINE struct hvpt_place hvpt_find_here(const struct hvpt_format *format, const struct hvpt_space *space,
                                              uint64_t gpa)
 {
-    const struct hvpt_view view = hvpt_view_of(space, HVPT_HOOKS_KNOWN && hvpt_hooks_called(space));
-    struct hvpt_place place, far;
+    struct hvpt_place far; /* a variable of its own, that the other may stay in registers */
 
-    if (HVPT_LIKELY(HVPT_HOOKS_KNOWN ? space->root_level == HVPT_USUAL_ROOT : space->direct)) {
-        place = hvpt_find_from(space->root_table + (gpa >> hvpt_span_shift(format, 3)), 3);
-        (void)(hvpt_find_below(format, space, &view, gpa, 3, &place)
-               && hvpt_find_below(format, space, &view, gpa, 2, &place)
-               && hvpt_find_below(format, space, &view, gpa, 1, &place));
-        return place;
-    }
-    format->find(space, gpa, 0, &far); /* a variable of its own, that the other may stay in registers */
+    if (HVPT_LIKELY(hvpt_goes_inline(space)))
+        return hvpt_find_usual(format, space, HVPT_HOOKS_KNOWN && hvpt_hooks_called(space), gpa);
+    format->find(space, gpa, 0, &far);
     return far;
+}
+
+/* What a reader wants to know of a place: little enough to be returned in registers. */
+struct hvpt_found {
+    uint64_t entry;
+    uint32_t level;
+    uint32_t perm;
+};
+
+HVPT_ENGINE struct hvpt_found hvpt_found_at(struct hvpt_place place)
+{
+    struct hvpt_found found;
+
+    found.entry = place.entry;
+    found.level = place.level;
+    found.perm = place.perm;
+    return found;
+}
+
+/* The same for a reader, where it may not be in line. Compiled once a format, out of line, as format->find_far. */
+HVPT_ENGINE struct hvpt_found hvpt_find_far(const struct hvpt_format *format, const struct hvpt_space *space,
+                                            uint64_t gpa)
+{
+    struct hvpt_place place;
+
+    if (HVPT_LIKELY(space->root_level == HVPT_USUAL_ROOT && hvpt_hooks_called(space)))
+        return hvpt_found_at(hvpt_find_usual(format, space, true, gpa));
+    format->find(space, gpa, 0, &place);
+    return hvpt_found_at(place);
 }
 
 /*

@@ -122,6 +122,7 @@ struct hvpt_census {
  * does not fold them), and the parts at the end are called by name.
  */
 struct hvpt_place;
+struct hvpt_found;
 struct hvpt_format {
     enum hvpt_kind kind;
     unsigned page_shift;       /* log2 of the smallest page, which is also the size of a table */
@@ -206,6 +207,7 @@ struct hvpt_format {
     enum hvpt_status (*fault_map_rest)(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa, uint64_t page_size,
                                        struct hvpt_attr attr, enum hvpt_status taken);
     void (*find)(const struct hvpt_space *space, uint64_t gpa, unsigned lowest, struct hvpt_place *place);
+    struct hvpt_found (*find_far)(const struct hvpt_space *space, uint64_t gpa);
     enum hvpt_status (*translate_rest)(const struct hvpt_space *space, uint64_t gpa, uint64_t entry, unsigned level,
                                        uint32_t perm, struct hvpt_mapping *out);
 };

@@ -48,14 +48,17 @@ HVPT_ENGINE enum hvpt_status hvpt_translate_rest(const struct hvpt_format *forma
 HVPT_ENGINE enum hvpt_status hvpt_translate_one(const struct hvpt_format *format, const struct hvpt_space *space,
                                                 hvpt_gpa gpa, struct hvpt_mapping *out)
 {
-    struct hvpt_place place;
+    struct hvpt_found found;
 
     if (HVPT_UNLIKELY(gpa.value >= space->gpa_limit))
         return HVPT_E_RANGE;
-    place = hvpt_find_here(format, space, gpa.value);
-    if (HVPT_UNLIKELY(place.level != 0 || (place.entry & space->plain_leaf_mask) != space->plain_leaf_bits))
-        return format->translate_rest(space, gpa.value, place.entry, place.level, place.perm, out);
-    hvpt_describe(format, space, gpa.value, place.entry, 0, place.perm, out);
+    if (HVPT_LIKELY(hvpt_goes_inline(space)))
+        found = hvpt_found_at(hvpt_find_usual(format, space, HVPT_HOOKS_KNOWN && hvpt_hooks_called(space), gpa.value));
+    else
+        found = format->find_far(space, gpa.value);
+    if (HVPT_UNLIKELY(found.level != 0 || (found.entry & space->plain_leaf_mask) != space->plain_leaf_bits))
+        return format->translate_rest(space, gpa.value, found.entry, found.level, found.perm, out);
+    hvpt_describe(format, space, gpa.value, found.entry, 0, found.perm, out);
     return HVPT_OK;
 }
 
@@ -63,12 +66,12 @@ HVPT_ENGINE enum hvpt_status hvpt_translate_one(const struct hvpt_format *format
 HVPT_ENGINE enum hvpt_status hvpt_translate_seldom(const struct hvpt_format *format, const struct hvpt_space *space,
                                                    hvpt_gpa gpa, struct hvpt_mapping *out)
 {
-    struct hvpt_place place;
+    struct hvpt_found found;
 
     if (gpa.value >= space->gpa_limit)
         return HVPT_E_RANGE;
-    format->find(space, gpa.value, 0, &place);
-    return format->translate_rest(space, gpa.value, place.entry, place.level, place.perm, out);
+    found = format->find_far(space, gpa.value);
+    return format->translate_rest(space, gpa.value, found.entry, found.level, found.perm, out);
 }
 
 #endif
