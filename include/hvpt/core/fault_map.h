@@ -21,7 +21,7 @@ HVPT_ENGINE unsigned hvpt_stripe_here(void)
     uint64_t hash = ((uint64_t)(uintptr_t)&here >> 12) * UINT64_C(0x9e3779b97f4a7c15);
 
     (void)here;
-    return (unsigned)(hash >> 61) & (HVPT_STRIPES - 1);
+    return (unsigned)(hash >> (64 - HVPT_STRIPES_LOG2));
 }
 
 HVPT_ENGINE void hvpt_path_release(const struct hvpt_space *space, struct hvpt_path_frames *path)
