@@ -322,7 +322,7 @@ static bool hvpt_gstage_holds_table(const struct hvpt_space *space, uint64_t hpa
 static void hvpt_gstage_find(const struct hvpt_space *space, uint64_t gpa, unsigned lowest, struct hvpt_place *place);
 static struct hvpt_found hvpt_gstage_find_far(const struct hvpt_space *space, uint64_t gpa);
 static enum hvpt_status hvpt_gstage_fault_map_rest(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa,
-                                                   uint64_t page_size, struct hvpt_attr attr, enum hvpt_status taken);
+                                                   uint64_t page_size, struct hvpt_attr attr);
 static enum hvpt_status hvpt_gstage_translate_rest(const struct hvpt_space *space, uint64_t gpa, uint64_t entry,
                                                    unsigned level, uint32_t perm, struct hvpt_mapping *out);
 
@@ -452,10 +452,9 @@ static HVPT_NOINLINE void hvpt_gstage_find(const struct hvpt_space *space, uint6
 
 HVPT_SELDOM static HVPT_NOINLINE enum hvpt_status hvpt_gstage_fault_map_rest(struct hvpt_space *space, hvpt_gpa gpa,
                                                                              hvpt_hpa hpa, uint64_t page_size,
-                                                                             struct hvpt_attr attr,
-                                                                             enum hvpt_status taken)
+                                                                             struct hvpt_attr attr)
 {
-    return hvpt_fault_map_rest(&hvpt_gstage_format, space, gpa, hpa, page_size, attr, taken);
+    return hvpt_fault_map_rest(&hvpt_gstage_format, space, gpa, hpa, page_size, attr);
 }
 
 HVPT_SELDOM static HVPT_NOINLINE enum hvpt_status hvpt_gstage_protect_pieces(struct hvpt_space *space, uint64_t gpa,

@@ -368,7 +368,7 @@ static bool hvpt_npt_holds_table(const struct hvpt_space *space, uint64_t hpa, u
 static void hvpt_npt_find(const struct hvpt_space *space, uint64_t gpa, unsigned lowest, struct hvpt_place *place);
 static struct hvpt_found hvpt_npt_find_far(const struct hvpt_space *space, uint64_t gpa);
 static enum hvpt_status hvpt_npt_fault_map_rest(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa,
-                                                uint64_t page_size, struct hvpt_attr attr, enum hvpt_status taken);
+                                                uint64_t page_size, struct hvpt_attr attr);
 static enum hvpt_status hvpt_npt_translate_rest(const struct hvpt_space *space, uint64_t gpa, uint64_t entry,
                                                 unsigned level, uint32_t perm, struct hvpt_mapping *out);
 
@@ -498,9 +498,9 @@ static HVPT_NOINLINE void hvpt_npt_find(const struct hvpt_space *space, uint64_t
 
 HVPT_SELDOM static HVPT_NOINLINE enum hvpt_status hvpt_npt_fault_map_rest(struct hvpt_space *space, hvpt_gpa gpa,
                                                                           hvpt_hpa hpa, uint64_t page_size,
-                                                                          struct hvpt_attr attr, enum hvpt_status taken)
+                                                                          struct hvpt_attr attr)
 {
-    return hvpt_fault_map_rest(&hvpt_npt_format, space, gpa, hpa, page_size, attr, taken);
+    return hvpt_fault_map_rest(&hvpt_npt_format, space, gpa, hpa, page_size, attr);
 }
 
 HVPT_SELDOM static HVPT_NOINLINE enum hvpt_status hvpt_npt_protect_pieces(struct hvpt_space *space, uint64_t gpa,

@@ -470,7 +470,7 @@ static bool hvpt_s2_holds_table(const struct hvpt_space *space, uint64_t hpa, ui
 static void hvpt_s2_find(const struct hvpt_space *space, uint64_t gpa, unsigned lowest, struct hvpt_place *place);
 static struct hvpt_found hvpt_s2_find_far(const struct hvpt_space *space, uint64_t gpa);
 static enum hvpt_status hvpt_s2_fault_map_rest(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa, uint64_t page_size,
-                                               struct hvpt_attr attr, enum hvpt_status taken);
+                                               struct hvpt_attr attr);
 static enum hvpt_status hvpt_s2_translate_rest(const struct hvpt_space *space, uint64_t gpa, uint64_t entry,
                                                unsigned level, uint32_t perm, struct hvpt_mapping *out);
 
@@ -748,12 +748,12 @@ static HVPT_NOINLINE void hvpt_s2_find(const struct hvpt_space *space, uint64_t 
 
 HVPT_SELDOM static HVPT_NOINLINE enum hvpt_status hvpt_s2_fault_map_rest(struct hvpt_space *space, hvpt_gpa gpa,
                                                                          hvpt_hpa hpa, uint64_t page_size,
-                                                                         struct hvpt_attr attr, enum hvpt_status taken)
+                                                                         struct hvpt_attr attr)
 {
     switch (space->page_shift) {
-    case 14: return hvpt_fault_map_rest(&hvpt_s2_16k_format, space, gpa, hpa, page_size, attr, taken);
-    case 16: return hvpt_fault_map_rest(&hvpt_s2_64k_format, space, gpa, hpa, page_size, attr, taken);
-    default: return hvpt_fault_map_rest(&hvpt_s2_4k_format, space, gpa, hpa, page_size, attr, taken);
+    case 14: return hvpt_fault_map_rest(&hvpt_s2_16k_format, space, gpa, hpa, page_size, attr);
+    case 16: return hvpt_fault_map_rest(&hvpt_s2_64k_format, space, gpa, hpa, page_size, attr);
+    default: return hvpt_fault_map_rest(&hvpt_s2_4k_format, space, gpa, hpa, page_size, attr);
     }
 }
 

@@ -9,21 +9,6 @@
 /* Walks side by side: more than a core has buffers for misses, so that none is idle; many more would only take stack. */
 #define HVPT_BATCH 32
 
-/* One level down from the entry at level, if it is a plain table that this code can see; else NULL. */
-HVPT_ENGINE const hvpt_entry *hvpt_plain_below(const struct hvpt_format *format, const struct hvpt_space *space,
-                                               bool called, const hvpt_entry *slot, uint64_t gpa, unsigned level)
-{
-    const uint64_t entry = hvpt_load(slot);
-    const hvpt_entry *table;
-
-    if (HVPT_UNLIKELY((entry & space->plain_table_mask) != space->plain_table_bits))
-        return NULL;
-    table = hvpt_table_by(space, called, format->plain_frame(space, entry));
-    if (HVPT_UNLIKELY(!hvpt_is_seen(called, table)))
-        return NULL;
-    return table + ((gpa >> hvpt_span_shift(format, level - 1)) & (hvpt_entries(format) - 1));
-}
-
 /*
  * Down to level 1 one after the other, since the tables above are few and their entries hot; then a level at a time, all
  * side by side. Whoever meets anything but plain tables and a plain leaf leaves the row, and goes alone at the end.

@@ -70,11 +70,12 @@ HVPT_ENGINE void hvpt_path_linked(struct hvpt_space *space, struct hvpt_path_fra
     hvpt_count_add_shared(&space->fault_leaves[hvpt_stripe_here()].leaves[leaf_level], 1);
 }
 
-/* taken: what to answer where something is mapped already. */
 HVPT_ENGINE enum hvpt_status hvpt_fault_map_insert(const struct hvpt_format *format, struct hvpt_space *space,
                                                    struct hvpt_path_frames *path, uint64_t gpa, uint64_t leaf,
-                                                   unsigned leaf_level, enum hvpt_status taken)
+                                                   unsigned leaf_level)
 {
+    enum hvpt_status taken = HVPT_E_EXISTS;
+
     for (;;) {
         struct hvpt_run run;
         uint64_t entry;
@@ -96,12 +97,10 @@ HVPT_ENGINE enum hvpt_status hvpt_fault_map_insert(const struct hvpt_format *for
 }
 
 /*
- * The general way, whatever the arguments. taken: as in hvpt_fault_map_insert. Compiled once a format, out of line, as
- * format->fault_map_rest.
+ * The general way, whatever the arguments. Compiled once a format, out of line, as format->fault_map_rest.
  */
 HVPT_ENGINE enum hvpt_status hvpt_fault_map_rest(const struct hvpt_format *format, struct hvpt_space *space,
-                                                 hvpt_gpa gpa, hvpt_hpa hpa, uint64_t page_size, struct hvpt_attr attr,
-                                                 enum hvpt_status taken)
+                                                 hvpt_gpa gpa, hvpt_hpa hpa, uint64_t page_size, struct hvpt_attr attr)
 {
     struct hvpt_path_frames path;
     struct hvpt_flush own;
@@ -129,8 +128,8 @@ HVPT_ENGINE enum hvpt_status hvpt_fault_map_rest(const struct hvpt_format *forma
     if (HVPT_UNLIKELY(space->policy & HVPT_POLICY_GUARD_TABLES) && format->holds_table(space, hpa.value, page_size))
         return HVPT_E_RANGE;
     path.count = 0;
-    status = hvpt_fault_map_insert(format, space, &path, gpa.value, format->make_leaf(space, hpa.value, attr, level),
-                                   level, taken);
+    status =
+        hvpt_fault_map_insert(format, space, &path, gpa.value, format->make_leaf(space, hpa.value, attr, level), level);
     hvpt_path_release(space, &path);
     if (format->mapping_needs_flush && status == HVPT_OK) {
         hvpt_flush_clear(&own);
@@ -138,6 +137,24 @@ HVPT_ENGINE enum hvpt_status hvpt_fault_map_rest(const struct hvpt_format *forma
         format->settle(space, &own);
     }
     return status;
+}
+
+/* The slot at level 0 that gpa belongs to, where its table exists; else NULL. */
+HVPT_ENGINE hvpt_entry *hvpt_slot_of_page(const struct hvpt_format *format, const struct hvpt_space *space,
+                                          uint64_t gpa)
+{
+    const bool called = HVPT_HOOKS_KNOWN && hvpt_hooks_called(space);
+    struct hvpt_place place;
+
+    if (HVPT_LIKELY(hvpt_goes_inline(space))) {
+        hvpt_entry *slot = space->root_table + (gpa >> hvpt_span_shift(format, 3));
+
+        slot = hvpt_plain_below(format, space, called, slot, gpa, 3);
+        slot = slot == NULL ? NULL : hvpt_plain_below(format, space, called, slot, gpa, 2);
+        return slot == NULL ? NULL : hvpt_plain_below(format, space, called, slot, gpa, 1);
+    }
+    format->find(space, gpa, 0, &place);
+    return place.level == 0 ? place.slot : NULL;
 }
 
 /*
@@ -157,24 +174,21 @@ HVPT_ENGINE enum hvpt_status hvpt_fault_map_rest(const struct hvpt_format *forma
 HVPT_ENGINE enum hvpt_status hvpt_fault_map_page(const struct hvpt_format *format, struct hvpt_space *space,
                                                  hvpt_gpa gpa, hvpt_hpa hpa, uint64_t page_size, struct hvpt_attr attr)
 {
-    enum hvpt_status taken = HVPT_E_EXISTS;
-
     /* One smallest page where all tables exist. */
     if (page_size == hvpt_span(format, 0) && !format->mapping_needs_flush
         && HVPT_LIKELY(!((gpa.value | hpa.value) & (page_size - 1)) && gpa.value < space->gpa_limit
                        && hpa.value < space->plain_limit && format->check_attr(space, attr) == HVPT_OK)) {
-        struct hvpt_place place = hvpt_find_here(format, space, gpa.value);
-        uint64_t old = place.entry;
+        hvpt_entry *slot = hvpt_slot_of_page(format, space, gpa.value);
+        uint64_t old = space->empty_entry;
 
-        if (HVPT_LIKELY(place.level == 0 && !hvpt_is_present(space, old))) {
-            if (HVPT_LIKELY(hvpt_compare_exchange(place.slot, &old, format->make_leaf(space, hpa.value, attr, 0)))) {
-                hvpt_count_add_shared(&space->fault_leaves[hvpt_stripe_here()].leaves[0], 1);
-                return HVPT_OK;
-            }
-            taken = HVPT_E_RACE;
+        /* Not looked at first: another CPU may hold its cache line, which then comes once, and to be written. */
+        if (HVPT_LIKELY(slot != NULL
+                        && hvpt_compare_exchange(slot, &old, format->make_leaf(space, hpa.value, attr, 0)))) {
+            hvpt_count_add_shared(&space->fault_leaves[hvpt_stripe_here()].leaves[0], 1);
+            return HVPT_OK;
         }
     }
-    return format->fault_map_rest(space, gpa, hpa, page_size, attr, taken);
+    return format->fault_map_rest(space, gpa, hpa, page_size, attr);
 }
 
 #endif

@@ -132,18 +132,6 @@ HVPT_ENGINE struct hvpt_place hvpt_find_usual(const struct hvpt_format *format, 
     return place;
 }
 
-/* The way to level 0, in line where that may be. */
-HVPT_ENGINE struct hvpt_place hvpt_find_here(const struct hvpt_format *format, const struct hvpt_space *space,
-                                             uint64_t gpa)
-{
-    struct hvpt_place far; /* a variable of its own, that the other may stay in registers */
-
-    if (HVPT_LIKELY(hvpt_goes_inline(space)))
-        return hvpt_find_usual(format, space, HVPT_HOOKS_KNOWN && hvpt_hooks_called(space), gpa);
-    format->find(space, gpa, 0, &far);
-    return far;
-}
-
 /* What a reader wants to know of a place: little enough to be returned in registers. */
 struct hvpt_found {
     uint64_t entry;
@@ -171,6 +159,21 @@ HVPT_ENGINE struct hvpt_found hvpt_find_far(const struct hvpt_format *format, co
         return hvpt_found_at(hvpt_find_usual(format, space, true, gpa));
     format->find(space, gpa, 0, &place);
     return hvpt_found_at(place);
+}
+
+/* One level down from the entry at level, if it is a plain table that this code can see; else NULL. */
+HVPT_ENGINE hvpt_entry *hvpt_plain_below(const struct hvpt_format *format, const struct hvpt_space *space, bool called,
+                                         const hvpt_entry *slot, uint64_t gpa, unsigned level)
+{
+    const uint64_t entry = hvpt_load(slot);
+    hvpt_entry *table;
+
+    if (HVPT_UNLIKELY((entry & space->plain_table_mask) != space->plain_table_bits))
+        return NULL;
+    table = hvpt_table_by(space, called, format->plain_frame(space, entry));
+    if (HVPT_UNLIKELY(!hvpt_is_seen(called, table)))
+        return NULL;
+    return table + ((gpa >> hvpt_span_shift(format, level - 1)) & (hvpt_entries(format) - 1));
 }
 
 /*

@@ -90,7 +90,7 @@ struct hvpt_space {
     uint8_t max_leaf_level; /* the largest page allowed */
     bool readonly;
     bool called; /* hooks->phys_to_virt is there */
-    bool direct; /* the walk in line will do: see hvpt_find_here */
+    bool direct; /* the walk in line will do: see hvpt_goes_inline */
 
     /*
      * The cursor: the level 1 table that the last single page was mapped or unmapped through, and the number of the
@@ -207,7 +207,7 @@ struct hvpt_format {
     void (*settle)(struct hvpt_space *space, struct hvpt_flush *flush);
     bool (*holds_table)(const struct hvpt_space *space, uint64_t hpa, uint64_t size);
     enum hvpt_status (*fault_map_rest)(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa, uint64_t page_size,
-                                       struct hvpt_attr attr, enum hvpt_status taken);
+                                       struct hvpt_attr attr);
     void (*find)(const struct hvpt_space *space, uint64_t gpa, unsigned lowest, struct hvpt_place *place);
     struct hvpt_found (*find_far)(const struct hvpt_space *space, uint64_t gpa);
     enum hvpt_status (*translate_rest)(const struct hvpt_space *space, uint64_t gpa, uint64_t entry, unsigned level,
