@@ -164,8 +164,8 @@ HVPT_ENGINE hvpt_entry *hvpt_slot_of_page(const struct hvpt_format *format, cons
  * that the format, the CPU, the config or the policy does not allow for them.  HVPT_E_READONLY.  HVPT_E_NOMEM.
  * HVPT_E_CORRUPT.
  * HVPT_E_EXISTS: something is mapped there already, be it by this page or by others of another size.
- * HVPT_E_RACE: the same, but another CPU put it there during this call. For a handler both mean: let the guest try
- * again.
+ * HVPT_E_RACE: the same, and this call saw that another CPU put it there meanwhile (it does not always see that). For a
+ * handler both mean: let the guest try again.
  *
  * Where a CPU may hold that the page is not mapped (RISC-V), the hook has flushed it when the call ends well.
  * Safe on any number of CPUs at once, beside readers and beside one map of other pages. It takes no frame from the

@@ -40,6 +40,21 @@ HVPT_ENGINE struct hvpt_place hvpt_find_from(hvpt_entry *slot, unsigned level)
     return place;
 }
 
+/* One level down from the entry at level, if it is a plain table that this code can see; else NULL. */
+HVPT_ENGINE hvpt_entry *hvpt_plain_below(const struct hvpt_format *format, const struct hvpt_space *space, bool called,
+                                         const hvpt_entry *slot, uint64_t gpa, unsigned level)
+{
+    const uint64_t entry = hvpt_load(slot);
+    hvpt_entry *table;
+
+    if (HVPT_UNLIKELY((entry & space->plain_table_mask) != space->plain_table_bits))
+        return NULL;
+    table = hvpt_table_by(space, called, format->plain_frame(space, entry));
+    if (HVPT_UNLIKELY(!hvpt_is_seen(called, table)))
+        return NULL;
+    return table + ((gpa >> hvpt_span_shift(format, level - 1)) & (hvpt_entries(format) - 1));
+}
+
 /* One level down, if the entry at level is a table. */
 HVPT_ENGINE bool hvpt_find_below(const struct hvpt_format *format, const struct hvpt_space *space,
                                  const struct hvpt_view *view, uint64_t gpa, unsigned level, struct hvpt_place *place)
@@ -161,23 +176,8 @@ HVPT_ENGINE struct hvpt_found hvpt_find_far(const struct hvpt_format *format, co
     return hvpt_found_at(place);
 }
 
-/* One level down from the entry at level, if it is a plain table that this code can see; else NULL. */
-HVPT_ENGINE hvpt_entry *hvpt_plain_below(const struct hvpt_format *format, const struct hvpt_space *space, bool called,
-                                         const hvpt_entry *slot, uint64_t gpa, unsigned level)
-{
-    const uint64_t entry = hvpt_load(slot);
-    hvpt_entry *table;
-
-    if (HVPT_UNLIKELY((entry & space->plain_table_mask) != space->plain_table_bits))
-        return NULL;
-    table = hvpt_table_by(space, called, format->plain_frame(space, entry));
-    if (HVPT_UNLIKELY(!hvpt_is_seen(called, table)))
-        return NULL;
-    return table + ((gpa >> hvpt_span_shift(format, level - 1)) & (hvpt_entries(format) - 1));
-}
-
 /*
- * The same for the writer, who goes on near where it was last: most single pages lie in the gigabyte of the one before
+ * The way to level 0 for the writer, who goes on near where it was last: most single pages lie in the gigabyte of the one before
  * (bench: half the time).
  */
 HVPT_ENGINE struct hvpt_place hvpt_find_near(const struct hvpt_format *format, struct hvpt_space *space, uint64_t gpa)
