@@ -5,6 +5,8 @@
 #include <hvctl/vmcb.h>
 #include <hvctl/vmsa.h>
 
+#include <strings.h>
+
 #include "support/table.h"
 
 /* Members as the compiler lays them out: name, offset and size, not the list's own numbers. */
