@@ -16,6 +16,7 @@ display_library: rfb, options="timeout=0"
 cpu: model={model}, count=1, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=0
 memory: guest=2048, host=256
 romimage: file={rom}
+vgaromimage: file={vga_rom}
 port_e9_hack: enabled=1
 clock: sync=none, time0=1
 log: {log}
@@ -26,7 +27,10 @@ debug: action=ignore
 speaker: enabled=0
 sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
 """
-# The sound line matters: without a configured ALSA device the default driver aborts Bochs at start.
+# The sound line matters: without a configured ALSA device the default driver aborts Bochs at start. So does the video ROM's: the
+# one that Bochs 3 takes by itself is in no Debian package. Ours has a header and nothing to run, since no BIOS looks for it.
+VGA_ROM = bytes([0x55, 0xAA, 1, 0xCB]).ljust(511, b"\0")
+VGA_ROM += bytes([-sum(VGA_ROM) & 0xFF])  # an option ROM's bytes add up to 0
 
 
 def find(name):
@@ -57,9 +61,12 @@ class Bochs:
         return parse_version(said.partition("Bochs x86 Emulator")[2]) or (0,)
 
     def command(self, rom, folder):
-        config, script = os.path.join(folder, "bochsrc"), os.path.join(folder, "debugger")
+        config, script, vga_rom = (os.path.join(folder, name) for name in ("bochsrc", "debugger", "vga.rom"))
+        with open(vga_rom, "wb") as f:
+            f.write(VGA_ROM)
         with open(config, "w") as f:
-            f.write(BOCHSRC.format(model=self.model, rom=os.path.abspath(rom), log=os.path.join(folder, "log")))
+            f.write(BOCHSRC.format(model=self.model, rom=os.path.abspath(rom), vga_rom=vga_rom,
+                                   log=os.path.join(folder, "log")))
         with open(script, "w") as f:
             f.write("c\n")  # Debian's Bochs has its debugger built in, and would wait for a command
         return [self.binary, "-q", "-f", config, "-rc", script]
