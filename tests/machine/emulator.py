@@ -27,8 +27,9 @@ debug: action=ignore
 speaker: enabled=0
 sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
 """
-# The sound line matters: without a configured ALSA device the default driver aborts Bochs at start. So does the video ROM's: the
-# one that Bochs 3 takes by itself is in no Debian package. Ours has a header and nothing to run, since no BIOS looks for it.
+# The sound line matters: without a configured ALSA device the default driver aborts Bochs at start.
+# So does the line for the video ROM: Bochs 3.0 panics without its default ROM, which no Debian package contains. This ROM has
+# a header and no code, because no BIOS runs here that would call it.
 VGA_ROM = bytes([0x55, 0xAA, 1, 0xCB]).ljust(511, b"\0")
 VGA_ROM += bytes([-sum(VGA_ROM) & 0xFF])  # an option ROM's bytes add up to 0
 
