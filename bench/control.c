@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <hvctl/guest_state.h>
-#include <hvctl/svm_guest.h>
-#include <hvctl/vmcb.h>
-#include <hvctl/vmcs.h>
-#include <hvctl/vmx_guest.h>
+#include <hvctl/common/guest_state.h>
+#include <hvctl/svm/guest.h>
+#include <hvctl/svm/vmcb.h>
+#include <hvctl/vmx/vmcs.h>
+#include <hvctl/vmx/guest.h>
 
 #include "jobs.h"
 

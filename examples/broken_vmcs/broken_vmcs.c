@@ -4,8 +4,8 @@
  *
  *     cc -std=c11 -I include examples/broken_vmcs/broken_vmcs.c -o broken_vmcs && ./broken_vmcs
  */
-#include <hvctl/vmx_check.h>
-#include <hvctl/vmx_guest.h>
+#include <hvctl/vmx/check.h>
+#include <hvctl/vmx/guest.h>
 
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
 /* What is done about an exit: CPUID, MSRs, XSETBV, faults of the second level; and the profile of all of them. */
-#include <hvctl/guest_cpuid.h>
+#include <hvctl/common/guest_cpuid.h>
 #include <hvpt/text.h>
 
 #include "console.h"

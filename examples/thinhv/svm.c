@@ -1,11 +1,11 @@
 /* SVM: capabilities, VMCB, and its exits in the terms of thinhv.h. */
-#include <hvctl/advance.h>
-#include <hvctl/bitmaps.h>
+#include <hvctl/svm/advance.h>
+#include <hvctl/common/bitmaps.h>
 #include <hvctl/cpu/svm.h>
 #include <hvctl/cpu/svm_switch.h>
-#include <hvctl/svm_check.h>
-#include <hvctl/svm_exit.h>
-#include <hvctl/svm_guest.h>
+#include <hvctl/svm/check.h>
+#include <hvctl/svm/exit.h>
+#include <hvctl/svm/guest.h>
 
 #include "console.h"
 #include "cpu.h"

@@ -5,10 +5,10 @@
 #ifndef THINHV_H
 #define THINHV_H
 
-#include <hvctl/check.h>
+#include <hvctl/common/check.h>
 #include <hvctl/cpu/cpu.h>
-#include <hvctl/guest_state.h>
-#include <hvctl/regs.h>
+#include <hvctl/common/guest_state.h>
+#include <hvctl/common/regs.h>
 #include <hvpt/pml.h>
 #include <hvpt/space.h>
 

@@ -1,13 +1,13 @@
 /* VMX: capabilities, control words, VMCS, and its exits in the terms of thinhv.h. */
-#include <hvctl/advance.h>
-#include <hvctl/bitmaps.h>
+#include <hvctl/vmx/advance.h>
+#include <hvctl/common/bitmaps.h>
 #include <hvctl/cpu/vmx.h>
 #include <hvctl/cpu/vmx_host.h>
 #include <hvctl/cpu/vmx_switch.h>
-#include <hvctl/vmx_check.h>
-#include <hvctl/vmx_controls.h>
-#include <hvctl/vmx_exit.h>
-#include <hvctl/vmx_guest.h>
+#include <hvctl/vmx/check.h>
+#include <hvctl/vmx/solver.h>
+#include <hvctl/vmx/exit.h>
+#include <hvctl/vmx/guest.h>
 
 #include "console.h"
 #include "machine.h"

@@ -6,14 +6,14 @@
  */
 #include "../unit/hvpt/support/check.h"
 
-#include <hvctl/bitmaps.h>
-#include <hvctl/guest_state.h>
-#include <hvctl/svm_exit.h>
-#include <hvctl/svm_guest.h>
-#include <hvctl/vmx_controls.h>
-#include <hvctl/vmx_exit.h>
-#include <hvctl/vmx_guest.h>
-#include <hvctl/vmx_insn.h>
+#include <hvctl/common/bitmaps.h>
+#include <hvctl/common/guest_state.h>
+#include <hvctl/svm/exit.h>
+#include <hvctl/svm/guest.h>
+#include <hvctl/vmx/solver.h>
+#include <hvctl/vmx/exit.h>
+#include <hvctl/vmx/guest.h>
+#include <hvctl/vmx/insn.h>
 
 #include <string.h>
 

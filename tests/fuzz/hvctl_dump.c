@@ -6,7 +6,7 @@
  */
 #include "../unit/hvpt/support/check.h"
 
-#include <hvctl/vmcs_dump.h>
+#include <hvctl/vmx/vmcs_dump.h>
 
 #include <string.h>
 

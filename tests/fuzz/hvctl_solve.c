@@ -6,8 +6,8 @@
  */
 #include "../unit/hvpt/support/check.h"
 
-#include <hvctl/svm_caps.h>
-#include <hvctl/vmx_guest.h>
+#include <hvctl/svm/caps.h>
+#include <hvctl/vmx/guest.h>
 
 #include <string.h>
 

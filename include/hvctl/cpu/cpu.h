@@ -5,8 +5,8 @@
 #ifndef HVCTL_CPU_CPU_H
 #define HVCTL_CPU_CPU_H
 
-#include "../msr.h"
-#include "../status.h"
+#include "../common/msr.h"
+#include "../common/status.h"
 #include "../../hvpt/text.h"
 
 /* How a VMX instruction ended. SDM vol. 3, "VMX Instruction Reference", "Conventions". */

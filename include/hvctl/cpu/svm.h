@@ -4,8 +4,8 @@
 #ifndef HVCTL_CPU_SVM_H
 #define HVCTL_CPU_SVM_H
 
-#include "../svm_caps.h"
-#include "../vmcb.h"
+#include "../svm/caps.h"
+#include "../svm/vmcb.h"
 #include "cpu.h"
 
 /* What stands in the way of SVM, in the order in which it is looked at. */

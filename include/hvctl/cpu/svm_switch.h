@@ -5,7 +5,7 @@
 #ifndef HVCTL_CPU_SVM_SWITCH_H
 #define HVCTL_CPU_SVM_SWITCH_H
 
-#include "../regs.h"
+#include "../common/regs.h"
 #include "x86.h"
 
 /*

@@ -5,9 +5,9 @@
 #ifndef HVCTL_CPU_VMX_H
 #define HVCTL_CPU_VMX_H
 
-#include "../vmcs.h"
-#include "../vmx_caps.h"
-#include "../vmx_exit.h"
+#include "../vmx/vmcs.h"
+#include "../vmx/caps.h"
+#include "../vmx/exit.h"
 #include "cpu.h"
 
 /*

@@ -5,8 +5,8 @@
 #ifndef HVCTL_CPU_VMX_HOST_H
 #define HVCTL_CPU_VMX_HOST_H
 
-#include "../segment.h"
-#include "../vmx_controls.h"
+#include "../common/segment.h"
+#include "../vmx/solver.h"
 #include "cpu.h"
 
 /* An MSR into a host field, if the exit control that loads it is on; a fault is HVCTL_E_MSR. */

@@ -5,7 +5,7 @@
 #ifndef HVCTL_CPU_VMX_SWITCH_H
 #define HVCTL_CPU_VMX_SWITCH_H
 
-#include "../regs.h"
+#include "../common/regs.h"
 #include "vmx.h"
 #include "x86.h"
 

@@ -3,9 +3,10 @@
  * 3, "Information for VM Exits Due to Instruction Execution", "Information for VM Exits That Occur During Event
  * Delivery"; APM vol. 2, "State Saved on Exit", "EXITINTINFO Pseudo-Code"; the opcodes of SDM vol. 2 and APM vol. 3.
  */
-#include <hvctl/advance.h>
-#include <hvctl/guest_cpuid.h>
-#include <hvctl/vmx_guest.h>
+#include <hvctl/svm/advance.h>
+#include <hvctl/vmx/advance.h>
+#include <hvctl/common/guest_cpuid.h>
+#include <hvctl/vmx/guest.h>
 
 #include "support/models.h"
 

@@ -3,9 +3,9 @@
  * MSRs"; APM vol. 2, "MSR Intercepts", "I/O Intercepts". The maps are compared byte for byte with what the manual's
  * text says of each access.
  */
-#include <hvctl/bitmaps.h>
-#include <hvctl/msr_area.h>
-#include <hvctl/tags.h>
+#include <hvctl/common/bitmaps.h>
+#include <hvctl/vmx/msr_area.h>
+#include <hvctl/svm/asids.h>
 
 #include "support/table.h"
 

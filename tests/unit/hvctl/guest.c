@@ -2,8 +2,8 @@
  * Segments and the state in which a guest begins. SDM vol. 3, "Segment Descriptors", "Guest Register State", "Checks on
  * the Guest State Area"; APM vol. 2, "Segment State in the VMCB".
  */
-#include <hvctl/svm_guest.h>
-#include <hvctl/vmx_guest.h>
+#include <hvctl/svm/guest.h>
+#include <hvctl/vmx/guest.h>
 
 #include "support/models.h"
 

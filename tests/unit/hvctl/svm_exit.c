@@ -2,8 +2,8 @@
  * SVM's exits, events and capabilities. APM vol. 2, "SVM Intercept Exit Codes", "Event Injection", as recorded in
  * svm_exit_codes.csv and svm_features.csv.
  */
-#include <hvctl/svm_caps.h>
-#include <hvctl/svm_exit.h>
+#include <hvctl/svm/caps.h>
+#include <hvctl/svm/exit.h>
 
 #include "support/table.h"
 

@@ -2,8 +2,8 @@
  * The VMCB and the VMSA: layout, setters and clean bits, intercepts. APM vol. 2, "Layout of VMCB", "VMCB Clean Bits",
  * as recorded in vmcb_fields.csv, vmcb_clean.csv and svm_intercepts.csv.
  */
-#include <hvctl/vmcb.h>
-#include <hvctl/vmsa.h>
+#include <hvctl/svm/vmcb.h>
+#include <hvctl/svm/vmsa.h>
 
 #include <strings.h>
 

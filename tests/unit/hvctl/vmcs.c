@@ -1,5 +1,5 @@
 /* The field table and the image. SDM vol. 3, "Field Encoding in VMCS", as recorded in vmcs_fields.csv. */
-#include <hvctl/vmcs.h>
+#include <hvctl/vmx/vmcs.h>
 
 #include "support/models.h"
 

@@ -1,6 +1,6 @@
 /* Dump and restore of an image, and typed access. The text's form is what the header promises. */
-#include <hvctl/vmcs_dump.h>
-#include <hvctl/vmcs_typed.h>
+#include <hvctl/vmx/vmcs_dump.h>
+#include <hvctl/vmx/vmcs_typed.h>
 
 #include "support/models.h"
 

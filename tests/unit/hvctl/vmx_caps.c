@@ -2,7 +2,7 @@
  * Capabilities and the control solver: names and bits from the manual's tables, capability MSRs as five emulated CPUs
  * have them. SDM vol. 3, "VMX Capability Reporting Facility", "Checks on VMX Controls".
  */
-#include <hvctl/vmx_controls.h>
+#include <hvctl/vmx/solver.h>
 
 #include "support/models.h"
 

@@ -2,7 +2,7 @@
  * VM exits and events of VMX. SDM vol. 3, "VMX Basic Exit Reasons", "VM Instruction Error Numbers", "Basic VM-Exit
  * Information", as recorded in vmx_exit_reasons.csv and vmx_instruction_errors.csv.
  */
-#include <hvctl/vmx_exit.h>
+#include <hvctl/vmx/exit.h>
 
 #include "support/models.h"
 

@@ -1,5 +1,5 @@
 /* VM-exit instruction information. SDM vol. 3, "VM-Exit Instruction Information", as recorded in vmx_insn_info.csv. */
-#include <hvctl/vmx_insn.h>
+#include <hvctl/vmx/insn.h>
 
 #include "support/table.h"
 

@@ -1,5 +1,5 @@
 /* The report: what it keeps, what it counts, how it says it. */
-#include <hvctl/check.h>
+#include <hvctl/common/check.h>
 
 #include "cases.h"
 

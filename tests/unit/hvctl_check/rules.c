@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <hvctl/svm_check.h>
-#include <hvctl/vmx_check.h>
+#include <hvctl/svm/check.h>
+#include <hvctl/vmx/check.h>
 
 struct count {
     char rule[64], alone[16], deviated[16], edge[16], why[160];
@@ -74,7 +74,7 @@ static void print_vmx(void)
     const char *section = "";
 
     puts("# The rules of VM entry\n\nWhat `hvctl_vmx_check` asks, in the manual's order (SDM vol. 3, \"VM Entries\"). "
-         "Generated from the rule tables in `include/hvctl/vmx_check_*.h` by `hvctl-rules vmx`.\n"
+         "Generated from the rule tables in `include/hvctl/vmx/check_*.h` by `hvctl-rules vmx`.\n"
          "A rule applies while its control is on; all of a rule's fields, the judged one first, are named.");
     print_about_counts();
     for (size_t i = 0; (rule = hvctl_vmx_rule_at(i)) != NULL; i++) {
@@ -101,7 +101,7 @@ static void print_svm(void)
     const struct hvctl_svm_rule *rule;
 
     puts("# The rules of VMRUN\n\nWhat `hvctl_svm_check` asks, with the sections of APM vol. 2 by title. "
-         "Generated from the rule tables in `include/hvctl/svm_check_*.h` by `hvctl-rules svm`.");
+         "Generated from the rule tables in `include/hvctl/svm/check_*.h` by `hvctl-rules svm`.");
     print_about_counts();
     puts("\n| rule | field | it | section | broken | alone | deviating | kept at its edge |\n"
          "|---|---|---|---|---|---|---|---|");

@@ -1,6 +1,6 @@
 /* Every rule of VMRUN that a VMCB can break, broken alone and kept at its edge. APM vol. 2, "VMRUN Instruction". */
-#include <hvctl/svm_check.h>
-#include <hvctl/svm_guest.h>
+#include <hvctl/svm/check.h>
+#include <hvctl/svm/guest.h>
 
 #include "cases.h"
 

@@ -2,8 +2,8 @@
  * Every rule of VM entry, broken alone and kept at its edge, as tests/reference/hvctl_check lists the cases; on a CPU
  * that has every feature, so that no rule is out of reach.
  */
-#include <hvctl/vmx_check.h>
-#include <hvctl/vmx_guest.h>
+#include <hvctl/vmx/check.h>
+#include <hvctl/vmx/guest.h>
 
 #include "cases.h"
 

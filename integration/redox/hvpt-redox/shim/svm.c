@@ -2,13 +2,13 @@
 #include "cpu.h"
 #include "shim.h"
 
-#include <hvctl/advance.h>
-#include <hvctl/bitmaps.h>
+#include <hvctl/svm/advance.h>
+#include <hvctl/common/bitmaps.h>
 #include <hvctl/cpu/svm.h>
-#include <hvctl/svm_check.h>
-#include <hvctl/svm_exit.h>
-#include <hvctl/svm_guest.h>
-#include <hvctl/tags.h>
+#include <hvctl/svm/check.h>
+#include <hvctl/svm/exit.h>
+#include <hvctl/svm/guest.h>
+#include <hvctl/svm/asids.h>
 
 HVPT_RS_FITS(struct hvctl_svm_caps, HVPT_RS_SIZE_SVM_CAPS);
 HVPT_RS_FITS(struct hvctl_svm_cpu, HVPT_RS_SIZE_SVM_CPU);

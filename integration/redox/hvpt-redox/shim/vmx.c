@@ -2,17 +2,17 @@
 #include "cpu.h"
 #include "shim.h"
 
-#include <hvctl/advance.h>
-#include <hvctl/bitmaps.h>
+#include <hvctl/vmx/advance.h>
+#include <hvctl/common/bitmaps.h>
 #include <hvctl/cpu/vmx.h>
 #include <hvctl/cpu/vmx_host.h>
-#include <hvctl/guest_cpuid.h>
-#include <hvctl/vmcs_dump.h>
-#include <hvctl/vmx_check.h>
-#include <hvctl/vmx_controls.h>
-#include <hvctl/vmx_event.h>
-#include <hvctl/vmx_exit.h>
-#include <hvctl/vmx_guest.h>
+#include <hvctl/common/guest_cpuid.h>
+#include <hvctl/vmx/vmcs_dump.h>
+#include <hvctl/vmx/check.h>
+#include <hvctl/vmx/solver.h>
+#include <hvctl/vmx/event.h>
+#include <hvctl/vmx/exit.h>
+#include <hvctl/vmx/guest.h>
 #include <hvpt/ept_fault.h>
 
 HVPT_RS_FITS(struct hvctl_vmx_caps, HVPT_RS_SIZE_VMX_CAPS);

@@ -5,7 +5,7 @@
 #ifndef DIFFERENTIAL_DIFFERENTIAL_H
 #define DIFFERENTIAL_DIFFERENTIAL_H
 
-#include <hvctl/check.h>
+#include <hvctl/common/check.h>
 
 #include "random.h"
 

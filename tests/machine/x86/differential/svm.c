@@ -1,5 +1,5 @@
 /* The judge of hvctl_svm_check: mutations of good VMCBs are checked and run, and both must say the same. */
-#include <hvctl/svm_check.h>
+#include <hvctl/svm/check.h>
 
 #include "check.h"
 #include "console.h"

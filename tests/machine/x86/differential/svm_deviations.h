@@ -2,7 +2,7 @@
 #ifndef DIFFERENTIAL_SVM_DEVIATIONS_H
 #define DIFFERENTIAL_SVM_DEVIATIONS_H
 
-#include <hvctl/svm_check.h>
+#include <hvctl/svm/check.h>
 
 #include "differential.h"
 

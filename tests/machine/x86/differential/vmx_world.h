@@ -5,7 +5,7 @@
 #ifndef DIFFERENTIAL_VMX_WORLD_H
 #define DIFFERENTIAL_VMX_WORLD_H
 
-#include <hvctl/vmx_check.h>
+#include <hvctl/vmx/check.h>
 
 #include "random.h"
 #include "vm/vmx.h"

@@ -4,9 +4,9 @@
  */
 #include "hvctl_lab.h"
 
-#include <hvctl/bitmaps.h>
-#include <hvctl/msr_area.h>
-#include <hvctl/tags.h>
+#include <hvctl/common/bitmaps.h>
+#include <hvctl/vmx/msr_area.h>
+#include <hvctl/svm/asids.h>
 #include <hvpt/eptp_list.h>
 
 #include "console.h"

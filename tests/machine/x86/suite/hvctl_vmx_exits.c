@@ -5,8 +5,8 @@
  */
 #include "hvctl_lab.h"
 
-#include <hvctl/msr_area.h>
-#include <hvctl/vmx_insn.h>
+#include <hvctl/vmx/msr_area.h>
+#include <hvctl/vmx/insn.h>
 
 #include "console.h"
 #include "cpu.h"

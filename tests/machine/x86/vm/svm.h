@@ -4,9 +4,9 @@
 
 #include <hvctl/cpu/svm.h>
 #include <hvctl/cpu/svm_switch.h>
-#include <hvctl/svm_exit.h>
-#include <hvctl/svm_guest.h>
-#include <hvctl/vmcb.h>
+#include <hvctl/svm/exit.h>
+#include <hvctl/svm/guest.h>
+#include <hvctl/svm/vmcb.h>
 
 #include "vm.h"
 

@@ -5,9 +5,9 @@
 #include <hvctl/cpu/vmx.h>
 #include <hvctl/cpu/vmx_host.h>
 #include <hvctl/cpu/vmx_switch.h>
-#include <hvctl/vmx_controls.h>
-#include <hvctl/vmx_exit.h>
-#include <hvctl/vmx_guest.h>
+#include <hvctl/vmx/solver.h>
+#include <hvctl/vmx/exit.h>
+#include <hvctl/vmx/guest.h>
 
 #include "vm.h"
 

@@ -2,7 +2,7 @@
 #ifndef MODELS_H
 #define MODELS_H
 
-#include <hvctl/vmx_caps.h>
+#include <hvctl/vmx/caps.h>
 
 #include "table.h"
 

@@ -1,4 +1,4 @@
-//! Exit codes of SVM, as `hvctl/svm_exit_list.h` lists them; tests/lists.rs compares the two. Those below A7H are also the
+//! Exit codes of SVM, as `hvctl/svm/exit_list.h` lists them; tests/lists.rs compares the two. Those below A7H are also the
 //! intercepts. APM vol. 2, appendix "SVM Intercept Exit Codes".
 
 use super::ExitCode;

@@ -1,4 +1,4 @@
-//! What CPUID 8000000AH says of SVM, as `hvctl/svm_caps.h` lists it; tests/lists.rs compares the two.
+//! What CPUID 8000000AH says of SVM, as `hvctl/svm/caps.h` lists it; tests/lists.rs compares the two.
 //! APM vol. 3, "Function 8000_000Ah".
 
 use super::Feature;

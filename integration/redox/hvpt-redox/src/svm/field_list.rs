@@ -1,4 +1,4 @@
-//! Members of the VMCB, as `hvctl/vmcb.h` lists them; tests/lists.rs compares the two. A member's type is in the field's,
+//! Members of the VMCB, as `hvctl/svm/vmcb.h` lists them; tests/lists.rs compares the two. A member's type is in the field's,
 //! so that a value of another width does not compile. APM vol. 2, appendix "Layout of VMCB".
 
 use super::{Field, Segment};

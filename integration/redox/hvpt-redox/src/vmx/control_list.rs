@@ -1,4 +1,4 @@
-//! Every named VMX control, as `hvctl/vmx_control_list.h` lists them; tests/lists.rs compares the two.
+//! Every named VMX control, as `hvctl/vmx/control_list.h` lists them; tests/lists.rs compares the two.
 //! SDM vol. 3, "VM-Execution Control Fields", "VM-Exit Control Fields", "VM-Entry Control Fields".
 
 use super::Control;

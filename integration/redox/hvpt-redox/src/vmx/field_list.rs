@@ -1,4 +1,4 @@
-//! Every VMCS field, as `hvctl/vmcs_fields.h` lists them; tests/lists.rs compares the two. Widths are in the types, so
+//! Every VMCS field, as `hvctl/vmx/vmcs_fields.h` lists them; tests/lists.rs compares the two. Widths are in the types, so
 //! that a value of another width does not compile. SDM vol. 3, appendix "Field Encoding in VMCS".
 
 use super::Field;

@@ -1,4 +1,4 @@
-//! Basic exit reasons, as `hvctl/vmx_exit.h` lists them; tests/lists.rs compares the two.
+//! Basic exit reasons, as `hvctl/vmx/exit.h` lists them; tests/lists.rs compares the two.
 //! SDM vol. 3, appendix "VMX Basic Exit Reasons".
 
 use super::Reason;

@@ -1,0 +1,48 @@
+/* What hvctl's functions return: one value for each cause, and its text. */
+#ifndef HVCTL_COMMON_STATUS_H
+#define HVCTL_COMMON_STATUS_H
+
+#if defined(__GNUC__)
+#define HVCTL_NODISCARD __attribute__((warn_unused_result))
+#else
+#define HVCTL_NODISCARD
+#endif
+
+enum hvctl_status {
+    HVCTL_OK,
+    HVCTL_E_FIELD,    /* no VMCS field has this encoding or name */
+    HVCTL_E_ABSENT,   /* the field exists, but not on a CPU with these capabilities */
+    HVCTL_E_WIDTH,    /* the value has bits that the field does not */
+    HVCTL_E_READONLY, /* VM-exit information, which this CPU does not let VMWRITE change */
+    HVCTL_E_CPU,      /* the CPU refused: a callback reported failure */
+    HVCTL_E_MSR,      /* reading or writing an MSR faulted */
+    HVCTL_E_CONTROL,  /* a required control cannot be had */
+    HVCTL_E_RANGE,    /* a number is outside what the structure can hold */
+    HVCTL_E_ALIGN,    /* an address is not aligned as the structure demands */
+    HVCTL_E_FULL,     /* a table or the pool of identifiers has no room left */
+    HVCTL_E_SYNTAX,   /* text that is no dump, or not a line of one */
+    HVCTL_E_MODE      /* not possible in the state that the guest or the CPU is in */
+};
+
+/* A short English text without a full stop; never NULL. */
+static inline const char *hvctl_status_text(enum hvctl_status status)
+{
+    switch (status) {
+    case HVCTL_OK: return "success";
+    case HVCTL_E_FIELD: return "no VMCS field has this encoding or name";
+    case HVCTL_E_ABSENT: return "the VMCS field does not exist on this CPU";
+    case HVCTL_E_WIDTH: return "the value is wider than the field";
+    case HVCTL_E_READONLY: return "the VMCS field is read-only on this CPU";
+    case HVCTL_E_CPU: return "the CPU refused the operation";
+    case HVCTL_E_MSR: return "access to a model-specific register faulted";
+    case HVCTL_E_CONTROL: return "a required control is not available";
+    case HVCTL_E_RANGE: return "a number is out of range";
+    case HVCTL_E_ALIGN: return "an address is not aligned";
+    case HVCTL_E_FULL: return "no room is left";
+    case HVCTL_E_SYNTAX: return "the text is not understood";
+    case HVCTL_E_MODE: return "not possible in this mode";
+    }
+    return "unknown status";
+}
+
+#endif

@@ -1,0 +1,76 @@
+/*
+ * VPIDs and ASIDs: a tag for each virtual CPU that is running, given out again after a flush when they run out.
+ * SDM vol. 3, "Virtual-Processor Identifiers (VPIDs)"; APM vol. 2, "Address Space Identifiers".
+ */
+#ifndef HVCTL_COMMON_TAGS_H
+#define HVCTL_COMMON_TAGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "status.h"
+
+/* The tags of one CPU; each CPU has a pool of its own, for a TLB is one, too. Not locked: its CPU alone uses it. */
+struct hvctl_tag_pool {
+    uint32_t first, last, next;
+    uint64_t generation; /* counts the times that tags ran out; from 1, so that a zeroed tag is none */
+};
+
+/* What a virtual CPU has on one CPU. Begin with a zeroed one. */
+struct hvctl_tag {
+    uint32_t value;
+    uint64_t generation;
+};
+
+/* What has to happen before the guest runs with its tag. */
+enum hvctl_tag_use {
+    HVCTL_TAG_KEPT,     /* nothing: it is the one it had */
+    HVCTL_TAG_NEW,      /* nothing: no guest has used this tag since the last flush of all */
+    HVCTL_TAG_FLUSH_ALL /* flush what the CPU has cached under every tag: they begin anew */
+};
+
+/* Tags first to last, both included; first is 1 or more, since 0 is the host's. */
+static inline void hvctl_tag_pool_init(struct hvctl_tag_pool *pool, uint32_t first, uint32_t last)
+{
+    pool->first = pool->next = first;
+    pool->last = last;
+    pool->generation = 1;
+}
+
+/* All VPIDs. */
+static inline void hvctl_vpid_pool_init(struct hvctl_tag_pool *pool)
+{
+    hvctl_tag_pool_init(pool, 1, 0xffff);
+}
+
+/* Make sure that tag is valid on this pool's CPU, just before the guest runs there. */
+HVCTL_NODISCARD static inline enum hvctl_tag_use hvctl_tag_take(struct hvctl_tag_pool *pool, struct hvctl_tag *tag)
+{
+    enum hvctl_tag_use use = HVCTL_TAG_NEW;
+
+    if (tag->generation == pool->generation)
+        return HVCTL_TAG_KEPT;
+    if (pool->next > pool->last) {
+        pool->generation++;
+        pool->next = pool->first;
+        use = HVCTL_TAG_FLUSH_ALL;
+    }
+    tag->value = pool->next++;
+    tag->generation = pool->generation;
+    return use;
+}
+
+/* Forget a tag: the next hvctl_tag_take gives a fresh one, which is a flush of this guest alone. */
+static inline void hvctl_tag_drop(struct hvctl_tag *tag)
+{
+    tag->generation = 0;
+}
+
+/* Make every tag of the pool stale, as after the CPU was off; flush all before the next guest runs. */
+static inline void hvctl_tag_pool_reset(struct hvctl_tag_pool *pool)
+{
+    pool->generation++;
+    pool->next = pool->first;
+}
+
+#endif

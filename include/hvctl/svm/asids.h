@@ -1,0 +1,23 @@
+/* The ASIDs of one CPU as a pool of tags (common/tags.h). APM vol. 2, "Address Space Identifiers". */
+#ifndef HVCTL_SVM_ASIDS_H
+#define HVCTL_SVM_ASIDS_H
+
+#include "../common/tags.h"
+#include "caps.h"
+
+/*
+ * The ASIDs of this CPU, but for those that encrypted guests need: with SEV, 1 to sev_asids are theirs.
+ * HVCTL_E_FULL: none are left.
+ */
+HVCTL_NODISCARD static inline enum hvctl_status hvctl_asid_pool_init(struct hvctl_tag_pool *pool,
+                                                                     const struct hvctl_svm_caps *caps, bool sev)
+{
+    uint32_t first = sev ? caps->sev_asids + 1 : 1;
+
+    if (caps->asids < 2 || first > caps->asids - 1)
+        return HVCTL_E_FULL;
+    hvctl_tag_pool_init(pool, first, caps->asids - 1);
+    return HVCTL_OK;
+}
+
+#endif

@@ -1,0 +1,95 @@
+/*
+ * Why does VMRUN end with VMEXIT_INVALID? Every rule of APM vol. 2 that a VMCB and the capabilities can break, asked of
+ * a VMCB. Pure: no instruction, no allocation, fixed stack. Ask before VMRUN, or of a copy: VMEXIT_INVALID may
+ * overwrite the save area.
+ */
+#ifndef HVCTL_SVM_CHECK_H
+#define HVCTL_SVM_CHECK_H
+
+#include "check_control.h"
+#include "check_rule.h"
+#include "check_save.h"
+
+/*
+ * What is not a rule here, because no field of the VMCB breaks it: EFER.SVME of the host, CPL 0, the VMCB's own address
+ * (#UD, #GP), and what only the VMSA and the reverse map table of an SEV-ES or SEV-SNP guest show.
+ */
+
+/* Rule number of both tables, from 0; NULL behind the last. */
+static inline const struct hvctl_svm_rule *hvctl_svm_rule_at(size_t number)
+{
+    size_t controls = 0;
+
+    if (hvctl_svm_control_rule_at(number))
+        return hvctl_svm_control_rule_at(number);
+    while (hvctl_svm_control_rule_at(controls))
+        controls++;
+    return hvctl_svm_save_rule_at(number - controls);
+}
+
+/* The view of a VMCB; all three must outlive it. */
+static inline void hvctl_svm_view_make(struct hvctl_svm_view *view, const struct hvctl_vmcb *vmcb,
+                                       const struct hvctl_svm_caps *caps, const struct hvctl_svm_surroundings *around)
+{
+    view->vmcb = vmcb;
+    view->caps = caps;
+    view->around = around;
+    view->beyond = hvctl_beyond(caps->cpu.maxphyaddr ? caps->cpu.maxphyaddr : 52);
+    view->long_mode = (vmcb->save.efer & HVCTL_EFER_LME) && (vmcb->save.cr0 & HVCTL_CR0_PG);
+    view->code64 = view->long_mode && (vmcb->save.cs.attrib & HVCTL_SVM_ATTRIB_L);
+    view->np = (vmcb->control.nested_control & HVCTL_NESTED_NP_ENABLE) != 0;
+    view->sev = around->sev_on && (vmcb->control.nested_control & HVCTL_NESTED_SEV);
+    view->sev_es = view->sev && (vmcb->control.nested_control & HVCTL_NESTED_SEV_ES);
+}
+
+/* Ask one rule. *finding is filled in where the result is HVCTL_RULE_BROKEN. */
+static inline enum hvctl_rule_result hvctl_svm_rule_ask(const struct hvctl_svm_view *view,
+                                                        const struct hvctl_svm_rule *rule,
+                                                        struct hvctl_finding *finding)
+{
+    finding->field = rule->field;
+    finding->because = NULL;
+    finding->control = false;
+    finding->demand = HVCTL_DEMAND_WORDS;
+    finding->names = rule->names;
+    finding->actual = hvctl_vmcb_value(view->vmcb, rule->offset, rule->size);
+    finding->ones = finding->zeros = finding->required = 0;
+    finding->qualification = 0;
+    return rule->check(view, rule, finding);
+}
+
+/*
+ * Ask every rule, and list in report those that vmcb breaks on a CPU with these capabilities. around NULL: the usual,
+ * as a zeroed struct hvctl_svm_surroundings. Clean bits are not looked at: the VMCB is judged as it is in memory.
+ */
+static inline void hvctl_svm_check_in(const struct hvctl_vmcb *vmcb, const struct hvctl_svm_caps *caps,
+                                      const struct hvctl_svm_surroundings *around, struct hvctl_report *report)
+{
+    static const struct hvctl_svm_surroundings usual = {NULL, NULL, false, false, false, false, false, {false, 0, 0}};
+    const struct hvctl_svm_rule *rule;
+    struct hvctl_svm_view view;
+    size_t table, row;
+
+    hvctl_report_clear(report);
+    hvctl_svm_view_make(&view, vmcb, caps, around ? around : &usual);
+    for (table = 0; table < 2; table++) {
+        row = 0;
+        while ((rule = table ? hvctl_svm_save_rule_at(row) : hvctl_svm_control_rule_at(row)) != NULL) {
+            struct hvctl_finding finding;
+            enum hvctl_rule_result result = hvctl_svm_rule_ask(&view, rule, &finding);
+
+            if (result == HVCTL_RULE_BROKEN || result == HVCTL_RULE_UNCHECKED)
+                hvctl_report_add(report, result, rule->id, rule->section, rule->text, rule->failure, &finding);
+            row++;
+        }
+    }
+}
+
+/* hvctl_svm_check_in in the usual surroundings. report->broken is 0: VMRUN will enter the guest. */
+static inline void hvctl_svm_check(const struct hvctl_vmcb *vmcb, const struct hvctl_svm_caps *caps,
+                                   struct hvctl_report *report)
+{
+    hvctl_svm_check_in(vmcb, caps, NULL, report);
+}
+
+#endif

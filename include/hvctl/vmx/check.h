@@ -1,0 +1,311 @@
+/*
+ * Why would, or did, this VM entry fail? Every rule of SDM vol. 3, "VM Entries", that a VMCS and the capabilities can
+ * break, asked of a VMCS image. Pure: no instruction, no allocation, fixed stack; fit for use right after a failed
+ * entry.
+ */
+#ifndef HVCTL_VMX_CHECK_H
+#define HVCTL_VMX_CHECK_H
+
+#include "check_controls.h"
+#include "check_guest.h"
+#include "check_host.h"
+#include "check_injection.h"
+#include "check_memory.h"
+#include "check_rule.h"
+#include "check_segments.h"
+#include "check_state.h"
+#include "exit.h"
+
+/*
+ * What is not a rule here, because no field breaks it: that the CPU is in VMX root operation at CPL 0 outside
+ * compatibility mode, that there is a current VMCS which is no shadow, MOV SS before the instruction, and the launch
+ * state (VM-instruction errors 4, 5 and 26).
+ */
+
+/* Row number of a table of rules, 0 to 6 in the order of the manual's kinds; NULL behind the table's end. */
+static inline const struct hvctl_vmx_rule *hvctl_vmx_rule_in(unsigned table, size_t number)
+{
+    switch (table) {
+    case 0: return hvctl_vmx_control_rule_at(number);
+    case 1: return hvctl_vmx_injection_rule_at(number);
+    case 2: return hvctl_vmx_host_rule_at(number);
+    case 3: return hvctl_vmx_guest_rule_at(number);
+    case 4: return hvctl_vmx_segment_rule_at(number);
+    case 5: return hvctl_vmx_state_rule_at(number);
+    case 6: return hvctl_vmx_memory_rule_at(number);
+    default: return NULL;
+    }
+}
+
+#define HVCTL_VMX_RULE_TABLES 7u
+
+/* Rule number of all tables, from 0; NULL behind the last. Takes time in proportion to number. */
+static inline const struct hvctl_vmx_rule *hvctl_vmx_rule_at(size_t number)
+{
+    unsigned table;
+
+    for (table = 0; table < HVCTL_VMX_RULE_TABLES; table++) {
+        size_t row;
+
+        for (row = 0; hvctl_vmx_rule_in(table, row); row++)
+            if (number-- == 0)
+                return hvctl_vmx_rule_in(table, row);
+    }
+    return NULL;
+}
+
+/* The view of an image; all three must outlive it. */
+static inline void hvctl_vmx_view_make(struct hvctl_vmx_view *view, const struct hvctl_vmcs_image *image,
+                                       const struct hvctl_vmx_caps *caps, const struct hvctl_vmx_surroundings *around)
+{
+    uint64_t event = image->value[HVCTL_VMCS_SLOT_VM_ENTRY_INTERRUPTION_INFORMATION_FIELD];
+
+    view->value = image->value;
+    view->caps = caps;
+    view->around = around;
+    view->on = hvctl_vmx_controls_effective(image);
+    view->beyond = hvctl_beyond(hvctl_vmx_physaddr_bits(caps));
+    /* Where CPUID was not asked, a CPU with Intel 64 and the wider linear addresses, which are let pass. */
+    view->linear_bits = caps->cpu.linear_bits ? caps->cpu.linear_bits : 57;
+    view->intel64 = caps->cpu.long_mode || !caps->cpu.linear_bits;
+    view->unrestricted = hvctl_vmx_view_on(view, HVCTL_SECONDARY_UNRESTRICTED_GUEST);
+    view->ept = hvctl_vmx_view_on(view, HVCTL_SECONDARY_ENABLE_EPT);
+    view->ia32e_guest = hvctl_vmx_view_on(view, HVCTL_ENTRY_IA32E_MODE_GUEST);
+    view->host64 = hvctl_vmx_view_on(view, HVCTL_EXIT_HOST_ADDRESS_SPACE_SIZE);
+    view->v86 = (image->value[HVCTL_VMCS_SLOT_GUEST_RFLAGS] & HVCTL_RFLAGS_VM) != 0;
+    view->event = event & HVCTL_EVENT_INFO_VALID ? (uint32_t)event : 0;
+}
+
+/* Ask one rule. *finding is filled in where the result is HVCTL_RULE_BROKEN. */
+static inline enum hvctl_rule_result hvctl_vmx_rule_ask(const struct hvctl_vmx_view *view,
+                                                        const struct hvctl_vmx_rule *rule,
+                                                        struct hvctl_finding *finding)
+{
+    enum hvctl_rule_result result;
+
+    if (rule->when != HVCTL_ALWAYS && !hvctl_vmx_view_on(view, (enum hvctl_vmx_control)rule->when))
+        return HVCTL_RULE_IDLE;
+    finding->field = NULL;
+    finding->because = NULL;
+    finding->control = false;
+    finding->demand = HVCTL_DEMAND_WORDS;
+    finding->names = HVCTL_BITS_UNNAMED;
+    finding->actual = view->value[rule->slot[0]];
+    finding->ones = finding->zeros = finding->required = 0;
+    finding->qualification = 0;
+    result = rule->check(view, rule, finding);
+    if (result == HVCTL_RULE_BROKEN) {
+        if (!finding->field)
+            finding->field = hvctl_vmcs_slot_info(rule->slot[0])->name;
+        if (finding->names == HVCTL_BITS_UNNAMED)
+            finding->names = hvctl_vmx_bit_names(rule->slot[0]);
+        if (!finding->because && rule->when != HVCTL_ALWAYS) {
+            finding->because = hvctl_vmx_control_name((enum hvctl_vmx_control)rule->when);
+            finding->control = true;
+        }
+    }
+    return result;
+}
+
+/* The failure that the CPU reported. code: a VM-instruction error (below 80000000H), or EXIT_REASON with bit 31. */
+static inline enum hvctl_failure hvctl_vmx_failure_of(uint32_t code)
+{
+    switch (code) {
+    case 7: return HVCTL_FAILURE_VMFAIL_CONTROLS;
+    case 8: return HVCTL_FAILURE_VMFAIL_HOST;
+    case UINT32_C(0x80000021): return HVCTL_FAILURE_GUEST_STATE;
+    case UINT32_C(0x80000022): return HVCTL_FAILURE_MSR_LOADING;
+    default: return HVCTL_FAILURE_NONE;
+    }
+}
+
+/* How well a violation goes with what the CPU reported. */
+enum hvctl_vmx_fit {
+    HVCTL_VMX_FIT_NOT,
+    HVCTL_VMX_FIT_FAILURE, /* the failure is the same; the qualification of the VM exit is not */
+    HVCTL_VMX_FIT_EXACTLY
+};
+
+static inline enum hvctl_vmx_fit hvctl_vmx_fit_of(enum hvctl_failure failure, uint32_t qualification,
+                                                  enum hvctl_failure said, uint64_t said_qualification)
+{
+    if (failure != said)
+        return HVCTL_VMX_FIT_NOT;
+    if (said >= HVCTL_FAILURE_GUEST_STATE && qualification != said_qualification)
+        return HVCTL_VMX_FIT_FAILURE;
+    return HVCTL_VMX_FIT_EXACTLY;
+}
+
+/*
+ * Ask every rule, and add to report the violations of this fit; those that cannot be judged count as no fit. Whoever
+ * wants all calls it for each fit, and has them in that order: the report keeps only the first ones.
+ */
+static inline void hvctl_vmx_check_fitting(const struct hvctl_vmx_view *view, enum hvctl_failure said,
+                                           uint64_t qualification, enum hvctl_vmx_fit fit, struct hvctl_report *report)
+{
+    unsigned table;
+
+    for (table = 0; table < HVCTL_VMX_RULE_TABLES; table++) {
+        const struct hvctl_vmx_rule *rule;
+        size_t row = 0;
+
+        while ((rule = hvctl_vmx_rule_in(table, row++)) != NULL) {
+            struct hvctl_finding finding;
+            enum hvctl_rule_result result = hvctl_vmx_rule_ask(view, rule, &finding);
+            enum hvctl_failure failure = hvctl_vmx_section_failure(rule->section);
+            enum hvctl_vmx_fit this_fit = HVCTL_VMX_FIT_NOT;
+
+            if (result == HVCTL_RULE_BROKEN)
+                this_fit = hvctl_vmx_fit_of(failure, finding.qualification, said, qualification);
+            if ((result == HVCTL_RULE_BROKEN || result == HVCTL_RULE_UNCHECKED) && this_fit == fit)
+                hvctl_report_add(report, result, rule->id, hvctl_vmx_section_title(rule->section), rule->text, failure,
+                                 &finding);
+        }
+    }
+}
+
+/* The surroundings of a hypervisor in IA-32e mode outside SMM, without access to memory. */
+static inline const struct hvctl_vmx_surroundings *hvctl_vmx_surroundings_usual(void)
+{
+    static const struct hvctl_vmx_surroundings usual = {NULL,  NULL,  false, false,
+                                                        false, false, 0,     {false, false, false, false, false, 0}};
+
+    return &usual;
+}
+
+/*
+ * Ask every rule, and list in report those that image breaks on a CPU with these capabilities. around NULL: the usual,
+ * as a zeroed struct hvctl_vmx_surroundings; rules that would have to look into memory are then listed as not checked.
+ * caps must be of the CPU that is to enter, the image's fields what its VMCS holds. May be called anywhere.
+ */
+static inline void hvctl_vmx_check_in(const struct hvctl_vmcs_image *image, const struct hvctl_vmx_caps *caps,
+                                      const struct hvctl_vmx_surroundings *around, struct hvctl_report *report)
+{
+    struct hvctl_vmx_view view;
+
+    hvctl_report_clear(report);
+    hvctl_vmx_view_make(&view, image, caps, around ? around : hvctl_vmx_surroundings_usual());
+    hvctl_vmx_check_fitting(&view, HVCTL_FAILURE_NONE, 0, HVCTL_VMX_FIT_NOT, report);
+}
+
+/* hvctl_vmx_check_in in the usual surroundings. report->broken is 0: nothing stands in the way of VM entry. */
+static inline void hvctl_vmx_check(const struct hvctl_vmcs_image *image, const struct hvctl_vmx_caps *caps,
+                                   struct hvctl_report *report)
+{
+    hvctl_vmx_check_in(image, caps, NULL, report);
+}
+
+/* How what the CPU said and what the rules say fit. */
+enum hvctl_explanation {
+    HVCTL_EXPLAINED,           /* a broken rule leads to what the CPU said */
+    HVCTL_EXPLAINED_OTHERWISE, /* rules are broken, but they lead to another failure or qualification */
+    HVCTL_UNEXPLAINED,         /* the CPU failed, and no rule is broken */
+    HVCTL_NOT_OF_THE_FIELDS, /* what the CPU said has nothing to do with the VMCS's fields: launch state, MOV SS, ... */
+    HVCTL_NO_FAILURE         /* code is no failure */
+};
+
+/* A sentence without its full stop; never NULL. */
+static inline const char *hvctl_explanation_text(enum hvctl_explanation explanation)
+{
+    switch (explanation) {
+    case HVCTL_EXPLAINED: return "this is why";
+    case HVCTL_EXPLAINED_OTHERWISE: return "the rules that are broken would lead to another failure or qualification";
+    case HVCTL_UNEXPLAINED:
+        return "no rule that was checked is broken; is the image what the VMCS holds, and caps of this CPU?";
+    case HVCTL_NOT_OF_THE_FIELDS: return "this failure is not about the fields of the VMCS";
+    case HVCTL_NO_FAILURE: return "this is no failure of VM entry";
+    }
+    return "unknown";
+}
+
+/*
+ * A VM entry failed: why? code is VM_INSTRUCTION_ERROR after VMfailValid, or EXIT_REASON with its bit 31; qualification
+ * is EXIT_QUALIFICATION with the latter and ignored with the former. The image holds the VMCS as it was entered. report
+ * has all broken rules, those first that lead to what the CPU said, then those with the same failure and another
+ * qualification, then the rest. Otherwise as hvctl_vmx_check_in.
+ */
+static inline enum hvctl_explanation hvctl_vmx_explain_failure_in(const struct hvctl_vmcs_image *image,
+                                                                  const struct hvctl_vmx_caps *caps,
+                                                                  const struct hvctl_vmx_surroundings *around,
+                                                                  uint32_t code, uint64_t qualification,
+                                                                  struct hvctl_report *report)
+{
+    enum hvctl_failure said = hvctl_vmx_failure_of(code);
+    struct hvctl_vmx_view view;
+    bool fits;
+
+    hvctl_report_clear(report);
+    hvctl_vmx_view_make(&view, image, caps, around ? around : hvctl_vmx_surroundings_usual());
+    hvctl_vmx_check_fitting(&view, said, qualification, HVCTL_VMX_FIT_EXACTLY, report);
+    fits = report->broken != 0;
+    hvctl_vmx_check_fitting(&view, said, qualification, HVCTL_VMX_FIT_FAILURE, report);
+    hvctl_vmx_check_fitting(&view, said, qualification, HVCTL_VMX_FIT_NOT, report);
+    if (said == HVCTL_FAILURE_NONE)
+        return (code >> 31) || hvctl_vmx_instruction_error_text(code) ? HVCTL_NOT_OF_THE_FIELDS : HVCTL_NO_FAILURE;
+    return fits ? HVCTL_EXPLAINED : report->broken ? HVCTL_EXPLAINED_OTHERWISE : HVCTL_UNEXPLAINED;
+}
+
+/* hvctl_vmx_explain_failure_in in the usual surroundings. */
+static inline enum hvctl_explanation hvctl_vmx_explain_failure(const struct hvctl_vmcs_image *image,
+                                                               const struct hvctl_vmx_caps *caps, uint32_t code,
+                                                               uint64_t qualification, struct hvctl_report *report)
+{
+    return hvctl_vmx_explain_failure_in(image, caps, NULL, code, qualification, report);
+}
+
+/*
+ * What the CPU said and what the rules say, as lines of text: the failure in words, whether the rules explain it, and
+ * the report, each violation with its section of the manual. The arguments are those of hvctl_vmx_explain_failure, and
+ * what it returned and filled in. Lines are up to about 250 bytes.
+ */
+static inline void hvctl_vmx_explanation_text(enum hvctl_explanation explanation, uint32_t code, uint64_t qualification,
+                                              const struct hvctl_report *report, const struct hvpt_text *text)
+{
+    const char *words =
+        code >> 31 ? hvctl_vmx_exit_reason_words(code & 0xffffu) : hvctl_vmx_instruction_error_text(code);
+    bool besides = false;
+    unsigned i;
+
+    hvpt_text_string(text, code >> 31 ? "exit reason " : "VM-instruction error ");
+    if (code >> 31) {
+        hvpt_text_hex(text, code);
+        hvpt_text_string(text, ", qualification ");
+        hvpt_text_decimal(text, qualification);
+    } else {
+        hvpt_text_decimal(text, code);
+    }
+    if (words) {
+        hvpt_text_string(text, " (");
+        hvpt_text_string(text, words);
+        hvpt_text_string(text, ")");
+    }
+    hvpt_text_string(text, ": ");
+    hvpt_text_string(text, hvctl_explanation_text(explanation));
+    hvpt_text_string(text, "\n");
+    for (i = 0; i < hvctl_report_listed(report); i++) {
+        const struct hvctl_violation *violation = &report->violation[i];
+
+        if (explanation == HVCTL_EXPLAINED && !besides
+            && hvctl_vmx_fit_of(violation->failure, violation->finding.qualification, hvctl_vmx_failure_of(code),
+                                qualification)
+                   != HVCTL_VMX_FIT_EXACTLY) {
+            besides = true;
+            hvpt_text_string(text, "besides, for the next attempt:\n");
+        }
+        hvctl_violation_text(violation, text);
+        hvpt_text_string(text, ": ");
+        hvpt_text_string(text, hvctl_failure_text(violation->failure));
+        hvpt_text_string(text, "; SDM vol. 3, ");
+        hvpt_text_string(text, violation->section);
+        hvpt_text_string(text, "\n");
+    }
+    hvctl_report_rest_text(report, text);
+}
+
+#undef HVCTL_RULE_1
+#undef HVCTL_RULE_2
+#undef HVCTL_RULE_3
+#undef HVCTL_RULE_4
+#undef HVCTL_RULE_5
+
+#endif
