@@ -17,6 +17,13 @@
 #define TEXT(x)         TEXT_(x)
 #define HVPT(operation) PASTE(hvpt_, FORMAT, operation)
 
+/* The calls of hvpt.h, whose format is known at run time; with known hooks, the inline calls of the format. */
+#ifdef HOOKS_INLINE
+#define CALL(operation) PASTE(hvpt_, FORMAT, operation)
+#else
+#define CALL(operation) PASTE(hvpt_, space, operation)
+#endif
+
 /* Each thread of the fault job has frames of its own, as each CPU of a kernel has. */
 static _Thread_local struct bench_arena *frames_of_thread;
 
@@ -62,7 +69,7 @@ static const struct hvpt_hooks bench_hooks = {NULL, get, put, see, NULL, flushed
 #include <hvpt/stage2.h>
 
 struct mapper {
-    struct HVPT() space;
+    struct hvpt_space space;
     struct hvpt_hooks hooks;
 };
 
@@ -98,7 +105,7 @@ static void destroy(void *ptr)
 {
     struct mapper *mapper = ptr;
 
-    HVPT(_destroy)(&mapper->space);
+    hvpt_space_destroy(&mapper->space);
     free(mapper);
 }
 
@@ -106,9 +113,9 @@ static bool map(void *ptr, uint64_t gpa, uint64_t hpa, uint64_t size)
 {
     struct mapper *mapper = ptr;
     struct hvpt_flush flush = {0};
-    bool done = HVPT(_map)(&mapper->space, hvpt_make_gpa(gpa), hvpt_make_hpa(hpa), size, attr, &flush) == HVPT_OK;
+    bool done = CALL(_map)(&mapper->space, hvpt_make_gpa(gpa), hvpt_make_hpa(hpa), size, attr, &flush) == HVPT_OK;
 
-    HVPT(_flush)(&mapper->space, &flush);
+    hvpt_space_flush(&mapper->space, &flush);
     return done;
 }
 
@@ -116,9 +123,9 @@ static bool unmap(void *ptr, uint64_t gpa, uint64_t size)
 {
     struct mapper *mapper = ptr;
     struct hvpt_flush flush = {0};
-    bool done = HVPT(_unmap)(&mapper->space, hvpt_make_gpa(gpa), size, &flush) == HVPT_OK;
+    bool done = CALL(_unmap)(&mapper->space, hvpt_make_gpa(gpa), size, &flush) == HVPT_OK;
 
-    HVPT(_flush)(&mapper->space, &flush);
+    hvpt_space_flush(&mapper->space, &flush);
     return done;
 }
 
@@ -129,9 +136,9 @@ static uint64_t map_pages(void *ptr, const uint64_t *gpa, uint64_t count, uint64
     uint64_t done = 0, i;
 
     for (i = 0; i < count; i++)
-        done += HVPT(_map)(&mapper->space, hvpt_make_gpa(gpa[i]), hvpt_make_hpa(gpa[i] + offset), HVPT_4K, attr, &flush)
+        done += CALL(_map)(&mapper->space, hvpt_make_gpa(gpa[i]), hvpt_make_hpa(gpa[i] + offset), HVPT_4K, attr, &flush)
              == HVPT_OK;
-    HVPT(_flush)(&mapper->space, &flush);
+    hvpt_space_flush(&mapper->space, &flush);
     return done;
 }
 
@@ -142,8 +149,8 @@ static uint64_t unmap_pages(void *ptr, const uint64_t *gpa, uint64_t count)
     uint64_t done = 0, i;
 
     for (i = 0; i < count; i++)
-        done += HVPT(_unmap)(&mapper->space, hvpt_make_gpa(gpa[i]), HVPT_4K, &flush) == HVPT_OK;
-    HVPT(_flush)(&mapper->space, &flush);
+        done += CALL(_unmap)(&mapper->space, hvpt_make_gpa(gpa[i]), HVPT_4K, &flush) == HVPT_OK;
+    hvpt_space_flush(&mapper->space, &flush);
     return done;
 }
 
@@ -155,8 +162,8 @@ static bool unmap_pieces(void *ptr, uint64_t gpa, uint64_t size, uint64_t piece)
     bool done = true;
 
     for (at = gpa; at < gpa + size; at += piece)
-        done &= HVPT(_unmap)(&mapper->space, hvpt_make_gpa(at + HVPT_4K), piece - HVPT_4K, &flush) == HVPT_OK;
-    HVPT(_flush)(&mapper->space, &flush);
+        done &= CALL(_unmap)(&mapper->space, hvpt_make_gpa(at + HVPT_4K), piece - HVPT_4K, &flush) == HVPT_OK;
+    hvpt_space_flush(&mapper->space, &flush);
     return done;
 }
 
@@ -168,7 +175,7 @@ static uint64_t translate(void *ptr, const uint64_t *gpa, uint64_t count)
     for (i = 0; i < count; i++) {
         struct hvpt_mapping found;
 
-        if (HVPT(_translate)(&mapper->space, hvpt_make_gpa(gpa[i]), &found) == HVPT_OK)
+        if (CALL(_translate)(&mapper->space, hvpt_make_gpa(gpa[i]), &found) == HVPT_OK)
             sum += found.hpa.value;
     }
     return sum;
@@ -182,7 +189,7 @@ static uint64_t translate_chain(void *ptr, const uint64_t *gpa, uint64_t count)
     for (i = 0; i < count; i++) {
         struct hvpt_mapping found;
 
-        if (HVPT(_translate)(&mapper->space, hvpt_make_gpa(gpa[i] ^ hang), &found) != HVPT_OK)
+        if (CALL(_translate)(&mapper->space, hvpt_make_gpa(gpa[i] ^ hang), &found) != HVPT_OK)
             continue;
         sum += found.hpa.value;
         hang = found.hpa.value & never;
@@ -213,7 +220,7 @@ static uint64_t translate_batch(void *ptr, const uint64_t *gpa, uint64_t count)
 
         for (j = 0; j < 32; j++)
             asked[j] = hvpt_make_gpa(gpa[i + j]);
-        HVPT(_translate_batch)(&mapper->space, asked, 32, found, status);
+        hvpt_space_translate_batch(&mapper->space, asked, 32, found, status);
         sum += sum_of(found, status);
     }
     return sum;
@@ -229,7 +236,7 @@ static uint64_t translate_singly(void *ptr, const uint64_t *gpa, uint64_t count)
         enum hvpt_status status[32];
 
         for (j = 0; j < 32; j++)
-            status[j] = HVPT(_translate)(&mapper->space, hvpt_make_gpa(gpa[i + j]), &found[j]);
+            status[j] = CALL(_translate)(&mapper->space, hvpt_make_gpa(gpa[i + j]), &found[j]);
         sum += sum_of(found, status);
     }
     return sum;
@@ -243,7 +250,7 @@ static uint64_t fault_pages(void *ptr, void *arena, const uint64_t *gpa, uint64_
     frames_of_thread = arena;
     for (i = 0; i < count; i++) {
         enum hvpt_status status =
-            HVPT(_fault_map)(&mapper->space, hvpt_make_gpa(gpa[i]), hvpt_make_hpa(gpa[i] + offset), HVPT_4K, attr);
+            CALL(_fault_map)(&mapper->space, hvpt_make_gpa(gpa[i]), hvpt_make_hpa(gpa[i] + offset), HVPT_4K, attr);
 
         done += status == HVPT_OK;
     }
@@ -255,9 +262,9 @@ static bool dirty(void *ptr, uint64_t gpa, uint64_t size, uint64_t *bitmap)
 {
     struct mapper *mapper = ptr;
     struct hvpt_flush flush = {0};
-    bool done = HVPT(_dirty)(&mapper->space, hvpt_make_gpa(gpa), size, bitmap, &flush) == HVPT_OK;
+    bool done = hvpt_space_dirty(&mapper->space, hvpt_make_gpa(gpa), size, bitmap, &flush) == HVPT_OK;
 
-    HVPT(_flush)(&mapper->space, &flush);
+    hvpt_space_flush(&mapper->space, &flush);
     return done;
 }
 
@@ -266,9 +273,9 @@ static bool protect(void *ptr, uint64_t gpa, uint64_t size, bool writable)
     struct mapper *mapper = ptr;
     struct hvpt_flush flush = {0};
     struct hvpt_attr wanted = {writable ? (uint32_t)HVPT_WRITE : 0, HVPT_MEM_WB, 0, 0};
-    bool done = HVPT(_protect)(&mapper->space, hvpt_make_gpa(gpa), size, wanted, HVPT_WRITE, &flush) == HVPT_OK;
+    bool done = hvpt_space_protect(&mapper->space, hvpt_make_gpa(gpa), size, wanted, HVPT_WRITE, &flush) == HVPT_OK;
 
-    HVPT(_flush)(&mapper->space, &flush);
+    hvpt_space_flush(&mapper->space, &flush);
     return done;
 }
 
@@ -276,7 +283,7 @@ static bool soil(void *ptr, uint64_t gpa)
 {
     struct mapper *mapper = ptr;
 
-    return HVPT(_touch)(&mapper->space, hvpt_make_gpa(gpa), HVPT_WRITE) == HVPT_OK;
+    return hvpt_space_touch(&mapper->space, hvpt_make_gpa(gpa), HVPT_WRITE) == HVPT_OK;
 }
 
 static uint64_t frames(void *ptr)
@@ -284,7 +291,7 @@ static uint64_t frames(void *ptr)
     const struct mapper *mapper = ptr;
     struct hvpt_stats stats;
 
-    HVPT(_stats)(&mapper->space, &stats);
+    hvpt_space_stats(&mapper->space, &stats);
     return stats.frames;
 }
 

@@ -24,22 +24,29 @@ SLACK = 0.05
 
 HEADERS = {"ept": "ept.h", "npt": "npt.h", "s2": "stage2.h", "gstage": "gstage.h"}
 # What a hypervisor cannot do without; every operation; and the words that explain an access.
+INIT = ["init", "adopt"]  # of the format; the rest is for all of them
 FEW = "init destroy root map unmap protect translate flush".split()
 ALL = FEW + ("adopt replace fault_map touch translate_batch walk next_leaf split collapse age dirty write_protect "
              "frames_needed reserve stats").split()
-SETS = {"all operations": ALL, "eight operations": FEW, "explain": ["explain"]}
+SETS = {"all operations": ALL, "eight operations": FEW, "explain": ["explain"], "map alone": ["map"],
+        "translate alone": ["translate"]}
+FORMATS_OF = {"ept+npt": ["ept", "npt"], "all four": list(HEADERS)}
 
 KERNEL = ("-std=c11 -ffreestanding -nostdlib -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-pic -fno-pie "
           "-fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -ffunction-sections").split()
-ROWS = [(fmt, "all operations", option) for fmt in HEADERS for option in ("-O2", "-Os")] + \
-       [("ept", what, option) for what in ("eight operations", "explain") for option in ("-O2", "-Os")]
+ROWS = [(fmt, "all operations", option) for fmt in [*HEADERS, *FORMATS_OF] for option in ("-O2", "-Os")] + \
+       [("ept", what, option) for what in ("eight operations", "explain", "map alone", "translate alone")
+        for option in ("-O2", "-Os")]
 
 
 def measure(row):
     """Bytes in the .text sections of one unit that takes the address of each operation, and so has all of them."""
     fmt, what, option = row
-    names = [f"hvpt_{fmt}_{operation}" for operation in SETS[what]]
-    text = f"#include <hvpt/{HEADERS[fmt]}>\ntypedef void operation(void);\noperation *const operations[] = {{\n"
+    formats = FORMATS_OF.get(fmt, [fmt])
+    names = [f"hvpt_space_{operation}" for operation in SETS[what] if operation not in INIT]
+    names += [f"hvpt_{one}_{operation}" for operation in SETS[what] if operation in INIT for one in formats]
+    text = "".join(f"#include <hvpt/{HEADERS[one]}>\n" for one in formats)
+    text += "typedef void operation(void);\noperation *const operations[] = {\n"
     text += "".join(f"    (operation *){name},\n" for name in names) + "};\n"
     with tempfile.TemporaryDirectory() as work:
         source, unit = os.path.join(work, "all.c"), os.path.join(work, "all.o")

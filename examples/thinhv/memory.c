@@ -2,7 +2,7 @@
  * The guest's second level: all of the machine at its own addresses, with the memory types that the MTRRs give it, but
  * for the hypervisor's own memory. Its frames, its lock, and the flush that reaches every CPU.
  */
-#include <hvpt/memtype.h>
+#include <hvpt/x86/map_by_mtrr.h>
 
 #include "console.h"
 #include "cpu.h"
@@ -141,13 +141,10 @@ void memory_print(const char *when)
 
 enum hvpt_status memory_init(struct hvpt_space *out)
 {
-    struct hvpt_space_config config = {0};
     uint64_t page = 0;
 
-    vendor->configure(&config);
     option(image, "pages", &page); /* 4, 2048 or 1048576 KiB; 0: as large as the CPU can */
-    config.ept.max_page_size = config.npt.max_page_size = page * 1024;
-    return hvpt_space_init(out, &hooks, &config);
+    return vendor->open(out, &hooks, page * 1024);
 }
 
 enum hvpt_status memory_map_machine(struct hvpt_space *in, uint32_t perm)

@@ -53,13 +53,15 @@ static void enable(struct vcpu *vcpu)
     cpu_ops->wrmsr(cpu_ops->ctx, HVCTL_MSR_PAT, HOST_PAT);
 }
 
-static void configure(struct hvpt_space_config *config)
+static enum hvpt_status open(struct hvpt_space *out, const struct hvpt_hooks *hooks, uint64_t max_page_size)
 {
-    config->kind = HVPT_KIND_NPT;
-    config->npt.levels =
-        cpu_ops->read_cr4(cpu_ops->ctx) & HVCTL_CR4_LA57 ? 5 : 4; /* as many as the host's paging has */
-    config->npt.maxphyaddr = caps.cpu.maxphyaddr;
-    config->npt.pat = HOST_PAT;
+    struct hvpt_npt_config config = {0};
+
+    config.max_page_size = max_page_size;
+    config.levels = cpu_ops->read_cr4(cpu_ops->ctx) & HVCTL_CR4_LA57 ? 5 : 4; /* as many as the host's paging has */
+    config.maxphyaddr = caps.cpu.maxphyaddr;
+    config.pat = HOST_PAT;
+    return hvpt_npt_init(out, hooks, &config);
 }
 
 /* MSRs go straight to the guest, but for EFER, whose SVME it must neither see nor clear, and SVM's own. */
@@ -209,5 +211,5 @@ static const char *reason(unsigned number)
     return name != NULL ? name : "unknown";
 }
 
-const struct vendor svm_vendor = {"SVM and NPT", enable, configure, prepare,  run,   flush,
+const struct vendor svm_vendor = {"SVM and NPT", enable, open, prepare,  run,   flush,
                                   advance,       inject, cr4,       describe, reason};

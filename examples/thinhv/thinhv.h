@@ -9,8 +9,9 @@
 #include <hvctl/cpu/cpu.h>
 #include <hvctl/common/guest_state.h>
 #include <hvctl/common/regs.h>
-#include <hvpt/pml.h>
-#include <hvpt/space.h>
+#include <hvpt/intel/pml.h>
+#include <hvpt/ept.h>
+#include <hvpt/npt.h>
 
 #include "firmware/firmware.h"
 
@@ -50,7 +51,8 @@ struct vcpu {
 struct vendor {
     const char *format;
     void (*enable)(struct vcpu *vcpu);                   /* turns virtualization on, on this CPU */
-    void (*configure)(struct hvpt_space_config *config); /* of the second level */
+    /* the second level, its pages no larger than max_page_size (0: as large as the CPU can) */
+    enum hvpt_status (*open)(struct hvpt_space *space, const struct hvpt_hooks *hooks, uint64_t max_page_size);
     void (*prepare)(struct vcpu *vcpu, const struct hvctl_guest_state *state); /* the control structure */
     struct exit (*run)(struct vcpu *vcpu);
     void (*flush)(struct vcpu *vcpu); /* before the next entry: what is cached of the second level */

@@ -81,13 +81,16 @@ static void enable(struct vcpu *vcpu)
     }
 }
 
-static void configure(struct hvpt_space_config *config)
+static enum hvpt_status open(struct hvpt_space *out, const struct hvpt_hooks *hooks, uint64_t max_page_size)
 {
-    config->kind = HVPT_KIND_EPT;
-    config->ept.ept_vpid_cap = caps.ept_vpid_cap;
-    config->ept.maxphyaddr = caps.cpu.maxphyaddr;
+    struct hvpt_ept_config config = {0};
+
+    config.max_page_size = max_page_size;
+    config.ept_vpid_cap = caps.ept_vpid_cap;
+    config.maxphyaddr = caps.cpu.maxphyaddr;
     if (caps.ept_vpid_cap & HVCTL_EPT_CAP_ACCESSED_DIRTY)
-        config->ept.features = HVPT_EPT_USE_ACCESSED_DIRTY;
+        config.features = HVPT_EPT_USE_ACCESSED_DIRTY;
+    return hvpt_ept_init(out, hooks, &config);
 }
 
 /* MSRs go straight to the guest, but for VMX's and one that this CPU may lack and Linux reads before it has an IDT. */
@@ -241,5 +244,5 @@ static const char *reason(unsigned number)
     return words != NULL ? words : "unknown";
 }
 
-const struct vendor vmx_vendor = {"VMX and EPT", enable, configure, prepare,  run,   flush,
+const struct vendor vmx_vendor = {"VMX and EPT", enable, open, prepare,  run,   flush,
                                   advance,       inject, cr4,       describe, reason};

@@ -292,11 +292,11 @@ bool work_fault(struct vcpu *vcpu, const struct exit *exit)
     }
     memory_lock(false); /* beside other CPUs' faults: touch and fault_map need no lock against each other */
     status = hvpt_space_touch(&space, hvpt_make_gpa(exit->gpa), exit->access);
-    if (status == HVPT_OK && logging == 0)
+    if (status == HVPT_E_NOTHING)
         count_mapped(HVPT_E_EXISTS); /* another CPU was here first */
     if (status == HVPT_OK && exit->access == HVPT_WRITE)
         note_written(exit->gpa);
-    done = status == HVPT_OK || map_lazily(exit->gpa);
+    done = status == HVPT_OK || status == HVPT_E_NOTHING || map_lazily(exit->gpa);
     memory_unlock(false);
     return done;
 }

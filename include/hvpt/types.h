@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/compiler.h"
+#include "engine/atomic.h"
 
 /*
  * A guest-physical address (Arm: IPA), in bytes. Its own type, so that mixing it up with a host address does not
@@ -61,7 +61,8 @@ enum { HVPT_READ = 1, HVPT_WRITE = 2, HVPT_EXEC = 4, HVPT_EXEC_USER = 8 };
 enum hvpt_memtype { HVPT_MEM_UC, HVPT_MEM_WC, HVPT_MEM_WT, HVPT_MEM_WP, HVPT_MEM_WB };
 
 /*
- * Flags that all formats share. A format adds its own from bit 8 up (HVPT_EPT_IGNORE_PAT, ...).
+ * Flags that all formats share. A format adds its own, with numbers that no other uses, so that one of another format is
+ * refused: EPT from bit 8, NPT from bit 16, stage 2 from bit 20.
  * In an attr given to map they preset the bits; in one that translate returns they tell what hardware has set.
  * HVPT_JOINED: reported only; the page is one of several that hardware may hold as one (contiguous bit, Svnapot). It
  * may mark any one of them accessed or dirty for all: ask "age" and "dirty", which look at them together.
@@ -82,7 +83,7 @@ struct hvpt_attr {
 };
 
 /* What protect changes, beside the permission bits HVPT_READ .. HVPT_EXEC_USER named in the same mask. */
-enum { HVPT_CHANGE_MEMTYPE = 1 << 8, HVPT_CHANGE_FLAGS = 1 << 9, HVPT_CHANGE_SOFTWARE = 1 << 10 };
+enum { HVPT_CHANGE_MEMTYPE = 1 << 24, HVPT_CHANGE_FLAGS = 1 << 25, HVPT_CHANGE_SOFTWARE = 1 << 26 };
 
 /*
  * One translation, as translate and walk report it.
@@ -112,7 +113,8 @@ enum hvpt_status {
     HVPT_E_ATTR,    /* this format or this CPU cannot express the attributes or the configuration */
     HVPT_E_CORRUPT, /* a table is not what it should be: reserved bits, an address no frame can have */
     HVPT_E_RACE,    /* another CPU changed the entry first */
-    HVPT_E_READONLY /* the space was adopted for reading only */
+    HVPT_E_READONLY, /* the space was adopted for reading only */
+    HVPT_E_NOTHING  /* touch had nothing to give back: the page allows the access */
 };
 
 /* The status in words, for a log. Never NULL. */
@@ -129,8 +131,75 @@ static inline const char *hvpt_status_text(enum hvpt_status status)
     case HVPT_E_CORRUPT: return "corrupt table";
     case HVPT_E_RACE: return "another CPU changed the entry first";
     case HVPT_E_READONLY: return "space is read-only";
+    case HVPT_E_NOTHING: return "nothing to give back: the page allows the access";
     }
     return "unknown status";
 }
+
+/**
+ * What hvpt_space_walk shows; NULL: not interested. Each returns true to go on and false to end the walk.
+ * leaf: gpa is where the page begins, which for the first page may lie before the range; mapping->hpa likewise.
+ * hole: [gpa, gpa + size) of the range is not mapped, by one empty entry of a table at level.
+ * enter, leave: before and after what a table at level holds for the range; gpa is where the table's reach begins,
+ * table its frame. enter is also called for the root. A walk that is ended calls no leave.
+ */
+struct hvpt_visitor {
+    void *ctx;
+    bool (*leaf)(void *ctx, hvpt_gpa gpa, const struct hvpt_mapping *mapping);
+    bool (*hole)(void *ctx, hvpt_gpa gpa, uint64_t size, unsigned level);
+    bool (*enter)(void *ctx, hvpt_gpa gpa, hvpt_hpa table, unsigned level);
+    bool (*leave)(void *ctx, hvpt_gpa gpa, hvpt_hpa table, unsigned level);
+};
+
+/**
+ * A place in a space, for a loop over mapped pages. It holds no pointer into the tables, so they may change between two
+ * steps. status becomes other than HVPT_OK where the iteration ends early.
+ */
+struct hvpt_leaf_iterator {
+    hvpt_gpa next;
+    uint64_t end;
+    enum hvpt_status status;
+};
+
+/** Why a table could not become a leaf. */
+enum hvpt_obstacle {
+    HVPT_OBSTACLE_NONE,
+    HVPT_OBSTACLE_EDGE,    /**< the table reaches out of the range */
+    HVPT_OBSTACLE_HOLE,    /**< a page below is not mapped */
+    HVPT_OBSTACLE_TABLE,   /**< a table below stayed one, for a reason of its own */
+    HVPT_OBSTACLE_ADDRESS, /**< the pages below are not one aligned piece of memory */
+    HVPT_OBSTACLE_ATTR,    /**< the pages below differ in what they say */
+    HVPT_OBSTACLE_SIZE,    /**< the config, the CPU or a policy does not allow so large a page for them */
+    HVPT_OBSTACLE_CORRUPT  /**< an entry below is not well-formed */
+};
+
+/** The obstacle in words, for a log. Never NULL. */
+static inline const char *hvpt_obstacle_text(enum hvpt_obstacle obstacle)
+{
+    switch (obstacle) {
+    case HVPT_OBSTACLE_NONE: return "nothing";
+    case HVPT_OBSTACLE_EDGE: return "the table reaches out of the range";
+    case HVPT_OBSTACLE_HOLE: return "a page is not mapped";
+    case HVPT_OBSTACLE_TABLE: return "a table below stays";
+    case HVPT_OBSTACLE_ADDRESS: return "the pages are not one aligned piece of memory";
+    case HVPT_OBSTACLE_ATTR: return "the pages differ in their attributes";
+    case HVPT_OBSTACLE_SIZE: return "a page of that size is not allowed here";
+    case HVPT_OBSTACLE_CORRUPT: return "an entry is not well-formed";
+    }
+    return "unknown obstacle";
+}
+
+/**
+ * What collapse did: tables that became leaves, tables that stayed, and of the first that stayed the reason, where its
+ * reach begins, its level, and the address of the page that stood in the way (of the table where no single page did).
+ */
+struct hvpt_collapse_report {
+    uint64_t collapsed;
+    uint64_t kept;
+    enum hvpt_obstacle obstacle;
+    unsigned level;
+    hvpt_gpa table;
+    hvpt_gpa page;
+};
 
 #endif

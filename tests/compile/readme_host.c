@@ -46,9 +46,9 @@ int main(void)
     /* Execute-only, 4 levels, WB tables, 2M and 1G pages, INVEPT: what every Bochs model with EPT reports and more. */
     const uint64_t cap = UINT64_C(1) | UINT64_C(1) << 6 | UINT64_C(1) << 14 | UINT64_C(1) << 16 | UINT64_C(1) << 17
                        | UINT64_C(1) << 20 | UINT64_C(1) << 25;
-    struct hvpt_ept ept;
+    struct hvpt_space ept;
     enum hvpt_status status = make_guest_memory(&ept, cap, 46, hvpt_make_hpa(0x200000), 0x300000);
-    uint64_t eptp = hvpt_ept_root(&ept);
+    uint64_t eptp = hvpt_space_root(&ept);
     uint64_t top = entry(eptp, 0), middle = entry(top, 0);
     uint64_t large = entry(middle, 0), table = entry(middle, 1);
     uint64_t last = entry(table, 255), beyond = entry(table, 256);

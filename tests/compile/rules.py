@@ -11,11 +11,13 @@ import tap
 
 STANDARD = {"stdint.h", "stdbool.h", "stddef.h"}
 FORMATS = {"ept", "npt", "stage2", "gstage"}
-# Lower numbers never include higher ones.
-LAYER = {"hvpt/core/compiler.h": 0, "hvpt/types.h": 0, "hvpt/text.h": 0, "hvpt/hooks.h": 1, "hvpt/flush.h": 1}
-CORE_LAYER, FORMAT_LAYER, ABOVE_FORMATS = 2, 3, 4
+# Lower numbers never include higher ones. A folder's number is that of its files, unless they have their own.
+LAYER = {"hvpt/engine/attributes.h": 0, "hvpt/engine/atomic.h": 0, "hvpt/engine/bitmap.h": 0, "hvpt/types.h": 1,
+         "hvpt/text.h": 1, "hvpt/hooks.h": 2, "hvpt/flush.h": 3, "hvpt/format/x86_memtype.h": 2, "hvpt/engine": 4,
+         "hvpt/format": 5, "hvpt/explain": 6, "hvpt/explain.h": 7, "hvpt/hvpt.h": 8, "hvpt/ept.h": 9, "hvpt/npt.h": 9,
+         "hvpt/stage2.h": 9, "hvpt/gstage.h": 9, "hvpt/fault": 2, "hvpt/guest": 10, "hvpt/intel": 10, "hvpt/x86": 10}
 # All that hvctl takes from hvpt: how faults are read, and how words are written.
-SHARED = {"hvpt/ept_fault.h", "hvpt/npt_fault.h", "hvpt/text.h"}
+SHARED = {"hvpt/fault/ept.h", "hvpt/fault/npt.h", "hvpt/text.h"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.M)
 DEFINE = re.compile(r"^\s*#\s*define\s+(\w+)", re.M)
@@ -28,17 +30,13 @@ def without_comments(text):
 
 
 def format_of(name):
-    """Which format a header such as hvpt/ept.h or hvpt/ept_list.h belongs to, or None."""
-    stem = name.removeprefix("hvpt/").removesuffix(".h").split("_")[0]
-    return stem if stem in FORMATS else None
+    """Which format a header such as hvpt/ept.h or hvpt/format/ept.h belongs to, or None."""
+    stem = Path(name).stem
+    return stem if name.startswith("hvpt/") and stem in FORMATS else None
 
 
 def layer(name):
-    if name in LAYER:
-        return LAYER[name]
-    if name.startswith("hvpt/core/"):
-        return CORE_LAYER
-    return FORMAT_LAYER if format_of(name) else ABOVE_FORMATS
+    return LAYER[name] if name in LAYER else LAYER[str(Path(name).parent)]
 
 
 def resolve(name, written, include):
@@ -75,7 +73,7 @@ def words(name, code, include):
 
 
 def instructions(name, code, include):
-    if name.startswith("hvctl/cpu/") or name == "hvpt/core/compiler.h":
+    if name.startswith("hvctl/cpu/") or name == "hvpt/engine/atomic.h":
         return
     for match in ASM.findall(code):
         yield f"has {match}: instructions belong in hvctl/cpu"

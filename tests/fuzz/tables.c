@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct memory memory;
 static struct cpu cpu;
-static union any_space space;
+static struct hvpt_space space;
 static const struct setup *setup;
 static uint64_t root;
 static unsigned visits;

@@ -5,7 +5,7 @@
 #ifndef HVCTL_SVM_EXIT_H
 #define HVCTL_SVM_EXIT_H
 
-#include "../../hvpt/npt_fault.h"
+#include "../../hvpt/fault/npt.h"
 #include "exit_list.h"
 #include "../../hvpt/text.h"
 #include "vmcb.h"

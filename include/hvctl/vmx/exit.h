@@ -5,7 +5,7 @@
 #ifndef HVCTL_VMX_EXIT_H
 #define HVCTL_VMX_EXIT_H
 
-#include "../../hvpt/ept_fault.h"
+#include "../../hvpt/fault/ept.h"
 #include "../common/regs.h"
 #include "../../hvpt/text.h"
 #include "vmcs.h"

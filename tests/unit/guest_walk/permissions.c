@@ -133,7 +133,7 @@ Test(guest_walk_permissions, every_pair_of_ept_entries)
 Test(guest_walk_permissions, every_pair_of_npt_entries)
 {
     for (unsigned no_nx = 0; no_nx < 2; no_nx++) {
-        struct hvpt_space_config config = {.kind = HVPT_KIND_NPT};
+        struct x86_config config = {.kind = HVPT_KIND_NPT};
         struct world world;
         struct oracle cpu;
 

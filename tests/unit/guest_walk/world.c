@@ -47,12 +47,7 @@ void world_map(struct world *world, uint64_t gpa, uint64_t hpa, uint64_t size, s
 {
     struct hvpt_flush flush = {0};
 
-    if (world->space.kind == HVPT_KIND_EPT)
-        EXPECT(hvpt_ept_map(hvpt_space_ept(&world->space), hvpt_make_gpa(gpa), hvpt_make_hpa(hpa), size, attr, &flush),
-               HVPT_OK);
-    else
-        EXPECT(hvpt_npt_map(hvpt_space_npt(&world->space), hvpt_make_gpa(gpa), hvpt_make_hpa(hpa), size, attr, &flush),
-               HVPT_OK);
+    EXPECT(hvpt_space_map(&world->space, hvpt_make_gpa(gpa), hvpt_make_hpa(hpa), size, attr, &flush), HVPT_OK);
 }
 
 void world_age(struct world *world, uint64_t gpa)
@@ -60,16 +55,16 @@ void world_age(struct world *world, uint64_t gpa)
     struct hvpt_flush flush = {0};
     uint64_t bitmap = 0;
 
-    EXPECT(hvpt_ept_age(hvpt_space_ept(&world->space), hvpt_make_gpa(gpa), 0x1000, &bitmap, &flush), HVPT_OK);
+    EXPECT(hvpt_space_age(&world->space, hvpt_make_gpa(gpa), 0x1000, &bitmap, &flush), HVPT_OK);
     EXPECT(bitmap, 1);
 }
 
 void world_touch(struct world *world, uint64_t gpa)
 {
-    EXPECT(hvpt_ept_touch(hvpt_space_ept(&world->space), hvpt_make_gpa(gpa), HVPT_READ), HVPT_OK);
+    EXPECT(hvpt_space_touch(&world->space, hvpt_make_gpa(gpa), HVPT_READ), HVPT_OK);
 }
 
-void world_open(struct world *world, const struct hvpt_space_config *config, uint64_t page_size)
+void world_open(struct world *world, const struct x86_config *config, uint64_t page_size)
 {
     const struct hvpt_attr all = {HVPT_READ | HVPT_WRITE | HVPT_EXEC | HVPT_EXEC_USER, HVPT_MEM_WB, 0, 0};
 
@@ -84,9 +79,9 @@ void world_open(struct world *world, const struct hvpt_space_config *config, uin
     world->next_table = HOST_FRAMES / 2;
 
     if (config->kind == HVPT_KIND_EPT)
-        EXPECT(hvpt_ept_init(hvpt_space_ept(&world->space), &world->hooks, &config->ept), HVPT_OK);
+        EXPECT(hvpt_ept_init(&world->space, &world->hooks, &config->ept), HVPT_OK);
     else
-        EXPECT(hvpt_npt_init(hvpt_space_npt(&world->space), &world->hooks, &config->npt), HVPT_OK);
+        EXPECT(hvpt_npt_init(&world->space, &world->hooks, &config->npt), HVPT_OK);
     for (unsigned i = 0; i < GUEST_FRAMES; i++) {
         world->place[i] = page_size == HVPT_4K ? (i * 37 + 11) % GUEST_FRAMES : i;
         if (page_size == HVPT_4K)
@@ -99,7 +94,7 @@ void world_open(struct world *world, const struct hvpt_space_config *config, uin
 
 void world_open_ept(struct world *world, uint32_t features)
 {
-    struct hvpt_space_config config;
+    struct x86_config config;
 
     memset(&config, 0, sizeof(config));
     config.kind = HVPT_KIND_EPT;
@@ -110,7 +105,7 @@ void world_open_ept(struct world *world, uint32_t features)
 
 void world_open_npt(struct world *world)
 {
-    struct hvpt_space_config config;
+    struct x86_config config;
 
     memset(&config, 0, sizeof(config));
     config.kind = HVPT_KIND_NPT;

@@ -2,7 +2,7 @@
  * A host with a little memory, a guest in it, and its stage 2; the walk and the oracle answer the same questions: all
  * combinations of rights, every geometry, every bit of every descriptor, tables that mean harm.
  */
-#include <hvpt/guest_walk_arm.h>
+#include <hvpt/guest/arm.h>
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -26,7 +26,7 @@ static struct {
     uint8_t *memory;
     unsigned next, looked_up;
     struct hvpt_hooks hooks;
-    struct hvpt_s2 s2;
+    struct hvpt_space s2;
     struct oracle cpu;
     uint64_t mmfr0, mmfr1, mmfr2;
     bool told; /* the ID registers are given */
@@ -112,16 +112,16 @@ static void open_world(const struct hvpt_s2_config *config)
         usual = *config;
     cr_assert_eq(hvpt_s2_init(&w.s2, &w.hooks, &usual), HVPT_OK);
     for (uint64_t unit = 0; unit < UNITS; unit++)
-        cr_assert_eq(hvpt_s2_map(&w.s2, hvpt_make_gpa(GUEST + unit * UNIT), hvpt_make_hpa(host_of(GUEST + unit * UNIT)),
+        cr_assert_eq(hvpt_space_map(&w.s2, hvpt_make_gpa(GUEST + unit * UNIT), hvpt_make_hpa(host_of(GUEST + unit * UNIT)),
                                  UNIT, all_rights, NULL),
                      HVPT_OK);
     w.cpu.at = see;
     w.cpu.vtcr = hvpt_s2_vtcr(&w.s2);
-    w.cpu.vttbr = hvpt_s2_root(&w.s2);
+    w.cpu.vttbr = hvpt_space_root(&w.s2);
     w.cpu.pa_bits = 48;
-    while (w.cpu.pa_bits > 32 && w.s2.space.hpa_limit < UINT64_C(1) << w.cpu.pa_bits)
+    while (w.cpu.pa_bits > 32 && w.s2.hpa_limit < UINT64_C(1) << w.cpu.pa_bits)
         w.cpu.pa_bits -= w.cpu.pa_bits == 42 || w.cpu.pa_bits == 44 ? 2 : 4;
-    if (w.s2.space.hpa_limit == UINT64_C(1) << 52)
+    if (w.s2.hpa_limit == UINT64_C(1) << 52)
         w.cpu.pa_bits = 52;
     w.cpu.xnx = usual.features & HVPT_S2_USE_XNX;
     w.cpu.fwb = usual.features & HVPT_S2_USE_FWB;
@@ -156,7 +156,7 @@ static uint64_t *guest_word(uint64_t ipa)
 /* Stage 2's level 3 descriptor for ipa, found by looking for the only table that leads to its page. */
 static uint64_t *host_slot(uint64_t ipa)
 {
-    uint64_t page = UINT64_C(1) << w.s2.space.page_shift, wanted = host_of(ipa) & ~(page - 1);
+    uint64_t page = UINT64_C(1) << w.s2.page_shift, wanted = host_of(ipa) & ~(page - 1);
 
     for (size_t i = 512 * 512; i < 512 * FRAMES; i++) {
         uint64_t *word = (uint64_t *)(void *)w.memory + i;
@@ -278,7 +278,7 @@ static enum hvpt_guest_end __attribute__((noinline)) walk_once(uint64_t linear, 
     }
     guest.memory = w.use_own ? &w.own : NULL;
     memset(walk, 0xa5, sizeof(*walk));
-    return hvpt_guest_walk_arm(&w.s2.space, &guest, linear, access, walk);
+    return hvpt_guest_walk_arm(&w.s2, &guest, linear, access, walk);
 }
 
 static void agree(uint64_t linear, struct oracle_access access)
@@ -300,7 +300,7 @@ static void agree(uint64_t linear, struct oracle_access access)
     else if (got.gpa.value != wanted.ipa || got.guest_page_size != wanted.page1)
         what = "the intermediate physical address";
     else if (end >= HVPT_GUEST_STAGE2_FAULT && end <= HVPT_GUEST_UNREACHABLE && linear != 0
-             && (int)got.second.level != 3 - wanted.level2 && got.fault_gpa.value < w.s2.space.gpa_limit)
+             && (int)got.second.level != 3 - wanted.level2 && got.fault_gpa.value < w.s2.gpa_limit)
         what = "stage 2's level";
     else if (end == HVPT_GUEST_OK
              && (got.hpa.value != wanted.hpa || got.page_size != wanted.page
@@ -551,7 +551,7 @@ Test(guest_walk_arm, descriptors_of_stage_2)
             uint64_t size = UINT64_C(1) << (granule + level * (granule - 3)), *slot = NULL;
 
             gpa = UINT64_C(0x80000000000) + size * 5;
-            cr_assert_eq(hvpt_s2_map(&w.s2, hvpt_make_gpa(gpa), hvpt_make_hpa(UINT64_C(0x400000000)), size, all_rights,
+            cr_assert_eq(hvpt_space_map(&w.s2, hvpt_make_gpa(gpa), hvpt_make_hpa(UINT64_C(0x400000000)), size, all_rights,
                                      NULL),
                          HVPT_OK);
             agree_all(gpa + size / 2 + 0x128);
@@ -599,7 +599,7 @@ Test(guest_walk_arm, no_paging)
     memset(&guest, 0, sizeof(guest));
     guest.sctlr = 1;
     guest.hcr = UINT64_C(1) << 12;
-    cr_assert_eq(hvpt_guest_walk_arm(&w.s2.space, &guest, DATA, HVPT_WRITE, &walk), HVPT_GUEST_OK);
+    cr_assert_eq(hvpt_guest_walk_arm(&w.s2, &guest, DATA, HVPT_WRITE, &walk), HVPT_GUEST_OK);
     cr_assert(!walk.paging && walk.hpa.value == host_of(DATA));
     close_world();
 }
@@ -679,7 +679,7 @@ Test(guest_walk_arm, tables_outside_memory)
 
     open_world(NULL);
     build(&usual_shape, 3, PAGE);
-    cr_assert_eq(hvpt_s2_map(&w.s2, hvpt_make_gpa(device), hvpt_make_hpa(device), 0x1000, all_rights, NULL), HVPT_OK);
+    cr_assert_eq(hvpt_space_map(&w.s2, hvpt_make_gpa(device), hvpt_make_hpa(device), 0x1000, all_rights, NULL), HVPT_OK);
     *slot_of(&usual_shape, 2) = device | 3;
     *slot_of(&usual_shape, 1) = table_ipa(2) | 3;
     cr_assert_eq(walk_once(LINEAR & ~UINT64_C(0x1ff000), HVPT_READ, &walk), HVPT_GUEST_UNREACHABLE);
@@ -734,7 +734,7 @@ Test(guest_walk_arm, arguments_that_mean_nothing)
     cr_assert_eq(walk_once(LINEAR, HVPT_READ, &walk), HVPT_GUEST_BAD_ARGUMENT);
     w.cpu.tcr ^= 3u << 14;
     cr_assert_eq(walk_once(LINEAR, HVPT_READ, &walk), HVPT_GUEST_BAD_ARGUMENT);
-    w.s2.space.kind = HVPT_KIND_EPT;
+    w.s2.kind = HVPT_KIND_EPT;
     cr_assert_eq(walk_once(LINEAR, HVPT_READ, &walk), HVPT_GUEST_BAD_ARGUMENT);
     close_world();
 }

@@ -3,7 +3,7 @@
  * instruction, and the Privileged Architecture's rules for transforming it ("Transformed Instruction or
  * Pseudoinstruction for mtinst or htinst").
  */
-#include <hvpt/gstage_fault.h>
+#include <hvpt/fault/gstage.h>
 
 #include <criterion/criterion.h>
 #include <string.h>

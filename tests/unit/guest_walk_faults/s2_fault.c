@@ -2,7 +2,7 @@
  * ESR_EL2, FAR_EL2 and HPFAR_EL2 taken apart, against s2_fault_status.csv (Arm ARM, "ISS encoding for an exception from
  * a Data Abort", the fault status codes), s2_fault_syndrome.csv (the fields there) and values seen on an emulated CPU.
  */
-#include <hvpt/s2_fault.h>
+#include <hvpt/fault/stage2.h>
 
 #include <criterion/criterion.h>
 #include <string.h>

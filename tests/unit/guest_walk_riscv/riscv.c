@@ -2,7 +2,7 @@
  * A host with a little memory, a guest in it, and its G-stage; the walk and the oracle answer the same questions: all
  * combinations of rights, every bit of every entry, tables that mean harm.
  */
-#include <hvpt/guest_walk_riscv.h>
+#include <hvpt/guest/riscv.h>
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -25,7 +25,7 @@ static struct {
     uint8_t *memory;
     unsigned next, looked_up;
     struct hvpt_hooks hooks;
-    struct hvpt_gstage gstage;
+    struct hvpt_space gstage;
     struct oracle cpu;
     struct hvpt_hooks own; /* the guest's memory by hooks of its own, if set */
     bool use_own;
@@ -86,12 +86,12 @@ static void open_world(unsigned host_mode, uint32_t features)
     config.features = features;
     cr_assert_eq(hvpt_gstage_init(&w.gstage, &w.hooks, &config), HVPT_OK);
     for (unsigned i = 0; i < PAGES; i++)
-        cr_assert_eq(hvpt_gstage_map(&w.gstage, hvpt_make_gpa(GUEST + 0x1000 * (uint64_t)i),
+        cr_assert_eq(hvpt_space_map(&w.gstage, hvpt_make_gpa(GUEST + 0x1000 * (uint64_t)i),
                                      hvpt_make_hpa(HOST + 0x1000 * (uint64_t)((i * 37 + 11) % PAGES)), 0x1000, all,
                                      NULL),
                      HVPT_OK);
     w.cpu.at = see;
-    w.cpu.hgatp = hvpt_gstage_root(&w.gstage);
+    w.cpu.hgatp = hvpt_space_root(&w.gstage);
     w.cpu.host.adue = features & HVPT_GSTAGE_USE_SVADU;
     w.cpu.host.pbmte = features & HVPT_GSTAGE_USE_SVPBMT;
     w.cpu.host.napot = features & HVPT_GSTAGE_USE_SVNAPOT;
@@ -198,7 +198,7 @@ static enum hvpt_guest_end __attribute__((noinline)) walk_once(uint64_t linear, 
     const struct hvpt_riscv_guest guest = registers();
 
     memset(walk, 0xa5, sizeof(*walk));
-    return hvpt_guest_walk_riscv(&w.gstage.space, &guest, linear, access, walk);
+    return hvpt_guest_walk_riscv(&w.gstage, &guest, linear, access, walk);
 }
 
 static void agree(uint64_t linear, struct oracle_access access)
@@ -454,7 +454,7 @@ Test(guest_walk_riscv, tables_outside_memory)
 
     open_world(9, 0);
     build(8, LINEAR, DATA, 0, LEAF);
-    cr_assert_eq(hvpt_gstage_map(&w.gstage, hvpt_make_gpa(device), hvpt_make_hpa(device), 0x1000, all, NULL), HVPT_OK);
+    cr_assert_eq(hvpt_space_map(&w.gstage, hvpt_make_gpa(device), hvpt_make_hpa(device), 0x1000, all, NULL), HVPT_OK);
     *guest_slot(LINEAR, 1) = device >> 2 | 1;
     agree_all(LINEAR);
     cr_assert_eq(walk_once(LINEAR, HVPT_READ, &walk), HVPT_GUEST_UNREACHABLE);
@@ -501,7 +501,7 @@ Test(guest_walk_riscv, arguments_that_mean_nothing)
         cr_assert_eq(walk_once(LINEAR, HVPT_READ, &walk) == HVPT_GUEST_BAD_ARGUMENT, mode < 8 || mode > 10);
     }
     w.cpu.vsatp = 0;
-    w.gstage.space.kind = HVPT_KIND_EPT;
+    w.gstage.kind = HVPT_KIND_EPT;
     cr_assert_eq(walk_once(LINEAR, HVPT_READ, &walk), HVPT_GUEST_BAD_ARGUMENT);
     close_world();
 }

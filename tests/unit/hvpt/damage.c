@@ -220,7 +220,7 @@ static struct meanwhile meanwhile;
 static void *look_and_unmap(void *ctx, hvpt_hpa frame)
 {
     if (++meanwhile.count == meanwhile.at)
-        memory_poke(meanwhile.gone.frame, meanwhile.gone.index, meanwhile.rig->space.space.empty_entry);
+        memory_poke(meanwhile.gone.frame, meanwhile.gone.index, meanwhile.rig->space.empty_entry);
     return meanwhile.phys_to_virt(ctx, frame);
 }
 

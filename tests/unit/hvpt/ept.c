@@ -280,7 +280,7 @@ Test(ept, a_feature_without_its_capability_is_refused)
 {
     struct memory_options options = {.slots_log2 = 4, .phys_base = 1 << 24};
     struct memory memory;
-    union any_space space;
+    struct hvpt_space space;
 
     memory_open(&memory, &options);
     for (size_t i = 0; i < FLAGS; i++) {
@@ -342,7 +342,7 @@ Test(ept, an_eptp_that_is_none_is_refused)
     struct memory_options options = {.slots_log2 = 4, .phys_base = 1 << 24};
     const struct any_config config = {.ept_vpid_cap = UINT64_MAX};
     struct memory memory;
-    union any_space space;
+    struct hvpt_space space;
 
     memory_open(&memory, &options);
     CHECK_STATUS(ept_adapter.adopt(&space, &memory.hooks, &config, put(field("EPTP", "PAGE_WALK_LENGTH_MINUS_1"), 2),
@@ -365,7 +365,7 @@ Test(ept, the_eptp_says_what_was_configured)
         bool use_ad = bits & 1, use_sss = bits & 2, has_wb = bits & 4, has_uc = bits & 8, five = bits & 16,
              has_walk = bits & 32;
         struct memory memory;
-        union any_space space;
+        struct hvpt_space space;
         enum hvpt_status status;
         uint64_t eptp, wanted;
 

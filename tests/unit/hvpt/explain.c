@@ -643,12 +643,12 @@ Test(explain, reads_like_this)
     char words[HVPT_EXPLAIN_SIZE], part[HVPT_EXPLAIN_SIZE];
     struct hvpt_text_buffer buffer;
     struct hvpt_text text = hvpt_text_into(&buffer, words, sizeof(words));
-    struct hvpt_ept ept;
+    struct hvpt_space ept;
 
     memory_observe(NULL);
     must(hvpt_ept_init(&ept, &hooks, &config));
-    must(hvpt_ept_map(&ept, hvpt_make_gpa(0x5000), hvpt_make_hpa(HOST), HVPT_4K, attr, NULL));
-    CHECK_STATUS(hvpt_ept_explain(&ept, hvpt_make_gpa(0x5010), HVPT_WRITE, &text), HVPT_E_ATTR, words);
+    must(hvpt_space_map(&ept, hvpt_make_gpa(0x5000), hvpt_make_hpa(HOST), HVPT_4K, attr, NULL));
+    CHECK_STATUS(hvpt_space_explain(&ept, hvpt_make_gpa(0x5010), HVPT_WRITE, &text), HVPT_E_ATTR, words);
     CHECK(strcmp(words, "write at 0x5010\n"
                         "level 3 (PML4E): entry 0 of the table at 0x0 is 0x2007: table at 0x2000;"
                         " allows read, write, execute, user execute\n"
@@ -668,12 +668,12 @@ Test(explain, reads_like_this)
         struct hvpt_text cut = hvpt_text_into(&small, part, size);
 
         memset(part, 0x7f, sizeof(part));
-        CHECK_STATUS(hvpt_ept_explain(&ept, hvpt_make_gpa(0x5010), HVPT_WRITE, &cut), HVPT_E_ATTR, "explain");
+        CHECK_STATUS(hvpt_space_explain(&ept, hvpt_make_gpa(0x5010), HVPT_WRITE, &cut), HVPT_E_ATTR, "explain");
         CHECK_EQ(small.needed, buffer.needed, "the length it would have");
         CHECK(size == 0 || (strlen(part) == size - 1 && strncmp(part, words, size - 1) == 0), "size %zu: \"%s\"", size,
               part);
         for (size_t i = size; i < sizeof(part); i++)
             CHECK(part[i] == 0x7f, "byte %zu beyond size %zu was written", i, size);
     }
-    hvpt_ept_destroy(&ept);
+    hvpt_space_destroy(&ept);
 }

@@ -47,7 +47,7 @@ static const struct hvpt_hooks *hooks(void)
     return &all;
 }
 
-static void open_space(struct hvpt_ept *ept)
+static void open_space(struct hvpt_space *ept)
 {
     const struct hvpt_ept_config config = {.max_page_size = HVPT_4K};
 
@@ -55,11 +55,11 @@ static void open_space(struct hvpt_ept *ept)
     CHECK_STATUS(hvpt_ept_init(ept, hooks(), &config), HVPT_OK, "init");
 }
 
-static uint64_t in_reserve(const struct hvpt_ept *ept)
+static uint64_t in_reserve(const struct hvpt_space *ept)
 {
     struct hvpt_stats stats;
 
-    hvpt_ept_stats(ept, &stats);
+    hvpt_space_stats(ept, &stats);
     CHECK_EQ(stats.frames, live, "frames by the books");
     return stats.reserved;
 }
@@ -86,26 +86,26 @@ static const uint64_t counts[] = {1, 2, 3, 510, 511, 512, 513, 514, 1023, 1024, 
 
 Test(frames, a_reserve_grows_and_shrinks_across_frames_of_addresses)
 {
-    struct hvpt_ept ept;
+    struct hvpt_space ept;
 
     open_space(&ept);
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         for (size_t j = i; j < sizeof counts / sizeof *counts; j++) {
             check_context("%llu, then %llu", (unsigned long long)counts[i], (unsigned long long)counts[j]);
-            CHECK_STATUS(hvpt_ept_reserve(&ept, counts[i]), HVPT_OK, "reserve");
+            CHECK_STATUS(hvpt_space_reserve(&ept, counts[i]), HVPT_OK, "reserve");
             fail_at = (unsigned)(counts[j] - counts[i]); /* the last one that is wanted */
             if (fail_at != 0) {
-                CHECK_STATUS(hvpt_ept_reserve(&ept, counts[j]), HVPT_E_NOMEM, "reserve");
+                CHECK_STATUS(hvpt_space_reserve(&ept, counts[j]), HVPT_E_NOMEM, "reserve");
                 CHECK_EQ(in_reserve(&ept), counts[i], "in reserve");
             }
-            CHECK_STATUS(hvpt_ept_reserve(&ept, counts[j]), HVPT_OK, "reserve");
+            CHECK_STATUS(hvpt_space_reserve(&ept, counts[j]), HVPT_OK, "reserve");
             CHECK_EQ(in_reserve(&ept), counts[j], "in reserve");
             CHECK_EQ(live, counts[j] + 1, "frames held");
-            CHECK_STATUS(hvpt_ept_reserve(&ept, 0), HVPT_OK, "reserve");
+            CHECK_STATUS(hvpt_space_reserve(&ept, 0), HVPT_OK, "reserve");
             CHECK_EQ(live, 1, "frames held");
         }
     }
-    hvpt_ept_destroy(&ept);
+    hvpt_space_destroy(&ept);
     CHECK_EQ(live, 0, "frames held");
 }
 
@@ -118,18 +118,18 @@ static void map_tables(uint64_t tables, uint64_t reserved)
     uint64_t above = 1 + (tables + 511) / 512, needed = tables + above, size = tables << 21;
     unsigned in_order = 0, i;
     struct hvpt_flush flush = {0};
-    struct hvpt_ept ept;
+    struct hvpt_space ept;
 
     check_context("%llu tables, %llu in reserve", (unsigned long long)tables, (unsigned long long)reserved);
     open_space(&ept);
-    CHECK_STATUS(hvpt_ept_reserve(&ept, reserved), HVPT_OK, "reserve");
+    CHECK_STATUS(hvpt_space_reserve(&ept, reserved), HVPT_OK, "reserve");
     if (reserved < needed) {
         fail_at = (unsigned)(needed - reserved);
-        CHECK_STATUS(hvpt_ept_map(&ept, hvpt_make_gpa(0), hvpt_make_hpa(0), size, attr, NULL), HVPT_E_NOMEM, "map");
+        CHECK_STATUS(hvpt_space_map(&ept, hvpt_make_gpa(0), hvpt_make_hpa(0), size, attr, NULL), HVPT_E_NOMEM, "map");
         CHECK_EQ(in_reserve(&ept), reserved, "in reserve");
         CHECK_EQ(live, reserved + 1, "frames held");
     }
-    CHECK_STATUS(hvpt_ept_map(&ept, hvpt_make_gpa(0), hvpt_make_hpa(0), size, attr, NULL), HVPT_OK, "map");
+    CHECK_STATUS(hvpt_space_map(&ept, hvpt_make_gpa(0), hvpt_make_hpa(0), size, attr, NULL), HVPT_OK, "map");
     CHECK_EQ(in_reserve(&ept), reserved > needed ? reserved - needed : 0, "in reserve");
     CHECK_EQ(leaf_tables(list, FRAMES), tables, "tables with leaves");
     memset(seen, 0, sizeof seen);
@@ -142,10 +142,10 @@ static void map_tables(uint64_t tables, uint64_t reserved)
     /* As the hook gave them, upwards; but for one in 512, and where hook and reserve meet. */
     CHECK(in_order + 8 + tables / 100 >= tables, "%u of %llu tables come in order", in_order,
           (unsigned long long)tables);
-    CHECK_STATUS(hvpt_ept_unmap(&ept, hvpt_make_gpa(0), size, &flush), HVPT_OK, "unmap");
-    hvpt_ept_flush(&ept, &flush);
+    CHECK_STATUS(hvpt_space_unmap(&ept, hvpt_make_gpa(0), size, &flush), HVPT_OK, "unmap");
+    hvpt_space_flush(&ept, &flush);
     CHECK_EQ(live, in_reserve(&ept) + 1, "frames held");
-    hvpt_ept_destroy(&ept);
+    hvpt_space_destroy(&ept);
     CHECK_EQ(live, 0, "frames held");
 }
 

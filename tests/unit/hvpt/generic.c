@@ -770,9 +770,21 @@ GENERIC(without_an_obligation_to_add_to_a_call_flushes_before_it_returns)
     CHECK(rig->memory.flushes > flushes, "unmap did not flush");
 }
 
+/*
+ * Arm ARM, "Using break-before-make when updating translation table entries": there the flush may not wait, since the
+ * next map of the same addresses would put a valid entry where a TLB still holds the old one.
+ */
+static bool breaks(const struct rig *rig)
+{
+    return rig->setup->cpu.kind == CPU_S2;
+}
+
 GENERIC(several_operations_share_one_flush)
 {
     uint64_t flushes = rig->memory.flushes;
+
+    if (breaks(rig))
+        return;
 
     rig->owing = true;
     for (uint64_t i = 0; i < 4; i++) {
@@ -794,6 +806,8 @@ GENERIC(pages_one_after_the_other_owe_one_range)
 {
     uint64_t page;
 
+    if (breaks(rig))
+        return;
     must(rig_map(rig, G1G, HOST, 20 * G4K, rig_data(rig)));
     must(rig_unmap(rig, G1G + 19 * G4K, G4K)); /* no table full from one end to the other, and none joined there */
     rig_flush(rig);
@@ -854,7 +868,7 @@ Test(generic, hooks_without_a_flush_callback_free_at_once)
                                          .phys_base = 1 << 24};
         const struct adapter *adapter = setups[i].adapter;
         struct memory memory;
-        union any_space space;
+        struct hvpt_space space;
         struct hvpt_flush flush = {0};
 
         check_context("%s", setups[i].name);
@@ -904,7 +918,7 @@ Test(generic, a_frame_that_cannot_be_a_table_is_given_back)
     for (size_t i = 0; i < setup_count; i++) {
         const uint64_t bad[] = {HVPT_4K / 2, setup_hpa_limit(&setups[i]), UINT64_MAX - HVPT_4K + 1, HVPT_4K};
         struct hvpt_hooks hooks = {0};
-        union any_space space;
+        struct hvpt_space space;
 
         check_context("%s", setups[i].name);
         hooks.alloc_frame = give_bad_frame;
@@ -922,7 +936,7 @@ Test(generic, hooks_that_lack_a_callback_are_refused)
 {
     for (size_t i = 0; i < setup_count; i++) {
         struct hvpt_hooks hooks = {0};
-        union any_space space;
+        struct hvpt_space space;
 
         check_context("%s", setups[i].name);
         must_be(setups[i].adapter->init(&space, &hooks, &setups[i].config), HVPT_E_ATTR);
@@ -942,7 +956,7 @@ Test(generic, configurations_that_do_not_exist_are_refused)
         bool x86 = setups[i].cpu.kind == CPU_EPT || setups[i].cpu.kind == CPU_NPT;
         struct any_config config;
         struct memory memory;
-        union any_space space;
+        struct hvpt_space space;
 
         check_context("%s", setups[i].name);
         memory_open(&memory, &options);

@@ -130,7 +130,7 @@ Test(gstage, what_is_no_hgatp_or_no_hart_is_refused)
 {
     const struct setup *setup = setup_named("G-stage, Sv39x4, Svadu, 4K pages only, guarded tables");
     struct hvpt_gstage_config config = {0};
-    struct hvpt_gstage gstage;
+    struct hvpt_space gstage;
     struct rig rig;
 
     rig_open(&rig, setup);
@@ -150,7 +150,7 @@ Test(gstage, what_is_no_hgatp_or_no_hart_is_refused)
     CHECK_STATUS(hvpt_gstage_init(&gstage, &rig.memory.hooks, &config), HVPT_E_ATTR, "31 bits");
     config.maxphyaddr = 0;
     CHECK_STATUS(hvpt_gstage_init(&gstage, &rig.memory.hooks, &config), HVPT_OK, "the usual");
-    CHECK_EQ(hvpt_gstage_root(&gstage) >> 60, 9, "its mode");
-    hvpt_gstage_destroy(&gstage);
+    CHECK_EQ(hvpt_space_root(&gstage) >> 60, 9, "its mode");
+    hvpt_space_destroy(&gstage);
     rig_close(&rig);
 }

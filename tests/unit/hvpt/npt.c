@@ -273,7 +273,7 @@ Test(npt, a_depth_that_there_is_not_is_not_adopted)
     struct memory_options options = {.slots_log2 = 4, .phys_base = 1 << 24};
     const struct any_config config = {.levels = 3};
     struct memory memory;
-    union any_space space;
+    struct hvpt_space space;
 
     memory_open(&memory, &options);
     CHECK_STATUS(npt_adapter.adopt(&space, &memory.hooks, &config, 0, true), HVPT_E_ATTR, "adopt");

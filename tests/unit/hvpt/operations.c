@@ -44,6 +44,12 @@ static void must_be(enum hvpt_status status, enum hvpt_status wanted)
     CHECK_STATUS(status, wanted, "a step of the case");
 }
 
+/* A fault on a page that lacked nothing, or only a mark that hardware sets by itself as well. */
+static void spurious(enum hvpt_status status)
+{
+    CHECK(status == HVPT_OK || status == HVPT_E_NOTHING, "a spurious fault: \"%s\"", hvpt_status_text(status));
+}
+
 static bool has_large(const struct rig *rig)
 {
     return setup_max_page(rig->setup) >= HVPT_2M;
@@ -295,9 +301,9 @@ GENERIC(write_protect_takes_the_right_and_a_fault_gives_it_back)
     rig_check(rig);
     must(rig_fault(rig, BASE + PAGE, HVPT_WRITE));
     rig_touch(rig, BASE + PAGE, CPU_WRITE);
-    must(rig_fault(rig, BASE, HVPT_WRITE));
+    spurious(rig_fault(rig, BASE, HVPT_WRITE));
     must_be(rig_fault(rig, BASE + 2 * HVPT_2M, HVPT_WRITE), HVPT_E_ATTR);
-    must(rig_fault(rig, BASE + 2 * HVPT_2M, HVPT_READ));
+    spurious(rig_fault(rig, BASE + 2 * HVPT_2M, HVPT_READ));
     must_be(rig_fault(rig, BASE + 8 * HVPT_2M, HVPT_READ), HVPT_E_ABSENT);
     must_be(rig_fault(rig, setup_gpa_limit(rig->setup), HVPT_READ), HVPT_E_RANGE);
 }
@@ -311,8 +317,8 @@ GENERIC(an_aged_page_comes_back_with_all_its_rights)
     must(rig_map(rig, BASE + HVPT_1G, HOST, HVPT_2M, rig_data(rig)));
     must(rig_age(rig, BASE, HVPT_1G + HVPT_2M));
     rig_check(rig);
-    must(rig_fault(rig, BASE + PAGE, HVPT_EXEC));
-    must(rig_fault(rig, BASE + HVPT_1G, HVPT_READ));
+    spurious(rig_fault(rig, BASE + PAGE, HVPT_EXEC));
+    spurious(rig_fault(rig, BASE + HVPT_1G, HVPT_READ));
     rig_touch(rig, BASE + PAGE, CPU_FETCH);
     rig_check(rig);
     must(rig_unmap(rig, BASE + 2 * PAGE, PAGE));
@@ -350,7 +356,7 @@ GENERIC(an_adopted_space_goes_on_where_the_other_ended)
 
 GENERIC(a_space_adopted_for_reading_reads_and_changes_nothing)
 {
-    union any_space reader;
+    struct hvpt_space reader;
     struct hvpt_flush flush = {0};
     struct hvpt_mapping mapping;
     uint64_t bitmap[8], root = rig->memory.flush_root, stores;
@@ -380,7 +386,7 @@ GENERIC(a_space_adopted_for_reading_reads_and_changes_nothing)
 
 GENERIC(a_root_that_is_no_frame_is_not_adopted)
 {
-    union any_space space;
+    struct hvpt_space space;
     uint64_t root;
     uint64_t frame = cpu_root_table(&rig->cpu, rig->memory.flush_root);
 
@@ -399,7 +405,7 @@ GENERIC(a_root_that_is_no_frame_is_not_adopted)
 /* To own tables is to know that they are sound. */
 GENERIC(a_corrupt_tree_is_not_adopted_for_writing)
 {
-    union any_space space;
+    struct hvpt_space space;
     struct cpu_translation way;
     uint64_t root = rig->memory.flush_root, old;
 

@@ -30,7 +30,7 @@ static void take(void *ctx, hvpt_hpa frame, unsigned order)
 static const struct hvpt_hooks hooks = {.alloc_frame = give, .free_frame = take, .linear_map = arena};
 
 /* The hooks' space lives in an arena that no rig knows of. */
-static enum hvpt_status open_s2(struct hvpt_s2 *s2, const struct hvpt_s2_config *config)
+static enum hvpt_status open_s2(struct hvpt_space *s2, const struct hvpt_s2_config *config)
 {
     memory_observe(NULL);
     return hvpt_s2_init(s2, &hooks, config);
@@ -62,7 +62,7 @@ Test(stage2, vtcr_has_the_start_level_of_the_manuals_table_for_every_geometry)
             struct hvpt_s2_config config = {.granule_shift = starts[i].granule, .ipa_bits = ipa};
             unsigned wanted = starts[i].granule - 12;
             struct hvpt_stats stats;
-            struct hvpt_s2 s2;
+            struct hvpt_space s2;
             uint64_t vtcr;
 
             check_context("granule %u, IPA %u, row %zu", starts[i].granule, ipa, i);
@@ -85,9 +85,9 @@ Test(stage2, vtcr_has_the_start_level_of_the_manuals_table_for_every_geometry)
             if (ipa > starts[i].alone)
                 wanted += ipa - starts[i].alone;
             CHECK_EQ(got_order, wanted, "order of the root");
-            hvpt_s2_stats(&s2, &stats);
+            hvpt_space_stats(&s2, &stats);
             CHECK_EQ(stats.tables[starts[i].levels - 1], 1, "tables at the root's level");
-            hvpt_s2_destroy(&s2);
+            hvpt_space_destroy(&s2);
         }
     }
 }
@@ -114,13 +114,13 @@ Test(stage2, a_deeper_tree_than_need_be_starts_higher)
                                         .ipa_bits = deeper[i].ipa,
                                         .levels = deeper[i].levels,
                                         .features = deeper[i].features};
-        struct hvpt_s2 s2;
+        struct hvpt_space s2;
 
         check_context("row %zu", i);
         CHECK_STATUS(open_s2(&s2, &config), HVPT_OK, "init");
         CHECK_EQ(bits(hvpt_s2_vtcr(&s2), 7, 6), deeper[i].sl0, "SL0");
         CHECK_EQ(bits(hvpt_s2_vtcr(&s2), 33, 33), deeper[i].sl2, "SL2");
-        hvpt_s2_destroy(&s2);
+        hvpt_space_destroy(&s2);
     }
 }
 
@@ -129,19 +129,19 @@ Test(stage2, vtcr_says_what_was_configured)
     static const unsigned widths[] = {32, 36, 40, 42, 44, 48};
     struct hvpt_s2_config config = {.features =
                                         HVPT_S2_USE_VMID16 | HVPT_S2_USE_HARDWARE_AF | HVPT_S2_USE_HARDWARE_DIRTY};
-    struct hvpt_s2 s2;
+    struct hvpt_space s2;
 
     CHECK_STATUS(open_s2(&s2, &config), HVPT_OK, "init");
     CHECK_EQ(bits(hvpt_s2_vtcr(&s2), 19, 19), 1, "VS");
     CHECK_EQ(bits(hvpt_s2_vtcr(&s2), 21, 21), 1, "HA");
     CHECK_EQ(bits(hvpt_s2_vtcr(&s2), 22, 22), 1, "HD");
-    hvpt_s2_destroy(&s2);
+    hvpt_space_destroy(&s2);
     for (unsigned code = 1; code < 6; code++) {
         struct hvpt_s2_config small = {.ipa_bits = widths[code], .mmfr0 = code};
 
         CHECK_STATUS(open_s2(&s2, &small), HVPT_OK, "an IPA size of all that PARange has");
         CHECK_EQ(bits(hvpt_s2_vtcr(&s2), 18, 16), code, "PS");
-        hvpt_s2_destroy(&s2);
+        hvpt_space_destroy(&s2);
         small.ipa_bits++;
         CHECK_STATUS(open_s2(&s2, &small), HVPT_E_ATTR, "one bit more");
     }
@@ -212,17 +212,20 @@ Test(stage2, what_an_id_register_denies_is_refused)
         {{.max_page_size = HVPT_512G}, false},
         {{.max_page_size = HVPT_512G, .features = HVPT_S2_USE_LPA2}, true},
         {{.max_page_size = HVPT_32M}, false},
-        {{.features = 1 << 7}, false},
+        {{.features = 1 << 8}, false},
+        {{.features = HVPT_S2_USE_BBM2}, true},
+        {{.mmfr0 = 5, .mmfr2 = UINT64_C(1) << 52, .features = HVPT_S2_USE_BBM2}, false}, /* ID_AA64MMFR2_EL1.BBM */
+        {{.mmfr0 = 5, .mmfr2 = UINT64_C(2) << 52, .features = HVPT_S2_USE_BBM2}, true},
         {{.policy = 4}, false},
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct hvpt_s2 s2;
+        struct hvpt_space s2;
 
         check_context("row %zu", i);
         CHECK_STATUS(open_s2(&s2, &cases[i].config), cases[i].fine ? HVPT_OK : HVPT_E_ATTR, "init");
         if (cases[i].fine)
-            hvpt_s2_destroy(&s2);
+            hvpt_space_destroy(&s2);
     }
 }
 
@@ -230,19 +233,19 @@ Test(stage2, what_an_id_register_denies_is_refused)
 Test(stage2, a_vttbr_is_parsed_or_refused)
 {
     const struct hvpt_s2_config narrow = {.mmfr0 = 2}, wide = {.granule_shift = 16, .ipa_bits = 48};
-    struct hvpt_s2 s2;
+    struct hvpt_space s2;
 
     memory_observe(NULL);
     memset(arena, 0, sizeof(arena));
     CHECK_STATUS(hvpt_s2_adopt(&s2, &hooks, &narrow, UINT64_C(1) << 48 | 1, true), HVPT_OK, "VMID and CnP");
-    CHECK_EQ(hvpt_s2_root(&s2), 0, "they are ignored");
+    CHECK_EQ(hvpt_space_root(&s2), UINT64_C(1) << 48 | 1, "the register, whole: a flush is by VMID");
     CHECK_STATUS(hvpt_s2_adopt(&s2, &hooks, &narrow, 0x1000, true), HVPT_E_ALIGN, "two tables side by side");
     CHECK_STATUS(hvpt_s2_adopt(&s2, &hooks, &narrow, UINT64_C(1) << 40, true), HVPT_E_RANGE, "beyond 40 bits");
     CHECK_STATUS(hvpt_s2_adopt(&s2, &hooks, &(struct hvpt_s2_config) {.granule_shift = 13}, 0, true), HVPT_E_ATTR,
                  "a granule that is none");
     CHECK_STATUS(hvpt_s2_adopt(&s2, &hooks, &wide, UINT64_C(0x10000) | 15 << 2, true), HVPT_OK, "bits 51:48");
-    CHECK_EQ(s2.space.root_frame, UINT64_C(0xf000000010000), "the root");
-    CHECK_EQ(hvpt_s2_root(&s2), UINT64_C(0x10000) | 15 << 2, "VTTBR_EL2");
+    CHECK_EQ(s2.root_frame, UINT64_C(0xf000000010000), "the root");
+    CHECK_EQ(hvpt_space_root(&s2), UINT64_C(0x10000) | 15 << 2, "VTTBR_EL2");
 }
 
 /* A page's descriptor, attribute by attribute. */

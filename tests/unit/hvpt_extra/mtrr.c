@@ -1,5 +1,5 @@
 /*
- * hvpt/mtrr.h against the manual's tables, dumps of machines with the ranges that belong to them, and a model that
+ * hvpt/x86/mtrr.h against the manual's tables, dumps of machines with the ranges that belong to them, and a model that
  * looks at every page. SDM vol. 3, "Memory Type Range Registers (MTRRs)".
  */
 #include "mtrr_model.h"
@@ -7,7 +7,7 @@
 #include "../hvpt/support/observed.h"
 #include "../hvpt/support/reference.h"
 
-#include <hvpt/mtrr.h>
+#include <hvpt/x86/mtrr.h>
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

@@ -1,12 +1,12 @@
 /*
- * hvpt/page_flags.h against the fields of a leaf as the manuals have them (tests/reference/hvpt/page_fields.csv;
+ * hvpt/x86/page_flags.h against the fields of a leaf as the manuals have them (tests/reference/hvpt/page_fields.csv;
  * SDM vol. 3, formats of entries that map a page; the same in APM vol. 2).
  */
 #include "../hvpt/support/check.h"
 #include "../hvpt/support/observed.h"
 #include "../hvpt/support/reference.h"
 
-#include <hvpt/page_flags.h>
+#include <hvpt/x86/page_flags.h>
 
 #include <criterion/criterion.h>
 #include <string.h>

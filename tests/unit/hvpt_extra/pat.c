@@ -1,13 +1,13 @@
 /*
- * hvpt/pat.h and hvpt/npt_memtype.h against the manuals' tables: SDM vol. 3, "Page Attribute Table (PAT)" and "Selecting
+ * hvpt/x86/pat.h and hvpt/x86/npt_memtype.h against the manuals' tables: SDM vol. 3, "Page Attribute Table (PAT)" and "Selecting
  * Memory Types for Pentium III and More Recent Processor Families"; APM vol. 2, "Combining Memory Types, MTRRs".
  */
 #include "../hvpt/support/check.h"
 #include "../hvpt/support/observed.h"
 #include "../hvpt/support/reference.h"
 
-#include <hvpt/npt_memtype.h>
-#include <hvpt/pat.h>
+#include <hvpt/x86/npt_memtype.h>
+#include <hvpt/x86/pat.h>
 
 #include <criterion/criterion.h>
 #include <string.h>

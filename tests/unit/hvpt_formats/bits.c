@@ -266,7 +266,7 @@ static void check_ept_gate(const struct record *record, const struct meaning *me
     const struct gate *gate = NULL;
     struct hvpt_ept_config config = {.levels = 5};
     struct hvpt_hooks hooks = {0};
-    struct hvpt_ept ept;
+    struct hvpt_space ept;
     struct setup setup;
     struct rig rig;
 

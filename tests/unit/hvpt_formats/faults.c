@@ -5,8 +5,8 @@
 #include "../hvpt/support/check.h"
 #include "../hvpt/support/reference.h"
 
-#include <hvpt/ept_fault.h>
-#include <hvpt/npt_fault.h>
+#include <hvpt/fault/ept.h>
+#include <hvpt/fault/npt.h>
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

@@ -6,7 +6,7 @@
 #include "../hvpt/support/reference.h"
 #include "../hvpt/support/rig.h"
 
-#include <hvpt/guest_walk.h>
+#include <hvpt/guest/walk.h>
 #include <hvpt/npt.h>
 
 #include <criterion/criterion.h>
@@ -158,7 +158,7 @@ Test(npt_modes, tables_are_adopted_with_and_without_the_c_bit)
     struct hvpt_npt_config config = {.maxphyaddr = 43, .pat = PAT_ALL, .c_bit = C_BIT};
     struct hvpt_mapping mapping;
     struct cpu_translation now;
-    struct hvpt_npt other;
+    struct hvpt_space other;
     struct rig rig;
 
     rig_open(&rig, plain(0, C_BIT));
@@ -169,9 +169,9 @@ Test(npt_modes, tables_are_adopted_with_and_without_the_c_bit)
         uint64_t root = npt_adapter.root(&rig.space) & (bare ? ~BIT(C_BIT) : UINT64_MAX);
 
         CHECK_STATUS(hvpt_npt_adopt(&other, &rig.memory.hooks, &config, root, true), HVPT_OK, "adopt");
-        CHECK_STATUS(hvpt_npt_translate(&other, hvpt_make_gpa(GPA), &mapping), HVPT_OK, "translate");
+        CHECK_STATUS(hvpt_space_translate(&other, hvpt_make_gpa(GPA), &mapping), HVPT_OK, "translate");
         CHECK_EQ(mapping.hpa.value, HPA, "address");
-        CHECK_EQ(hvpt_npt_root(&other), root, "the register stays as it was");
+        CHECK_EQ(hvpt_space_root(&other), root, "the register stays as it was");
     }
     memory_poke(now.table[2], now.index[2], now.table[2]->virt[now.index[2]] | BIT(C_BIT));
     config.c_bit = 0; /* to whom it is an address bit beyond the width */
@@ -207,7 +207,7 @@ Test(npt_modes, configs_that_no_host_can_have_are_refused)
     };
     struct memory_options options = {.slots_log2 = 4, .phys_base = BIT(24)};
     struct memory memory;
-    struct hvpt_npt npt;
+    struct hvpt_space npt;
 
     memory_open(&memory, &options);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -216,10 +216,10 @@ Test(npt_modes, configs_that_no_host_can_have_are_refused)
         if (cases[i].wanted != HVPT_OK)
             continue;
         if (i == 0)
-            CHECK_STATUS(hvpt_npt_map(&npt, hvpt_make_gpa(0), hvpt_make_hpa(BIT(47) - HVPT_4K), HVPT_4K, attr_rwx(),
+            CHECK_STATUS(hvpt_space_map(&npt, hvpt_make_gpa(0), hvpt_make_hpa(BIT(47) - HVPT_4K), HVPT_4K, attr_rwx(),
                                       NULL),
                          HVPT_OK, "the topmost page below the C-bit");
-        hvpt_npt_destroy(&npt);
+        hvpt_space_destroy(&npt);
     }
     memory_close(&memory);
 }
@@ -302,7 +302,7 @@ Test(npt_modes, guest_walk_follows_gmet)
             const bool allowed = (perms[i] & (user ? USER : EXEC)) != 0;
             struct hvpt_guest_walk walk;
             enum hvpt_guest_end end =
-                hvpt_guest_walk_x86(&rig.space.npt.space, &guest, HVPT_1G + i * HVPT_4K, access, &walk);
+                hvpt_guest_walk_x86(&rig.space, &guest, HVPT_1G + i * HVPT_4K, access, &walk);
 
             CHECK_EQ(end, allowed ? HVPT_GUEST_OK : HVPT_GUEST_NESTED_PAGE_FAULT, "end");
             if (allowed)

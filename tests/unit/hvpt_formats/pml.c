@@ -5,7 +5,7 @@
 #include "../hvpt/support/memory.h"
 #include "../hvpt/support/rig.h"
 
-#include <hvpt/pml.h>
+#include <hvpt/intel/pml.h>
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -192,7 +192,7 @@ Test(pml, pages_that_were_logged_are_clean_afterwards_and_no_others)
     guest_writes(&rig, &index, base + HVPT_2M + 0x5000);
     rig_touch(&rig, base + 0x9000, CPU_WRITE); /* dirty, but not in the log: another vCPU's, say */
     CHECK_EQ(hvpt_pml_count(index), 3, "entries");
-    CHECK_STATUS(hvpt_pml_dirty(&rig.space.ept.space, &page, &index, hvpt_make_gpa(base), 2 * HVPT_2M, bitmap, &flush,
+    CHECK_STATUS(hvpt_pml_dirty(&rig.space, &page, &index, hvpt_make_gpa(base), 2 * HVPT_2M, bitmap, &flush,
                                 &report),
                  HVPT_OK, "dirty");
     CHECK(report.logged == 3 && report.outside == 0 && report.corrupt == 0, "report");
@@ -203,7 +203,7 @@ Test(pml, pages_that_were_logged_are_clean_afterwards_and_no_others)
     CHECK_EQ(bits_set(), 2 + 512, "bits: two small pages and all of the large one");
     CHECK(marked(3) && marked(8) && marked(512) && marked(1023), "which");
     CHECK(hvpt_flush_needed(&flush), "a CPU may have cached that they are dirty");
-    hvpt_ept_flush(&rig.space.ept, &flush);
+    hvpt_space_flush(&rig.space, &flush);
     tlb_check(&rig.tlb);
 
     /* The next write to each is logged again: also to another part of the large page. */
@@ -213,7 +213,7 @@ Test(pml, pages_that_were_logged_are_clean_afterwards_and_no_others)
 
     /* A large page that sticks out of the range: its part is reported, and it stays dirty. */
     memset(bitmap, 0, sizeof(bitmap));
-    CHECK_STATUS(hvpt_pml_dirty(&rig.space.ept.space, &page, &index, hvpt_make_gpa(base), HVPT_2M + 0x10000, bitmap,
+    CHECK_STATUS(hvpt_pml_dirty(&rig.space, &page, &index, hvpt_make_gpa(base), HVPT_2M + 0x10000, bitmap,
                                 NULL, &report),
                  HVPT_OK, "dirty");
     CHECK_EQ(bits_set(), 1 + 16, "bits");
@@ -223,7 +223,7 @@ Test(pml, pages_that_were_logged_are_clean_afterwards_and_no_others)
     memset(bitmap, 0, sizeof(bitmap));
     guest_writes(&rig, &index, base + 0x4000);
     CHECK_STATUS(rig_unmap(&rig, base + 0x4000, HVPT_4K), HVPT_OK, "unmap");
-    CHECK_STATUS(hvpt_pml_dirty(&rig.space.ept.space, &page, &index, hvpt_make_gpa(base), HVPT_2M, bitmap, NULL,
+    CHECK_STATUS(hvpt_pml_dirty(&rig.space, &page, &index, hvpt_make_gpa(base), HVPT_2M, bitmap, NULL,
                                 &report),
                  HVPT_OK, "dirty");
     CHECK(report.logged == 1 && marked(4) && bits_set() == 1, "told");
@@ -240,28 +240,28 @@ Test(pml, arguments_are_judged_before_anything_is_changed)
     };
     uint16_t index = HVPT_PML_START;
     struct hvpt_pml_report report;
-    struct hvpt_ept reader;
+    struct hvpt_space reader;
     struct hvpt_ept_config config = {.features = HVPT_EPT_USE_ACCESSED_DIRTY};
     struct cpu_translation now;
     struct rig rig;
 
     (void)log_write(&index, 0);
     rig_open(&rig, &without);
-    CHECK_STATUS(hvpt_pml_dirty(&rig.space.ept.space, &page, &index, hvpt_make_gpa(0), HVPT_4K, bitmap, NULL, &report),
+    CHECK_STATUS(hvpt_pml_dirty(&rig.space, &page, &index, hvpt_make_gpa(0), HVPT_4K, bitmap, NULL, &report),
                  HVPT_E_ATTR, "without dirty bits");
     rig_close(&rig);
     rig_open(&rig, setup_named("NPT, all defaults"));
-    CHECK_STATUS(hvpt_pml_dirty(&rig.space.npt.space, &page, &index, hvpt_make_gpa(0), HVPT_4K, bitmap, NULL, &report),
+    CHECK_STATUS(hvpt_pml_dirty(&rig.space, &page, &index, hvpt_make_gpa(0), HVPT_4K, bitmap, NULL, &report),
                  HVPT_E_ATTR, "not EPT");
     rig_close(&rig);
     rig_open(&rig, &with_bits);
-    CHECK_STATUS(hvpt_pml_dirty(&rig.space.ept.space, &page, &index, hvpt_make_gpa(1), HVPT_4K, bitmap, NULL, &report),
+    CHECK_STATUS(hvpt_pml_dirty(&rig.space, &page, &index, hvpt_make_gpa(1), HVPT_4K, bitmap, NULL, &report),
                  HVPT_E_ALIGN, "misaligned");
-    CHECK_STATUS(hvpt_pml_dirty(&rig.space.ept.space, &page, &index, hvpt_make_gpa(0), 0, bitmap, NULL, &report),
+    CHECK_STATUS(hvpt_pml_dirty(&rig.space, &page, &index, hvpt_make_gpa(0), 0, bitmap, NULL, &report),
                  HVPT_E_RANGE, "empty");
-    CHECK_STATUS(hvpt_ept_adopt(&reader, &rig.memory.hooks, &config, hvpt_ept_root(&rig.space.ept), true), HVPT_OK,
+    CHECK_STATUS(hvpt_ept_adopt(&reader, &rig.memory.hooks, &config, hvpt_space_root(&rig.space), true), HVPT_OK,
                  "adopt");
-    CHECK_STATUS(hvpt_pml_dirty(&reader.space, &page, &index, hvpt_make_gpa(0), HVPT_4K, bitmap, NULL, &report),
+    CHECK_STATUS(hvpt_pml_dirty(&reader, &page, &index, hvpt_make_gpa(0), HVPT_4K, bitmap, NULL, &report),
                  HVPT_E_READONLY, "for reading only");
     CHECK_EQ(index, 510, "the log is as it was");
 
@@ -270,7 +270,7 @@ Test(pml, arguments_are_judged_before_anything_is_changed)
     cpu_walk(&rig.cpu, &rig.memory, rig.tlb.root, 0, CPU_PROBE, &now);
     rig.memory.lenient = true;
     memory_poke(now.table[1], now.index[1], 0x2007);
-    CHECK_STATUS(hvpt_pml_dirty(&rig.space.ept.space, &page, &index, hvpt_make_gpa(0), HVPT_4K, bitmap, NULL, &report),
+    CHECK_STATUS(hvpt_pml_dirty(&rig.space, &page, &index, hvpt_make_gpa(0), HVPT_4K, bitmap, NULL, &report),
                  HVPT_OK, "dirty");
     CHECK(report.logged == 1 && report.corrupt == 1 && marked(0), "told, and counted");
     memory_poke(now.table[1], now.index[1], now.table[0]->pa | 7);

@@ -5,7 +5,7 @@
 #include "../hvpt/support/memory.h"
 #include "../hvpt/support/reference.h"
 
-#include <hvpt/spp.h>
+#include <hvpt/intel/spp.h>
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -5,8 +5,8 @@
 #include "../hvpt/support/check.h"
 #include "../hvpt/support/reference.h"
 
-#include <hvpt/eptp_list.h>
-#include <hvpt/ve_page.h>
+#include <hvpt/intel/eptp_list.h>
+#include <hvpt/intel/ve_page.h>
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -139,12 +139,12 @@ Test(eptp, a_spaces_own_root_is_valid)
         for (uint32_t features = 0; features <= HVPT_EPT_USE_ALL; features++) {
             for (unsigned levels = 4; levels <= 5; levels++) {
                 struct hvpt_ept_config config = {.levels = levels, .ept_vpid_cap = caps[i], .features = features};
-                struct hvpt_ept ept;
+                struct hvpt_space ept;
 
                 if (hvpt_ept_init(&ept, &hooks, &config) != HVPT_OK)
                     continue;
-                CHECK_EQ(hvpt_eptp_check(hvpt_ept_root(&ept), caps[i], 52), HVPT_EPTP_VALID, "root");
-                hvpt_ept_destroy(&ept);
+                CHECK_EQ(hvpt_eptp_check(hvpt_space_root(&ept), caps[i], 52), HVPT_EPTP_VALID, "root");
+                hvpt_space_destroy(&ept);
             }
         }
     }

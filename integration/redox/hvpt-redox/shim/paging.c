@@ -1,8 +1,11 @@
 /* Second-level tables for Rust: hvpt_space, its hooks and the flush that it owes, in one buffer that does not move. */
 #include "shim.h"
 
-#include <hvpt/page_flags.h>
-#include <hvpt/space.h>
+#include <hvpt/ept.h>
+#include <hvpt/gstage.h>
+#include <hvpt/npt.h>
+#include <hvpt/stage2.h>
+#include <hvpt/x86/page_flags.h>
 
 /* Rust's frame allocator, by its own calling convention. */
 struct hvpt_rs_host {
@@ -53,54 +56,6 @@ static void flush(void *ctx, const struct hvpt_flush *what)
 
 /* ---- making and giving up ---- */
 
-/*
- * The config as Rust lays it out: levels, max_page_size, maxphyaddr, features, policy, then what one format alone has:
- * EPT: ept_vpid_cap.  NPT: pat.  Stage 2: granule_shift, ipa_bits, mmfr0, mmfr1, mmfr2.  G-stage: mode.
- */
-static void read_config(struct hvpt_space_config *out, uint32_t kind, const uint64_t *config)
-{
-    static const struct hvpt_space_config none;
-
-    *out = none;
-    out->kind = (enum hvpt_kind)kind;
-    switch (out->kind) {
-    case HVPT_KIND_EPT:
-        out->ept.levels = (unsigned)config[0];
-        out->ept.max_page_size = config[1];
-        out->ept.maxphyaddr = (unsigned)config[2];
-        out->ept.features = (uint32_t)config[3];
-        out->ept.policy = (uint32_t)config[4];
-        out->ept.ept_vpid_cap = config[5];
-        break;
-    case HVPT_KIND_NPT:
-        out->npt.levels = (unsigned)config[0];
-        out->npt.max_page_size = config[1];
-        out->npt.maxphyaddr = (unsigned)config[2];
-        out->npt.features = (uint32_t)config[3];
-        out->npt.policy = (uint32_t)config[4];
-        out->npt.pat = config[5];
-        break;
-    case HVPT_KIND_S2:
-        out->s2.levels = (unsigned)config[0];
-        out->s2.max_page_size = config[1];
-        out->s2.features = (uint32_t)config[3];
-        out->s2.policy = (uint32_t)config[4];
-        out->s2.granule_shift = (unsigned)config[5];
-        out->s2.ipa_bits = (unsigned)config[6];
-        out->s2.mmfr0 = config[7];
-        out->s2.mmfr1 = config[8];
-        out->s2.mmfr2 = config[9];
-        break;
-    case HVPT_KIND_GSTAGE:
-        out->gstage.max_page_size = config[1];
-        out->gstage.maxphyaddr = (unsigned)config[2];
-        out->gstage.features = (uint32_t)config[3];
-        out->gstage.policy = (uint32_t)config[4];
-        out->gstage.mode = (unsigned)config[5];
-        break;
-    }
-}
-
 static void set_host(struct hvpt_rs_space *at, const struct hvpt_rs_host *host)
 {
     static const struct hvpt_flush nothing;
@@ -115,24 +70,77 @@ static void set_host(struct hvpt_rs_space *at, const struct hvpt_rs_host *host)
     at->owed = nothing;
 }
 
+/*
+ * The config as Rust lays it out: levels, max_page_size, maxphyaddr, features, policy, then what one format alone has:
+ * EPT: ept_vpid_cap. NPT: pat. Stage 2: granule_shift, ipa_bits, mmfr0, mmfr1, mmfr2. G-stage: mode.
+ * root: of tables to adopt; NULL: a new, empty space.
+ */
+static enum hvpt_status make(struct hvpt_rs_space *at, uint32_t kind, const uint64_t *config, const uint64_t *root,
+                             bool readonly)
+{
+    struct hvpt_space *space = &at->space;
+    const struct hvpt_hooks *hooks = &at->hooks;
+
+    switch (kind) {
+    case HVPT_KIND_EPT: {
+        const struct hvpt_ept_config ept = {.levels = (unsigned)config[0],
+                                            .max_page_size = config[1],
+                                            .maxphyaddr = (unsigned)config[2],
+                                            .features = (uint32_t)config[3],
+                                            .policy = (uint32_t)config[4],
+                                            .ept_vpid_cap = config[5]};
+
+        return root == NULL ? hvpt_ept_init(space, hooks, &ept) : hvpt_ept_adopt(space, hooks, &ept, *root, readonly);
+    }
+    case HVPT_KIND_NPT: {
+        const struct hvpt_npt_config npt = {.levels = (unsigned)config[0],
+                                            .max_page_size = config[1],
+                                            .maxphyaddr = (unsigned)config[2],
+                                            .features = (uint32_t)config[3],
+                                            .policy = (uint32_t)config[4],
+                                            .pat = config[5]};
+
+        return root == NULL ? hvpt_npt_init(space, hooks, &npt) : hvpt_npt_adopt(space, hooks, &npt, *root, readonly);
+    }
+    case HVPT_KIND_S2: {
+        const struct hvpt_s2_config s2 = {.levels = (unsigned)config[0],
+                                          .max_page_size = config[1],
+                                          .features = (uint32_t)config[3],
+                                          .policy = (uint32_t)config[4],
+                                          .granule_shift = (unsigned)config[5],
+                                          .ipa_bits = (unsigned)config[6],
+                                          .mmfr0 = config[7],
+                                          .mmfr1 = config[8],
+                                          .mmfr2 = config[9]};
+
+        return root == NULL ? hvpt_s2_init(space, hooks, &s2) : hvpt_s2_adopt(space, hooks, &s2, *root, readonly);
+    }
+    case HVPT_KIND_GSTAGE: {
+        const struct hvpt_gstage_config gstage = {.max_page_size = config[1],
+                                                  .maxphyaddr = (unsigned)config[2],
+                                                  .features = (uint32_t)config[3],
+                                                  .policy = (uint32_t)config[4],
+                                                  .mode = (unsigned)config[5]};
+
+        return root == NULL ? hvpt_gstage_init(space, hooks, &gstage)
+                            : hvpt_gstage_adopt(space, hooks, &gstage, *root, readonly);
+    }
+    default: return HVPT_E_ATTR;
+    }
+}
+
 uint32_t hvpt_rs_create(struct hvpt_rs_space *at, uint32_t kind, const uint64_t *config,
                         const struct hvpt_rs_host *host)
 {
-    struct hvpt_space_config read;
-
     set_host(at, host);
-    read_config(&read, kind, config);
-    return (uint32_t)hvpt_space_init(&at->space, &at->hooks, &read);
+    return (uint32_t)make(at, kind, config, NULL, false);
 }
 
 uint32_t hvpt_rs_adopt(struct hvpt_rs_space *at, uint32_t kind, const uint64_t *config, const struct hvpt_rs_host *host,
                        uint64_t root, bool readonly)
 {
-    struct hvpt_space_config read;
-
     set_host(at, host);
-    read_config(&read, kind, config);
-    return (uint32_t)hvpt_space_adopt(&at->space, &at->hooks, &read, root, readonly);
+    return (uint32_t)make(at, kind, config, &root, readonly);
 }
 
 void hvpt_rs_flush(struct hvpt_rs_space *at)

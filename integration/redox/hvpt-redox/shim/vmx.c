@@ -13,7 +13,7 @@
 #include <hvctl/vmx/event.h>
 #include <hvctl/vmx/exit.h>
 #include <hvctl/vmx/guest.h>
-#include <hvpt/ept_fault.h>
+#include <hvpt/fault/ept.h>
 
 HVPT_RS_FITS(struct hvctl_vmx_caps, HVPT_RS_SIZE_VMX_CAPS);
 HVPT_RS_FITS(struct hvctl_vmcs_image, HVPT_RS_SIZE_VMCS_IMAGE);

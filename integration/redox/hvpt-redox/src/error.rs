@@ -64,6 +64,8 @@ status! {
     Race = 8,
     /// The tables were adopted for reading only.
     ReadOnly = 9,
+    /// There was nothing to give back: the page allows the access.
+    Nothing = 10,
     /// A table is not what it should be: reserved bits, an address that no frame can have.
     Corrupt = 7,
 }

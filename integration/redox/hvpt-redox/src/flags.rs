@@ -231,13 +231,13 @@ impl Flags<Stage2> {
     /// Outer shareable.
     #[must_use]
     pub const fn outer_shareable(self, value: bool) -> Self {
-        self.set(2, 1 << 8, value)
+        self.set(2, 1 << 20, value)
     }
 
     /// Not shareable.
     #[must_use]
     pub const fn non_shareable(self, value: bool) -> Self {
-        self.set(2, 1 << 9, value)
+        self.set(2, 1 << 21, value)
     }
 }
 

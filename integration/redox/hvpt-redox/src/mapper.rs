@@ -168,7 +168,7 @@ fn mapping<A: SecondLevel>(numbers: &[u64; 4], words: [u32; 4]) -> Mapping<A> {
     }
 }
 
-const CHANGE_ALL: u32 = 15 | 1 << 8 | 1 << 9 | 1 << 10;
+const CHANGE_ALL: u32 = 15 | 1 << 24 | 1 << 25 | 1 << 26;
 
 impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
     /// A mapper without a space yet, and the hooks to give it.

@@ -85,7 +85,7 @@ void picture_print(const struct paging *paging)
     print("VTTBR_EL2 %016lx, VTCR_EL2 %09lx: %u-bit IPA, %uK granule, from level %d, %u tables side by side\n",
           paging_vttbr(paging), hvpt_s2_vtcr(&paging->s2), geometry.ipa_bits, 1u << (geometry.granule_shift - 10),
           geometry.level, geometry.tables);
-    status = hvpt_s2_walk(&paging->s2, hvpt_make_gpa(0), UINT64_C(1) << geometry.ipa_bits, &visitor);
+    status = hvpt_space_walk(&paging->s2, hvpt_make_gpa(0), UINT64_C(1) << geometry.ipa_bits, &visitor);
     if (status != HVPT_OK)
         panic("walk: %s", hvpt_status_text(status));
     print("  = %u pages in %u tables\n", picture.pages, picture.tables);

@@ -23,8 +23,8 @@ static uint64_t entry_bits(const struct vm *vm, uint64_t gpa)
 static uint64_t harvest(struct vm *vm, bool dirty)
 {
     uint64_t bitmap = 0, size = PAGES << vm->paging.config.granule_shift;
-    enum hvpt_status status = dirty ? hvpt_s2_dirty(&vm->paging.s2, hvpt_make_gpa(BASE), size, &bitmap, NULL)
-                                    : hvpt_s2_age(&vm->paging.s2, hvpt_make_gpa(BASE), size, &bitmap, NULL);
+    enum hvpt_status status = dirty ? hvpt_space_dirty(&vm->paging.s2, hvpt_make_gpa(BASE), size, &bitmap, NULL)
+                                    : hvpt_space_age(&vm->paging.s2, hvpt_make_gpa(BASE), size, &bitmap, NULL);
 
     check_equal(status, HVPT_OK, dirty ? "dirty" : "age");
     return bitmap;
@@ -53,7 +53,7 @@ static void check_by_faults(struct frames *frames, unsigned granule_shift)
         vm_tag(VM_MEMORY + (access + 1) * page);
         exit = access_do(&vm, access, gpa, NULL);
         check_fault(&vm, &exit, access, FAULT_ACCESS_FLAG, 3, gpa, name);
-        check_equal(hvpt_s2_touch(&vm.paging.s2, hvpt_make_gpa(gpa),
+        check_equal(hvpt_space_touch(&vm.paging.s2, hvpt_make_gpa(gpa),
                                   access == ACCESS_READ    ? HVPT_READ
                                   : access == ACCESS_WRITE ? HVPT_WRITE
                                                            : HVPT_EXEC),
@@ -67,19 +67,19 @@ static void check_by_faults(struct frames *frames, unsigned granule_shift)
     harvest(&vm, true);
     check_equal(harvest(&vm, true), 0, "a second time nothing was written");
     for (unsigned i = 0; i < PAGES; i++)
-        touched += hvpt_s2_touch(&vm.paging.s2, hvpt_make_gpa(BASE + i * page), HVPT_READ) == HVPT_OK;
+        touched += hvpt_space_touch(&vm.paging.s2, hvpt_make_gpa(BASE + i * page), HVPT_READ) == HVPT_OK;
     check_equal(touched, PAGES, "touch of every page");
     check_reads(&vm, BASE + 5 * page, VM_MEMORY + 5 * page, "a clean page can be read");
     exit = vm_write(&vm, BASE + 5 * page, 5);
     check_fault(&vm, &exit, ACCESS_WRITE, FAULT_PERMISSION, 3, BASE + 5 * page, "write to a clean page");
-    check_equal(hvpt_s2_touch(&vm.paging.s2, hvpt_make_gpa(BASE + 5 * page), HVPT_WRITE), HVPT_OK,
+    check_equal(hvpt_space_touch(&vm.paging.s2, hvpt_make_gpa(BASE + 5 * page), HVPT_WRITE), HVPT_OK,
                 "write to a clean page: touch");
     exit = vm_run(&vm);
     check_equal(exit.kind, VM_EXIT_CALL, "write to a clean page: goes on");
     check_equal(harvest(&vm, true), 1 << 5, "the page that was written");
 
     /* Logging by write_protect, which keeps reading at full speed */
-    check_equal(hvpt_s2_write_protect(&vm.paging.s2, hvpt_make_gpa(BASE), PAGES * page, NULL), HVPT_OK,
+    check_equal(hvpt_space_write_protect(&vm.paging.s2, hvpt_make_gpa(BASE), PAGES * page, NULL), HVPT_OK,
                 "write_protect");
     exit = vm_write(&vm, BASE + 2 * page, 5);
     check_fault(&vm, &exit, ACCESS_WRITE, FAULT_PERMISSION, 3, BASE + 2 * page, "write to a logged page");
@@ -150,12 +150,12 @@ static void check_hardware_dirty(struct frames *frames, unsigned granule_shift)
     paging_map(&vm.paging, BASE, vm_backing(block), block, paging_attr(RWX));
     vm_write(&vm, BASE + 5 * page, 1);
     check_equal(entry_bits(&vm, BASE), DBM | AF | S2W, "block, written");
-    check_equal(hvpt_s2_split(&vm.paging.s2, hvpt_make_gpa(BASE), block, page, NULL), HVPT_OK, "split");
+    check_equal(hvpt_space_split(&vm.paging.s2, hvpt_make_gpa(BASE), block, page, NULL), HVPT_OK, "split");
     check_equal(entry_bits(&vm, BASE + 7 * page), DBM | AF | S2W, "split: every part is accessed and dirty");
     harvest(&vm, true);
     check_equal(entry_bits(&vm, BASE + 7 * page), DBM | AF, "split: each can be cleaned");
     vm_write(&vm, BASE + 2 * page, 1);
-    check_equal(hvpt_s2_collapse(&vm.paging.s2, hvpt_make_gpa(BASE), block, NULL, NULL), HVPT_OK, "collapse");
+    check_equal(hvpt_space_collapse(&vm.paging.s2, hvpt_make_gpa(BASE), block, NULL, NULL), HVPT_OK, "collapse");
     check_equal((uint64_t)paging_walk(&vm.paging, BASE).level, 2, "collapse: a block");
     check_equal(entry_bits(&vm, BASE), DBM | AF | S2W, "collapse: dirty, since a part was");
 

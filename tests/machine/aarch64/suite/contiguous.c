@@ -85,7 +85,7 @@ static void check_run(struct frames *frames, unsigned granule_shift, int level)
 
     /* And back: collapse joins again */
     check_equal(paging_protect(&vm.paging, gpa + third, page, RWX), HVPT_OK, "%s: protect back", name);
-    check_equal(hvpt_s2_collapse(&vm.paging.s2, hvpt_make_gpa(gpa), size, NULL, NULL), HVPT_OK, "%s: collapse", name);
+    check_equal(hvpt_space_collapse(&vm.paging.s2, hvpt_make_gpa(gpa), size, NULL, NULL), HVPT_OK, "%s: collapse", name);
     check_bits(&vm, gpa, level, (unsigned)length, 0, "collapse");
     if (reach)
         check_reads(&vm, gpa + third + word, hpa + third + word, "a page of the run that was joined again");

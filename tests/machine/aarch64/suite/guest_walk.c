@@ -7,7 +7,7 @@
  */
 #include "suite.h"
 
-#include <hvpt/guest_walk_arm.h>
+#include <hvpt/guest/arm.h>
 
 #include "console.h"
 #include "cpu.h"
@@ -369,7 +369,7 @@ static void check_once(struct vm *vm, bool upper, struct tally *tally)
     cpu_barrier();
     cpu_tlbi_vmalls12e1is();
     cpu_barrier();
-    end = hvpt_guest_walk_arm(&vm->paging.s2.space, &guest, half.linear, attempt.flags, &walk);
+    end = hvpt_guest_walk_arm(&vm->paging.s2, &guest, half.linear, attempt.flags, &walk);
     kind = kind_of(&half, &guest, &walk, attempt);
     /*
      * QEMU 7.2 ends itself where it finds a level of -1 for a fault that has no code for it: at the guest's level -1 it

@@ -62,9 +62,9 @@ static void check_mixed(struct frames *frames)
     struct vm vm;
 
     create(&vm, frames, NULL);
-    hvpt_s2_stats(&vm.paging.s2, &before);
+    hvpt_space_stats(&vm.paging.s2, &before);
     check_equal(paging_map(&vm.paging, gpa, hpa, size, paging_attr(RWX)), HVPT_OK, "mixed range: map");
-    hvpt_s2_stats(&vm.paging.s2, &after);
+    hvpt_space_stats(&vm.paging.s2, &after);
     check_equal(after.leaves[0] - before.leaves[0], 5, "mixed range: small pages");
     check_equal(after.leaves[1] - before.leaves[1], 2, "mixed range: blocks");
     for (uint64_t offset = 0; offset < size; offset += HVPT_4K * 37) {

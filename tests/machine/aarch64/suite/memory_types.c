@@ -80,7 +80,7 @@ static void check_types(struct frames *frames, bool fwb)
         uint64_t gpa = BASE + 3 * HVPT_4K;
 
         paging_watch(&vm.paging, gpa);
-        check_equal(hvpt_s2_protect(&vm.paging.s2, hvpt_make_gpa(gpa), HVPT_4K, attr, HVPT_CHANGE_MEMTYPE, NULL),
+        check_equal(hvpt_space_protect(&vm.paging.s2, hvpt_make_gpa(gpa), HVPT_4K, attr, HVPT_CHANGE_MEMTYPE, NULL),
                     HVPT_OK, "protect: the memory type");
         check_true(vm.paging.seen_empty > 0, "protect: the page was broken before it got another type");
         vm_load(&vm);

@@ -100,7 +100,7 @@ static void check_under_way(struct frames *frames, const struct paging_options *
         } else if (exit.kind != VM_EXIT_CALL || exit.call == 4) {
             break;
         } else if (++calls, calls % 8 == 1) {
-            status = hvpt_s2_split(&vm.paging.s2, hvpt_make_gpa(BASE), size, page, NULL);
+            status = hvpt_space_split(&vm.paging.s2, hvpt_make_gpa(BASE), size, page, NULL);
         } else if (calls % 8 == 3) {
             status = paging_protect(&vm.paging, at, page, HVPT_READ);
         } else if (calls % 8 == 4) {
@@ -108,13 +108,13 @@ static void check_under_way(struct frames *frames, const struct paging_options *
         } else if (calls % 8 == 6 && calls < count) {
             *vm_host_word(moved) = *vm_host_word(hpa + (at - BASE));
             status =
-                hvpt_s2_replace(&vm.paging.s2, hvpt_make_gpa(at), hvpt_make_hpa(moved), page, paging_attr(RW), NULL);
+                hvpt_space_replace(&vm.paging.s2, hvpt_make_gpa(at), hvpt_make_hpa(moved), page, paging_attr(RW), NULL);
         } else if (calls % 8 == 7) {
             *vm_host_word(hpa + (calls - 1) * page) = *vm_host_word(moved);
-            status = hvpt_s2_replace(&vm.paging.s2, hvpt_make_gpa(BASE + (calls - 1) * page),
+            status = hvpt_space_replace(&vm.paging.s2, hvpt_make_gpa(BASE + (calls - 1) * page),
                                      hvpt_make_hpa(hpa + (calls - 1) * page), page, paging_attr(RW), NULL);
         } else if (calls % 8 == 0) {
-            status = hvpt_s2_collapse(&vm.paging.s2, hvpt_make_gpa(BASE), size, NULL, &report);
+            status = hvpt_space_collapse(&vm.paging.s2, hvpt_make_gpa(BASE), size, NULL, &report);
             good = good && report.collapsed == 1 && paging_walk(&vm.paging, BASE).level == 2;
         }
         if (!check_true(status == HVPT_OK, "under way: step %lu", calls))
@@ -141,13 +141,13 @@ static void check_fault_map(struct frames *frames, const struct paging_options *
     exit = vm_read(&vm, BASE + 0x10, NULL);
     check_fault(&vm, &exit, ACCESS_READ, FAULT_TRANSLATION, paging_walk(&vm.paging, BASE).level, BASE + 0x10,
                 "fault_map: before");
-    check_equal(hvpt_s2_fault_map(&vm.paging.s2, hvpt_make_gpa(BASE), hvpt_make_hpa(VM_MEMORY), page,
+    check_equal(hvpt_space_fault_map(&vm.paging.s2, hvpt_make_gpa(BASE), hvpt_make_hpa(VM_MEMORY), page,
                                   paging_attr(HVPT_READ)),
                 HVPT_OK, "fault_map");
     exit = vm_run(&vm);
     check_equal(exit.kind, VM_EXIT_CALL, "fault_map: the guest goes on");
     check_equal(vm.regs.x[1], tag, "fault_map: the guest read the page");
-    check_equal(hvpt_s2_fault_map(&vm.paging.s2, hvpt_make_gpa(BASE), hvpt_make_hpa(VM_MEMORY), page,
+    check_equal(hvpt_space_fault_map(&vm.paging.s2, hvpt_make_gpa(BASE), hvpt_make_hpa(VM_MEMORY), page,
                                   paging_attr(HVPT_READ)),
                 HVPT_E_EXISTS, "fault_map: a second time is told so");
     finish(&vm, "fault_map");
@@ -160,12 +160,12 @@ static void check_reserve(struct frames *frames, const struct paging_options *op
     struct vm vm;
 
     create(&vm, frames, options);
-    check_equal(hvpt_s2_frames_needed(&vm.paging.s2, hvpt_make_gpa(BASE), hvpt_make_hpa(VM_MEMORY), page,
+    check_equal(hvpt_space_frames_needed(&vm.paging.s2, hvpt_make_gpa(BASE), hvpt_make_hpa(VM_MEMORY), page,
                                       paging_attr(RWX), &need),
                 HVPT_OK, "frames_needed");
     check_equal(need, (uint64_t)(3 - paging_walk(&vm.paging, BASE).level),
                 "frames_needed: a table for each level that is missing");
-    check_equal(hvpt_s2_reserve(&vm.paging.s2, need), HVPT_OK, "reserve");
+    check_equal(hvpt_space_reserve(&vm.paging.s2, need), HVPT_OK, "reserve");
     frames->refuse_after = 0;
     check_equal(paging_map(&vm.paging, BASE, VM_MEMORY, page, paging_attr(RWX)), HVPT_OK,
                 "map from the reserve, with no frame to be had");

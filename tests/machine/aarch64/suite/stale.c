@@ -19,17 +19,21 @@ static void check_missing(struct frames *frames)
     struct vm vm;
     struct vm_exit exit;
     uint64_t value, tag = vm_tag(VM_MEMORY);
+    const struct hvpt_flush late = {.kind = HVPT_FLUSH_TLBI, .gpa = {PAGE}, .size = HVPT_4K};
+    void (*hook)(void *ctx, const struct hvpt_flush *flush);
 
     create(&vm, frames, NULL);
+    hook = vm.paging.hooks.flush;
     paging_map(&vm.paging, PAGE, VM_MEMORY, HVPT_4K, paging_attr(RWX));
     check_reads(&vm, PAGE, VM_MEMORY, "before unmap");
-    check_equal(hvpt_s2_unmap(&vm.paging.s2, hvpt_make_gpa(PAGE), HVPT_4K, &flush), HVPT_OK, "unmap");
-    check_true(hvpt_flush_needed(&flush), "unmap asks for a flush");
+    vm.paging.hooks.flush = NULL; /* unmap flushes by itself, for break-before-make: here it reaches nobody */
+    check_equal(hvpt_space_unmap(&vm.paging.s2, hvpt_make_gpa(PAGE), HVPT_4K, &flush), HVPT_OK, "unmap");
+    vm.paging.hooks.flush = hook;
+    check_true(!hvpt_flush_needed(&flush), "unmap leaves no flush to the caller");
     check_true(!paging_walk(&vm.paging, PAGE).valid, "unmap: the entry is empty");
     exit = vm_read(&vm, PAGE, &value);
     check_true(exit.kind == VM_EXIT_CALL && value == tag, "without the flush, the guest still reads the page");
-    hvpt_s2_flush(&vm.paging.s2, &flush);
-    check_true(!hvpt_flush_needed(&flush), "the flush settles it");
+    hook(&vm.paging, &late);
     exit = vm_read(&vm, PAGE, NULL);
     check_equal(exit.kind, VM_EXIT_FAULT, "after the flush, the guest faults");
     check_fault(&vm, &exit, ACCESS_READ, FAULT_TRANSLATION, paging_walk(&vm.paging, PAGE).level, PAGE,
@@ -37,11 +41,11 @@ static void check_missing(struct frames *frames)
 
     paging_map(&vm.paging, PAGE, VM_MEMORY, HVPT_4K, paging_attr(RWX));
     check_equal(vm_write(&vm, PAGE, tag).kind, VM_EXIT_CALL, "before protect");
-    check_equal(hvpt_s2_protect(&vm.paging.s2, hvpt_make_gpa(PAGE), HVPT_4K, paging_attr(HVPT_READ), HVPT_WRITE,
+    check_equal(hvpt_space_protect(&vm.paging.s2, hvpt_make_gpa(PAGE), HVPT_4K, paging_attr(HVPT_READ), HVPT_WRITE,
                                 &flush),
                 HVPT_OK, "protect");
     check_equal(vm_write(&vm, PAGE, tag).kind, VM_EXIT_CALL, "without the flush, the guest still writes");
-    hvpt_s2_flush(&vm.paging.s2, &flush);
+    hvpt_space_flush(&vm.paging.s2, &flush);
     exit = vm_write(&vm, PAGE, tag);
     check_fault(&vm, &exit, ACCESS_WRITE, FAULT_PERMISSION, 3, PAGE, "write after the flush");
     finish(&vm, "missing flush");
@@ -63,9 +67,9 @@ static void check_cover(struct frames *frames, unsigned granule_shift)
 
     /* A protected part: a split, then a change */
     paging_watch(&vm.paging, at);
-    check_equal(hvpt_s2_protect(&vm.paging.s2, hvpt_make_gpa(at), page, paging_attr(HVPT_READ), HVPT_WRITE, &flush),
+    check_equal(hvpt_space_protect(&vm.paging.s2, hvpt_make_gpa(at), page, paging_attr(HVPT_READ), HVPT_WRITE, &flush),
                 HVPT_OK, "protect a page of a block");
-    hvpt_s2_flush(&vm.paging.s2, &flush);
+    hvpt_space_flush(&vm.paging.s2, &flush);
     check_true(vm.paging.low <= at && vm.paging.high >= at + page, "protect: the flushes cover the page");
     check_true(vm.paging.low <= gpa && vm.paging.high >= gpa + block, "protect: and the block, which was broken");
     check_true(vm.paging.seen_empty > 0, "protect: the block was broken before the table was made");
@@ -75,22 +79,22 @@ static void check_cover(struct frames *frames, unsigned granule_shift)
 
     /* Elsewhere */
     paging_watch(&vm.paging, at);
-    check_equal(hvpt_s2_replace(&vm.paging.s2, hvpt_make_gpa(at), hvpt_make_hpa(VM_GIANT), page, paging_attr(RWX),
+    check_equal(hvpt_space_replace(&vm.paging.s2, hvpt_make_gpa(at), hvpt_make_hpa(VM_GIANT), page, paging_attr(RWX),
                                 &flush),
                 HVPT_OK, "replace a page");
-    hvpt_s2_flush(&vm.paging.s2, &flush);
+    hvpt_space_flush(&vm.paging.s2, &flush);
     check_true(vm.paging.low <= at && vm.paging.high >= at + page, "replace: the flushes cover the page");
     check_true(vm.paging.seen_empty > 0, "replace: the page was broken before it was made again");
     check_reads(&vm, at, VM_GIANT, "the page is elsewhere");
     check_reads(&vm, at - 8, hpa + 5 * page - 8, "the one before it is not");
 
     /* Back, and one block again */
-    check_equal(hvpt_s2_replace(&vm.paging.s2, hvpt_make_gpa(at), hvpt_make_hpa(hpa + 5 * page), page, paging_attr(RWX),
+    check_equal(hvpt_space_replace(&vm.paging.s2, hvpt_make_gpa(at), hvpt_make_hpa(hpa + 5 * page), page, paging_attr(RWX),
                                 NULL),
                 HVPT_OK, "replace back");
     paging_watch(&vm.paging, at);
-    check_equal(hvpt_s2_collapse(&vm.paging.s2, hvpt_make_gpa(gpa), block, &flush, NULL), HVPT_OK, "collapse");
-    hvpt_s2_flush(&vm.paging.s2, &flush);
+    check_equal(hvpt_space_collapse(&vm.paging.s2, hvpt_make_gpa(gpa), block, &flush, NULL), HVPT_OK, "collapse");
+    hvpt_space_flush(&vm.paging.s2, &flush);
     check_equal((uint64_t)paging_walk(&vm.paging, at).level, 2, "collapse: one block again");
     check_true(vm.paging.low <= gpa && vm.paging.high >= gpa + block, "collapse: the flushes cover the block");
     check_true(vm.paging.seen_empty > 0, "collapse: the table was broken before the block was made");
@@ -115,17 +119,17 @@ static void check_map(struct frames *frames)
     create(&vm, frames, NULL);
     exit = vm_read(&vm, BASE, NULL);
     check_equal(exit.kind, VM_EXIT_FAULT, "nothing is mapped");
-    check_equal(hvpt_s2_map(&vm.paging.s2, hvpt_make_gpa(BASE), hvpt_make_hpa(VM_MEMORY), HVPT_4K,
+    check_equal(hvpt_space_map(&vm.paging.s2, hvpt_make_gpa(BASE), hvpt_make_hpa(VM_MEMORY), HVPT_4K,
                             paging_attr(HVPT_READ), &flush),
                 HVPT_OK, "map");
     check_true(!hvpt_flush_needed(&flush), "map asks for no flush");
     check_reads(&vm, BASE, VM_MEMORY, "the guest reads what was mapped");
     exit = vm_write(&vm, BASE, 1);
     check_fault(&vm, &exit, ACCESS_WRITE, FAULT_PERMISSION, 3, BASE, "write to a read-only page");
-    check_equal(hvpt_s2_protect(&vm.paging.s2, hvpt_make_gpa(BASE), HVPT_4K, paging_attr(RW), HVPT_WRITE, &flush),
+    check_equal(hvpt_space_protect(&vm.paging.s2, hvpt_make_gpa(BASE), HVPT_4K, paging_attr(RW), HVPT_WRITE, &flush),
                 HVPT_OK, "protect");
     check_true(hvpt_flush_needed(&flush), "more rights ask for one: a CPU may keep the old entry, and fault again");
-    hvpt_s2_flush(&vm.paging.s2, &flush);
+    hvpt_space_flush(&vm.paging.s2, &flush);
     check_equal(vm_run(&vm).kind, VM_EXIT_CALL, "the write goes on");
     finish(&vm, "map");
 }

@@ -159,12 +159,12 @@ void paging_destroy(struct paging *paging)
         cpu_barrier();
         loaded = NULL;
     }
-    hvpt_s2_destroy(&paging->s2);
+    hvpt_space_destroy(&paging->s2);
 }
 
 uint64_t paging_vttbr(const struct paging *paging)
 {
-    return hvpt_s2_root(&paging->s2) | (uint64_t)paging->vmid << 48;
+    return hvpt_space_root(&paging->s2) | (uint64_t)paging->vmid << 48;
 }
 
 void paging_load(struct paging *paging, uint64_t hcr)
@@ -193,7 +193,7 @@ uint64_t paging_at(struct paging *paging, uint64_t ipa, bool write)
 
 struct walk paging_walk(const struct paging *paging, uint64_t ipa)
 {
-    return walk_tables(hvpt_s2_root(&paging->s2), hvpt_s2_vtcr(&paging->s2), ipa);
+    return walk_tables(hvpt_space_root(&paging->s2), hvpt_s2_vtcr(&paging->s2), ipa);
 }
 
 void paging_watch(struct paging *paging, uint64_t ipa)
@@ -207,7 +207,7 @@ void paging_watch(struct paging *paging, uint64_t ipa)
 
 enum hvpt_status paging_map(struct paging *paging, uint64_t gpa, uint64_t hpa, uint64_t size, struct hvpt_attr attr)
 {
-    enum hvpt_status status = hvpt_s2_map(&paging->s2, hvpt_make_gpa(gpa), hvpt_make_hpa(hpa), size, attr, NULL);
+    enum hvpt_status status = hvpt_space_map(&paging->s2, hvpt_make_gpa(gpa), hvpt_make_hpa(hpa), size, attr, NULL);
 
     cpu_barrier(); /* what was mapped is seen by the next walk, without an invalidation */
     return status;
@@ -218,19 +218,19 @@ enum hvpt_status paging_unmap(struct paging *paging, uint64_t gpa, uint64_t size
     enum hvpt_status status;
 
     paging->unflushed = true;
-    status = hvpt_s2_unmap(&paging->s2, hvpt_make_gpa(gpa), size, NULL);
+    status = hvpt_space_unmap(&paging->s2, hvpt_make_gpa(gpa), size, NULL);
     paging->unflushed = false;
     return status;
 }
 
 enum hvpt_status paging_protect(struct paging *paging, uint64_t gpa, uint64_t size, uint32_t perm)
 {
-    return hvpt_s2_protect(&paging->s2, hvpt_make_gpa(gpa), size, paging_attr(perm), HVPT_PERM_ALL, NULL);
+    return hvpt_space_protect(&paging->s2, hvpt_make_gpa(gpa), size, paging_attr(perm), HVPT_PERM_ALL, NULL);
 }
 
 void paging_translate(const struct paging *paging, uint64_t gpa, struct hvpt_mapping *out)
 {
-    enum hvpt_status status = hvpt_s2_translate(&paging->s2, hvpt_make_gpa(gpa), out);
+    enum hvpt_status status = hvpt_space_translate(&paging->s2, hvpt_make_gpa(gpa), out);
 
     if (status != HVPT_OK)
         panic("translate %lx: %s", gpa, hvpt_status_text(status));

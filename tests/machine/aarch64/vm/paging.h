@@ -1,5 +1,5 @@
 /*
- * A guest's stage 2 tables in the headers' struct hvpt_s2, with hooks that do what a hypervisor's would. The calls
+ * A guest's stage 2 tables in the headers' struct hvpt_space, with hooks that do what a hypervisor's would. The calls
  * here flush
  * before they return; for others, hvpt_s2_* takes &paging->s2.
  */
@@ -22,7 +22,7 @@ struct paging_options {
 };
 
 struct paging {
-    struct hvpt_s2 s2;
+    struct hvpt_space s2;
     struct hvpt_hooks hooks;
     struct hvpt_s2_config config;
     struct frames *frames;

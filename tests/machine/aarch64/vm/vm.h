@@ -2,7 +2,7 @@
 #ifndef VM_VM_H
 #define VM_VM_H
 
-#include <hvpt/s2_fault.h>
+#include <hvpt/fault/stage2.h>
 
 #include "guest/guest.h"
 #include "layout.h"

@@ -12,17 +12,17 @@ static void check_replace(struct frames *frames)
     vm_create(&vm, frames, NULL);
     paging_map(&vm.paging, BASE, VM_MEMORY, HVPT_2M, paging_attr(RWX));
     check_reads(&vm, BASE + 0x5000, VM_MEMORY + 0x5000, "replace: the old page");
-    check_equal(hvpt_gstage_replace(&vm.paging.gstage, hvpt_make_gpa(BASE + 0x5000), hvpt_make_hpa(VM_MEMORY + HVPT_2M),
+    check_equal(hvpt_space_replace(&vm.paging.gstage, hvpt_make_gpa(BASE + 0x5000), hvpt_make_hpa(VM_MEMORY + HVPT_2M),
                                     HVPT_4K, paging_attr(HVPT_READ), &flush),
                 HVPT_OK, "replace: one page in the middle of a large one");
     check_true(hvpt_flush_needed(&flush), "replace: asks for a flush");
-    hvpt_gstage_flush(&vm.paging.gstage, &flush);
+    hvpt_space_flush(&vm.paging.gstage, &flush);
     check_reads(&vm, BASE + 0x5000, VM_MEMORY + HVPT_2M, "replace: the guest sees the new page after the flush");
     exit = vm_write(&vm, BASE + 0x5000, 1);
     check_fault(&exit, ACCESS_WRITE, BASE + 0x5000, "replace: with the new page's rights");
     check_reads(&vm, BASE + 0x4ff8, VM_MEMORY + 0x4ff8, "replace: just before it, the old");
     check_reads(&vm, BASE + 0x6000, VM_MEMORY + 0x6000, "replace: just after it, the old");
-    check_equal(hvpt_gstage_replace(&vm.paging.gstage, hvpt_make_gpa(BASE + HVPT_2M), hvpt_make_hpa(VM_MEMORY), HVPT_4K,
+    check_equal(hvpt_space_replace(&vm.paging.gstage, hvpt_make_gpa(BASE + HVPT_2M), hvpt_make_hpa(VM_MEMORY), HVPT_4K,
                                     paging_attr(RWX), NULL),
                 HVPT_E_ABSENT, "replace: nothing to replace is refused");
     vm_destroy(&vm);
@@ -42,7 +42,7 @@ static void check_split_collapse(struct frames *frames, bool hardware_bits)
     paging_map(&vm.paging, BASE, VM_MEMORY, HVPT_2M, paging_attr(RWX));
     held = frames->held;
     vm_write(&vm, BASE + 0x7000, 0x77);
-    check_equal(hvpt_gstage_split(&vm.paging.gstage, hvpt_make_gpa(BASE), HVPT_2M, HVPT_4K, NULL), HVPT_OK, "split");
+    check_equal(hvpt_space_split(&vm.paging.gstage, hvpt_make_gpa(BASE), HVPT_2M, HVPT_4K, NULL), HVPT_OK, "split");
     paging_translate(&vm.paging, BASE + 0x9000, &mapping);
     check_equal(mapping.page_size, HVPT_4K, "split: small pages");
     check_equal(frames->held, held + 1, "split: one more table");
@@ -50,7 +50,7 @@ static void check_split_collapse(struct frames *frames, bool hardware_bits)
     check_reads(&vm, BASE + HVPT_2M - 8, VM_MEMORY + HVPT_2M - 8, "split: the guest reads the last word");
     check_equal(vm_fetch(&vm, BASE).cause, CAUSE_CALL_VS, "split: the guest may still fetch");
     vm_write(&vm, BASE + 0x8000, 0x88);
-    check_equal(hvpt_gstage_collapse(&vm.paging.gstage, hvpt_make_gpa(BASE), HVPT_2M, NULL, &report), HVPT_OK,
+    check_equal(hvpt_space_collapse(&vm.paging.gstage, hvpt_make_gpa(BASE), HVPT_2M, NULL, &report), HVPT_OK,
                 "collapse");
     check_equal(report.collapsed, 1, "collapse: one table became a page");
     paging_translate(&vm.paging, BASE + 0x9000, &mapping);
@@ -66,7 +66,7 @@ static void check_split_collapse(struct frames *frames, bool hardware_bits)
 
     /* A page that differs keeps the table */
     paging_protect(&vm.paging, BASE + 0x3000, HVPT_4K, HVPT_READ);
-    check_equal(hvpt_gstage_collapse(&vm.paging.gstage, hvpt_make_gpa(BASE), HVPT_2M, NULL, &report), HVPT_OK,
+    check_equal(hvpt_space_collapse(&vm.paging.gstage, hvpt_make_gpa(BASE), HVPT_2M, NULL, &report), HVPT_OK,
                 "collapse: with one page that differs");
     check_equal(report.collapsed, 0, "collapse: with one page that differs, nothing");
     check_equal(report.obstacle, HVPT_OBSTACLE_ATTR, "collapse: with one page that differs, the reason");
@@ -83,13 +83,13 @@ static void check_fault_map(struct frames *frames)
     vm_create(&vm, frames, NULL);
     exit = vm_read(&vm, HVPT_512G + 0x10, NULL);
     check_fault(&exit, ACCESS_READ, HVPT_512G + 0x10, "fault_map: before");
-    check_equal(hvpt_gstage_fault_map(&vm.paging.gstage, hvpt_make_gpa(HVPT_512G), hvpt_make_hpa(VM_MEMORY), HVPT_4K,
+    check_equal(hvpt_space_fault_map(&vm.paging.gstage, hvpt_make_gpa(HVPT_512G), hvpt_make_hpa(VM_MEMORY), HVPT_4K,
                                       paging_attr(HVPT_READ)),
                 HVPT_OK, "fault_map");
     exit = vm_run(&vm);
     check_equal(exit.cause, CAUSE_CALL_VS, "fault_map: the guest goes on");
     check_equal(vm.regs.x[REG_A1], tag, "fault_map: the guest read the page");
-    check_equal(hvpt_gstage_fault_map(&vm.paging.gstage, hvpt_make_gpa(HVPT_512G), hvpt_make_hpa(VM_MEMORY), HVPT_4K,
+    check_equal(hvpt_space_fault_map(&vm.paging.gstage, hvpt_make_gpa(HVPT_512G), hvpt_make_hpa(VM_MEMORY), HVPT_4K,
                                       paging_attr(HVPT_READ)),
                 HVPT_E_EXISTS, "fault_map: a second time is told so");
     vm_destroy(&vm);
@@ -103,11 +103,11 @@ static void check_reserve(struct frames *frames)
     uint64_t need = 0;
 
     vm_create(&vm, frames, NULL);
-    check_equal(hvpt_gstage_frames_needed(&vm.paging.gstage, hvpt_make_gpa(HVPT_512G), hvpt_make_hpa(VM_MEMORY),
+    check_equal(hvpt_space_frames_needed(&vm.paging.gstage, hvpt_make_gpa(HVPT_512G), hvpt_make_hpa(VM_MEMORY),
                                           HVPT_4K, paging_attr(RWX), &need),
                 HVPT_OK, "frames_needed");
     check_equal(need, 3, "frames_needed: a page far from all others needs three tables");
-    check_equal(hvpt_gstage_reserve(&vm.paging.gstage, need), HVPT_OK, "reserve");
+    check_equal(hvpt_space_reserve(&vm.paging.gstage, need), HVPT_OK, "reserve");
     frames->refuse_after = 0;
     check_equal(paging_map(&vm.paging, HVPT_512G, VM_MEMORY, HVPT_4K, paging_attr(RWX)), HVPT_OK,
                 "map from the reserve, with no frame to be had");

@@ -16,7 +16,7 @@
 enum { MODE_SV39X4 = 8, MODE_SV48X4 = 9, MODE_SV57X4 = 10 };
 
 struct paging {
-    struct hvpt_gstage gstage;
+    struct hvpt_space gstage;
     struct hvpt_hooks hooks;
     struct frames *frames;
     unsigned mode;

@@ -5,7 +5,7 @@
 #ifndef VM_VM_H
 #define VM_VM_H
 
-#include <hvpt/gstage_fault.h>
+#include <hvpt/fault/gstage.h>
 
 #include "cpu.h"
 #include "guest/guest.h"

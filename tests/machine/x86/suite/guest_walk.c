@@ -5,7 +5,7 @@
  */
 #include "suite.h"
 
-#include <hvpt/guest_walk_x86.h>
+#include <hvpt/guest/x86.h>
 
 #include "console.h"
 #include "cpu.h"

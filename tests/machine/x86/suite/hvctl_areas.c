@@ -7,7 +7,7 @@
 #include <hvctl/common/bitmaps.h>
 #include <hvctl/vmx/msr_area.h>
 #include <hvctl/svm/asids.h>
-#include <hvpt/eptp_list.h>
+#include <hvpt/intel/eptp_list.h>
 
 #include "console.h"
 #include "cpu.h"

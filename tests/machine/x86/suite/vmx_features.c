@@ -4,11 +4,11 @@
  */
 #include "suite.h"
 
-#include <hvpt/ept_fault.h>
-#include <hvpt/eptp_list.h>
-#include <hvpt/pml.h>
-#include <hvpt/spp.h>
-#include <hvpt/ve_page.h>
+#include <hvpt/fault/ept.h>
+#include <hvpt/intel/eptp_list.h>
+#include <hvpt/intel/pml.h>
+#include <hvpt/intel/spp.h>
+#include <hvpt/intel/ve_page.h>
 
 #include "cpu.h"
 #include "memory.h"

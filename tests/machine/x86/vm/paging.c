@@ -38,10 +38,10 @@ static void free_hook(void *ctx, hvpt_hpa frame, unsigned order)
 
 enum hvpt_status paging_init(struct paging *paging, struct frames *frames, const struct paging_options *options)
 {
-    struct hvpt_space_config config;
+    struct hvpt_ept_config ept = {0};
+    struct hvpt_npt_config npt = {0};
 
     memset(paging, 0, sizeof(*paging));
-    memset(&config, 0, sizeof(config));
     paging->frames = frames;
     paging->npt = cpu_vendor() == CPU_AMD;
     paging->hooks.ctx = paging;
@@ -51,22 +51,21 @@ enum hvpt_status paging_init(struct paging *paging, struct frames *frames, const
     if (paging->npt) {
         /* NPT has as many levels as the host's own paging: APM vol. 2, "Nested Paging", "Enabling Nested Paging" */
         paging->levels = cpu_read_cr4() >> 12 & 1 ? 5 : 4;
-        config.kind = HVPT_KIND_NPT;
-        config.npt.levels = paging->levels;
-        config.npt.max_page_size = options->max_page_size != 0 ? options->max_page_size : paging_largest_page(paging);
-        config.npt.maxphyaddr = cpu_physical_address_bits();
-        cpu_rdmsr(0x277, &config.npt.pat); /* IA32_PAT: nested tables index the host's */
+        npt.levels = paging->levels;
+        npt.max_page_size = options->max_page_size != 0 ? options->max_page_size : paging_largest_page(paging);
+        npt.maxphyaddr = cpu_physical_address_bits();
+        cpu_rdmsr(0x277, &npt.pat); /* IA32_PAT: nested tables index the host's */
+        return hvpt_npt_init(&paging->space, &paging->hooks, &npt);
     } else {
         paging->levels = 4;
-        config.kind = HVPT_KIND_EPT;
-        config.ept.levels = paging->levels;
-        config.ept.max_page_size = options->max_page_size;
-        config.ept.ept_vpid_cap = vmx_ept_capabilities();
-        config.ept.maxphyaddr = cpu_physical_address_bits();
-        config.ept.features =
+        ept.levels = paging->levels;
+        ept.max_page_size = options->max_page_size;
+        ept.ept_vpid_cap = vmx_ept_capabilities();
+        ept.maxphyaddr = cpu_physical_address_bits();
+        ept.features =
             options->features | (options->accessed_dirty ? (uint32_t)HVPT_EPT_USE_ACCESSED_DIRTY : 0);
+        return hvpt_ept_init(&paging->space, &paging->hooks, &ept);
     }
-    return hvpt_space_init(&paging->space, &paging->hooks, &config);
 }
 
 uint64_t paging_root(const struct paging *paging)

@@ -5,7 +5,8 @@
 #ifndef VM_PAGING_H
 #define VM_PAGING_H
 
-#include <hvpt/space.h>
+#include <hvpt/ept.h>
+#include <hvpt/npt.h>
 
 #include "frames.h"
 

@@ -1,6 +1,6 @@
 /*
- * One face over the formats, made of function pointers: the cases are written against it and run for every row of the
- * table of setups. A format joins by an #include of adapter_template.h and its rows in setups.c.
+ * The library as the cases see it, which run for every row of the table of setups: the calls of hvpt.h with plain numbers
+ * for addresses, a format's init and adopt, and for some rows the inline calls of a format instead.
  */
 #ifndef HVPT_TEST_ADAPTER_H
 #define HVPT_TEST_ADAPTER_H
@@ -8,16 +8,10 @@
 #include "hardware.h"
 #include "observed.h"
 
-#include <hvpt/space.h>
-
-/* Room for any format's space. */
-union any_space {
-    struct hvpt_ept ept;
-    struct hvpt_npt npt;
-    struct hvpt_s2 s2;
-    struct hvpt_gstage gstage;
-    struct hvpt_space space;
-};
+#include <hvpt/ept.h>
+#include <hvpt/gstage.h>
+#include <hvpt/npt.h>
+#include <hvpt/stage2.h>
 
 /* Every format's config in one; an adapter takes what its format has. */
 struct any_config {
@@ -32,52 +26,55 @@ struct any_config {
     unsigned mode;
     unsigned granule_shift, ipa_bits;
     uint64_t mmfr0, mmfr1, mmfr2;
-    enum hvpt_kind kind; /* for the handle over all formats */
 };
 
 struct adapter {
     const char *name;
-    enum hvpt_status (*init)(union any_space *, const struct hvpt_hooks *, const struct any_config *);
-    enum hvpt_status (*adopt)(union any_space *, const struct hvpt_hooks *, const struct any_config *, uint64_t root,
+    enum hvpt_status (*init)(struct hvpt_space *, const struct hvpt_hooks *, const struct any_config *);
+    enum hvpt_status (*adopt)(struct hvpt_space *, const struct hvpt_hooks *, const struct any_config *, uint64_t root,
                               bool readonly);
-    void (*destroy)(union any_space *);
-    uint64_t (*root)(const union any_space *);
-    enum hvpt_status (*map)(union any_space *, uint64_t gpa, uint64_t hpa, uint64_t size, struct hvpt_attr,
+    void (*destroy)(struct hvpt_space *);
+    uint64_t (*root)(const struct hvpt_space *);
+    enum hvpt_status (*map)(struct hvpt_space *, uint64_t gpa, uint64_t hpa, uint64_t size, struct hvpt_attr,
                             struct hvpt_flush *);
-    enum hvpt_status (*unmap)(union any_space *, uint64_t gpa, uint64_t size, struct hvpt_flush *);
-    enum hvpt_status (*protect)(union any_space *, uint64_t gpa, uint64_t size, struct hvpt_attr, uint32_t mask,
+    enum hvpt_status (*unmap)(struct hvpt_space *, uint64_t gpa, uint64_t size, struct hvpt_flush *);
+    enum hvpt_status (*protect)(struct hvpt_space *, uint64_t gpa, uint64_t size, struct hvpt_attr, uint32_t mask,
                                 struct hvpt_flush *);
-    enum hvpt_status (*replace)(union any_space *, uint64_t gpa, uint64_t hpa, uint64_t size, struct hvpt_attr,
+    enum hvpt_status (*replace)(struct hvpt_space *, uint64_t gpa, uint64_t hpa, uint64_t size, struct hvpt_attr,
                                 struct hvpt_flush *);
-    enum hvpt_status (*fault_map)(union any_space *, uint64_t gpa, uint64_t hpa, uint64_t page_size, struct hvpt_attr);
-    enum hvpt_status (*translate)(const union any_space *, uint64_t gpa, struct hvpt_mapping *);
-    void (*translate_batch)(const union any_space *, const hvpt_gpa *, size_t n, struct hvpt_mapping *,
+    enum hvpt_status (*fault_map)(struct hvpt_space *, uint64_t gpa, uint64_t hpa, uint64_t page_size, struct hvpt_attr);
+    enum hvpt_status (*translate)(const struct hvpt_space *, uint64_t gpa, struct hvpt_mapping *);
+    void (*translate_batch)(const struct hvpt_space *, const hvpt_gpa *, size_t n, struct hvpt_mapping *,
                             enum hvpt_status *);
-    enum hvpt_status (*explain)(const union any_space *, uint64_t gpa, uint32_t access, const struct hvpt_text *);
-    enum hvpt_status (*walk)(const union any_space *, uint64_t gpa, uint64_t size, const struct hvpt_visitor *);
-    enum hvpt_status (*split)(union any_space *, uint64_t gpa, uint64_t size, uint64_t page_size, struct hvpt_flush *);
-    enum hvpt_status (*collapse)(union any_space *, uint64_t gpa, uint64_t size, struct hvpt_flush *,
+    enum hvpt_status (*explain)(const struct hvpt_space *, uint64_t gpa, uint32_t access, const struct hvpt_text *);
+    enum hvpt_status (*walk)(const struct hvpt_space *, uint64_t gpa, uint64_t size, const struct hvpt_visitor *);
+    enum hvpt_status (*split)(struct hvpt_space *, uint64_t gpa, uint64_t size, uint64_t page_size, struct hvpt_flush *);
+    enum hvpt_status (*collapse)(struct hvpt_space *, uint64_t gpa, uint64_t size, struct hvpt_flush *,
                                  struct hvpt_collapse_report *);
-    enum hvpt_status (*age)(union any_space *, uint64_t gpa, uint64_t size, uint64_t *bitmap, struct hvpt_flush *);
-    enum hvpt_status (*dirty)(union any_space *, uint64_t gpa, uint64_t size, uint64_t *bitmap, struct hvpt_flush *);
-    enum hvpt_status (*write_protect)(union any_space *, uint64_t gpa, uint64_t size, struct hvpt_flush *);
-    enum hvpt_status (*touch)(union any_space *, uint64_t gpa, uint32_t access);
-    bool (*next_leaf)(const union any_space *, struct hvpt_leaf_iterator *, hvpt_gpa *, struct hvpt_mapping *);
-    enum hvpt_status (*map_needs)(const union any_space *, uint64_t gpa, uint64_t hpa, uint64_t size, struct hvpt_attr,
+    enum hvpt_status (*age)(struct hvpt_space *, uint64_t gpa, uint64_t size, uint64_t *bitmap, struct hvpt_flush *);
+    enum hvpt_status (*dirty)(struct hvpt_space *, uint64_t gpa, uint64_t size, uint64_t *bitmap, struct hvpt_flush *);
+    enum hvpt_status (*write_protect)(struct hvpt_space *, uint64_t gpa, uint64_t size, struct hvpt_flush *);
+    enum hvpt_status (*touch)(struct hvpt_space *, uint64_t gpa, uint32_t access);
+    bool (*next_leaf)(const struct hvpt_space *, struct hvpt_leaf_iterator *, hvpt_gpa *, struct hvpt_mapping *);
+    enum hvpt_status (*map_needs)(const struct hvpt_space *, uint64_t gpa, uint64_t hpa, uint64_t size, struct hvpt_attr,
                                   uint64_t *frames);
-    enum hvpt_status (*unmap_needs)(const union any_space *, uint64_t gpa, uint64_t size, uint64_t *frames);
-    enum hvpt_status (*split_needs)(const union any_space *, uint64_t gpa, uint64_t size, uint64_t page_size,
+    enum hvpt_status (*unmap_needs)(const struct hvpt_space *, uint64_t gpa, uint64_t size, uint64_t *frames);
+    enum hvpt_status (*split_needs)(const struct hvpt_space *, uint64_t gpa, uint64_t size, uint64_t page_size,
                                     uint64_t *frames);
-    enum hvpt_status (*reserve)(union any_space *, uint64_t frames);
-    void (*stats)(const union any_space *, struct hvpt_stats *);
-    void (*flush)(union any_space *, struct hvpt_flush *);
+    enum hvpt_status (*reserve)(struct hvpt_space *, uint64_t frames);
+    void (*stats)(const struct hvpt_space *, struct hvpt_stats *);
+    void (*flush)(struct hvpt_space *, struct hvpt_flush *);
 };
 
 extern const struct adapter ept_adapter;
 extern const struct adapter npt_adapter;
 extern const struct adapter s2_adapter;
 extern const struct adapter gstage_adapter;
-extern const struct adapter space_adapter; /* space.h: whatever config.kind says */
+/* With the inline calls. */
+extern const struct adapter ept_inline_adapter;
+extern const struct adapter npt_inline_adapter;
+extern const struct adapter s2_inline_adapter;
+extern const struct adapter gstage_inline_adapter;
 
 /*
  * One configuration: what the library is told, what the processor is, and how memory looks.

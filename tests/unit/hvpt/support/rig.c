@@ -270,10 +270,9 @@ enum hvpt_status rig_unmap(struct rig *rig, uint64_t gpa, uint64_t size)
 /* What a leaf says after protect. A and D are the hardware's, LOGGED is write_protect's: none is protect's to set. */
 static struct hvpt_attr protected(struct hvpt_attr now, struct hvpt_attr attr, uint32_t mask)
 {
-    const uint32_t kept = HVPT_ACCESSED | HVPT_DIRTY | HVPT_LOGGED;
+    const uint32_t kept = HVPT_ACCESSED | HVPT_DIRTY | HVPT_LOGGED | MODEL_AGED;
     uint32_t perm = mask & HVPT_PERM_ALL;
 
-    now.flags &= ~MODEL_AGED;
     now.perm = (now.perm & ~perm) | (attr.perm & perm);
     if (perm & HVPT_WRITE)
         now.flags &= ~(uint32_t)HVPT_LOGGED;
@@ -301,10 +300,18 @@ enum hvpt_status rig_protect(struct rig *rig, uint64_t gpa, uint64_t size, struc
         model_copy(&after, &rig->model);
         n = model_cut(&after, gpa, last, &index);
         for (size_t i = index; i < index + n; i++) {
-            after.span[i].attr = protected(after.span[i].attr, attr, mask);
-            if (!setup_expresses(rig->setup, after.span[i].attr))
+            const struct hvpt_attr was = after.span[i].attr;
+            struct hvpt_attr wanted = protected(was, attr, mask);
+
+            after.span[i].attr = wanted;
+            wanted.flags &= ~MODEL_AGED;
+            if (!setup_expresses(rig->setup, wanted))
                 causes |= bit(HVPT_E_ATTR);
             after.span[i].attr = as_kept(rig, after.span[i].attr);
+            /* A page that could be written already is as clean as it was. */
+            if (setup_software_dirty(rig->setup) && (was.perm & HVPT_WRITE))
+                after.span[i].attr.flags =
+                    (after.span[i].attr.flags & ~(uint32_t)HVPT_DIRTY) | (was.flags & HVPT_DIRTY);
             if ((rig->setup->config.policy & HVPT_POLICY_EXEC_4K_ONLY)
                 && (after.span[i].attr.perm & (HVPT_EXEC | HVPT_EXEC_USER)))
                 for (uint64_t at = after.span[i].first, begin, end;
@@ -572,7 +579,6 @@ enum hvpt_status rig_write_protect(struct rig *rig, uint64_t gpa, uint64_t size)
         if (attr->perm & HVPT_WRITE)
             attr->flags |= HVPT_LOGGED;
         attr->perm &= ~(uint32_t)HVPT_WRITE;
-        attr->flags &= ~MODEL_AGED;
         *attr = as_kept(rig, *attr);
     }
     model_tidy(&rig->model);
@@ -622,10 +628,17 @@ enum hvpt_status rig_fault(struct rig *rig, uint64_t gpa, uint32_t access)
             marks |= HVPT_DIRTY;
         if (!(attr.perm & access))
             causes |= bit(HVPT_E_ATTR);
+        /* A page that lacks nothing: the fault had another cause, and an answer of its own tells the handler. */
+        else if (attr.perm == span->attr.perm && attr.flags == span->attr.flags) {
+            if ((attr.flags & marks) == marks)
+                causes |= bit(HVPT_E_NOTHING);
+            else if (setup_joins(rig->setup)) /* the mark may be at any page of a contiguous set */
+                causes |= bit(HVPT_E_NOTHING) | bit(HVPT_OK);
+        }
     }
     (void)leaf_at(rig, gpa, &first, &last);
     status = rig->adapter->touch(&rig->space, gpa, access);
-    if (status == HVPT_OK && causes == 0) {
+    if (status == HVPT_OK && (causes & ~(status_set)bit(HVPT_E_NOTHING) & ~(status_set)bit(HVPT_OK)) == 0) {
         n = model_cut(&rig->model, first, last, &index);
         for (size_t i = index; i < index + n; i++) {
             rig->model.span[i].attr.perm = attr.perm;

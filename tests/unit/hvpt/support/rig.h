@@ -18,7 +18,7 @@ struct rig {
     struct cpu cpu;
     struct tlb tlb;
     struct model model;
-    union any_space space;
+    struct hvpt_space space;
     struct hvpt_flush flush; /* used where owing is true: several operations share it */
     bool owing;
     bool empty_tables_allowed; /* a fault_map that lost, or failed, may leave one */

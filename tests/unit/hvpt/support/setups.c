@@ -155,7 +155,7 @@ const struct setup setups[] = {
     {
         .name = "G-stage, Sv48x4, Svpbmt, Svnapot, Svadu",
         .adapter = &gstage_adapter,
-        .config = {.max_page_size = HVPT_1G, .features = HVPT_GSTAGE_USE_ALL},
+        .config = {.max_page_size = HVPT_1G, .features = HVPT_GSTAGE_USE_SVPBMT | HVPT_GSTAGE_USE_SVNAPOT | HVPT_GSTAGE_USE_SVADU},
         .cpu = {GSTAGE_CPU(4, 56), .svpbmt = true, .svnapot = true, .accessed_dirty = true},
     },
     {
@@ -216,26 +216,26 @@ const struct setup setups[] = {
     },
     {
         .name = "EPT through the handle",
-        .adapter = &space_adapter,
-        .config = {.kind = HVPT_KIND_EPT, .max_page_size = HVPT_2M, .maxphyaddr = 40},
+        .adapter = &ept_inline_adapter,
+        .config = {.max_page_size = HVPT_2M, .maxphyaddr = 40},
         .cpu = {EPT_CPU(4, 40)},
     },
     {
         .name = "NPT through the handle",
-        .adapter = &space_adapter,
-        .config = {.kind = HVPT_KIND_NPT, .max_page_size = HVPT_2M, .maxphyaddr = 40},
+        .adapter = &npt_inline_adapter,
+        .config = {.max_page_size = HVPT_2M, .maxphyaddr = 40},
         .cpu = {NPT_CPU(4, 40), .pat = PAT_RESET},
     },
     {
         .name = "stage 2 through the handle",
-        .adapter = &space_adapter,
-        .config = {.kind = HVPT_KIND_S2, .max_page_size = HVPT_2M, .ipa_bits = 42},
+        .adapter = &s2_inline_adapter,
+        .config = {.max_page_size = HVPT_2M, .ipa_bits = 42},
         .cpu = {S2_CPU(3, 42, 48)},
     },
     {
         .name = "G-stage through the handle",
-        .adapter = &space_adapter,
-        .config = {.kind = HVPT_KIND_GSTAGE, .mode = 8, .max_page_size = HVPT_2M, .maxphyaddr = 40},
+        .adapter = &gstage_inline_adapter,
+        .config = {.mode = 8, .max_page_size = HVPT_2M, .maxphyaddr = 40},
         .cpu = {GSTAGE_CPU(3, 40)},
     },
 };
@@ -288,9 +288,9 @@ const struct setup granules[] = {
         .two_exec = true,
     },
     {
-        .name = "stage 2, 64K, contiguous runs, through the handle",
-        .adapter = &space_adapter,
-        .config = {.kind = HVPT_KIND_S2,
+        .name = "stage 2, 64K, contiguous runs",
+        .adapter = &s2_adapter,
+        .config = {
                    .granule_shift = 16,
                    .ipa_bits = 44,
                    .mmfr0 = 5,

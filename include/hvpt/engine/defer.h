@@ -1,0 +1,165 @@
+/*
+ * Deferred flushes: what became stale, which tables were retired, and making it good.
+ * Nothing is written into a table between its unlinking and its flush: a retired subtree stays as it was, and is freed
+ * as a whole.
+ */
+#ifndef HVPT_ENGINE_DEFER_H
+#define HVPT_ENGINE_DEFER_H
+
+#include "fill.h"
+#include "frames.h"
+
+/*
+ * Translations of [gpa, gpa + size) changed that a CPU may have cached. tables: an entry that led to a table is among
+ * them.
+ */
+HVPT_FUNCTION void hvpt_defer(const struct hvpt_space *space, struct hvpt_flush *flush, uint64_t gpa,
+                                            uint64_t size, bool tables)
+{
+    if (flush->kind == HVPT_FLUSH_NONE) {
+        flush->kind = (enum hvpt_flush_kind)space->flush_kind;
+        flush->root = space->root_register;
+        flush->gpa = hvpt_make_gpa(gpa);
+        flush->size = size;
+    } else {
+        uint64_t first = gpa < flush->gpa.value ? gpa : flush->gpa.value;
+        uint64_t end = flush->gpa.value + flush->size;
+
+        if (end < gpa + size)
+            end = gpa + size;
+        flush->gpa = hvpt_make_gpa(first);
+        flush->size = end - first;
+    }
+    flush->tables = flush->tables || tables;
+}
+
+/* The same for one smallest page; the page after those already deferred costs next to nothing. */
+HVPT_INLINE void hvpt_defer_page(const struct hvpt_space *space, struct hvpt_flush *flush, uint64_t gpa)
+{
+    if (HVPT_LIKELY(flush->kind != HVPT_FLUSH_NONE && flush->gpa.value + flush->size == gpa))
+        flush->size += hvpt_span(space, 0);
+    else
+        hvpt_defer(space, flush, gpa, hvpt_span(space, 0), false);
+}
+
+HVPT_INLINE void hvpt_flush_clear(struct hvpt_flush *flush)
+{
+    flush->kind = HVPT_FLUSH_NONE;
+    flush->tables = false;
+    flush->gpa = hvpt_make_gpa(0);
+    flush->size = 0;
+    flush->root = 0;
+    flush->dead_count = 0;
+}
+
+/* Does flush hold what another space has to flush? */
+HVPT_INLINE bool hvpt_flush_is_foreign(const struct hvpt_space *space, const struct hvpt_flush *flush)
+{
+    return flush->kind != HVPT_FLUSH_NONE && flush->root != space->root_register;
+}
+
+/*
+ * The flush to defer to: the caller's, or own where the call is to flush before it returns, because the caller gave none
+ * or one that another space already uses.
+ */
+static inline struct hvpt_flush *hvpt_flush_begin(const struct hvpt_space *space, struct hvpt_flush *flush,
+                                                  struct hvpt_flush *own)
+{
+    if (HVPT_LIKELY(flush != NULL && !hvpt_flush_is_foreign(space, flush)))
+        return flush;
+    hvpt_flush_clear(own);
+    return own;
+}
+
+/*
+ * Free the table at frame and all tables below it: depth first, on a path of at most HVPT_MAX_LEVELS. The last table
+ * goes first, because an allocator that gives back what came last then gives them in ascending order to the next map.
+ */
+HVPT_FUNCTION void hvpt_free_subtree(struct hvpt_space *space, uint64_t frame, unsigned level)
+{
+    const struct hvpt_hooks *hooks = hvpt_hooks_of(space);
+    const hvpt_entry *table[HVPT_MAX_LEVELS];
+    uint64_t frames[HVPT_MAX_LEVELS];
+    unsigned next[HVPT_MAX_LEVELS];
+    unsigned at = level;
+    uint64_t freed = 0;
+
+    frames[at] = frame;
+    table[at] = level == 0 ? NULL : hvpt_table_at(space, frame);
+    next[at] = hvpt_table_entries(space, at);
+    for (;;) {
+        if (table[at] == NULL || next[at] == 0) {
+            hvpt_give_frame(space, frames[at], at == space->root_level ? space->root_order : space->table_order);
+            freed++;
+            if (at == level)
+                break;
+            at++;
+        } else if (at == 1) {
+            const uint64_t mask = space->table_mask | space->far_bits, bits = space->table_bits;
+            const uint64_t address = space->frame_mask;
+            const unsigned shift = space->frame_shift, order = space->table_order;
+            const hvpt_entry *entries = table[1];
+            unsigned i;
+
+            for (i = next[1]; i-- != 0;) {
+                uint64_t entry = hvpt_load(&entries[i]);
+                uint64_t below = (entry & address) << shift;
+
+                if (HVPT_UNLIKELY((entry & mask) != bits)) {
+                    if (!hvpt_is_table(space, entry, 1))
+                        continue;
+                    below = hvpt_frame_in(space, entry);
+                }
+                hooks->free_frame(hooks->ctx, hvpt_make_hpa(below), order);
+                freed++;
+            }
+            next[1] = 0;
+        } else {
+            uint64_t entry = hvpt_load(&table[at][--next[at]]);
+
+            if (!hvpt_is_table(space, entry, at))
+                continue;
+            at--;
+            frames[at] = hvpt_frame_in(space, entry);
+            table[at] = hvpt_table_at(space, frames[at]);
+            next[at] = hvpt_entries(space);
+        }
+    }
+    hvpt_count_add_shared(&space->frames, (uint64_t)0 - freed);
+}
+
+/* Do what flush asks for, free the tables that waited for it, and leave it empty. */
+HVPT_FUNCTION void hvpt_finish(struct hvpt_space *space, struct hvpt_flush *flush)
+{
+    const struct hvpt_hooks *hooks = hvpt_hooks_of(space);
+    unsigned i;
+
+    if (flush->kind != HVPT_FLUSH_NONE && hooks->flush != NULL)
+        hooks->flush(hooks->ctx, flush);
+    for (i = flush->dead_count; i-- != 0;)
+        hvpt_free_subtree(space, flush->dead[i] & ~(HVPT_4K - 1), (unsigned)(flush->dead[i] & (HVPT_4K - 1)));
+    hvpt_flush_clear(flush);
+}
+
+/* The end of a call that began with hvpt_flush_begin. */
+HVPT_INLINE void hvpt_flush_end(struct hvpt_space *space, const struct hvpt_flush *used, struct hvpt_flush *own)
+{
+    if (used == own)
+        hvpt_finish(space, own);
+}
+
+/*
+ * Flush a mapping that appeared where a CPU may hold that there is none, or a permission that grew where a CPU may go on
+ * denying: into flush, or at once without one. Out of line, so that its own flush is not in the callers' frames.
+ */
+HVPT_FUNCTION void hvpt_flush_grown(struct hvpt_space *space, struct hvpt_flush *flush, uint64_t gpa,
+                                                  uint64_t size, bool tables)
+{
+    struct hvpt_flush own;
+    struct hvpt_flush *used = hvpt_flush_begin(space, flush, &own);
+
+    hvpt_defer(space, used, gpa, size, tables);
+    hvpt_flush_end(space, used, &own);
+}
+
+#endif

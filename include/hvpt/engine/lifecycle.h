@@ -1,0 +1,47 @@
+/*
+ * The life of a space that was made: its root, flushes, statistics, and giving everything back.
+ */
+#ifndef HVPT_ENGINE_LIFECYCLE_H
+#define HVPT_ENGINE_LIFECYCLE_H
+
+#include "setup.h"
+
+HVPT_API void hvpt_space_destroy(struct hvpt_space *space)
+{
+    struct hvpt_flush all;
+
+    if (space->root_table != NULL && !space->readonly) {
+        hvpt_frames_release(space, &space->pool, 0);
+        hvpt_flush_clear(&all); /* no flush is due, and the whole tree is retired */
+        all.dead[all.dead_count++] = space->root_frame | space->root_level;
+        hvpt_finish(space, &all);
+    }
+    hvpt_space_clear(space);
+}
+
+HVPT_API uint64_t hvpt_space_root(const struct hvpt_space *space)
+{
+    return space->root_register;
+}
+
+HVPT_API void hvpt_space_flush(struct hvpt_space *space, struct hvpt_flush *flush)
+{
+    if (space->rules != NULL && !hvpt_flush_is_foreign(space, flush))
+        hvpt_finish(space, flush);
+}
+
+HVPT_API void hvpt_space_stats(const struct hvpt_space *space, struct hvpt_stats *out)
+{
+    unsigned level, shard;
+
+    out->frames = hvpt_count_read(&space->frames);
+    out->reserved = hvpt_count_read(&space->pool.count);
+    for (level = 0; level < HVPT_MAX_LEVELS; level++) {
+        out->tables[level] = hvpt_count_read(&space->tables[level]);
+        out->leaves[level] = hvpt_count_read(&space->leaves[level]);
+    }
+    for (shard = 0; shard < HVPT_SHARDS; shard++)
+        out->leaves[0] += hvpt_count_read(&space->shards[shard].leaves);
+}
+
+#endif

@@ -1,0 +1,97 @@
+/*
+ * replace: point mapped pages elsewhere, one store an entry, so that a guest sees the old page or the new one.
+ */
+#ifndef HVPT_ENGINE_REPLACE_H
+#define HVPT_ENGINE_REPLACE_H
+
+#include "plan.h"
+
+struct hvpt_replace {
+    struct hvpt_space *space;
+    struct hvpt_flush *flush;
+    struct hvpt_frames *list;
+    const struct hvpt_leaf *leaf;
+    uint64_t start;
+    uint64_t hpa; /* of start */
+    unsigned leaf_level;
+};
+
+static inline enum hvpt_status hvpt_replace_slots(void *ctx, const struct hvpt_run *run)
+{
+    struct hvpt_replace *replace = (struct hvpt_replace *)ctx;
+    struct hvpt_space *space = replace->space;
+    uint64_t hpa = replace->hpa + (run->gpa - replace->start);
+
+    /* Above level 0 a run is one entry, and the rest of its contiguous set stays valid meanwhile: unfold all of it. */
+    hvpt_unfold_run(space, replace->flush, run);
+    hvpt_break_run(space, replace->flush, run);
+    hvpt_fence_release();
+    if (run->level <= replace->leaf_level) {
+        hvpt_fill_leaves(space, run->slot, run->count, run->gpa, hpa, replace->leaf, run->level);
+    } else {
+        hvpt_store_release(run->slot,
+                           hvpt_build(space, replace->list, hpa, replace->leaf, run->level, replace->leaf_level));
+        hvpt_count_leaves(space, run->level, (uint64_t)-1);
+    }
+    return HVPT_OK;
+}
+
+/* A set that was unfolded for its entries to change one by one is folded again where the new pages allow it. */
+static inline enum hvpt_status hvpt_replace_fold(void *ctx, const struct hvpt_run *run)
+{
+    struct hvpt_replace *replace = (struct hvpt_replace *)ctx;
+    struct hvpt_space *space = replace->space;
+    struct hvpt_run whole = *run;
+    struct hvpt_set set;
+
+    if (run->level == 0 || space->contig_log2[run->level] == 0)
+        return HVPT_OK;
+    set = hvpt_set_around(space, run->slot, run->gpa, run->level);
+    if (set.gpa < replace->start || &set.slot[set.count - 1] != run->slot)
+        return HVPT_OK;
+    whole.slot = set.slot;
+    whole.gpa = set.gpa;
+    whole.count = set.count;
+    hvpt_fold_run(space, replace->flush, &whole);
+    return HVPT_OK;
+}
+
+HVPT_API enum hvpt_status hvpt_space_replace(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa, uint64_t size,
+                                             struct hvpt_attr attr, struct hvpt_flush *flush)
+{
+    static const struct hvpt_steps commit = {NULL, hvpt_replace_slots, NULL};
+    static const struct hvpt_steps fold = {NULL, hvpt_replace_fold, NULL};
+    struct hvpt_flush own;
+    struct hvpt_frames list;
+    struct hvpt_leaf leaf;
+    struct hvpt_plan plan;
+    struct hvpt_replace replace;
+    enum hvpt_status status;
+
+    if (space->rules == NULL)
+        return HVPT_E_RANGE;
+    status = hvpt_check_mapping(space, gpa.value, hpa.value, size, attr, &leaf);
+    if (status == HVPT_OK)
+        status = hvpt_plan_make(space, HVPT_EDIT_REPLACE, gpa.value, gpa.value + size,
+                                hvpt_leaf_level(space, gpa.value, hpa.value, &leaf), &plan);
+    if (status == HVPT_OK)
+        status = hvpt_plan_take(space, &list, plan.tables, hpa.value, size);
+    if (status != HVPT_OK)
+        return status;
+    replace.space = space;
+    replace.flush = hvpt_flush_begin(space, flush, &own);
+    replace.list = &list;
+    replace.leaf = &leaf;
+    replace.start = gpa.value;
+    replace.hpa = hpa.value;
+    replace.leaf_level = plan.leaf_level;
+    hvpt_split_at(space, &list, replace.flush, plan.start);
+    hvpt_split_at(space, &list, replace.flush, plan.end);
+    status = hvpt_walk(space, plan.start, plan.end, &commit, &replace);
+    if (status == HVPT_OK && space->contig_bit != 0 && !leaf.alone)
+        status = hvpt_walk(space, plan.start, plan.end, &fold, &replace);
+    hvpt_flush_end(space, replace.flush, &own);
+    return status;
+}
+
+#endif

@@ -1,0 +1,244 @@
+/*
+ * One guest's second-level tables: struct hvpt_space, its statistics, and the geometry of its tree.
+ * A format fills in masks, shifts and rules at init; the engine knows the tables by these alone.
+ */
+#ifndef HVPT_ENGINE_SPACE_H
+#define HVPT_ENGINE_SPACE_H
+
+#include "../flush.h"
+#include "../hooks.h"
+#include "../types.h"
+
+
+struct hvpt_rules;
+
+enum hvpt_kind { HVPT_KIND_EPT, HVPT_KIND_NPT, HVPT_KIND_S2, HVPT_KIND_GSTAGE };
+
+/* No format: the space is not initialised, was destroyed, or its init failed. Every call refuses it. */
+#define HVPT_KIND_NONE 0xffu
+
+/* Policies a space can be given at init, in config.policy. */
+enum {
+    /* Executable leaves are of the smallest size, against machine checks on page size changes. */
+    HVPT_POLICY_EXEC_4K_ONLY = 1,
+    /* Refuse (HVPT_E_RANGE) to map a frame that holds one of this space's own tables or waits to become one. */
+    HVPT_POLICY_GUARD_TABLES = 2,
+    HVPT_POLICY_ALL = 3
+};
+
+/*
+ * Leaves by level, tables by level (the root included), frames got from alloc_frame and not yet given back: tables, the
+ * reserve, and tables that wait for their flush.
+ */
+struct hvpt_stats {
+    uint64_t leaves[HVPT_MAX_LEVELS];
+    uint64_t tables[HVPT_MAX_LEVELS];
+    uint64_t frames;
+    uint64_t reserved;
+};
+
+/*
+ * fault_map counts its smallest pages in a shard chosen by the caller's stack: CPUs that fault at once would otherwise
+ * pass one cache line around, which costs more than the fault itself.
+ */
+#define HVPT_SHARDS_LOG2 2
+#define HVPT_SHARDS      (1 << HVPT_SHARDS_LOG2)
+struct hvpt_shard {
+    hvpt_counter leaves;
+    hvpt_counter unused[7]; /* the rest of a cache line */
+};
+
+/*
+ * Free table frames, as a stack in chunks of 512. The first frame of a chunk stores the addresses of the other 511,
+ * which stay cold until they are used (half the time of a map); its own first word links the chunk below.
+ */
+#define HVPT_FRAMES_CHUNK 512
+struct hvpt_frames {
+    uint64_t head;
+    hvpt_counter count;
+};
+
+/* One guest's tables. The members are the engine's. Move it only while nobody uses it. */
+struct hvpt_space {
+    const struct hvpt_rules *rules;
+    const struct hvpt_hooks *hooks;
+    char *linear; /* hooks->linear_map */
+    hvpt_entry *root_table;
+    uint64_t root_frame;
+    uint64_t root_register;    /* as hardware wants it; it also names the space in a flush */
+    uint64_t control_register; /* the register that goes with it: VTCR_EL2 */
+    uint64_t gpa_limit;        /* first guest-physical address beyond the space; 0: no space */
+    uint64_t hpa_limit;        /* first host-physical address beyond MAXPHYADDR */
+    uint64_t fast_limit;       /* the same for pages that need no question but the attribute's; 0: all do */
+    uint64_t reserved_bits;    /* address bits that no entry may have set: MAXPHYADDR and up */
+    uint64_t present_mask;     /* an entry with none of these bits set is empty */
+    uint64_t empty_entry;      /* what the engine writes to make an entry empty */
+    /* An entry above level 0 with these bits under this mask is a table that denies nothing, as the engine makes them. */
+    uint64_t table_mask;
+    uint64_t table_bits;
+    /* An entry at level 0 with these bits under this mask is a well-formed leaf, as most are. */
+    uint64_t leaf_mask;
+    uint64_t leaf_bits;
+    uint64_t frame_mask;    /* the address in such entries, once it is shifted left by frame_shift */
+    uint64_t far_bits;      /* bits whose presence puts part of the address elsewhere: ask rules->address */
+    uint64_t features;      /* the format's own, from its config and the CPU's capabilities */
+    uint64_t memtypes;      /* the format's own: the PAT that its memory types index */
+    uint64_t hardware_bits; /* the bits in which a leaf tells that it was used and written */
+    uint64_t dirty_gate;    /* a leaf that has this bit tells so in rules->gated_bit as well */
+    uint64_t contig_bit;    /* marks a leaf that hardware may hold together with its neighbours; 0: none */
+    uint64_t break_bits;    /* of a leaf: they change only by way of an empty entry and a flush, and so does its size */
+    uint64_t usual_bits;    /* a smallest leaf, readable, writable and executable write-back memory; 0: not possible */
+    uint32_t policy;
+    uint8_t kind;
+    uint8_t flush_kind;
+    uint8_t root_level;
+    uint8_t root_order;
+    uint8_t table_order; /* the order of the frame of any other table */
+    uint8_t page_shift;  /* log2 of the smallest page, which is also the size of a table */
+    uint8_t frame_shift;
+    uint8_t max_leaf_level;                  /* the largest page allowed */
+    uint8_t contig_log2[HVPT_MAX_LEVELS];    /* log2 of the leaves in a contiguous set; 0: none at this level */
+    bool readonly;
+    bool called;        /* hooks->phys_to_virt is there */
+    bool map_flushes;   /* a CPU may hold that an entry is empty until a flush */
+    bool relax_flushes; /* permissions that grow are seen only after a flush (on x86 the fault itself flushes) */
+
+    /*
+     * The cursor: the level 1 table that the last single page was mapped or unmapped through, and the number of the
+     * range that it covers (none: all ones). It is the writer's alone; unlinking any table takes it back.
+     */
+    uint64_t cursor_range;
+    hvpt_entry *cursor_table;
+    /* The last attribute that map was given, and the smallest leaf that it makes. The writer's alone. */
+    struct hvpt_attr last_attr;
+    uint64_t last_bits;
+
+    struct hvpt_frames pool; /* reserve()d */
+    /* The hull of all table frames, so that HVPT_POLICY_GUARD_TABLES seldom has to look closer. */
+    hvpt_counter lowest_table;
+    hvpt_counter highest_table;
+
+    hvpt_counter leaves[HVPT_MAX_LEVELS]; /* level 0 is the writer's; the shards hold fault_map's */
+    hvpt_counter tables[HVPT_MAX_LEVELS];
+    hvpt_counter frames;
+    struct hvpt_shard shards[HVPT_SHARDS];
+};
+
+/* ---- geometry ---- */
+
+HVPT_INLINE unsigned hvpt_index_bits(const struct hvpt_space *space)
+{
+    return space->page_shift - 3u;
+}
+
+/* The entries of any table but a root, which may have more. */
+HVPT_INLINE unsigned hvpt_entries(const struct hvpt_space *space)
+{
+    return 1u << hvpt_index_bits(space);
+}
+
+HVPT_INLINE unsigned hvpt_span_shift(const struct hvpt_space *space, unsigned level)
+{
+    return space->page_shift + level * hvpt_index_bits(space);
+}
+
+/* The bytes that one entry of a table at this level covers. */
+HVPT_INLINE uint64_t hvpt_span(const struct hvpt_space *space, unsigned level)
+{
+    return UINT64_C(1) << hvpt_span_shift(space, level);
+}
+
+/* Which entry of the table at this level covers gpa. A root's index is not masked: gpa is below gpa_limit. */
+HVPT_INLINE unsigned hvpt_index(const struct hvpt_space *space, uint64_t gpa, unsigned level)
+{
+    unsigned index = (unsigned)(gpa >> hvpt_span_shift(space, level));
+
+    return level == space->root_level ? index : index & (hvpt_entries(space) - 1);
+}
+
+HVPT_INLINE unsigned hvpt_table_entries(const struct hvpt_space *space, unsigned level)
+{
+    return level == space->root_level ? (unsigned)(space->gpa_limit >> hvpt_span_shift(space, level))
+                                      : hvpt_entries(space);
+}
+
+/* ---- access ---- */
+
+#ifdef HVPT_STATIC_HOOKS
+#define HVPT_HOOKS_KNOWN true
+#ifdef HVPT_EXTERN
+#error "HVPT_STATIC_HOOKS are inlined into static copies: not with HVPT_EXTERN or HVPT_IMPLEMENT"
+#endif
+#else
+#define HVPT_HOOKS_KNOWN false
+#endif
+
+HVPT_INLINE const struct hvpt_hooks *hvpt_hooks_of(const struct hvpt_space *space)
+{
+#ifdef HVPT_STATIC_HOOKS
+    (void)space;
+    return &HVPT_STATIC_HOOKS;
+#else
+    return space->hooks;
+#endif
+}
+
+HVPT_INLINE bool hvpt_hooks_called(const struct hvpt_space *space)
+{
+    return HVPT_HOOKS_KNOWN ? hvpt_hooks_of(space)->phys_to_virt != NULL : space->called;
+}
+
+/*
+ * Where this code sees the table at frame. NULL: the environment knows of no such frame. The fixed offset is added from
+ * memory, and to the frame alone: each further register takes its part of the walks that can be in flight.
+ */
+HVPT_INLINE hvpt_entry *hvpt_table_by(const struct hvpt_space *space, bool called, uint64_t frame)
+{
+    const struct hvpt_hooks *hooks = hvpt_hooks_of(space);
+
+    if (called)
+        return (hvpt_entry *)hooks->phys_to_virt(hooks->ctx, hvpt_make_hpa(frame));
+    if (sizeof(uintptr_t) < sizeof(frame) && frame > UINTPTR_MAX)
+        return NULL; /* a 32-bit kernel sees no such memory at a fixed offset */
+    return (hvpt_entry *)hvpt_opaque((HVPT_HOOKS_KNOWN ? (char *)hooks->linear_map : space->linear) + (uintptr_t)frame);
+}
+
+/* Did hvpt_table_by find the table?  Memory at a fixed offset is all there. */
+HVPT_INLINE bool hvpt_is_reached(bool called, const hvpt_entry *table)
+{
+    return (!called && sizeof(uintptr_t) >= sizeof(uint64_t)) || table != NULL;
+}
+
+HVPT_INLINE hvpt_entry *hvpt_table_at(const struct hvpt_space *space, uint64_t frame)
+{
+    return hvpt_table_by(space, hvpt_hooks_called(space), frame);
+}
+
+HVPT_INLINE bool hvpt_is_present(const struct hvpt_space *space, uint64_t entry)
+{
+    return (entry & space->present_mask) != 0;
+}
+
+/* ---- arguments ---- */
+
+/* [gpa, gpa + size) lies in the space, is not empty and is whole pages. No sum here can wrap. */
+HVPT_INLINE enum hvpt_status hvpt_check_range(const struct hvpt_space *space, uint64_t gpa, uint64_t size)
+{
+    if ((gpa | size) & (hvpt_span(space, 0) - 1))
+        return HVPT_E_ALIGN;
+    if (size == 0 || size > space->gpa_limit || gpa > space->gpa_limit - size)
+        return HVPT_E_RANGE;
+    return HVPT_OK;
+}
+
+/* The same for the host side, which ends at MAXPHYADDR. */
+HVPT_INLINE enum hvpt_status hvpt_check_frames(const struct hvpt_space *space, uint64_t hpa, uint64_t size)
+{
+    if (hpa & (hvpt_span(space, 0) - 1))
+        return HVPT_E_ALIGN;
+    if (size > space->hpa_limit || hpa > space->hpa_limit - size)
+        return HVPT_E_RANGE;
+    return HVPT_OK;
+}
+
+#endif

@@ -1,0 +1,62 @@
+/*
+ * split: the same translations by smaller pages. Nothing that a leaf says is lost.
+ */
+#ifndef HVPT_ENGINE_SPLIT_H
+#define HVPT_ENGINE_SPLIT_H
+
+#include "plan.h"
+
+/* A page size of this format as a level. HVPT_MAX_LEVELS: it is none. */
+static inline unsigned hvpt_level_of(const struct hvpt_space *space, uint64_t page_size)
+{
+    unsigned level = 0;
+
+    while (level <= space->root_level && hvpt_span(space, level) != page_size)
+        level++;
+    return level <= space->root_level ? level : HVPT_MAX_LEVELS;
+}
+
+/* Check the arguments and count the tables. */
+static inline enum hvpt_status hvpt_split_plan(const struct hvpt_space *space, uint64_t gpa, uint64_t size,
+                                               uint64_t page_size, struct hvpt_plan *plan)
+{
+    const unsigned level = hvpt_level_of(space, page_size);
+    enum hvpt_status status = hvpt_check_range(space, gpa, size);
+
+    if (status != HVPT_OK)
+        return status;
+    if (level == HVPT_MAX_LEVELS)
+        return HVPT_E_ALIGN;
+    if (space->readonly)
+        return HVPT_E_READONLY;
+    return hvpt_plan_make(space, HVPT_EDIT_SPLIT, gpa, gpa + size, level, plan);
+}
+
+HVPT_API enum hvpt_status hvpt_space_split(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size, uint64_t page_size,
+                                           struct hvpt_flush *flush)
+{
+    struct hvpt_flush own;
+    struct hvpt_flush *used = hvpt_flush_begin(space, flush, &own);
+    struct hvpt_frames list;
+    struct hvpt_plan plan;
+    uint64_t at = gpa.value;
+    enum hvpt_status status = hvpt_split_plan(space, gpa.value, size, page_size, &plan);
+
+    if (status == HVPT_OK)
+        status = hvpt_frames_take(space, &list, plan.tables);
+    if (status != HVPT_OK)
+        return status;
+    while (list.count != 0) {
+        struct hvpt_run run;
+
+        (void)hvpt_descend(space, at, plan.leaf_level, &run);
+        if (run.level > plan.leaf_level && hvpt_is_present(space, run.entry))
+            hvpt_split_leaf(space, &list, used, &run);
+        else
+            at = (at | (hvpt_span(space, run.level > plan.leaf_level ? run.level : plan.leaf_level + 1) - 1)) + 1;
+    }
+    hvpt_flush_end(space, used, &own);
+    return HVPT_OK;
+}
+
+#endif

@@ -1,0 +1,132 @@
+/*
+ * What the guest used and wrote: accessed and dirty pages, tested and cleared by the bits that hardware keeps or, without
+ * them, by taking permissions away and giving them back at the fault.
+ */
+#ifndef HVPT_ENGINE_TRACK_H
+#define HVPT_ENGINE_TRACK_H
+
+#include "bitmap.h"
+#include "entry.h"
+
+struct hvpt_track {
+    struct hvpt_space *space;
+    struct hvpt_flush *flush;
+    uint64_t *bitmap;
+    uint64_t start;
+    uint64_t end;
+    uint64_t (*clear)(const struct hvpt_space *space, uint64_t entry); /* rules->clean or rules->forget */
+};
+
+/* What the last leaf at level 0 taught, for all that differ from it in the address alone. */
+static inline HVPT_HOT enum hvpt_status hvpt_track_slots(void *ctx, const struct hvpt_run *run)
+{
+    struct hvpt_track *track = (struct hvpt_track *)ctx;
+    struct hvpt_space *space = track->space;
+    const uint64_t span = hvpt_span(space, run->level);
+    const uint64_t matters = ~space->frame_mask | space->leaf_mask | space->far_bits;
+    uint64_t quiet = 0; /* a leaf at level 0 that had nothing to clear; 0: none yet */
+    unsigned i;
+
+    hvpt_unfold_run(space, track->flush, run);
+    for (i = 0; i < run->count; i++) {
+        uint64_t old = hvpt_load(&run->slot[i]);
+        uint64_t gpa, first, past, cleared;
+
+        if (HVPT_LIKELY(quiet != 0 && !((old ^ quiet) & matters)))
+            continue;
+        if (!hvpt_is_present(space, old) || !hvpt_is_leaf(space, old, run->level))
+            continue;
+        cleared = track->clear(space, old);
+        if (cleared == old) {
+            quiet = run->level == 0 ? old : 0;
+            continue;
+        }
+        gpa = run->gpa + i * span;
+        first = gpa > track->start ? gpa : track->start;
+        past = span < track->end - gpa ? gpa + span : track->end;
+        hvpt_bitmap_set(track->bitmap, (first - track->start) >> space->page_shift, (past - first) >> space->page_shift);
+        if (past - first != span)
+            continue; /* it stands for pages outside, too, which would be forgotten */
+        while (!hvpt_compare_exchange(&run->slot[i], &old, cleared))
+            cleared = track->clear(space, old);
+        hvpt_defer(space, track->flush, gpa, span, false);
+    }
+    return HVPT_OK;
+}
+
+static inline void hvpt_track_begin(struct hvpt_track *track, struct hvpt_space *space, uint64_t gpa, uint64_t size,
+                                    uint64_t *bitmap, struct hvpt_flush *flush, bool dirty)
+{
+    track->space = space;
+    track->flush = flush;
+    track->bitmap = bitmap;
+    track->start = gpa;
+    track->end = gpa + size;
+    track->clear = dirty ? space->rules->clean : space->rules->forget;
+}
+
+/* Test and clear the leaves of [start, end), which lies in the range that the bitmap is of. */
+static inline enum hvpt_status hvpt_track_walk(struct hvpt_track *track, uint64_t start, uint64_t end)
+{
+    static const struct hvpt_steps steps = {NULL, hvpt_track_slots, NULL};
+
+    return hvpt_walk(track->space, start, end, &steps, track);
+}
+
+HVPT_FUNCTION enum hvpt_status hvpt_track_range(struct hvpt_space *space, uint64_t gpa, uint64_t size,
+                                                              uint64_t *bitmap, struct hvpt_flush *flush, bool dirty)
+{
+    struct hvpt_flush own;
+    struct hvpt_track track;
+    enum hvpt_status status = hvpt_check_range(space, gpa, size);
+
+    if (status != HVPT_OK)
+        return status;
+    if (space->readonly)
+        return HVPT_E_READONLY;
+    hvpt_track_begin(&track, space, gpa, size, bitmap, hvpt_flush_begin(space, flush, &own), dirty);
+    status = hvpt_track_walk(&track, gpa, gpa + size);
+    hvpt_flush_end(space, track.flush, &own);
+    return status;
+}
+
+HVPT_API enum hvpt_status hvpt_space_dirty(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size, uint64_t *bitmap,
+                                           struct hvpt_flush *flush)
+{
+    return hvpt_track_range(space, gpa.value, size, bitmap, flush, true);
+}
+
+HVPT_API enum hvpt_status hvpt_space_age(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size, uint64_t *bitmap,
+                                         struct hvpt_flush *flush)
+{
+    return hvpt_track_range(space, gpa.value, size, bitmap, flush, false);
+}
+
+HVPT_API enum hvpt_status hvpt_space_touch(struct hvpt_space *space, hvpt_gpa gpa, uint32_t access)
+{
+    struct hvpt_run run;
+    uint64_t touched;
+    enum hvpt_status status;
+
+    if (gpa.value >= space->gpa_limit)
+        return HVPT_E_RANGE;
+    if (space->readonly)
+        return HVPT_E_READONLY;
+    do {
+        /* Each time from the root: what came between may have been a split. */
+        status = hvpt_descend(space, gpa.value, 0, &run);
+        if (status != HVPT_OK)
+            return status;
+        if (!hvpt_is_present(space, run.entry))
+            return HVPT_E_ABSENT;
+        touched = space->rules->touch(space, run.entry, access);
+        if (!(space->rules->grants(space, touched, run.level, touched != run.entry) & access))
+            return HVPT_E_ATTR;
+    } while (touched != run.entry && !hvpt_compare_exchange(run.slot, &run.entry, touched));
+    /* A CPU that still holds the entry as it was would go on denying, also where another CPU's touch came first. */
+    if (space->relax_flushes)
+        hvpt_flush_grown(space, NULL, run.gpa, hvpt_span(space, run.level), false);
+    return touched == run.entry ? HVPT_E_NOTHING : HVPT_OK;
+}
+
+#endif

@@ -1,0 +1,133 @@
+/*
+ * unmap: a range with or without holes. Large pages that stick out are split first; tables left empty go away.
+ */
+#ifndef HVPT_ENGINE_UNMAP_H
+#define HVPT_ENGINE_UNMAP_H
+
+#include "map.h"
+
+struct hvpt_unmap {
+    struct hvpt_space *space;
+    struct hvpt_flush *flush;
+    uint64_t start;
+    uint64_t end;
+};
+
+static inline enum hvpt_status hvpt_unmap_slots(void *ctx, const struct hvpt_run *run)
+{
+    struct hvpt_unmap *unmap = (struct hvpt_unmap *)ctx;
+
+    hvpt_clear_run(unmap->space, unmap->flush, run, unmap->start, unmap->end);
+    return HVPT_OK;
+}
+
+/* A subtree that lies in the range whole is dropped without a look at its leaves. */
+static inline enum hvpt_step hvpt_unmap_enter(void *ctx, const struct hvpt_run *run)
+{
+    struct hvpt_unmap *unmap = (struct hvpt_unmap *)ctx;
+
+    if (run->gpa < unmap->start || hvpt_span(unmap->space, run->level) > unmap->end - run->gpa)
+        return HVPT_STEP_INTO;
+    hvpt_unlink_table(unmap->space, unmap->flush, run);
+    return HVPT_STEP_OVER;
+}
+
+/* A table that was visited in part may be empty now; if not, it is certainly not full any more. */
+static inline enum hvpt_status hvpt_unmap_leave(void *ctx, const struct hvpt_run *run)
+{
+    struct hvpt_unmap *unmap = (struct hvpt_unmap *)ctx;
+    struct hvpt_space *space = unmap->space;
+    struct hvpt_run emptied = *run;
+    const hvpt_entry *table;
+    unsigned index;
+    uint64_t past;
+
+    if (!hvpt_is_present(space, run->entry))
+        return HVPT_OK; /* it was unlinked whole */
+    if (run->level == 1 && (run->entry & space->rules->full_bit)) {
+        emptied.entry = run->entry & ~space->rules->full_bit;
+        hvpt_store_relaxed(run->slot, emptied.entry);
+    }
+    table = hvpt_table_at(space, hvpt_frame_in(space, run->entry));
+    past = run->gpa + hvpt_span(space, run->level);
+    if (unmap->end < past)
+        past = unmap->end;
+    index = hvpt_index(space, past - 1, run->level - 1);
+    if (!hvpt_is_present(space, hvpt_load(&table[index])) && hvpt_is_alone(space, table, hvpt_entries(space), index))
+        hvpt_unlink_empty(space, unmap->flush, &emptied);
+    return HVPT_OK;
+}
+
+/* The general way, whatever the arguments. */
+HVPT_FUNCTION enum hvpt_status hvpt_unmap_slow(struct hvpt_space *space, uint64_t gpa, uint64_t size,
+                                                             struct hvpt_flush *flush)
+{
+    static const struct hvpt_steps steps = {hvpt_unmap_enter, hvpt_unmap_slots, hvpt_unmap_leave};
+    struct hvpt_flush own;
+    struct hvpt_unmap unmap = {space, hvpt_flush_begin(space, flush, &own), gpa, gpa + size};
+    struct hvpt_frames list;
+    uint64_t frames;
+    enum hvpt_status status = hvpt_check_range(space, gpa, size);
+
+    if (status != HVPT_OK)
+        return status;
+    if (space->readonly)
+        return HVPT_E_READONLY;
+    status = hvpt_edges_need(space, unmap.start, unmap.end, true, true, &frames);
+    if (status == HVPT_OK)
+        status = hvpt_frames_take(space, &list, frames);
+    if (status != HVPT_OK)
+        return status;
+    if (frames != 0) {
+        hvpt_split_at(space, &list, unmap.flush, unmap.start);
+        hvpt_split_at(space, &list, unmap.flush, unmap.end);
+    }
+    status = hvpt_walk(space, unmap.start, unmap.end, &steps, &unmap);
+    /* Break-before-make: what comes next to these addresses may be valid, and must not meet what they were. */
+    if (unmap.flush == &own || space->break_bits != 0)
+        hvpt_finish(space, unmap.flush);
+    return status;
+}
+
+/*
+ * One 4 KiB page in a table that stays as it is: neither the first out of a full one nor the last out of any, which
+ * change the entry that leads to it. A present neighbour tells, on the cache line that is hot. false: ask
+ * hvpt_unmap_slow.
+ */
+HVPT_INLINE bool hvpt_unmap_page(struct hvpt_space *space, bool called, uint64_t gpa, struct hvpt_flush *flush)
+{
+    const unsigned index = (unsigned)(gpa >> 12) & 511u;
+    uint64_t link = 0, entry;
+    hvpt_entry *slot = hvpt_slot_near(space, called, gpa, &link);
+
+    if (HVPT_UNLIKELY(slot == NULL || (link & space->rules->full_bit)))
+        return false;
+    entry = hvpt_load(slot);
+    if (HVPT_UNLIKELY(!hvpt_is_present(space, entry) || (entry & space->contig_bit)))
+        return false;
+    if (HVPT_UNLIKELY(!(index != 511 && hvpt_is_present(space, hvpt_load(slot + 1)))
+                      && !(index != 0 && hvpt_is_present(space, hvpt_load(slot - 1)))))
+        return false;
+    hvpt_store_relaxed(slot, space->empty_entry);
+    hvpt_count_add(&space->leaves[0], (uint64_t)-1);
+    hvpt_defer_page(space, flush, gpa);
+    return true;
+}
+
+HVPT_INLINE enum hvpt_status hvpt_unmap_any(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
+                                            struct hvpt_flush *flush)
+{
+    if (HVPT_LIKELY(size == HVPT_4K && flush != NULL && !(gpa.value & (HVPT_4K - 1)) && gpa.value < space->gpa_limit
+                    && space->fast_limit != 0 && space->break_bits == 0 && !hvpt_flush_is_foreign(space, flush))
+        && HVPT_LIKELY(hvpt_unmap_page(space, hvpt_hooks_called(space), gpa.value, flush)))
+        return HVPT_OK;
+    return hvpt_unmap_slow(space, gpa.value, size, flush);
+}
+
+HVPT_API enum hvpt_status hvpt_space_unmap(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
+                                           struct hvpt_flush *flush)
+{
+    return hvpt_unmap_any(space, gpa, size, flush);
+}
+
+#endif

@@ -1,0 +1,195 @@
+/*
+ * The ways through a tree: down to the entry that decides about one address, and over a range, table by table.
+ * No recursion; a path is an array of tables, one a level.
+ */
+#ifndef HVPT_ENGINE_WALK_H
+#define HVPT_ENGINE_WALK_H
+
+#include "fill.h"
+
+/* As a place's level: a table on the way cannot be reached. */
+#define HVPT_LEVEL_UNREACHED HVPT_MAX_LEVELS
+
+/*
+ * Where a descent ended. slot, entry: the first on the way that is not a well-formed reference to a table, and what it
+ * holds. level: of its table; with HVPT_LEVEL_UNREACHED neither means anything. upper, link: the slot and the entry that
+ * lead to its table; NULL and 0 for the root. perm: what all tables on the way allow.
+ */
+struct hvpt_place {
+    hvpt_entry *slot;
+    uint64_t entry;
+    hvpt_entry *upper;
+    uint64_t link;
+    unsigned level;
+    uint32_t perm;
+};
+
+/*
+ * Descend to gpa's entry in the table at level lowest, or to what stands in the way. gpa lies in the space. Safe from
+ * any CPU beside map, fault_map and other readers.
+ */
+HVPT_FUNCTION HVPT_HOT void hvpt_find(const struct hvpt_space *space, uint64_t gpa, unsigned lowest,
+                                                    struct hvpt_place *out)
+{
+    const unsigned index_bits = hvpt_index_bits(space), mask = hvpt_entries(space) - 1;
+    const bool called = hvpt_hooks_called(space);
+    unsigned level = space->root_level, shift = hvpt_span_shift(space, level);
+    hvpt_entry *slot = space->root_table + (gpa >> shift);
+    uint64_t entry;
+
+    out->upper = NULL;
+    out->link = 0;
+    out->perm = HVPT_PERM_ALL;
+    for (;;) {
+        hvpt_entry *table;
+
+        entry = hvpt_load(slot);
+        if (level <= lowest)
+            break;
+        if (HVPT_UNLIKELY(!hvpt_is_usual_table(space, entry))) {
+            if (!hvpt_is_table(space, entry, level))
+                break;
+            out->perm &= hvpt_table_perm(space, entry);
+        }
+        out->upper = slot;
+        out->link = entry;
+        table = hvpt_table_by(space, called, hvpt_frame_in(space, entry));
+        if (HVPT_UNLIKELY(!hvpt_is_reached(called, table))) {
+            level = HVPT_LEVEL_UNREACHED;
+            break;
+        }
+        level--;
+        shift -= index_bits;
+        slot = table + ((unsigned)(gpa >> shift) & mask);
+    }
+    out->slot = slot;
+    out->entry = entry;
+    out->level = level;
+}
+
+/* What a leaf found at level means for gpa. perm: what the tables on the way allow. */
+static inline void hvpt_describe(const struct hvpt_space *space, uint64_t gpa, uint64_t entry, unsigned level,
+                                 uint32_t perm, struct hvpt_mapping *out)
+{
+    const uint64_t size = hvpt_span(space, level);
+
+    out->hpa = hvpt_make_hpa(hvpt_leaf_address(space, entry, level, gpa) | (gpa & (size - 1)));
+    out->attr = space->rules->decode(space, entry, level);
+    out->attr.perm &= perm;
+    out->page_size = size;
+    out->level = level;
+    out->entry = entry;
+}
+
+/*
+ * A run of entries of one table: slots [slot, slot + count) at level, the first covering gpa. gpa is aligned to the slot,
+ * so at the edges of a range a leaf may stick out of it. entry: the first slot's content.
+ */
+struct hvpt_run {
+    hvpt_entry *slot;
+    unsigned count;
+    unsigned level;
+    uint64_t gpa;
+    uint64_t entry;
+};
+
+/*
+ * Descend as hvpt_find does, and refuse an entry that is not well-formed. HVPT_E_CORRUPT: that, or a table on the way
+ * could not be reached.
+ */
+HVPT_FUNCTION enum hvpt_status hvpt_descend(const struct hvpt_space *space, uint64_t gpa, unsigned lowest,
+                                                          struct hvpt_run *found)
+{
+    struct hvpt_place place;
+
+    hvpt_find(space, gpa, lowest, &place);
+    if (place.level == HVPT_LEVEL_UNREACHED || hvpt_judge(space, place.entry, place.level) >= HVPT_ENTRY_BROKEN)
+        return HVPT_E_CORRUPT;
+    found->slot = place.slot;
+    found->entry = place.entry;
+    found->level = place.level;
+    found->count = 1;
+    found->gpa = gpa & ~(hvpt_span(space, place.level) - 1);
+    return HVPT_OK;
+}
+
+enum hvpt_step { HVPT_STEP_INTO, HVPT_STEP_OVER };
+
+/*
+ * What an operation does on a walk over a range; NULL: nothing.
+ * enter: run is one table entry; go into the table below it, or over it.
+ * slots: run has no table in it: leaves, empty entries, broken ones. At level 0 it is all of the table that lies in the
+ * range; above, one slot. Any status but HVPT_OK ends the walk.
+ * leave: everything below run, one entry, that lies in the range has been visited.
+ */
+struct hvpt_steps {
+    enum hvpt_step (*enter)(void *ctx, const struct hvpt_run *run);
+    enum hvpt_status (*slots)(void *ctx, const struct hvpt_run *run);
+    enum hvpt_status (*leave)(void *ctx, const struct hvpt_run *run);
+};
+
+/*
+ * Walk [start, end), which has passed hvpt_check_range, in ascending order. The walk itself only reads; steps may change
+ * what they are shown. HVPT_E_CORRUPT: a table cannot be reached.
+ */
+HVPT_FUNCTION enum hvpt_status hvpt_walk(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                                       const struct hvpt_steps *steps, void *ctx)
+{
+    hvpt_entry *table[HVPT_MAX_LEVELS];
+    unsigned level = space->root_level;
+    uint64_t at = start;
+
+    table[level] = space->root_table;
+    for (;;) {
+        unsigned shift = hvpt_span_shift(space, level);
+        unsigned index = hvpt_index(space, at, level);
+        enum hvpt_status status;
+        struct hvpt_run run;
+
+        run.slot = &table[level][index];
+        run.level = level;
+        run.gpa = at >> shift << shift;
+        run.entry = hvpt_load(run.slot);
+        run.count = 1;
+        if (level == 0) {
+            uint64_t left = (end - at) >> shift;
+            unsigned rest = hvpt_table_entries(space, 0) - index;
+
+            run.count = left < rest ? (unsigned)left : rest;
+        } else if (hvpt_is_table(space, run.entry, level)) {
+            if (steps->enter == NULL || steps->enter(ctx, &run) == HVPT_STEP_INTO) {
+                table[level - 1] = hvpt_table_at(space, hvpt_frame_in(space, run.entry));
+                if (table[level - 1] == NULL)
+                    return HVPT_E_CORRUPT;
+                level--;
+                continue;
+            }
+            goto next;
+        }
+        if (steps->slots != NULL) {
+            status = steps->slots(ctx, &run);
+            if (status != HVPT_OK)
+                return status;
+        }
+    next:
+        at = run.gpa + ((uint64_t)run.count << shift);
+        while (level < space->root_level && (at >= end || !(at & (hvpt_span(space, level + 1) - 1)))) {
+            level++;
+            shift = hvpt_span_shift(space, level);
+            run.gpa = (at - 1) >> shift << shift;
+            run.slot = &table[level][hvpt_index(space, run.gpa, level)];
+            run.level = level;
+            run.count = 1;
+            run.entry = hvpt_load(run.slot);
+            if (steps->leave != NULL) {
+                status = steps->leave(ctx, &run);
+                if (status != HVPT_OK)
+                    return status;
+            }
+        }
+        if (at >= end)
+            return HVPT_OK;
+    }
+}
+
+#endif

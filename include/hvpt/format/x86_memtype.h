@@ -1,0 +1,31 @@
+/*
+ * Memory types as x86 numbers them, in EPT entries, PAT, MTRRs: UC 0, WC 1, WT 4, WP 5, WB 6.
+ * SDM vol. 3, "Methods of Caching Available"; APM vol. 2, "PAT Register". A PAT also has UC- 7, which counts as UC.
+ */
+#ifndef HVPT_FORMAT_X86_MEMTYPE_H
+#define HVPT_FORMAT_X86_MEMTYPE_H
+
+#include "../types.h"
+
+/* The codes that are a memory type, one bit for each. */
+#define HVPT_X86_MEMTYPE_CODES 0x73u
+
+/* IA32_PAT after reset: WB, WT, UC-, UC, twice. APM vol. 2, "PAT Register". */
+#define HVPT_PAT_RESET UINT64_C(0x0007040600070406)
+
+/* A nibble for each name: its code. */
+HVPT_INLINE uint64_t hvpt_x86_memtype_code(enum hvpt_memtype memtype)
+{
+    return (UINT64_C(0x65410) >> (4 * (unsigned)memtype)) & 7;
+}
+
+/* A nibble for each code from 0 to 7: its name. Codes that are none are UC. */
+HVPT_INLINE enum hvpt_memtype hvpt_x86_memtype_name(uint64_t code)
+{
+    return (enum hvpt_memtype)(UINT32_C(0x04320010) >> (4 * (unsigned)(code & 7)) & 7);
+}
+
+HVPT_STATIC_ASSERT(HVPT_MEM_UC == 0 && HVPT_MEM_WC == 1 && HVPT_MEM_WT == 2 && HVPT_MEM_WP == 3 && HVPT_MEM_WB == 4,
+                   "the nibbles above are in this order");
+
+#endif
