@@ -8,6 +8,7 @@
 
 static const struct command commands[] = {
     {"vmcs", "find VMCS and VMCB dumps in a log, and say why the entry failed", command_vmcs},
+    {"exit", "say in words what one VM exit says", command_exit},
 };
 
 static void usage(FILE *stream)
