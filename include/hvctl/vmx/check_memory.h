@@ -179,10 +179,14 @@ struct hvctl_vmx_msr_entry {
     uint64_t value;
 };
 
-/* Is this no address that a last-branch register holds? Bits 60 down to the linear-address width must be equal. */
+/*
+ * Is this no address that a last-branch register takes? It is sign-extended to bit 63; with RTM bits 63:61 have other
+ * meanings, so where CPUID was not asked they are let pass. SDM vol. 3, "LBR Stack and Intel 64 Processors".
+ */
 static inline bool hvctl_vmx_msr_branch_bad(const struct hvctl_vmx_view *view, uint64_t value)
 {
-    uint64_t high = (UINT64_C(1) << 61) - (UINT64_C(1) << (view->linear_bits - 1));
+    bool rtm = !view->around->cpu.known || view->around->cpu.rtm;
+    uint64_t high = (rtm ? UINT64_C(1) << 61 : 0) - (UINT64_C(1) << (view->linear_bits - 1));
 
     return view->intel64 && (value & high) != 0 && (value & high) != high;
 }
@@ -198,7 +202,7 @@ static inline bool hvctl_vmx_msr_value_bad(const struct hvctl_vmx_view *view, co
     case HVCTL_MSR_LSTAR:
     case HVCTL_MSR_CSTAR:
     case HVCTL_MSR_KERNEL_GS_BASE: return view->intel64 && !hvctl_canonical(entry->value, view->linear_bits);
-    /* Addresses of last branches: all bits above the linear-address width equal; 63:61 of some have other meanings. */
+    /* MSR_LER_FROM_LIP, MSR_LER_TO_LIP */
     case 0x1dd:
     case 0x1de: return hvctl_vmx_msr_branch_bad(view, entry->value);
     case HVCTL_MSR_PAT: return !hvctl_pat_valid(entry->value, &wrong);

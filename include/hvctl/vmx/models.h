@@ -237,4 +237,15 @@ static inline void hvctl_vmx_model_caps(const struct hvctl_vmx_model *model, str
     caps->cpu.xsave = (flags & HVCTL_MODEL_XSAVE) != 0;
 }
 
+/* What the checks ask of a model besides. Which performance counters it has is let pass. */
+static inline void hvctl_vmx_model_facts(const struct hvctl_vmx_model *model, struct hvctl_vmx_cpu_facts *facts)
+{
+    facts->known = true;
+    facts->rtm = (model->flags & HVCTL_MODEL_RTM) != 0;
+    facts->sgx = (model->flags & HVCTL_MODEL_SGX) != 0;
+    facts->bus_lock_detect = (model->flags & HVCTL_MODEL_BUS_LOCK) != 0;
+    facts->lam = (model->flags & HVCTL_MODEL_LAM) != 0;
+    facts->perf_global_ctrl = ~HVCTL_PERF_GLOBAL_CTRL_RESERVED;
+}
+
 #endif
