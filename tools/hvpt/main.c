@@ -10,6 +10,7 @@ static const struct command commands[] = {
     {"vmcs", "find VMCS and VMCB dumps in a log, and say why the entry failed", command_vmcs},
     {"exit", "say in words what one VM exit says", command_exit},
     {"entry", "say in words what a table entry holds, and which rule it breaks", command_entry},
+    {"caps", "say in words what capability MSRs and CPUID allow", command_caps},
 };
 
 static void usage(FILE *stream)
