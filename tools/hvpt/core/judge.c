@@ -285,30 +285,54 @@ static enum outcome_kind kind_of(const struct judge *judge, const uint8_t *resul
     return open ? OUTCOME_OPEN : unchecked ? OUTCOME_UNCHECKED : OUTCOME_QUIET;
 }
 
+/* Is a rule broken on every CPU that leads to just what was reported? */
+static bool explained_anyway(const struct judge *judge, const struct dump *dump,
+                             uint8_t result[JUDGE_RULES][JUDGE_CPUS], struct hvctl_finding finding[JUDGE_RULES][JUDGE_CPUS])
+{
+    unsigned i, r;
+
+    for (r = 0; r < judge->rules && judge->said != HVCTL_FAILURE_NONE; r++) {
+        const struct hvctl_finding *first = &finding[r][0];
+
+        for (i = 0; i < judge->cpus && result[r][i] == HVCTL_RULE_BROKEN; i++)
+            continue;
+        if (i == judge->cpus
+            && hvctl_vmx_fit_of(judge->outcome[r].failure, first->qualification, judge->said,
+                                dump->qualified ? dump->qualification : first->qualification)
+                   == HVCTL_VMX_FIT_EXACTLY)
+            return true;
+    }
+    return false;
+}
+
 /*
- * Drop the CPUs that the dump disproves. A CPU on which a check breaks that evidently came to a good end is not the one;
- * if nothing is known to have come to a good end, one on which three more rules break than on another is none either,
- * for one wrong setting breaks a rule or two, and a wrong CPU many.
+ * Drop the CPUs that the dump disproves. A CPU on which a check breaks that evidently came to a good end is not the one,
+ * nor is one with more broken than another where what was reported is explained without. If neither is known, one on which
+ * two more rules break than on another is none, for one wrong setting breaks a rule, and a wrong CPU many.
  */
-static void drop_cpus(struct judge *judge, uint8_t result[JUDGE_RULES][JUDGE_CPUS])
+static void drop_cpus(struct judge *judge, const struct dump *dump, uint8_t result[JUDGE_RULES][JUDGE_CPUS],
+                      struct hvctl_finding finding[JUDGE_RULES][JUDGE_CPUS])
 {
     unsigned i, r, most = judge->cpus - 1, breaks[JUDGE_CPUS];
     bool evidence = judge->passed_host || judge->passed_guest;
+    bool anyway = explained_anyway(judge, dump, result, finding);
 
     judge->fit = judge->cpus >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << judge->cpus) - 1;
     for (i = 0; i < judge->cpus; i++)
         breaks[i] = 0;
     for (r = 0; !judge->given && r < judge->rules; r++) {
         enum hvctl_failure failure = judge->outcome[r].failure;
-        bool passed = failure <= HVCTL_FAILURE_VMFAIL_HOST ? judge->passed_host : judge->passed_guest;
+        bool passed = failure <= HVCTL_FAILURE_VMFAIL_HOST   ? judge->passed_host
+                    : failure == HVCTL_FAILURE_MSR_LOADING ? judge->passed_guest && judge->said == HVCTL_FAILURE_NONE
+                                                           : judge->passed_guest;
 
-        if (result[r][most] == HVCTL_RULE_BROKEN || (evidence && !passed))
+        if (result[r][most] == HVCTL_RULE_BROKEN || (evidence && !anyway && !passed))
             continue;
         for (i = 0; i < judge->cpus; i++)
             breaks[i] += result[r][i] == HVCTL_RULE_BROKEN;
     }
     for (i = 0; i < judge->cpus; i++)
-        if (breaks[i] > (evidence ? 0u : 2u))
+        if (breaks[i] > (evidence || anyway ? 0u : 1u))
             judge->fit &= ~(UINT64_C(1) << i);
     judge->fits = bits_in(judge->fit);
 }
@@ -379,7 +403,7 @@ static void judge_vmx(struct judge *judge, const struct core_request *request, c
         }
     }
     judge->rules = r;
-    drop_cpus(judge, result);
+    drop_cpus(judge, dump, result, finding);
     for (r = 0; r < judge->rules; r++) {
         struct outcome *outcome = &judge->outcome[r];
         bool first = true;

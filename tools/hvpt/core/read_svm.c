@@ -76,7 +76,7 @@ static size_t read_vmcb_label(const struct clean *text, size_t at, size_t end, s
         if (label->xen != xen || label->text[0] != text->bytes[at])
             continue;
         value = scan_match(text, at, end, label->text);
-        if (!value || (value < end && scan_word(text->bytes[value])))
+        if (!value || (xen && value < end && scan_word(text->bytes[value])))
             continue;
         if (label->kind == VMCB_SEGMENT) {
             size_t behind = read_vmcb_segment(text, value, end, dump, label->offset);

@@ -150,19 +150,26 @@ static bool control_word(const struct dump *dump, unsigned group, uint64_t *word
     return hvctl_vmcs_set_has(&dump->image.known, hvctl_vmx_group_slot(group));
 }
 
-/* Names without their group's, in lower case as the manual's text has them; bits without one as numbers. */
+/* A control's name without its group's. */
+static const char *control_name(unsigned group, unsigned bit)
+{
+    const char *name = hvctl_bit_name((enum hvctl_bit_names)group, bit);
+
+    while (name && *name && *name != '_')
+        name++;
+    return name && *name ? name + 1 : name;
+}
+
+/* Names; bits without one as numbers. */
 static void control_names(unsigned group, uint64_t word, struct hvpt_text_list *list)
 {
-    unsigned bit, skip;
+    unsigned bit;
 
     for (bit = 0; bit < 64; bit++) {
-        const char *name = word >> bit & 1u ? hvctl_bit_name((enum hvctl_bit_names)group, bit) : NULL;
+        const char *name = word >> bit & 1u ? control_name(group, bit) : NULL;
 
         if (!name)
             continue;
-        for (skip = 0; name[skip] && name[skip] != '_'; skip++)
-            continue;
-        (void)skip;
         hvpt_text_item(list, name);
         word &= ~((uint64_t)1 << bit);
     }
@@ -261,6 +268,8 @@ static void say_cpus(const struct judge *judge, const struct outcome *outcome, c
         hvpt_text_string(out, lowest >= 32 ? "with at most " : "without what these bits mean; fewer than ");
         hvpt_text_decimal(out, lowest);
         hvpt_text_string(out, " physical-address bits");
+    } else if (outcome->failure == HVCTL_FAILURE_MSR_LOADING) {
+        hvpt_text_string(out, "without RTM, or with RTM switched off by microcode");
     } else {
         hvpt_text_string(out, "of some models");
     }
@@ -281,8 +290,20 @@ static void say_cpus(const struct judge *judge, const struct outcome *outcome, c
     hvpt_text_string(out, ")");
 }
 
+/* Is any field of this type in the text? */
+static bool known_of_type(const struct dump *dump, enum hvctl_vmcs_type type)
+{
+    unsigned slot;
+
+    for (slot = 0; slot < (unsigned)HVCTL_VMCS_SLOT_COUNT; slot++)
+        if (hvctl_vmcs_set_has(&dump->image.known, slot)
+            && hvctl_vmcs_decode(hvctl_vmcs_slot_info(slot)->encoding).type == type)
+            return true;
+    return false;
+}
+
 /* What a rule that could not be judged is about: a few words for many rules. */
-static const char *topic(const struct judge *judge, const struct dump *dump, const struct outcome *outcome)
+static const char *topic(const struct dump *dump, const struct outcome *outcome)
 {
     static const struct {
         const char *begin, *words;
@@ -321,8 +342,9 @@ static const char *topic(const struct judge *judge, const struct dump *dump, con
     };
     size_t i, k;
 
-    (void)judge;
-    (void)dump;
+    /* A text without controls, or without host state, is said to lack them, not all that hangs on them. */
+    if (dump->vmx && !known_of_type(dump, HVCTL_TYPE_CONTROL) && (outcome->rule[0] == 'C' || outcome->rule[0] == 'M'))
+        return "controls";
     for (i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
         for (k = 0; list[i].begin[k] && list[i].begin[k] == outcome->rule[k]; k++)
             continue;
@@ -356,9 +378,9 @@ static bool next_topic(const struct judge *judge, const struct dump *dump, unsig
 
         if (!open_counts(&judge->outcome[*at]))
             continue;
-        *words = topic(judge, dump, &judge->outcome[*at]);
+        *words = topic(dump, &judge->outcome[*at]);
         for (k = 0; k < *at; k++)
-            if (open_counts(&judge->outcome[k]) && topic(judge, dump, &judge->outcome[k]) == *words)
+            if (open_counts(&judge->outcome[k]) && topic(dump, &judge->outcome[k]) == *words)
                 break;
         if (k == *at) {
             ++*at;
@@ -700,7 +722,7 @@ static void json_controls(struct json *json, const struct dump *dump)
             continue;
         json_open(json, group_names[group], "[");
         for (bit = 0; bit < 64; bit++) {
-            const char *name = hvctl_bit_name((enum hvctl_bit_names)group, bit);
+            const char *name = control_name(group, bit);
 
             if (!(word >> bit & 1u))
                 continue;
