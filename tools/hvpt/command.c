@@ -9,6 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/clean.h"
+
+/* The cores' memory is given back when the command ends. */
+void *core_memory(size_t size)
+{
+    return calloc(1, size ? size : 1);
+}
+
 int command_error(const char *format, ...)
 {
     va_list arguments;
@@ -135,15 +143,21 @@ bool command_flush(void)
 
 int command_run_core(core_fn core, const struct command_input *input, bool json)
 {
-    struct core_request request = {input->bytes, input->length, json};
+    struct core_request request = {input->bytes, input->length, json, NULL, NULL, 0, 0, false};
+
+    return command_run_request(core, &request, input->name);
+}
+
+int command_run_request(core_fn core, const struct core_request *request, const char *name)
+{
     struct core_error error = {0, 0, "not readable"};
     struct hvpt_text out = command_out();
-    enum core_status status = core(&request, &out, &error);
+    enum core_status status = core(request, &out, &error);
 
     if (!command_flush())
         return CORE_NOT_READABLE;
     if (status == CORE_NOT_READABLE)
-        return command_error_at(input->name, &error);
+        return command_error_at(name, &error);
     return (int)status;
 }
 

@@ -53,6 +53,9 @@ typedef enum core_status (*core_fn)(const struct core_request *request, const st
 /* Run a core over an input and print its answer or its error. Returns the exit status. */
 int command_run_core(core_fn core, const struct command_input *input, bool json);
 
+/* The same with all of a request given. name is that of the input. */
+int command_run_request(core_fn core, const struct core_request *request, const char *name);
+
 /*
  * For exit, entry and caps: [--json] WORDS..., or a file by -f FILE, or "-". Prints usage for --help. Returns the exit
  * status.

@@ -6,7 +6,7 @@
 #define HVCTL_VMX_MODELS_H
 
 #include "caps.h"
-#include "check_rule.h"
+#include "check_host.h"
 
 /* What CPUID says of a model besides widths. All have Intel 64 and NX. */
 #define HVCTL_MODEL_PCID     0x00001u

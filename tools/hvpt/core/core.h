@@ -19,6 +19,12 @@ struct core_request {
     const char *bytes; /* not ended by a zero */
     size_t length;
     bool json;
+    /* of vmcs alone; all zero: none given */
+    const char *cpu;        /* a model's name, or a part of it */
+    const char *caps;       /* a text with the capability MSRs of the CPU */
+    size_t caps_length;
+    unsigned only;          /* the number of one dump; 0: all */
+    bool rules;             /* list every rule's verdict */
 };
 
 /* Why a core could not read its input. Lines and columns count from 1, columns in bytes; 0: the whole input is meant. */
