@@ -11,7 +11,7 @@ static const char usage[] =
     "  LEVEL   level=0, the smallest pages, to 4; or pte, pde, pdpte, pml4e, pml5e; on Arm l3, l2, l1, l0\n"
     "  FACT    what the verdict may hang on; what is not given is tried in all its values:\n"
     "          all     maxphyaddr=32..52 (RISC-V: 56; Arm: the size that VTCR_EL2.PS allows)\n"
-    "          ept     cap=IA32_VMX_EPT_VPID_CAP, or execute_only=, 2m=, 1g=; mbec=\n"
+    "          ept     cap=IA32_VMX_EPT_VPID_CAP, or execute_only=, 2m=, 1g=; mbec=, paging_write=\n"
     "          npt     nxe=, gmet=; c_bit=32..51 (none if not given)\n"
     "          stage2  granule=4|16|64 (4 if not given), lpa2=, xnx=\n"
     "          gstage  svpbmt=, svnapot=, svadu=\n"

@@ -19,7 +19,8 @@ static const struct entry_format_row {
     const char *levels[5];
 } entry_formats[ENTRY_FORMATS] = {
     {"ept", "EPT",
-     1u << FACT_MAXPHYADDR | 1u << FACT_EXECUTE_ONLY | 1u << FACT_2M | 1u << FACT_1G | 1u << FACT_MBEC,
+     1u << FACT_MAXPHYADDR | 1u << FACT_EXECUTE_ONLY | 1u << FACT_2M | 1u << FACT_1G | 1u << FACT_MBEC
+         | 1u << FACT_PAGING_WRITE,
      {"pte", "pde", "pdpte", "pml4e", "pml5e"}},
     {"npt", "NPT", 1u << FACT_MAXPHYADDR | 1u << FACT_NXE | 1u << FACT_GMET, {"pte", "pde", "pdpe", "pml4e", "pml5e"}},
     {"stage2 s2 arm", "stage 2", 1u << FACT_MAXPHYADDR | 1u << FACT_LPA2 | 1u << FACT_XNX,
@@ -40,6 +41,7 @@ static const struct entry_fact_row {
     {"2m pages_2m", "with 2-MByte pages", "without 2-MByte pages"},
     {"1g pages_1g", "with 1-GByte pages", "without 1-GByte pages"},
     {"mbec mode_based_execute", "with mode-based execute control", "without mode-based execute control"},
+    {"paging_write", "with EPT paging-write control", "without EPT paging-write control"},
     {"nxe nx", "with EFER.NXE = 1", "with EFER.NXE = 0"},
     {"gmet", "with GMET", "without GMET"},
     {"lpa2", "with LPA2", "without LPA2"},

@@ -15,6 +15,7 @@ enum entry_fact {
     FACT_2M,
     FACT_1G,
     FACT_MBEC,
+    FACT_PAGING_WRITE,
     FACT_NXE,
     FACT_GMET,
     FACT_LPA2,

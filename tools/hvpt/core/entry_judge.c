@@ -68,7 +68,8 @@ static enum hvpt_status judge_adopt(const struct entry_facts *facts, struct hvpt
         config.ept.ept_vpid_cap |= (facts->value[FACT_EXECUTE_ONLY] ? HVPT_EPT_CAP_EXECUTE_ONLY : 0)
                                  | (facts->value[FACT_2M] ? HVPT_EPT_CAP_2M : 0)
                                  | (facts->value[FACT_1G] ? HVPT_EPT_CAP_1G : 0);
-        config.ept.features = facts->value[FACT_MBEC] ? HVPT_EPT_USE_MODE_BASED_EXECUTE : 0;
+        config.ept.features = (facts->value[FACT_MBEC] ? (uint32_t)HVPT_EPT_USE_MODE_BASED_EXECUTE : 0u)
+                            | (facts->value[FACT_PAGING_WRITE] ? (uint32_t)HVPT_EPT_USE_PAGING_WRITE : 0u);
         root |= HVPT_EPTP_MEMTYPE_WB | (uint64_t)*root_level << HVPT_EPTP_LEVELS_SHIFT;
         break;
     case ENTRY_NPT:

@@ -366,7 +366,7 @@ static void map_hold(struct map_diff *diff)
     }
     tree_scan(diff->second, diff->run.gpa, size, &sink, &counts);
     diff->tables += counts.tables;
-    diff->end_cut = counts.end != TREE_WHOLE || diff->tables > 64 * (diff->second->memory->frames + 4096);
+    diff->end_cut = counts.end != TREE_WHOLE || diff->tables > 64 * (diff->second->memory->frames + 64);
 }
 
 static void map_diff_first(void *ctx, const struct tree_run *run)
@@ -561,7 +561,7 @@ enum core_status core_map_audit(const struct core_request request[2], const stru
     map_state_begin(&state.state, out, request[0].json, &space[0]);
     state.memory = memory[0];
     state.tables = 0;
-    state.limit = 64 * (memory[0]->frames + memory[1]->frames) + 65536;
+    state.limit = 64 * (memory[0]->frames + memory[1]->frames + 64);
     state.cut = false;
     audit.first = &space[0].space;
     audit.second = &space[1].space;

@@ -152,7 +152,7 @@ void tree_scan(const struct memory_space *space, uint64_t gpa, uint64_t size, co
     state.sink = sink;
     state.counts = counts;
     /* Tables may be shared, as those of an MMIO page that answers everywhere: four times is generous. */
-    state.limit = 4 * space->memory->frames + 4096;
+    state.limit = 4 * space->memory->frames + 64;
     state.run.count = 0;
     state.hole_size = 0;
     state.broken_size = 0;
