@@ -41,6 +41,8 @@ struct image {
     struct image_frame *frame;
     size_t frames, slots;
     uint64_t held; /* bytes in frames */
+    bool live; /* frames are asked for by file and answer: see image_ask */
+    int answer;
 #ifdef HVPT_HAVE_KDUMPFILE
     kdump_ctx_t *kdump;
 #endif
@@ -71,6 +73,31 @@ static bool image_read_file(const struct image *image, void *bytes, uint64_t siz
     return true;
 }
 
+/*
+ * Ask whoever started this command for a frame: "ADDRESS SIZE\n" in decimal to one descriptor; from the other comes a byte,
+ * and if that is not 0 the frame. A debugger's helper reads it in the machine that it debugs.
+ */
+static bool image_ask(const struct image *image, char *bytes, uint64_t address, uint64_t size)
+{
+    char line[64];
+    const int length = snprintf(line, sizeof(line), "%llu %llu\n", (unsigned long long)address, (unsigned long long)size);
+    char status = 0;
+    uint64_t have;
+
+    if (write(image->file, line, (size_t)length) != length || read(image->answer, &status, 1) != 1 || !status)
+        return false;
+    for (have = 0; have < size;) {
+        const ssize_t got = read(image->answer, bytes + have, (size_t)(size - have));
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return false;
+        have += (uint64_t)got;
+    }
+    return true;
+}
+
 /* A frame may lie across pieces that follow one another. */
 static bool image_read_memory(const struct image *image, char *bytes, uint64_t address, uint64_t size)
 {
@@ -83,6 +110,8 @@ static bool image_read_memory(const struct image *image, char *bytes, uint64_t a
         return kdump_read(image->kdump, KDUMP_MACHPHYSADDR, address, bytes, &length) == KDUMP_OK && length == size;
     }
 #endif
+    if (image->live)
+        return image_ask(image, bytes, address, size);
     while (size > 0) {
         uint64_t part = 0;
 
@@ -252,6 +281,22 @@ static bool image_open_kdump(struct image *image)
 #endif
 }
 
+/* "live:3,4": descriptors to ask and to listen at. */
+static bool image_open_live(struct image *image, const char *numbers)
+{
+    char *end;
+    const long ask = strtol(numbers, &end, 10);
+
+    if (*end != ',' || ask < 0 || ask > 1 << 20)
+        return command_error("live: wants two descriptors, as live:3,4"), false;
+    image->answer = (int)strtol(end + 1, &end, 10);
+    if (*end || image->answer < 0)
+        return command_error("live: wants two descriptors, as live:3,4"), false;
+    image->file = (int)ask;
+    image->live = true;
+    return true;
+}
+
 struct image *image_open(const char *name, uint64_t base, struct memory *memory)
 {
     struct image *image = (struct image *)calloc(1, sizeof(*image));
@@ -267,16 +312,24 @@ struct image *image_open(const char *name, uint64_t base, struct memory *memory)
         return NULL;
     }
     image->name = name;
+    image->file = -1;
+    memory->ctx = image;
+    memory->frame = image_frame;
+    memory->progress = image_progress;
+    memory->frames = 0;
+    if (strncmp(name, "live:", 5) == 0) {
+        memory->frames = UINT64_C(1) << 24; /* nobody knows */
+        if (image_open_live(image, name + 5))
+            return image;
+        image_close(image);
+        return NULL;
+    }
     image->file = open(name, O_RDONLY | O_CLOEXEC);
     if (image->file < 0 || fstat(image->file, &status) != 0) {
         command_error("%s: %s", name, strerror(errno));
         image_close(image);
         return NULL;
     }
-    memory->ctx = image;
-    memory->frame = image_frame;
-    memory->progress = image_progress;
-    memory->frames = 0;
     length = S_ISREG(status.st_mode) ? (uint64_t)status.st_size : UINT64_C(1) << 52; /* a device: what it gives */
     got = pread(image->file, head, sizeof(head), 0);
     if (got < 0 && S_ISREG(status.st_mode)) {

@@ -10,7 +10,8 @@
 struct image;
 
 /*
- * Open a file. base: of a raw image, the physical address of its first byte. NULL: a message was printed.
+ * Open a file, or "live:3,4", descriptors by which frames are asked for and given (see image_ask). base: of a raw image,
+ * the physical address of its first byte. NULL: a message was printed.
  * memory: what the cores look at; it lives as long as the image.
  */
 struct image *image_open(const char *name, uint64_t base, struct memory *memory);
