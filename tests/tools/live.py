@@ -81,7 +81,13 @@ finally:
     machine.kill()
     machine.wait()
 
-if lldb:
+# Debian's lldb looks for its Python part in a folder that is not there.
+modules = sorted(path for path in Path("/usr/lib").glob("llvm-*/lib/python3*/*-packages")
+                 if (path / "lldb" / "embedded_interpreter.py").exists()) if lldb else []
+environment["PYTHONPATH"] = ":".join(map(str, modules))
+if lldb and not modules:
+    ok(True, "lldb: the same tables # SKIP lldb has no Python here")
+elif lldb:
     serial, stub = folder / "serial2", 17175
     machine = subprocess.Popen([qemu, "-accel", "tcg", "-M", "virt", "-m", "2048", "-smp", "2", "-cpu", "rv64,h=true,svpbmt=true,svnapot=true",
                                 "-bios", "none", "-display", "none", "-nodefaults", "-serial", f"file:{serial}", "-monitor", "none", "-no-reboot",
@@ -91,7 +97,7 @@ if lldb:
         register = re.search(r"hgatp ([0-9a-f]+)", said.stdout)
         words = ["-o", f"gdb-remote 127.0.0.1:{stub}", "-o", f"command script import {live}/hvpt_lldb.py", "-o", "breakpoint set -H -n vm_enter",
                  "-o", "continue", "-o", f"hvpt map gstage svpbmt root=0x{register[1] if register else '0'}", "-o", "process detach", "-o", "quit"]
-        said = subprocess.run([lldb, "-b", "--no-lldbinit", *words, kernel], capture_output=True, text=True, timeout=120, env=environment)
+        said = subprocess.run([lldb, "--no-lldbinit", *words, kernel], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, env=environment)
         ok(runs(said.stdout) == runs(before), "lldb: the same tables", said.stdout + said.stderr)
     except subprocess.TimeoutExpired as late:
         ok(False, "lldb: the same tables", late.stdout)
