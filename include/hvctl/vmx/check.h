@@ -26,7 +26,7 @@
  */
 
 /* Row number of a table of rules, 0 to 6 in the order of the manual's kinds; NULL behind the table's end. */
-static inline const struct hvctl_vmx_rule *hvctl_vmx_rule_in(unsigned table, size_t number)
+HVPT_DISSOLVE const struct hvctl_vmx_rule *hvctl_vmx_rule_in(unsigned table, size_t number)
 {
     switch (table) {
     case 0: return hvctl_vmx_control_rule_at(number);
@@ -116,7 +116,7 @@ static inline void hvctl_vmx_check_fitting(const struct hvctl_vmx_view *view, en
 
         while ((rule = hvctl_vmx_rule_in(table, row++)) != NULL) {
             struct hvctl_finding finding;
-            enum hvctl_rule_result result = hvctl_vmx_rule_ask(view, rule, &finding);
+            enum hvctl_rule_result result = hvctl_vmx_rule_ask_here(view, rule, &finding);
 
             if (result >= HVCTL_RULE_BROKEN)
                 hvctl_vmx_report_fitting(rule, result, &finding, said, qualification, fit, report);

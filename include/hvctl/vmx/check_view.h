@@ -4,6 +4,7 @@
 #ifndef HVCTL_VMX_CHECK_VIEW_H
 #define HVCTL_VMX_CHECK_VIEW_H
 
+#include "../../hvpt/core/compiler.h"
 #include "check_rule.h"
 #include "event.h"
 #include "check_guest.h"
@@ -30,10 +31,10 @@ static inline void hvctl_vmx_view_make(struct hvctl_vmx_view *view, const struct
     view->event = event & HVCTL_EVENT_INFO_VALID ? (uint32_t)event : 0;
 }
 
-/* Ask one rule. *finding is filled in where the result is HVCTL_RULE_BROKEN. */
-static inline enum hvctl_rule_result hvctl_vmx_rule_ask(const struct hvctl_vmx_view *view,
-                                                        const struct hvctl_vmx_rule *rule,
-                                                        struct hvctl_finding *finding)
+/* hvctl_vmx_rule_ask, for the loop over all rules: its body is to be there, not a call of it. */
+HVPT_DISSOLVE enum hvctl_rule_result hvctl_vmx_rule_ask_here(const struct hvctl_vmx_view *view,
+                                                             const struct hvctl_vmx_rule *rule,
+                                                             struct hvctl_finding *finding)
 {
     enum hvctl_rule_result result;
 
@@ -59,6 +60,14 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_ask(const struct hvctl_vmx_v
         }
     }
     return result;
+}
+
+/* Ask one rule. *finding is filled in where the result is HVCTL_RULE_BROKEN. */
+static inline enum hvctl_rule_result hvctl_vmx_rule_ask(const struct hvctl_vmx_view *view,
+                                                        const struct hvctl_vmx_rule *rule,
+                                                        struct hvctl_finding *finding)
+{
+    return hvctl_vmx_rule_ask_here(view, rule, finding);
 }
 
 #endif

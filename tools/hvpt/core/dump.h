@@ -32,15 +32,16 @@ enum dump_failure {
 
 #define DUMP_MSRS 32 /* entries of an MSR-load area that a dump keeps */
 
+/* A value's place in the input. */
+struct dump_place {
+    uint32_t at, length;
+};
+
 struct dump_msr {
     uint32_t number; /* of the entry, from 1 */
     uint32_t index, reserved;
     uint64_t value;
-};
-
-/* A value's place in the input. */
-struct dump_place {
-    uint32_t at, length;
+    struct dump_place place;
 };
 
 struct dump {

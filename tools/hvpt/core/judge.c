@@ -423,6 +423,9 @@ static void judge_vmx(struct judge *judge, const struct core_request *request, c
         if (first)
             continue;
         outcome->place = place_of_field(dump, outcome->finding.field, hvctl_vmx_rule_at(r)->slot[0]);
+        for (i = 0; outcome->failure == HVCTL_FAILURE_MSR_LOADING && i < dump->msrs && i < DUMP_MSRS; i++)
+            if (dump->msr[i].number == outcome->finding.qualification)
+                outcome->place = dump->msr[i].place;
         outcome->fit = judge->said == HVCTL_FAILURE_NONE
                          ? HVCTL_VMX_FIT_NOT
                          : hvctl_vmx_fit_of(outcome->failure, outcome->finding.qualification, judge->said,

@@ -93,6 +93,7 @@ static void remarks(struct reader *reader, size_t at)
         reader->msr_said = true;
         reader->msr.index = (uint32_t)index.value;
         reader->msr.value = number.value;
+        reader->msr.place = number.place;
         reader->msr.reserved = 0;
         if ((value = scan_match(text, number.behind, stop, " (mbz ")) != 0 && scan_number(text, value, stop, 16, 1, &mbz))
             reader->msr.reserved = (uint32_t)mbz.value;

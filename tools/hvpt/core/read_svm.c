@@ -58,10 +58,17 @@ static size_t read_intercepts(const struct clean *text, size_t at, size_t end, s
 
         if (!scan_number(text, at, stop, 16, 8, &number))
             break;
-        read_vmcb_value(dump, offset + 4 * i, number.digits > 8 ? 8 : 4, &number);
         at = number.behind;
-        if (number.digits > 8)
+        if (number.digits > 8) { /* both words in one, which is not aligned in the VMCB */
+            struct number half = number;
+
+            half.value = number.value & UINT32_C(0xffffffff);
+            read_vmcb_value(dump, offset, 4, &half);
+            half.value = number.value >> 32;
+            read_vmcb_value(dump, offset + 4, 4, &half);
             break;
+        }
+        read_vmcb_value(dump, offset + 4 * i, 4, &number);
     }
     return at;
 }

@@ -224,6 +224,7 @@ static size_t read_autoload(const struct clean *text, size_t at, size_t end, str
         msr->index = (uint32_t)index.value;
         msr->reserved = 0;
         msr->value = content.value;
+        msr->place = content.place;
     }
     dump->msrs++;
     return content.behind;

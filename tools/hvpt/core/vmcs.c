@@ -397,7 +397,8 @@ static bool explained(const struct judge *judge)
     unsigned r;
 
     for (r = 0; r < judge->rules; r++)
-        if (judge->outcome[r].kind == OUTCOME_BROKEN && judge->outcome[r].fit == HVCTL_VMX_FIT_EXACTLY)
+        if ((judge->outcome[r].kind == OUTCOME_BROKEN || judge->outcome[r].kind == OUTCOME_SOME)
+            && judge->outcome[r].fit == HVCTL_VMX_FIT_EXACTLY)
             return true;
     return false;
 }
