@@ -1,5 +1,8 @@
 /* Any bytes as a memory image: a raw file, an ELF core, or what claims to be one. Every frame asked for is there or not. */
+
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 
 #include "../../tools/hvpt/command.h"
 #include "../../tools/hvpt/image.h"
