@@ -62,6 +62,17 @@ hvpt map gstage svpbmt root=$hgatp
 echo ---- monitor\\n
 python gdb.execute("shell {sys.executable} {live}/hvpt_qemu.py {monitor} map gstage svpbmt root=%#x" % (int(gdb.parse_and_eval("(unsigned long)$hgatp")) & (1 << 64) - 1))
 echo ---- end\\n
+python
+import sys
+sys.path.insert(0, "{live}")
+import hvpt_qemu
+qmp = hvpt_qemu.Monitor("{monitor}")
+for kind, name in (("elf", "core"), ("kdump-zlib", "kdump")):
+    try:
+        qmp.execute("dump-guest-memory", paging=False, protocol="file:{folder}/" + name, format=kind)
+    except hvpt_qemu.hvpt_live.Failed as why:
+        print("no", name, why)
+end
 detach
 """)
     said = subprocess.run([gdb, "-batch", "-x", script, kernel], capture_output=True, text=True, timeout=120, env=environment)
@@ -77,6 +88,17 @@ detach
     ok("denied by level 0" in parts.get("walk", "") and "host-physical 0x84001008" in parts["walk"], "gdb: a walk to a read-only page", parts)
     ok("not mapped at level" in parts.get("absent", ""), "gdb: a walk to nowhere", parts)
     ok(runs(parts.get("monitor", "")) == runs(before), "QEMU's monitor: the same tables", parts.get("monitor"))
+    root = re.search(r"hgatp ([0-9a-f]+)", said.stdout)[1]
+    for name, title in (("core", "an ELF core of QEMU's dump-guest-memory"), ("kdump", "a compressed core of QEMU's dump-guest-memory")):
+        title += ": the same tables"
+        if not (folder / name).exists() or f"no {name} " in said.stdout:
+            ok(True, f"{title} # SKIP this QEMU does not write it")
+            continue
+        dumped = subprocess.run([hvpt, "map", folder / name, "gstage", "svpbmt", f"root=0x{root}"], capture_output=True, text=True)
+        if "without libkdumpfile" in dumped.stderr:
+            ok(True, f"{title} # SKIP built without libkdumpfile")
+            continue
+        ok(dumped.returncode == 0 and runs(dumped.stdout) == runs(before), title, dumped.stdout + dumped.stderr)
 finally:
     machine.kill()
     machine.wait()
@@ -107,5 +129,6 @@ elif lldb:
 else:
     ok(True, "lldb: the same tables # SKIP lldb is not installed")
 
+shutil.rmtree(folder, ignore_errors=True)
 print(f"1..{number}")
 sys.exit(1 if failed else 0)

@@ -3,6 +3,7 @@ here, page by page, from what was mapped."""
 
 import json
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -284,5 +285,6 @@ for words, message in ((["root=0x1000"], "1:1: the format comes first"), (["ept"
     ok(status == 2 and message in err, f"words: {' '.join(words)}", err)
 ok(run("map", folder / "no-such-file", "ept", "root=0")[0] == 2, "image: no such file")
 
+shutil.rmtree(folder, ignore_errors=True)
 print(f"1..{number}")
 sys.exit(1 if failed else 0)

@@ -164,6 +164,12 @@ for _ in range(60):
         bad.append((level, hex(entry), given, kinds, got, status))
 ok(not bad, "entry: EPT with facts that nobody gave: certain only where it holds for all", bad)
 
+got = [(v["verdict"], v["only"]) for v in answer("entry", "ept", "pdpte", "0x40000000b7", "mbec=0", "paging_write=0")["verdicts"]]
+want = [("broken", "with MAXPHYADDR up to 38"), ("broken", "with MAXPHYADDR of 39 and more and without 1-GByte pages"),
+        ("leaf", "with MAXPHYADDR of 39 and more and with 1-GByte pages")]
+ok(got == want, "entry: what a verdict hangs on, in words", got)
+_, out, _ = run("entry", "ept", "pte", "4", "mbec=0", "paging_write=0")
+ok("  without execute-only pages: broken: " in out and "  with execute-only pages: a page of" in out, "entry: and in the text", out)
 for words_, kind, piece in (
         ("npt pde 0x40000087 nxe=1 gmet=0", "leaf", "2 MiB at 0x40000000; allows read, write, execute"),
         ("npt pde 0x40001087 nxe=1 gmet=0", "leaf", "2 MiB"),       # bit 12 is PAT
