@@ -4,6 +4,7 @@ here, page by page, from what was mapped."""
 import json
 import random
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -96,6 +97,11 @@ for label, make in (("ept 4 levels", lambda i: images.Ept(i)), ("ept 5 levels", 
 tree, image, _ = made["ept 4 levels"]
 check_map("map: an ELF core in three pieces", tree, images.Image.elf(image, pieces=4))
 check_map("map: an ELF core whose segments are not aligned", tree, image.elf(shift=3))
+flat, elf = b"makedumpfile".ljust(16, b"\0") + struct.pack(">QQ", 1, 1) + bytes(4096 - 32), image.elf()
+for offset in (range(0, len(elf), 1 << 20)[::-1]): # in no order
+    piece = elf[offset:offset + (1 << 20)]
+    flat += struct.pack(">QQ", offset, len(piece)) + piece
+check_map("map: a flattened ELF core", tree, flat + b"\xff" * 16)
 high = images.Image(4 << 20, base=0x80000000)
 check_map("map: a raw image with a base", fill(images.Ept(high), 5), high.bytes, "base=0x80000000")
 
@@ -274,6 +280,9 @@ for name, contents in (("empty", b""), ("short ELF", b"\x7fELF" + bytes(60)), ("
                        ("compressed", b"KDUMP   " + bytes(4096))):
     status, out, err = run("map", save("bad", contents), "ept", "root=0x1000")
     ok(status == 2 and out == "" and err.startswith("hvpt: "), f"image: {name} is not readable", (status, out, err))
+for name, contents in (("cut", flat[:5 << 20]), ("without pieces", flat[:4096]), ("that goes far", flat[:4096] + b"\x7f" * 32)):
+    status, out, err = run("map", save("bad", contents), "ept", "root=0x1000")
+    ok(status == 2 and "flattened" in err, f"image: a flattened dump {name}", err)
 core = bytearray(made["ept 4 levels"][1].elf())
 core[56:58] = b"\xfe\xff" # 65534 program headers, which are not there
 status, out, err = run("map", save("bad", bytes(core[:2000])), "ept", "root=0x1000")

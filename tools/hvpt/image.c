@@ -260,8 +260,56 @@ static bool image_open_elf(struct image *image, const unsigned char *head, uint6
 
 static bool image_is_kdump(const unsigned char *head, size_t length)
 {
-    return length >= 16
-        && (memcmp(head, "KDUMP   ", 8) == 0 || memcmp(head, "DISKDUMP", 8) == 0 || memcmp(head, "makedumpfile\0\0\0", 16) == 0);
+    return length >= 16 && (memcmp(head, "KDUMP   ", 8) == 0 || memcmp(head, "DISKDUMP", 8) == 0);
+}
+
+/*
+ * makedumpfile's flattened form, which QEMU writes, too: behind a header of 4 KiB stand pieces of the real file, each after
+ * its offset and size as big-endian numbers of 64 bits; an offset of -1 ends them. They are put in order in a temporary file,
+ * which then takes the place of the first. false: a message was printed.
+ */
+static bool image_unflatten(struct image *image, uint64_t *length)
+{
+    static char buffer[1 << 16];
+    FILE *whole = tmpfile();
+    uint64_t at = 4096, end = 0;
+    bool fine = whole != NULL;
+
+    while (fine) {
+        unsigned char head[16];
+        uint64_t offset, size;
+
+        fine = image_read_file(image, head, sizeof(head), at);
+        offset = fine ? image_number(head, 8, true) : 0;
+        size = fine ? image_number(head + 8, 8, true) : 0;
+        if (fine && offset == UINT64_MAX)
+            break;
+        fine = fine && offset < UINT64_C(1) << 45 && size <= *length && at + 16 <= *length - size;
+        at += 16;
+        while (fine && size > 0) {
+            const uint64_t part = size < sizeof(buffer) ? size : sizeof(buffer);
+
+            fine = image_read_file(image, buffer, part, at)
+                && pwrite(fileno(whole), buffer, (size_t)part, (off_t)offset) == (ssize_t)part;
+            at += part;
+            offset += part;
+            size -= part;
+            end = offset > end ? offset : end;
+        }
+    }
+    if (fine) {
+        const int file = dup(fileno(whole));
+
+        fine = file >= 0;
+        if (fine) {
+            close(image->file);
+            image->file = file;
+            *length = end;
+        }
+    }
+    if (whole)
+        fclose(whole);
+    return fine || (command_error("%s: a flattened dump that is cut off, or no room for a temporary file", image->name), false);
 }
 
 static bool image_open_kdump(struct image *image)
@@ -270,8 +318,11 @@ static bool image_open_kdump(struct image *image)
     image->kdump = kdump_new();
     if (!image->kdump)
         return command_error("%s: no memory", image->name), false;
-    if (kdump_open_fd(image->kdump, image->file) != KDUMP_OK)
-        return command_error("%s: %s", image->name, kdump_get_err(image->kdump)), false;
+    if (kdump_open_fd(image->kdump, image->file) != KDUMP_OK) {
+        command_error("%s: %s", image->name, kdump_get_err(image->kdump));
+        image->kdump = NULL; /* libkdumpfile 0.5.1 crashes in kdump_free after this; the command ends now anyway */
+        return false;
+    }
     return true;
 #else
     return command_error("%s: a compressed kdump core; this hvpt was built without libkdumpfile. makedumpfile -E makes an "
@@ -336,6 +387,13 @@ struct image *image_open(const char *name, uint64_t base, struct memory *memory)
         command_error("%s: %s", name, strerror(errno));
         image_close(image);
         return NULL;
+    }
+    if (S_ISREG(status.st_mode) && got >= 16 && memcmp(head, "makedumpfile\0\0\0", 16) == 0) {
+        if (!image_unflatten(image, &length)) {
+            image_close(image);
+            return NULL;
+        }
+        got = pread(image->file, head, sizeof(head), 0);
     }
     if (S_ISREG(status.st_mode) && got == (ssize_t)sizeof(head) && memcmp(head, "\177ELF", 4) == 0) {
         fine = image_open_elf(image, head, length);
