@@ -199,9 +199,9 @@ struct hvpt_audit_state {
     struct hvpt_audit_report *report;
     uint64_t low, high; /* only what begins in [low, high) is of this pass */
     size_t used;
-    unsigned guest;     /* whose tree is walked */
-    bool comparing;     /* the second half of a pass */
-    bool counting;      /* broken entries are counted in the first pass only */
+    unsigned guest; /* whose tree is walked */
+    bool comparing; /* the second half of a pass */
+    bool counting;  /* broken entries are counted in the first pass only */
     bool stopped;
     uint64_t gpa, hpa, size; /* size 0: no run */
     uint32_t perm;
@@ -305,9 +305,7 @@ static inline bool hvpt_audit_pair(struct hvpt_audit_state *state, const struct 
 
     if (is_table ? state->guest != 1 || row->source != 1 : row->source == 0 && state->guest != 1)
         return true;
-    finding.kind = is_table           ? HVPT_AUDIT_SHARED_TABLE
-                 : row->source == 0 ? HVPT_AUDIT_SHARED
-                                      : HVPT_AUDIT_REACHES_TABLE;
+    finding.kind = is_table ? HVPT_AUDIT_SHARED_TABLE : row->source == 0 ? HVPT_AUDIT_SHARED : HVPT_AUDIT_REACHES_TABLE;
     finding.hpa = hvpt_make_hpa(begin);
     finding.size = (seen_end < row_end ? seen_end : row_end) - begin;
     finding.gpa[0] = finding.gpa[1] = hvpt_make_gpa(0);

@@ -41,9 +41,14 @@ static void put(void *ctx, const char *bytes, size_t length)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char *const formats[] = {"ept root=0x101e ", "npt root=0x1000 ", "stage2 root=0x4000 ", "gstage root=0x9000000000000004 ",
-                                          "stage2 granule=64 ipa_bits=36 root=0x10000 ", "gstage root=0x8000000000000004 svnapot ",
-                                          "stage2 granule=16 root=0x10000 ", "ept mbec root=0x1026 "};
+    static const char *const formats[] = {"ept root=0x101e ",
+                                          "npt root=0x1000 ",
+                                          "stage2 root=0x4000 ",
+                                          "gstage root=0x9000000000000004 ",
+                                          "stage2 granule=64 ipa_bits=36 root=0x10000 ",
+                                          "gstage root=0x8000000000000004 svnapot ",
+                                          "stage2 granule=16 root=0x10000 ",
+                                          "ept mbec root=0x1026 "};
     struct memory memory = {NULL, frame, FRAMES, NULL};
     const struct memory *both[2] = {&memory, &memory};
     struct core_request request[2];

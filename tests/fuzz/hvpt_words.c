@@ -31,8 +31,8 @@ static void put(void *ctx, const char *bytes, size_t length)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static enum core_status (*const cores[])(const struct core_request *, const struct hvpt_text *, struct core_error *) = {
-        core_exit, core_entry, core_caps};
+    static enum core_status (*const cores[])(const struct core_request *, const struct hvpt_text *,
+                                             struct core_error *) = {core_exit, core_entry, core_caps};
     struct core_error error = {0, 0, NULL};
     struct core_request request;
     size_t total = 0;

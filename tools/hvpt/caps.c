@@ -41,7 +41,8 @@ static int from_device(const char *name, bool json)
         }
         for (i = 7; i >= 0; i--)
             value = value << 8 | bytes[i];
-        input.length += (size_t)snprintf(text + input.length, sizeof(text) - input.length, "0x%x = 0x%llx\n", number, value);
+        input.length +=
+            (size_t)snprintf(text + input.length, sizeof(text) - input.length, "0x%x = 0x%llx\n", number, value);
     }
     fclose(stream);
     return command_run_core(core_caps, &input, json);

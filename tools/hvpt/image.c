@@ -41,7 +41,7 @@ struct image {
     struct image_frame *frame;
     size_t frames, slots;
     uint64_t held; /* bytes in frames */
-    bool live; /* frames are asked for by file and answer: see image_ask */
+    bool live;     /* frames are asked for by file and answer: see image_ask */
     int answer;
 #ifdef HVPT_HAVE_KDUMPFILE
     kdump_ctx_t *kdump;
@@ -80,7 +80,8 @@ static bool image_read_file(const struct image *image, void *bytes, uint64_t siz
 static bool image_ask(const struct image *image, char *bytes, uint64_t address, uint64_t size)
 {
     char line[64];
-    const int length = snprintf(line, sizeof(line), "%llu %llu\n", (unsigned long long)address, (unsigned long long)size);
+    const int length =
+        snprintf(line, sizeof(line), "%llu %llu\n", (unsigned long long)address, (unsigned long long)size);
     char status = 0;
     uint64_t have;
 
@@ -212,7 +213,8 @@ static bool image_open_elf(struct image *image, const unsigned char *head, uint6
     if ((head[4] != 1 && head[4] != 2) || (head[5] != 1 && head[5] != 2))
         return command_error("%s: an ELF file of no known class", image->name), false;
     if (image_number(head + 16, 2, big) != 4)
-        return command_error("%s: an ELF file, but no core: dump-guest-memory and kdump write cores", image->name), false;
+        return command_error("%s: an ELF file, but no core: dump-guest-memory and kdump write cores", image->name),
+               false;
     table = wide ? image_number(head + 32, 8, big) : image_number(head + 28, 4, big);
     row = image_number(head + (wide ? 54 : 42), 2, big);
     count = image_number(head + (wide ? 56 : 44), 2, big);
@@ -309,7 +311,8 @@ static bool image_unflatten(struct image *image, uint64_t *length)
     }
     if (whole)
         fclose(whole);
-    return fine || (command_error("%s: a flattened dump that is cut off, or no room for a temporary file", image->name), false);
+    return fine
+        || (command_error("%s: a flattened dump that is cut off, or no room for a temporary file", image->name), false);
 }
 
 static bool image_open_kdump(struct image *image)
@@ -325,9 +328,10 @@ static bool image_open_kdump(struct image *image)
     }
     return true;
 #else
-    return command_error("%s: a compressed kdump core; this hvpt was built without libkdumpfile. makedumpfile -E makes an "
-                         "ELF core of it",
-                         image->name),
+    return command_error(
+               "%s: a compressed kdump core; this hvpt was built without libkdumpfile. makedumpfile -E makes an "
+               "ELF core of it",
+               image->name),
            false;
 #endif
 }

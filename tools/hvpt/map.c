@@ -8,12 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WORDS_HELP                                                                                                      \
-    "  IMAGE   a raw file (base=ADDRESS of its first byte), QEMU's dump-guest-memory core, a kdump core, /dev/mem\n"   \
-    "  FORMAT  ept, npt, stage2 or gstage\n"                                                                            \
-    "  ROOT    root=EPTP, nCR3, VTTBR_EL2 or hgatp; the root table's address alone means the usual depth\n"             \
-    "  also    maxphyaddr=; ept: cap=, mbec, paging_write, verify_guest_paging, spp; npt: levels=, c_bit=, no_nx,\n"    \
-    "          gmet, sss; stage2: vtcr=, or granule=4|16|64, ipa_bits=, levels=, lpa2, ha, hd; fwb, xnx;\n"             \
+#define WORDS_HELP                                                                                                   \
+    "  IMAGE   a raw file (base=ADDRESS of its first byte), QEMU's dump-guest-memory core, a kdump core, /dev/mem\n" \
+    "  FORMAT  ept, npt, stage2 or gstage\n"                                                                         \
+    "  ROOT    root=EPTP, nCR3, VTTBR_EL2 or hgatp; the root table's address alone means the usual depth\n"          \
+    "  also    maxphyaddr=; ept: cap=, mbec, paging_write, verify_guest_paging, spp; npt: levels=, c_bit=, no_nx,\n" \
+    "          gmet, sss; stage2: vtcr=, or granule=4|16|64, ipa_bits=, levels=, lpa2, ha, hd; fwb, xnx;\n"          \
     "          gstage: svpbmt, svnapot, svadu\n"
 
 static const char walk_usage[] =
@@ -34,8 +34,7 @@ static const char map_usage[] =
     "  --svg    draws it\n"
     "  --diff   prints what two trees differ in: - of the first, + of the second\n"
     "  --audit  prints host frames that both guests reach, and tables that a guest reaches\n"
-    "The second tree stands behind \"--\", with its image, or without one if it is in the same.\n" WORDS_HELP
-    "\n"
+    "The second tree stands behind \"--\", with its image, or without one if it is in the same.\n" WORDS_HELP "\n"
     "Exit status: 0 sound (no difference, isolated), 1 broken (differences, not isolated), 2 not readable.\n";
 
 /* An image and its words. */
@@ -179,7 +178,8 @@ static int map_two(map_two_fn core, int argc, char **argv, bool json)
 enum { MAP_JSON = 1, MAP_SVG = 2, MAP_DIFF = 4, MAP_AUDIT = 8 };
 
 /* Take the options off. Returns the exit status, or -1 to go on. */
-static int map_options(const char *command, const char *usage, unsigned allowed, int *argc, char ***argv, unsigned *options)
+static int map_options(const char *command, const char *usage, unsigned allowed, int *argc, char ***argv,
+                       unsigned *options)
 {
     static const char *const names[] = {"--json", "--svg", "--diff", "--audit"};
     unsigned i;
@@ -213,8 +213,7 @@ int command_walk(int argc, char **argv)
 int command_map(int argc, char **argv)
 {
     unsigned options;
-    const int status =
-        map_options("map", map_usage, MAP_JSON | MAP_SVG | MAP_DIFF | MAP_AUDIT, &argc, &argv, &options);
+    const int status = map_options("map", map_usage, MAP_JSON | MAP_SVG | MAP_DIFF | MAP_AUDIT, &argc, &argv, &options);
     const bool json = (options & MAP_JSON) != 0;
 
     if (status >= 0)

@@ -71,7 +71,8 @@ static void build(struct guest *guest, enum hvpt_kind kind, uint64_t seed, uint6
         page->hpa = (UINT64_C(1) << 32) + (random_below(host_frames) << 12);
         page->perm = perms[random_below(3)];
         attr.perm = page->perm;
-        cr_assert_eq(hvpt_space_map(&guest->space, hvpt_make_gpa(page->gpa), hvpt_make_hpa(page->hpa), HVPT_4K, attr, &flush),
+        cr_assert_eq(hvpt_space_map(&guest->space, hvpt_make_gpa(page->gpa), hvpt_make_hpa(page->hpa), HVPT_4K, attr,
+                                    &flush),
                      HVPT_OK);
         hvpt_space_flush(&guest->space, &flush);
     }
@@ -117,7 +118,8 @@ static bool on_finding(void *ctx, const struct hvpt_audit_finding *finding)
     return true;
 }
 
-static void check(enum hvpt_kind first_kind, enum hvpt_kind second_kind, uint64_t host_frames, size_t rows, unsigned passes_least)
+static void check(enum hvpt_kind first_kind, enum hvpt_kind second_kind, uint64_t host_frames, size_t rows,
+                  unsigned passes_least)
 {
     static struct guest first, second;
     static struct seen seen;
@@ -219,7 +221,9 @@ Test(audit, a_guest_that_reaches_its_own_table_is_found)
     cr_assert(report.complete);
     cr_assert_eq(report.findings[HVPT_AUDIT_REACHES_TABLE], 0);
     /* one page over two tables and a frame beside them: the root lies at 1000H */
-    cr_assert_eq(hvpt_space_map(&first.space, hvpt_make_gpa(UINT64_C(1) << 40), hvpt_make_hpa(0x1000), 0x2000, attr, &flush), HVPT_OK);
+    cr_assert_eq(hvpt_space_map(&first.space, hvpt_make_gpa(UINT64_C(1) << 40), hvpt_make_hpa(0x1000), 0x2000, attr,
+                                &flush),
+                 HVPT_OK);
     cr_assert_eq(hvpt_audit_run(&audit, &report), HVPT_OK);
     cr_assert_eq(report.findings[HVPT_AUDIT_REACHES_TABLE], 2);
     cr_assert_eq(report.writable[HVPT_AUDIT_REACHES_TABLE], 0x2000);

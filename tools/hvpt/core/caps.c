@@ -13,10 +13,13 @@
 enum { CAPS_FIRST = 0x480, CAPS_MSRS = 0x493 - 0x480 + 1, CAPS_LEAVES = 128 };
 
 static const char *const caps_names[CAPS_MSRS] = {
-    "VMX_BASIC",      "VMX_PINBASED_CTLS",  "VMX_PROCBASED_CTLS",  "VMX_EXIT_CTLS",          "VMX_ENTRY_CTLS",
-    "VMX_MISC",       "VMX_CR0_FIXED0",     "VMX_CR0_FIXED1",      "VMX_CR4_FIXED0",         "VMX_CR4_FIXED1",
-    "VMX_VMCS_ENUM",  "VMX_PROCBASED_CTLS2", "VMX_EPT_VPID_CAP",   "VMX_TRUE_PINBASED_CTLS", "VMX_TRUE_PROCBASED_CTLS",
-    "VMX_TRUE_EXIT_CTLS", "VMX_TRUE_ENTRY_CTLS", "VMX_VMFUNC",     "VMX_PROCBASED_CTLS3",    "VMX_EXIT_CTLS2",
+    "VMX_BASIC",           "VMX_PINBASED_CTLS",      "VMX_PROCBASED_CTLS",
+    "VMX_EXIT_CTLS",       "VMX_ENTRY_CTLS",         "VMX_MISC",
+    "VMX_CR0_FIXED0",      "VMX_CR0_FIXED1",         "VMX_CR4_FIXED0",
+    "VMX_CR4_FIXED1",      "VMX_VMCS_ENUM",          "VMX_PROCBASED_CTLS2",
+    "VMX_EPT_VPID_CAP",    "VMX_TRUE_PINBASED_CTLS", "VMX_TRUE_PROCBASED_CTLS",
+    "VMX_TRUE_EXIT_CTLS",  "VMX_TRUE_ENTRY_CTLS",    "VMX_VMFUNC",
+    "VMX_PROCBASED_CTLS3", "VMX_EXIT_CTLS2",
 };
 
 struct caps_leaf {
@@ -180,7 +183,8 @@ static bool caps_read_line(struct caps_input *input, struct words *words, struct
         case WORDS_NUMBER: caps_take_msr(input, msr ? msr : first, second, word.at); break;
         case WORDS_TOO_LARGE:
             return core_fail_at(error, words->request, value.at, "a number of more than 64 bits"), false;
-        case WORDS_NO_NUMBER: return core_fail_at(error, words->request, value.at, "the MSR's value is expected"), false;
+        case WORDS_NO_NUMBER:
+            return core_fail_at(error, words->request, value.at, "the MSR's value is expected"), false;
         }
     }
 }
@@ -303,14 +307,15 @@ static const struct caps_bit caps_ept_bits[] = {
 };
 
 static const struct caps_bit caps_cr0_bits[] = {
-    {0, "PE"}, {1, "MP"}, {2, "EM"}, {3, "TS"}, {4, "ET"}, {5, "NE"}, {16, "WP"}, {18, "AM"}, {29, "NW"}, {30, "CD"}, {31, "PG"},
+    {0, "PE"},  {1, "MP"},  {2, "EM"},  {3, "TS"},  {4, "ET"},  {5, "NE"},
+    {16, "WP"}, {18, "AM"}, {29, "NW"}, {30, "CD"}, {31, "PG"},
 };
 
 static const struct caps_bit caps_cr4_bits[] = {
-    {0, "VME"},      {1, "PVI"},   {2, "TSD"},    {3, "DE"},     {4, "PSE"},   {5, "PAE"},    {6, "MCE"},
-    {7, "PGE"},      {8, "PCE"},   {9, "OSFXSR"}, {10, "OSXMMEXCPT"}, {11, "UMIP"}, {12, "LA57"}, {13, "VMXE"},
-    {14, "SMXE"},    {16, "FSGSBASE"}, {17, "PCIDE"}, {18, "OSXSAVE"}, {19, "KL"}, {20, "SMEP"},  {21, "SMAP"},
-    {22, "PKE"},     {23, "CET"},  {24, "PKS"},   {25, "UINTR"}, {27, "LASS"}, {28, "LAM_SUP"}, {32, "FRED"},
+    {0, "VME"},   {1, "PVI"},       {2, "TSD"},    {3, "DE"},          {4, "PSE"},   {5, "PAE"},      {6, "MCE"},
+    {7, "PGE"},   {8, "PCE"},       {9, "OSFXSR"}, {10, "OSXMMEXCPT"}, {11, "UMIP"}, {12, "LA57"},    {13, "VMXE"},
+    {14, "SMXE"}, {16, "FSGSBASE"}, {17, "PCIDE"}, {18, "OSXSAVE"},    {19, "KL"},   {20, "SMEP"},    {21, "SMAP"},
+    {22, "PKE"},  {23, "CET"},      {24, "PKS"},   {25, "UINTR"},      {27, "LASS"}, {28, "LAM_SUP"}, {32, "FRED"},
 };
 
 static void caps_basic(const struct hvpt_text *words, uint64_t value)
@@ -326,7 +331,8 @@ static void caps_basic(const struct hvpt_text *words, uint64_t value)
     hvpt_text_string(words, type <= 6 && types[type] ? types[type] : "reserved");
     hvpt_text_string_if(words, (value & HVCTL_VMX_BASIC_PHYSADDR_32BIT) != 0, ", addresses below 4 GiB only");
     hvpt_text_string_if(words, (value & HVCTL_VMX_BASIC_DUAL_MONITOR) != 0, ", dual-monitor treatment of SMM");
-    hvpt_text_string_if(words, (value & HVCTL_VMX_BASIC_INS_OUTS_INFO) != 0, ", instruction information for INS and OUTS");
+    hvpt_text_string_if(words, (value & HVCTL_VMX_BASIC_INS_OUTS_INFO) != 0,
+                        ", instruction information for INS and OUTS");
     hvpt_text_string(words, value & HVCTL_VMX_BASIC_TRUE_CONTROLS ? ", TRUE control MSRs" : ", no TRUE control MSRs");
     hvpt_text_string_if(words, (value & HVCTL_VMX_BASIC_HW_EXCEPTION_ANY_ERROR_CODE) != 0,
                         ", any exception injected with or without error code");
@@ -386,9 +392,9 @@ static bool caps_msr_words(struct report *report, const struct hvpt_text *words,
                            unsigned number)
 {
     static const uint8_t groups[CAPS_MSRS] = {
-        [1] = HVCTL_GROUP_PIN + 1,        [2] = HVCTL_GROUP_PRIMARY + 1, [3] = HVCTL_GROUP_EXIT + 1,
-        [4] = HVCTL_GROUP_ENTRY + 1,      [11] = HVCTL_GROUP_SECONDARY + 1, [13] = HVCTL_GROUP_PIN + 1,
-        [14] = HVCTL_GROUP_PRIMARY + 1,   [15] = HVCTL_GROUP_EXIT + 1,   [16] = HVCTL_GROUP_ENTRY + 1,
+        [1] = HVCTL_GROUP_PIN + 1,      [2] = HVCTL_GROUP_PRIMARY + 1,    [3] = HVCTL_GROUP_EXIT + 1,
+        [4] = HVCTL_GROUP_ENTRY + 1,    [11] = HVCTL_GROUP_SECONDARY + 1, [13] = HVCTL_GROUP_PIN + 1,
+        [14] = HVCTL_GROUP_PRIMARY + 1, [15] = HVCTL_GROUP_EXIT + 1,      [16] = HVCTL_GROUP_ENTRY + 1,
     };
     const uint64_t value = input->msr[number];
 
@@ -408,7 +414,10 @@ static bool caps_msr_words(struct report *report, const struct hvpt_text *words,
     case 12: caps_bits(words, caps_ept_bits, CAPS_COUNT(caps_ept_bits), value); break;
     default:
         hvpt_text_string(words, "may be 1: ");
-        caps_controls(words, number == 17 ? HVCTL_GROUP_VMFUNC : number == 18 ? HVCTL_GROUP_TERTIARY : HVCTL_GROUP_EXIT2,
+        caps_controls(words,
+                      number == 17   ? HVCTL_GROUP_VMFUNC
+                      : number == 18 ? HVCTL_GROUP_TERTIARY
+                                     : HVCTL_GROUP_EXIT2,
                       value);
         break;
     }
@@ -530,8 +539,8 @@ static const char *caps_title(unsigned number)
     struct hvpt_text_buffer buffer;
     const struct hvpt_text text = hvpt_text_into(&buffer, title, sizeof(title));
     const unsigned msr = CAPS_FIRST + number;
-    const char digits[6] = {"0123456789ABCDEF"[msr >> 8], "0123456789ABCDEF"[msr >> 4 & 15],
-                            "0123456789ABCDEF"[msr & 15], 'H', ')', 0};
+    const char digits[6] = {
+        "0123456789ABCDEF"[msr >> 8], "0123456789ABCDEF"[msr >> 4 & 15], "0123456789ABCDEF"[msr & 15], 'H', ')', 0};
 
     hvpt_text_string(&text, "IA32_");
     hvpt_text_string(&text, caps_names[number]);
@@ -562,7 +571,8 @@ enum core_status core_caps(const struct core_request *request, const struct hvpt
     report.words[0] = 0;
     if (input.has_feature_control) {
         words = report_words(&report);
-        hvpt_text_string(&words, input.feature_control & HVCTL_FEATURE_CONTROL_LOCK ? "locked" : "not locked: VMXON faults");
+        hvpt_text_string(&words,
+                         input.feature_control & HVCTL_FEATURE_CONTROL_LOCK ? "locked" : "not locked: VMXON faults");
         hvpt_text_string(&words, input.feature_control & HVCTL_FEATURE_CONTROL_VMX_OUTSIDE_SMX
                                      ? "; VMX outside SMX"
                                      : "; no VMX outside SMX");

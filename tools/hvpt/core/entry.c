@@ -18,22 +18,29 @@ static const struct entry_format_row {
     unsigned facts; /* bits 1 << FACT_... that matter */
     const char *levels[5];
 } entry_formats[ENTRY_FORMATS] = {
-    {"ept", "EPT",
+    {"ept",
+     "EPT",
      1u << FACT_MAXPHYADDR | 1u << FACT_EXECUTE_ONLY | 1u << FACT_2M | 1u << FACT_1G | 1u << FACT_MBEC
          | 1u << FACT_PAGING_WRITE,
      {"pte", "pde", "pdpte", "pml4e", "pml5e"}},
     {"npt", "NPT", 1u << FACT_MAXPHYADDR | 1u << FACT_NXE | 1u << FACT_GMET, {"pte", "pde", "pdpe", "pml4e", "pml5e"}},
-    {"stage2 s2 arm", "stage 2", 1u << FACT_MAXPHYADDR | 1u << FACT_LPA2 | 1u << FACT_XNX,
+    {"stage2 s2 arm",
+     "stage 2",
+     1u << FACT_MAXPHYADDR | 1u << FACT_LPA2 | 1u << FACT_XNX,
      {"l3", "l2", "l1", "l0", "l_1"}},
-    {"gstage riscv", "G-stage", 1u << FACT_MAXPHYADDR | 1u << FACT_SVPBMT | 1u << FACT_SVNAPOT | 1u << FACT_SVADU,
+    {"gstage riscv",
+     "G-stage",
+     1u << FACT_MAXPHYADDR | 1u << FACT_SVPBMT | 1u << FACT_SVNAPOT | 1u << FACT_SVADU,
      {"", "", "", "", ""}},
-    {"x86", "x86", 1u << FACT_MAXPHYADDR | 1u << FACT_NXE | 1u << FACT_1G | 1u << FACT_AMD,
+    {"x86",
+     "x86",
+     1u << FACT_MAXPHYADDR | 1u << FACT_NXE | 1u << FACT_1G | 1u << FACT_AMD,
      {"pte", "pde", "pdpte", "pml4e", "pml5e"}},
 };
 
 static const struct entry_fact_row {
     const char *names;
-    const char *one;  /* "with 1-GByte pages", for a fact of two values */
+    const char *one; /* "with 1-GByte pages", for a fact of two values */
     const char *zero;
 } entry_facts_by_name[FACT_COUNT] = {
     {"maxphyaddr pa_bits", NULL, NULL},
@@ -162,7 +169,10 @@ static bool entry_read(const struct core_request *request, struct entry_facts *f
                 facts->level = (unsigned)value;
                 has_level = true;
             } else if (words_is(&words, word, "granule")) {
-                facts->granule = value == 4 || value == 12 ? 12 : value == 16 || value == 14 ? 14 : value == 64 ? 16 : 0;
+                facts->granule = value == 4 || value == 12  ? 12
+                               : value == 16 || value == 14 ? 14
+                               : value == 64                ? 16
+                                                            : 0;
                 if (!facts->granule)
                     return core_fail_at(error, request, word.at, "granules are 4, 16 and 64 (KiB)"), false;
             } else if (words_is(&words, word, "c_bit")) {
@@ -479,8 +489,8 @@ static void entry_print_bits(const struct hvpt_text *out, struct json *json, con
 }
 
 /* One verdict as a line or an object. */
-static void entry_print_group(struct report *report, const struct entry_facts *facts,
-                              const struct entry_groups *groups, unsigned which)
+static void entry_print_group(struct report *report, const struct entry_facts *facts, const struct entry_groups *groups,
+                              unsigned which)
 {
     const struct entry_group *group = &groups->group[which];
     static const char *const kinds[] = {"impossible", "absent", "table", "leaf", "broken"};

@@ -99,29 +99,82 @@ static const struct exit_trace_name {
     const char *name;
     uint32_t code;
 } exit_trace_names[] = {
-    {"interrupt", 0x60},    {"nmi", 0x61},          {"smi", 0x62},         {"init", 0x63},
-    {"vintr", 0x64},        {"cr0_sel_write", 0x65}, {"read_idtr", 0x66},  {"read_gdtr", 0x67},
-    {"read_ldtr", 0x68},    {"read_tr", 0x69},      {"write_idtr", 0x6a},  {"write_gdtr", 0x6b},
-    {"write_ldtr", 0x6c},   {"write_tr", 0x6d},     {"rdtsc", 0x6e},       {"rdpmc", 0x6f},
-    {"pushf", 0x70},        {"popf", 0x71},         {"cpuid", 0x72},       {"rsm", 0x73},
-    {"iret", 0x74},         {"swint", 0x75},        {"invd", 0x76},        {"pause", 0x77},
-    {"hlt", 0x78},          {"invlpg", 0x79},       {"invlpga", 0x7a},     {"io", 0x7b},
-    {"msr", 0x7c},          {"task_switch", 0x7d},  {"ferr_freeze", 0x7e}, {"shutdown", 0x7f},
-    {"vmrun", 0x80},        {"hypercall", 0x81},    {"vmload", 0x82},      {"vmsave", 0x83},
-    {"stgi", 0x84},         {"clgi", 0x85},         {"skinit", 0x86},      {"wbinvd", 0x89},
-    {"monitor", 0x8a},      {"mwait", 0x8b},        {"xsetbv", 0x8d},      {"npf", 0x400},
-    {"avic_incomplete_ipi", 0x401},                 {"avic_unaccelerated_access", 0x402},
+    {"interrupt", 0x60},
+    {"nmi", 0x61},
+    {"smi", 0x62},
+    {"init", 0x63},
+    {"vintr", 0x64},
+    {"cr0_sel_write", 0x65},
+    {"read_idtr", 0x66},
+    {"read_gdtr", 0x67},
+    {"read_ldtr", 0x68},
+    {"read_tr", 0x69},
+    {"write_idtr", 0x6a},
+    {"write_gdtr", 0x6b},
+    {"write_ldtr", 0x6c},
+    {"write_tr", 0x6d},
+    {"rdtsc", 0x6e},
+    {"rdpmc", 0x6f},
+    {"pushf", 0x70},
+    {"popf", 0x71},
+    {"cpuid", 0x72},
+    {"rsm", 0x73},
+    {"iret", 0x74},
+    {"swint", 0x75},
+    {"invd", 0x76},
+    {"pause", 0x77},
+    {"hlt", 0x78},
+    {"invlpg", 0x79},
+    {"invlpga", 0x7a},
+    {"io", 0x7b},
+    {"msr", 0x7c},
+    {"task_switch", 0x7d},
+    {"ferr_freeze", 0x7e},
+    {"shutdown", 0x7f},
+    {"vmrun", 0x80},
+    {"hypercall", 0x81},
+    {"vmload", 0x82},
+    {"vmsave", 0x83},
+    {"stgi", 0x84},
+    {"clgi", 0x85},
+    {"skinit", 0x86},
+    {"wbinvd", 0x89},
+    {"monitor", 0x8a},
+    {"mwait", 0x8b},
+    {"xsetbv", 0x8d},
+    {"npf", 0x400},
+    {"avic_incomplete_ipi", 0x401},
+    {"avic_unaccelerated_access", 0x402},
     {"vmgexit", 0x403},
 };
 
 /* KVM's names of VMX exit reasons that are not the manual's words. */
 static const struct exit_trace_name exit_vmx_names[] = {
-    {"EXCEPTION_NMI", 0}, {"PENDING_INTERRUPT", 7}, {"INTERRUPT_WINDOW", 7}, {"MSR_READ", 31},    {"MSR_WRITE", 32},
-    {"INVALID_STATE", 33}, {"MSR_LOAD_FAIL", 34},   {"MWAIT_INSTRUCTION", 36}, {"MONITOR_TRAP_FLAG", 37},
-    {"MONITOR_INSTRUCTION", 39}, {"PAUSE_INSTRUCTION", 40}, {"MCE_DURING_VMENTRY", 41}, {"EOI_INDUCED", 45},
-    {"GDTR_IDTR", 46},    {"LDTR_TR", 47},          {"EPT_MISCONFIG", 49},   {"PREEMPTION_TIMER", 52},
-    {"WBINVD", 54},       {"PML_FULL", 62},         {"VMOFF", 26},           {"VMON", 27},
-    {"DR_ACCESS", 29},    {"APIC_ACCESS", 44},      {"BUS_LOCK", 74},        {"NOTIFY", 75},
+    {"EXCEPTION_NMI", 0},
+    {"PENDING_INTERRUPT", 7},
+    {"INTERRUPT_WINDOW", 7},
+    {"MSR_READ", 31},
+    {"MSR_WRITE", 32},
+    {"INVALID_STATE", 33},
+    {"MSR_LOAD_FAIL", 34},
+    {"MWAIT_INSTRUCTION", 36},
+    {"MONITOR_TRAP_FLAG", 37},
+    {"MONITOR_INSTRUCTION", 39},
+    {"PAUSE_INSTRUCTION", 40},
+    {"MCE_DURING_VMENTRY", 41},
+    {"EOI_INDUCED", 45},
+    {"GDTR_IDTR", 46},
+    {"LDTR_TR", 47},
+    {"EPT_MISCONFIG", 49},
+    {"PREEMPTION_TIMER", 52},
+    {"WBINVD", 54},
+    {"PML_FULL", 62},
+    {"VMOFF", 26},
+    {"VMON", 27},
+    {"DR_ACCESS", 29},
+    {"APIC_ACCESS", 44},
+    {"BUS_LOCK", 74},
+    {"NOTIFY", 75},
 };
 
 /* The basic exit reason of that name; false: there is none. */
@@ -151,7 +204,7 @@ static bool exit_code_of(const struct words *words, struct word word, uint64_t *
 {
     size_t i;
 
-    if (word.length > 7 && words_is(words, (struct word){word.at, 7, false}, "VMEXIT_")) {
+    if (word.length > 7 && words_is(words, (struct word) {word.at, 7, false}, "VMEXIT_")) {
         word.at += 7;
         word.length -= 7;
     }
@@ -241,10 +294,10 @@ static bool exit_read(const struct core_request *request, struct exit_input *inp
         if (!word.length)
             break;
         if (words_is_one_of(&words, word, "vmx svm arm riscv")) {
-            input->architectures &= words_is(&words, word, "vmx")   ? VMX
-                                  : words_is(&words, word, "svm")   ? SVM
-                                  : words_is(&words, word, "arm")   ? ARM
-                                                                    : RISCV;
+            input->architectures &= words_is(&words, word, "vmx") ? VMX
+                                  : words_is(&words, word, "svm") ? SVM
+                                  : words_is(&words, word, "arm") ? ARM
+                                                                  : RISCV;
             continue;
         }
         for (i = 0; i < EXIT_COUNT && !words_is_one_of(&words, word, exit_names[i].names); i++)
@@ -322,25 +375,26 @@ static void exit_violation_unknown(struct report *report, const struct exit_inpu
         report_note(report, "bit 6 = 1: EPT allows user-mode fetches, if mode-based execute control is on (mbec=1); "
                             "undefined otherwise");
     if (!input->given[EXIT_ADVANCED] && (qualification & final) == final) {
-        report_note(report, qualification & advanced
-                                ? "bits 11:9 count if IA32_VMX_EPT_VPID_CAP[22] is 1 (advanced=1): by the guest's tables,"
-                                : "bits 11:9 are 0; they count if IA32_VMX_EPT_VPID_CAP[22] is 1 (advanced=1)");
+        report_note(report,
+                    qualification & advanced
+                        ? "bits 11:9 count if IA32_VMX_EPT_VPID_CAP[22] is 1 (advanced=1): by the guest's tables,"
+                        : "bits 11:9 are 0; they count if IA32_VMX_EPT_VPID_CAP[22] is 1 (advanced=1)");
         if (qualification & advanced)
-            report_note(report, (qualification & HVPT_EPT_VIOLATION_USER_LINEAR)
-                                    ? ((qualification & HVPT_EPT_VIOLATION_LINEAR_WRITABLE)
-                                           ? ((qualification & HVPT_EPT_VIOLATION_LINEAR_NX)
-                                                  ? "a user page, writable, execute-disable"
-                                                  : "a user page, writable, executable")
-                                           : ((qualification & HVPT_EPT_VIOLATION_LINEAR_NX)
-                                                  ? "a user page, read-only, execute-disable"
-                                                  : "a user page, read-only, executable"))
-                                    : ((qualification & HVPT_EPT_VIOLATION_LINEAR_WRITABLE)
-                                           ? ((qualification & HVPT_EPT_VIOLATION_LINEAR_NX)
-                                                  ? "a supervisor page, writable, execute-disable"
-                                                  : "a supervisor page, writable, executable")
-                                           : ((qualification & HVPT_EPT_VIOLATION_LINEAR_NX)
-                                                  ? "a supervisor page, read-only, execute-disable"
-                                                  : "a supervisor page, read-only, executable")));
+            report_note(
+                report,
+                (qualification & HVPT_EPT_VIOLATION_USER_LINEAR)
+                    ? ((qualification & HVPT_EPT_VIOLATION_LINEAR_WRITABLE)
+                           ? ((qualification & HVPT_EPT_VIOLATION_LINEAR_NX) ? "a user page, writable, execute-disable"
+                                                                             : "a user page, writable, executable")
+                           : ((qualification & HVPT_EPT_VIOLATION_LINEAR_NX) ? "a user page, read-only, execute-disable"
+                                                                             : "a user page, read-only, executable"))
+                    : ((qualification & HVPT_EPT_VIOLATION_LINEAR_WRITABLE)
+                           ? ((qualification & HVPT_EPT_VIOLATION_LINEAR_NX)
+                                  ? "a supervisor page, writable, execute-disable"
+                                  : "a supervisor page, writable, executable")
+                           : ((qualification & HVPT_EPT_VIOLATION_LINEAR_NX)
+                                  ? "a supervisor page, read-only, execute-disable"
+                                  : "a supervisor page, read-only, executable")));
     }
     if (!input->given[EXIT_SHADOW_STACK] && (qualification & HVPT_EPT_VIOLATION_SHADOW_PAGE))
         report_note(report, "bit 14 = 1: a supervisor shadow-stack page, if EPTP[7] is 1 (sss=1); undefined otherwise");
@@ -418,8 +472,9 @@ static enum core_status exit_vmx(const struct core_request *request, struct exit
     const struct hvctl_vmx_reason reason = hvctl_vmx_reason_decode((uint32_t)input->value[EXIT_REASON]);
     const char *words_of = hvctl_vmx_exit_reason_words(reason.basic);
     const bool misconfigured = reason.basic == HVCTL_VMX_REASON_EPT_MISCONFIGURATION;
-    static const uint8_t words32[] = {EXIT_REASON,          EXIT_INSTRUCTION,       EXIT_INTERRUPTION,
-                                      EXIT_INTERRUPTION_ERROR, EXIT_VECTORING, EXIT_VECTORING_ERROR,
+    static const uint8_t words32[] = {EXIT_REASON,           EXIT_INSTRUCTION,
+                                      EXIT_INTERRUPTION,     EXIT_INTERRUPTION_ERROR,
+                                      EXIT_VECTORING,        EXIT_VECTORING_ERROR,
                                       EXIT_INSTRUCTION_ERROR};
     struct hvpt_text words;
     unsigned i;
@@ -449,8 +504,9 @@ static enum core_status exit_vmx(const struct core_request *request, struct exit
     exit_qualification(&report, input, reason.basic);
     if (input->given[EXIT_GUEST_PHYSICAL]) {
         words = report_words(&report);
-        hvpt_text_string_if(&words, reason.basic != HVCTL_VMX_REASON_EPT_VIOLATION && !misconfigured
-                                        && reason.basic != HVCTL_VMX_REASON_SPP_RELATED_EVENT,
+        hvpt_text_string_if(&words,
+                            reason.basic != HVCTL_VMX_REASON_EPT_VIOLATION && !misconfigured
+                                && reason.basic != HVCTL_VMX_REASON_SPP_RELATED_EVENT,
                             "undefined for this reason");
         report_value(&report, "guest-physical address", input->value[EXIT_GUEST_PHYSICAL]);
     }
@@ -559,10 +615,9 @@ static enum core_status exit_svm(const struct core_request *request, struct exit
     }
     if (!input->given[EXIT_INFO1])
         report_note(&report, "EXITINFO1 was not given: exitinfo1=NUMBER says more");
-    report_note(&report, code == HVCTL_SVM_EXIT_NPF
-                             ? "APM vol. 2, \"Nested versus Guest Page Faults, Fault Ordering\""
-                         : invalid ? "APM vol. 2, \"Canonicalization and Consistency Checks\""
-                                   : "APM vol. 2, appendix \"SVM Intercept Exit Codes\"");
+    report_note(&report, code == HVCTL_SVM_EXIT_NPF ? "APM vol. 2, \"Nested versus Guest Page Faults, Fault Ordering\""
+                         : invalid                  ? "APM vol. 2, \"Canonicalization and Consistency Checks\""
+                                                    : "APM vol. 2, appendix \"SVM Intercept Exit Codes\"");
     return report_end(&report, invalid || !hvctl_svm_exit_name(code)
                                    || (code == HVCTL_SVM_EXIT_NPF && (info1 & HVPT_NPF_RESERVED)));
 }
@@ -616,8 +671,8 @@ enum core_status core_exit(const struct core_request *request, const struct hvpt
         return exit_explain_arm(request, &arm, out);
     }
     if (input.architectures == RISCV) {
-        struct exit_riscv riscv = {input.value[EXIT_SCAUSE], input.value[EXIT_STVAL],  input.value[EXIT_HTVAL],
-                                   input.value[EXIT_HTINST], input.given[EXIT_STVAL],  input.given[EXIT_HTVAL],
+        struct exit_riscv riscv = {input.value[EXIT_SCAUSE], input.value[EXIT_STVAL], input.value[EXIT_HTVAL],
+                                   input.value[EXIT_HTINST], input.given[EXIT_STVAL], input.given[EXIT_HTVAL],
                                    input.given[EXIT_HTINST]};
 
         if (!input.given[EXIT_SCAUSE])

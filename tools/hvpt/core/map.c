@@ -535,7 +535,9 @@ static bool map_audit_found(void *ctx, const struct hvpt_audit_finding *finding)
         hvpt_text_string(out, " (");
         hvpt_text_string(out, perm[finding->guest]);
         hvpt_text_string(out, "), and it is a table of ");
-        hvpt_text_string(out, finding->owner == finding->guest ? "its own" : finding->owner ? "the second" : "the first");
+        hvpt_text_string(out, finding->owner == finding->guest ? "its own"
+                              : finding->owner                 ? "the second"
+                                                               : "the first");
         hvpt_text_string(out, finding->perm[finding->guest] & HVPT_WRITE ? ", WRITABLE" : "");
         break;
     case HVPT_AUDIT_SHARED_TABLE: hvpt_text_string(out, "  a table of both"); break;

@@ -7,8 +7,23 @@
 #include "words.h"
 
 static const char *const memory_registers[REG_COUNT] = {
-    "cr0", "cr3", "cr4", "efer", "rflags", "pat", "sctlr sctlr_el1", "tcr tcr_el1", "ttbr0 ttbr0_el1", "ttbr1 ttbr1_el1",
-    "mair mair_el1", "hcr hcr_el2", "spsr spsr_el2", "vsatp", "vsstatus", "sstatus", "henvcfg",
+    "cr0",
+    "cr3",
+    "cr4",
+    "efer",
+    "rflags",
+    "pat",
+    "sctlr sctlr_el1",
+    "tcr tcr_el1",
+    "ttbr0 ttbr0_el1",
+    "ttbr1 ttbr1_el1",
+    "mair mair_el1",
+    "hcr hcr_el2",
+    "spsr spsr_el2",
+    "vsatp",
+    "vsstatus",
+    "sstatus",
+    "henvcfg",
 };
 
 /* Features by name: which member of the config they are, and their bit. */
@@ -68,7 +83,10 @@ static bool memory_set_config(const struct words *words, struct word word, struc
         return value >= 32 && value <= 51 && config->kind == HVPT_KIND_NPT;
     }
     if (words_is(words, word, "granule")) {
-        config->s2.granule_shift = value == 4 || value == 12 ? 12 : value == 16 || value == 14 ? 14 : value == 64 ? 16 : 0;
+        config->s2.granule_shift = value == 4 || value == 12  ? 12
+                                 : value == 16 || value == 14 ? 14
+                                 : value == 64                ? 16
+                                                              : 0;
         return config->s2.granule_shift != 0 && config->kind == HVPT_KIND_S2;
     }
     if (words_is(words, word, "ipa_bits")) {
@@ -84,9 +102,10 @@ static bool memory_set_config(const struct words *words, struct word word, struc
         config->s2.features |= (value >> 21 & 1 ? (uint32_t)HVPT_S2_USE_HARDWARE_AF : 0u)
                              | (value >> 22 & 1 ? (uint32_t)HVPT_S2_USE_HARDWARE_DIRTY : 0u)
                              | (value >> 32 & 1 ? (uint32_t)HVPT_S2_USE_LPA2 : 0u);
-        config->s2.levels = config->s2.granule_shift == 12
-                              ? (value >> 33 & 1 ? 5 : (value >> 6 & 3) == 3 ? 1 : (unsigned)(value >> 6 & 3) + 2)
-                              : (unsigned)(value >> 6 & 3) + 1;
+        config->s2.levels = config->s2.granule_shift == 12 ? (value >> 33 & 1         ? 5
+                                                              : (value >> 6 & 3) == 3 ? 1
+                                                                                      : (unsigned)(value >> 6 & 3) + 2)
+                                                           : (unsigned)(value >> 6 & 3) + 1;
         return config->kind == HVPT_KIND_S2 && config->s2.granule_shift != 0;
     }
     *known = false;
@@ -178,11 +197,12 @@ bool memory_read_request(const struct core_request *request, struct memory_reque
             return core_fail_at(error, request, word.at, "this format has no such value"), false;
         for (i = 0; i < REG_COUNT && !words_is_one_of(&words, word, memory_registers[i]); i++)
             continue;
-        if (i == REG_COUNT && !words_is_one_of(&words, word, "root eptp ncr3 vttbr hgatp") && !words_is(&words, word, "gpa")
-            && !words_is_one_of(&words, word, "gva linear"))
+        if (i == REG_COUNT && !words_is_one_of(&words, word, "root eptp ncr3 vttbr hgatp")
+            && !words_is(&words, word, "gpa") && !words_is_one_of(&words, word, "gva linear"))
             return core_fail_at(error, request, word.at, "no such name; --help lists them"), false;
         if (number != WORDS_NUMBER)
-            return core_fail_at(error, request, value_word.length ? value_word.at : word.at, "a number is expected"), false;
+            return core_fail_at(error, request, value_word.length ? value_word.at : word.at, "a number is expected"),
+                   false;
         if (i < REG_COUNT) {
             out->reg[i] = value;
             out->has_reg[i] = true;
@@ -215,8 +235,8 @@ static void *memory_phys_to_virt(void *ctx, hvpt_hpa frame)
     return (void *)(uintptr_t)space->memory->frame(space->memory->ctx, frame.value, size);
 }
 
-bool memory_open_space(const struct core_request *request, const struct memory_request *read, const struct memory *memory,
-                       struct memory_space *out, struct core_error *error)
+bool memory_open_space(const struct core_request *request, const struct memory_request *read,
+                       const struct memory *memory, struct memory_space *out, struct core_error *error)
 {
     uint64_t root = read->root;
     const unsigned shift = read->config.s2.granule_shift ? read->config.s2.granule_shift : 12;
@@ -260,9 +280,7 @@ bool memory_open_space(const struct core_request *request, const struct memory_r
     case HVPT_E_CORRUPT:
         core_fail_at(error, request, read->root_at, "the root table is not in this memory");
         return false;
-    case HVPT_E_ALIGN:
-        core_fail_at(error, request, read->root_at, "the root is not aligned to its size");
-        return false;
+    case HVPT_E_ALIGN: core_fail_at(error, request, read->root_at, "the root is not aligned to its size"); return false;
     case HVPT_E_RANGE:
         core_fail_at(error, request, read->root_at, "the root is beyond the physical addresses");
         return false;

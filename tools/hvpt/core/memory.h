@@ -23,9 +23,23 @@ struct memory {
 
 /* Words that both commands know, and where each guest register was given. */
 enum memory_register {
-    REG_CR0, REG_CR3, REG_CR4, REG_EFER, REG_RFLAGS, REG_PAT,
-    REG_SCTLR, REG_TCR, REG_TTBR0, REG_TTBR1, REG_MAIR, REG_HCR, REG_SPSR,
-    REG_VSATP, REG_VSSTATUS, REG_SSTATUS, REG_HENVCFG,
+    REG_CR0,
+    REG_CR3,
+    REG_CR4,
+    REG_EFER,
+    REG_RFLAGS,
+    REG_PAT,
+    REG_SCTLR,
+    REG_TCR,
+    REG_TTBR0,
+    REG_TTBR1,
+    REG_MAIR,
+    REG_HCR,
+    REG_SPSR,
+    REG_VSATP,
+    REG_VSSTATUS,
+    REG_SSTATUS,
+    REG_HENVCFG,
     REG_COUNT
 };
 
@@ -57,8 +71,8 @@ struct memory_space {
     uint64_t root;      /* its address */
 };
 
-bool memory_open_space(const struct core_request *request, const struct memory_request *read, const struct memory *memory,
-                       struct memory_space *out, struct core_error *error);
+bool memory_open_space(const struct core_request *request, const struct memory_request *read,
+                       const struct memory *memory, struct memory_space *out, struct core_error *error);
 
 /* ---- going through a tree ---- */
 

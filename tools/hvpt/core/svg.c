@@ -21,7 +21,7 @@ struct svg_state {
     struct svg_bar bar[SVG_BARS_MOST];
     uint32_t bars;
     uint32_t open[HVPT_MAX_LEVELS]; /* index of the bar + 1; 0: none */
-    uint64_t hidden; /* rows that did not fit */
+    uint64_t hidden;                /* rows that did not fit */
     uint64_t untouched;
 };
 
@@ -110,7 +110,8 @@ static void svg_text(const struct svg_state *state, unsigned x, const char *clas
 }
 
 /* A chip: a coloured box with a word. */
-static void svg_chip(const struct svg_state *state, unsigned x, unsigned width, const char *class_name, const char *word)
+static void svg_chip(const struct svg_state *state, unsigned x, unsigned width, const char *class_name,
+                     const char *word)
 {
     hvpt_text_string(state->out, "<rect class=\"");
     hvpt_text_string(state->out, class_name);
@@ -159,7 +160,9 @@ static void svg_run(void *ctx, const struct tree_run *run)
     svg_chip(state, left + 580, 20, run->perm & HVPT_READ ? "r" : "off", run->perm & HVPT_READ ? "R" : "\xc2\xb7");
     svg_chip(state, left + 602, 20, run->perm & HVPT_WRITE ? "w" : "off", run->perm & HVPT_WRITE ? "W" : "\xc2\xb7");
     svg_chip(state, left + 624, 20, run->perm & (HVPT_EXEC | HVPT_EXEC_USER) ? "x" : "off",
-             run->perm & HVPT_EXEC ? "X" : run->perm & HVPT_EXEC_USER ? "U" : "\xc2\xb7");
+             run->perm & HVPT_EXEC        ? "X"
+             : run->perm & HVPT_EXEC_USER ? "U"
+                                          : "\xc2\xb7");
     svg_chip(state, left + 652, 30, types[run->memtype], tree_memtypes[run->memtype]);
     if (run->accessed) {
         svg_text(state, left + 692, "mono");

@@ -113,7 +113,8 @@ static enum core_status walk_gpa(const struct memory_request *read, const struct
 
 /* ---- both stages ---- */
 
-static void walk_step(const struct hvpt_text *out, struct json *json, unsigned level, const struct hvpt_guest_step *step)
+static void walk_step(const struct hvpt_text *out, struct json *json, unsigned level,
+                      const struct hvpt_guest_step *step)
 {
     if (json) {
         json_open(json, NULL, "{");
@@ -197,7 +198,8 @@ static enum core_status walk_both(const struct hvpt_text *out, struct json *json
             hvpt_text_hex(out, walk->fault_gpa);
             hvpt_text_string(out, ":\n");
         }
-        (void)(walk_explain(out, json, "  ", walk->fault_gpa, walk->on_table ? (uint32_t)HVPT_READ : access) == HVPT_OK);
+        (void)(walk_explain(out, json, "  ", walk->fault_gpa, walk->on_table ? (uint32_t)HVPT_READ : access)
+               == HVPT_OK);
     }
     return CORE_BROKEN;
 }
@@ -218,11 +220,12 @@ static bool walk_gva(const struct core_request *request, const struct memory_req
         return core_fail(error, 0, 0, "an access to a guest-virtual address is r, w, rw or x"), false;
     for (i = 0; i < sizeof(walk); i++)
         ((unsigned char *)&walk)[i] = 0;
-#define WALK_TAKE(from) \
-    (walk.end = (from).end, walk.paging = (from).paging, walk.root_level = (from).root_level, walk.level = (from).level, \
-     walk.step = (from).step, walk.gpa = (from).gpa.value, walk.guest_page_size = (from).guest_page_size, \
-     walk.on_table = (from).on_table, walk.fault_gpa = (from).fault_gpa.value, walk.hpa = (from).hpa.value, \
-     walk.page_size = (from).page_size, walk.perm = (from).perm, walk.second = &(from).second)
+#define WALK_TAKE(from)                                                                                       \
+    (walk.end = (from).end, walk.paging = (from).paging, walk.root_level = (from).root_level,                 \
+     walk.level = (from).level, walk.step = (from).step, walk.gpa = (from).gpa.value,                         \
+     walk.guest_page_size = (from).guest_page_size, walk.on_table = (from).on_table,                          \
+     walk.fault_gpa = (from).fault_gpa.value, walk.hpa = (from).hpa.value, walk.page_size = (from).page_size, \
+     walk.perm = (from).perm, walk.second = &(from).second)
     switch (read->config.kind) {
     case HVPT_KIND_EPT:
     case HVPT_KIND_NPT: {
@@ -231,7 +234,8 @@ static bool walk_gva(const struct core_request *request, const struct memory_req
         for (i = 0; i < sizeof(guest); i++)
             ((unsigned char *)&guest)[i] = 0;
         if (!read->has_reg[REG_CR3])
-            return core_fail(error, 0, 0, "cr3= is missing: a guest-virtual address needs the guest's registers"), false;
+            return core_fail(error, 0, 0, "cr3= is missing: a guest-virtual address needs the guest's registers"),
+                   false;
         guest.cr3 = read->reg[REG_CR3];
         guest.cr0 = read->has_reg[REG_CR0] ? read->reg[REG_CR0] : HVPT_X86_CR0_PE | HVPT_X86_CR0_PG | HVPT_X86_CR0_WP;
         guest.cr4 = read->has_reg[REG_CR4] ? read->reg[REG_CR4] : HVPT_X86_CR4_PAE;
@@ -239,7 +243,8 @@ static bool walk_gva(const struct core_request *request, const struct memory_req
         guest.rflags = read->reg[REG_RFLAGS];
         guest.pat = read->reg[REG_PAT];
         guest.memory = &memory;
-        (void)(hvpt_guest_walk_x86(&walk_space->space, &guest, read->gva, access | (read->user ? HVPT_X86_USER : 0), &x86)
+        (void)(hvpt_guest_walk_x86(&walk_space->space, &guest, read->gva, access | (read->user ? HVPT_X86_USER : 0),
+                                   &x86)
                == HVPT_GUEST_OK);
         WALK_TAKE(x86);
         break;
@@ -259,7 +264,8 @@ static bool walk_gva(const struct core_request *request, const struct memory_req
         guest.hcr = read->reg[REG_HCR];
         guest.spsr = read->reg[REG_SPSR];
         guest.memory = &memory;
-        (void)(hvpt_guest_walk_arm(&walk_space->space, &guest, read->gva, access | (read->user ? HVPT_ARM_EL0 : 0), &arm)
+        (void)(hvpt_guest_walk_arm(&walk_space->space, &guest, read->gva, access | (read->user ? HVPT_ARM_EL0 : 0),
+                                   &arm)
                == HVPT_GUEST_OK);
         WALK_TAKE(arm);
         break;

@@ -89,10 +89,10 @@ static inline bool words_is_one_of(const struct words *words, struct word word, 
 /* The value of a hexadecimal digit; -1: it is none. */
 static inline int words_digit(char byte)
 {
-    return byte >= '0' && byte <= '9'   ? byte - '0'
-         : byte >= 'a' && byte <= 'f'   ? byte - 'a' + 10
-         : byte >= 'A' && byte <= 'F'   ? byte - 'A' + 10
-                                        : -1;
+    return byte >= '0' && byte <= '9' ? byte - '0'
+         : byte >= 'a' && byte <= 'f' ? byte - 'a' + 10
+         : byte >= 'A' && byte <= 'F' ? byte - 'A' + 10
+                                      : -1;
 }
 
 /* What a word is as a number. */
@@ -158,9 +158,7 @@ static inline bool words_value(struct words *words, uint64_t *value, struct core
 
     switch (words_number(words, word, value)) {
     case WORDS_NUMBER: return true;
-    case WORDS_TOO_LARGE:
-        core_fail_at(error, words->request, word.at, "a number of more than 64 bits");
-        return false;
+    case WORDS_TOO_LARGE: core_fail_at(error, words->request, word.at, "a number of more than 64 bits"); return false;
     case WORDS_NO_NUMBER: break;
     }
     core_fail_at(error, words->request, word.at, word.length ? "not a number" : "a number is missing at the end");
