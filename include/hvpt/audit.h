@@ -164,7 +164,8 @@ struct hvpt_audit_item {
  * What to audit. second: NULL looks at the first guest's own tables only.
  * items, count: the workspace, of 64 rows or more. A row holds pages that lie in one piece both sides, or a table; if
  * there are too few the audit takes several passes.
- * found: told of each finding; false ends the audit. Frames that a guest reaches at several addresses are told for each.
+ * found: told of each finding; false ends the audit. Frames that a guest reaches at several addresses are told
+ * for each.
  * go_on: asked at each table that is entered, in every pass; false ends the audit: for progress, and for an end in
  * bounded time where the tables cannot be trusted. NULL: always.
  */

@@ -1,6 +1,5 @@
 /*
- * Memory images: raw files, QEMU's dump-guest-memory cores, kdump cores, /dev/mem. Only the parts that are asked for are
- * read.
+ * Memory images: raw files, QEMU's dump-guest-memory cores, kdump cores, /dev/mem. Only what is asked for is read.
  */
 #ifndef HVPT_TOOLS_IMAGE_H
 #define HVPT_TOOLS_IMAGE_H
@@ -10,8 +9,8 @@
 struct image;
 
 /*
- * Open a file, or "live:3,4", descriptors by which frames are asked for and given (see image_ask). base: of a raw image,
- * the physical address of its first byte. NULL: a message was printed.
+ * Open a file, or "live:3,4", descriptors by which frames are asked for and given (see image_ask). base: of a raw
+ * image, the physical address of its first byte. NULL: a message was printed.
  * memory: what the cores look at; it lives as long as the image.
  */
 struct image *image_open(const char *name, uint64_t base, struct memory *memory);

@@ -1,5 +1,5 @@
 /*
- * A trap taken in HS-mode in words. Guest-page faults are taken apart by hvpt/gstage_fault.h; the other causes are named
+ * A trap taken in HS-mode in words. Guest-page faults are taken apart by hvpt/gstage_fault.h; other causes are named
  * here. RISC-V Privileged Architecture, "Supervisor Cause (scause) Register", and the hypervisor extension's additions.
  */
 #include "exit.h"

@@ -1,6 +1,6 @@
 /*
- * Going through a tree that nobody vouches for: runs put together, and an end to loops and to trees that are larger than
- * the memory they lie in. See memory.h.
+ * Going through a tree that nobody vouches for: runs put together, and an end to loops and to trees that are larger
+ * than the memory they lie in. See memory.h.
  */
 #include "memory.h"
 
