@@ -8,6 +8,11 @@
 
 static const struct command commands[] = {
     {"vmcs", "find VMCS and VMCB dumps in a log, and say why the entry failed", command_vmcs},
+    {"exit", "say in words what one VM exit says", command_exit},
+    {"entry", "say in words what a table entry holds, and which rule it breaks", command_entry},
+    {"caps", "say in words what capability MSRs and CPUID allow", command_caps},
+    {"walk", "explain what an address of a guest is mapped to, in a memory image", command_walk},
+    {"map", "print or draw the tables in a memory image, compare two, audit their isolation", command_map},
 };
 
 static void usage(FILE *stream)
