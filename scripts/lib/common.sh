@@ -151,7 +151,6 @@ install_playwright() {
     [ -d "$HVPT_PLAYWRIGHT" ] && return 0
     command -v npm >/dev/null 2>&1 || return 0
     mkdir -p "$where"
-    npm install --prefix "$where" --no-fund --no-audit playwright-core@1.61 >"$where/npm.log" 2>&1 \
-        || npm install --prefix "$where" --no-fund --no-audit playwright-core >"$where/npm.log" 2>&1 \
+    npm install --prefix "$where" --no-fund --no-audit playwright-core@1 >"$where/npm.log" 2>&1 \
         || warn "playwright-core could not be installed; the page is not tried in a browser."
 }
