@@ -40,6 +40,25 @@ static bool contains(const char *bytes, size_t length, const char *word)
     return false;
 }
 
+/* Quoted-printable has "=3D" for each "=", and breaks lines behind the 75th character with one. */
+static bool is_quoted_printable(const char *bytes, size_t length)
+{
+    size_t i, begin = 0;
+
+    if (contains(bytes, length, "=3D"))
+        return true;
+    for (i = 0; i < length; i++) {
+        size_t stop = i > 0 && bytes[i - 1] == '\r' ? i - 1 : i;
+
+        if (bytes[i] != '\n')
+            continue;
+        if (stop - begin >= 75 && stop - begin <= 77 && bytes[stop - 1] == '=')
+            return true;
+        begin = i + 1;
+    }
+    return false;
+}
+
 /* ---- the first pass ---- */
 
 struct decoder {
@@ -335,7 +354,7 @@ bool clean_text(struct clean *clean, const char *bytes, size_t length)
 
     decoder.bytes = bytes;
     decoder.end = bytes + length;
-    decoder.quoted_printable = contains(bytes, length, "=3D");
+    decoder.quoted_printable = is_quoted_printable(bytes, length);
     decoder.json = contains(bytes, length, "\\n");
     clean->bytes = (char *)core_memory(length + 1);
     clean->from = (uint32_t *)core_memory((length + 1) * sizeof(uint32_t));

@@ -355,6 +355,16 @@ static void count_outcomes(struct judge *judge)
     judge->shifted = judge->broken > 8 && sections >= 3;
 }
 
+static bool any_known(const struct dump *dump, const struct hvctl_vmx_rule *rule)
+{
+    unsigned i;
+
+    for (i = 0; i < HVCTL_VMX_RULE_FIELDS && rule->slot[i] != HVCTL_VMX_NO_SLOT; i++)
+        if (hvctl_vmcs_set_has(&dump->image.known, rule->slot[i]))
+            return true;
+    return false;
+}
+
 static void judge_vmx(struct judge *judge, const struct core_request *request, const struct clean *text, struct dump *dump)
 {
     static uint8_t result[JUDGE_RULES][JUDGE_CPUS];
@@ -396,7 +406,12 @@ static void judge_vmx(struct judge *judge, const struct core_request *request, c
         outcome->when = rule->when;
         around.read = msrs ? read_msrs : read_nothing;
         around.ctx = dump;
-        for (i = 0; i < judge->cpus; i++) {
+        for (i = judge->cpus; i-- > 0;) {
+            /* Where nothing that the rule looks at is in the text, one CPU is as good as another. */
+            if (i + 1 < judge->cpus && result[r][i + 1] == HVCTL_RULE_UNKNOWN && !any_known(dump, rule)) {
+                result[r][i] = HVCTL_RULE_UNKNOWN;
+                continue;
+            }
             around.cpu = judge->facts[i];
             result[r][i] = (uint8_t)hvctl_vmx_rule_ask_unknown(msrs ? &with_msrs : &work, &judge->caps[i], &around, rule,
                                                                &finding[r][i]);

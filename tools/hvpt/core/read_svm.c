@@ -7,8 +7,9 @@ static void read_vmcb_value(struct dump *dump, unsigned offset, unsigned size, c
 {
     if (size < 8 && number->value >> (8 * size))
         return;
-    if (!hvctl_vmcb_known_has(&dump->known, offset, 1))
-        dump->fields++;
+    if (hvctl_vmcb_known_has(&dump->known, offset, 1))
+        return;
+    dump->fields++;
     hvctl_vmcb_value_set(&dump->vmcb, offset, size, number->value);
     hvctl_vmcb_known_add(&dump->known, offset, size);
     if (offset / 2 < sizeof(dump->vmcb_place) / sizeof(dump->vmcb_place[0]))

@@ -3,15 +3,16 @@
  */
 #include "read.h"
 
-/* A field's value. One that the field has no room for is no value. */
+/* A field's value. One that the field has no room for is no value, and the first one counts: what comes later is not of the dump. */
 void read_field(struct dump *dump, unsigned slot, const struct number *number)
 {
     enum hvctl_vmcs_width width = hvctl_vmcs_decode(hvctl_vmcs_slot_info(slot)->encoding).width;
 
     if (hvctl_vmcs_width_bits(width) < 64 && number->value >> hvctl_vmcs_width_bits(width))
         return;
-    if (!hvctl_vmcs_set_has(&dump->image.known, slot))
-        dump->fields++;
+    if (hvctl_vmcs_set_has(&dump->image.known, slot))
+        return;
+    dump->fields++;
     dump->image.value[slot] = number->value;
     dump->place[slot] = number->place;
     hvctl_vmcs_set_add(&dump->image.known, slot);
@@ -24,7 +25,7 @@ size_t read_segment(const struct clean *text, size_t at, size_t end, struct dump
     const bool table = segment >= 8; /* GDTR and IDTR have neither selector nor rights */
     const unsigned slot[4] = {HVCTL_VMCS_SLOT_GUEST_ES_SELECTOR + segment, HVCTL_VMCS_SLOT_GUEST_ES_ACCESS_RIGHTS + segment,
                               HVCTL_VMCS_SLOT_GUEST_ES_LIMIT + segment, HVCTL_VMCS_SLOT_GUEST_ES_BASE + segment};
-    static const unsigned digits[4] = {4, 4, 8, 16};
+    static const unsigned digits[4] = {4, 5, 8, 16};
     struct number number;
     unsigned i, found = 0;
 
@@ -34,7 +35,7 @@ size_t read_segment(const struct clean *text, size_t at, size_t end, struct dump
         if (name < end && text->bytes[name] == ',')
             name = scan_skip(text, name + 1, end);
         value = scan_match(text, name, end, names[i]);
-        if (!value || !scan_value(text, value, end, i == 1 ? 5 : digits[i], &number)) {
+        if (!value || !scan_value(text, value, end, digits[i], &number)) {
             if (found)
                 return at;
             continue;
@@ -46,7 +47,7 @@ size_t read_segment(const struct clean *text, size_t at, size_t end, struct dump
     if (found)
         return at;
     for (i = table ? 2 : 0; i < 4; i++) {
-        if (!scan_number(text, at, end, 16, digits[i], &number) || number.digits < digits[i] || number.digits > digits[i] + 1)
+        if (!scan_number(text, at, end, 16, digits[i], &number) || number.digits != digits[i])
             break;
         read_field(dump, slot[i], &number);
         at = number.behind;

@@ -106,7 +106,10 @@ static inline bool scan_number(const struct clean *text, size_t at, size_t end, 
     if (at < end) {
         char next = text->bytes[at];
 
-        if (scan_word(next) || next == ':' || (next == '.' && number->digits < least) || (unsigned char)next >= 0x80)
+        /* "0x1: NP" is a number with words behind it; "0000:1234" is not one number */
+        if (next == ':' && (at + 2 >= end || text->bytes[at + 1] != ' ' || text->bytes[at + 2] < 'A'))
+            return false;
+        if (scan_word(next) || ((next == '.' || next == '=') && number->digits < least) || (unsigned char)next >= 0x80)
             return false;
     } else if (number->digits < least || least == 0) {
         return false;
