@@ -33,6 +33,12 @@ ld.lld                    lld-19|lld-18|lld-17|lld-16|lld-15|lld-14
 aarch64-linux-gnu-gcc     gcc-aarch64-linux-gnu
 riscv64-linux-gnu-gcc     gcc-riscv64-linux-gnu
 '
+# The page's test: a browser, and node to drive it. playwright-core comes from npm.
+needs_page='
+chromium                  chromium
+node                      nodejs
+npm                       npm
+'
 needs_bench='
 gnuplot                   gnuplot-nox
 '
@@ -136,4 +142,15 @@ configure() {
         meson setup "$dir" "$root" "$@" >"$log" 2>&1
     fi || { cat "$log" >&2; return 1; }
     rm -f "$log"
+}
+
+# playwright-core beside the build directory, if npm has it; without it the page's test skips and says so.
+install_playwright() {
+    local where=$build/playwright
+    export HVPT_PLAYWRIGHT=$where/node_modules/playwright-core
+    [ -d "$HVPT_PLAYWRIGHT" ] && return 0
+    command -v npm >/dev/null 2>&1 || return 0
+    mkdir -p "$where"
+    npm install --prefix "$where" --no-fund --no-audit playwright-core@1 >"$where/npm.log" 2>&1 \
+        || warn "playwright-core could not be installed; the page is not tried in a browser."
 }

@@ -40,7 +40,8 @@ enum hvctl_rule_result {
     HVCTL_RULE_IDLE, /* it does not apply here: a control is off, a segment unusable */
     HVCTL_RULE_KEPT,
     HVCTL_RULE_BROKEN,
-    HVCTL_RULE_UNCHECKED /* it applies, but cannot be judged: memory or a fact about the CPU is not at hand */
+    HVCTL_RULE_UNCHECKED, /* it applies, but cannot be judged: memory or a fact about the CPU is not at hand */
+    HVCTL_RULE_UNKNOWN    /* the verdict hangs on a field that is not known */
 };
 
 /* What a rule asks of a value. */
@@ -98,6 +99,7 @@ struct hvctl_report {
     uint32_t qualification;
     struct hvctl_violation violation[HVCTL_REPORT_VIOLATIONS];
     const char *not_checked[HVCTL_REPORT_UNCHECKED];
+    unsigned unknown; /* rules whose verdict hangs on fields that are not known */
 };
 
 /* How many violations are listed. */
@@ -116,6 +118,7 @@ static inline void hvctl_report_clear(struct hvctl_report *report)
 {
     report->broken = 0;
     report->unchecked = 0;
+    report->unknown = 0;
     report->failure = HVCTL_FAILURE_NONE;
     report->qualification = 0;
 }
@@ -144,6 +147,8 @@ static inline void hvctl_report_add(struct hvctl_report *report, enum hvctl_rule
             report->not_checked[report->unchecked] = rule;
         report->unchecked++;
     }
+    if (result == HVCTL_RULE_UNKNOWN)
+        report->unknown++;
     if (result != HVCTL_RULE_BROKEN)
         return;
     /* MSR-load entries are taken in order: the lowest number fails. */
@@ -373,6 +378,11 @@ static inline void hvctl_report_rest_text(const struct hvctl_report *report, con
     if (report->unchecked > HVCTL_REPORT_UNCHECKED) {
         hvpt_text_decimal(text, report->unchecked - HVCTL_REPORT_UNCHECKED);
         hvpt_text_string(text, " more rules not checked\n");
+    }
+    if (report->unknown) {
+        hvpt_text_decimal(text, report->unknown);
+        hvpt_text_string(text, report->unknown == 1 ? " rule hangs" : " rules hang");
+        hvpt_text_string(text, " on fields that are not known\n");
     }
 }
 

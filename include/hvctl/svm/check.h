@@ -42,6 +42,15 @@ static inline void hvctl_svm_view_make(struct hvctl_svm_view *view, const struct
     view->sev_es = view->sev && (vmcb->control.nested_control & HVCTL_NESTED_SEV_ES);
 }
 
+/* The surroundings of a hypervisor in long mode that has not set up SEV, without access to memory. */
+static inline const struct hvctl_svm_surroundings *hvctl_svm_surroundings_usual(void)
+{
+    static const struct hvctl_svm_surroundings usual = {NULL,  NULL,  false,         false, false,
+                                                        false, false, {false, 0, 0}, false, 0};
+
+    return &usual;
+}
+
 /* Ask one rule. *finding is filled in where the result is HVCTL_RULE_BROKEN. */
 static inline enum hvctl_rule_result hvctl_svm_rule_ask(const struct hvctl_svm_view *view,
                                                         const struct hvctl_svm_rule *rule,
@@ -65,13 +74,12 @@ static inline enum hvctl_rule_result hvctl_svm_rule_ask(const struct hvctl_svm_v
 static inline void hvctl_svm_check_in(const struct hvctl_vmcb *vmcb, const struct hvctl_svm_caps *caps,
                                       const struct hvctl_svm_surroundings *around, struct hvctl_report *report)
 {
-    static const struct hvctl_svm_surroundings usual = {NULL, NULL, false, false, false, false, false, {false, 0, 0}};
     const struct hvctl_svm_rule *rule;
     struct hvctl_svm_view view;
     size_t table, row;
 
     hvctl_report_clear(report);
-    hvctl_svm_view_make(&view, vmcb, caps, around ? around : &usual);
+    hvctl_svm_view_make(&view, vmcb, caps, around ? around : hvctl_svm_surroundings_usual());
     for (table = 0; table < 2; table++) {
         row = 0;
         while ((rule = table ? hvctl_svm_save_rule_at(row) : hvctl_svm_control_rule_at(row)) != NULL) {

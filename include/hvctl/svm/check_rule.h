@@ -28,6 +28,8 @@ struct hvctl_svm_surroundings {
     bool smm_unlocked;   /* HWCR.SmmLock is 0; counts with SEV */
     bool snp_on;         /* SEV-SNP is enabled globally */
     struct hvctl_svm_cpu_facts cpu;
+    bool sev_features_known; /* false: the rule on them is reported as not checked where it applies */
+    uint64_t sev_features;   /* of the guest's VMSA */
 };
 
 /* CR4 and EFER bits as of APM rev. 3.44; not all exist on a CPU. */

@@ -6,6 +6,7 @@
 #ifndef HVCTL_VMX_CHECK_H
 #define HVCTL_VMX_CHECK_H
 
+#include "../../hvpt/core/compiler.h"
 #include "check_controls.h"
 #include "check_guest.h"
 #include "check_host.h"
@@ -14,6 +15,8 @@
 #include "check_rule.h"
 #include "check_segments.h"
 #include "check_state.h"
+#include "check_unknown.h"
+#include "check_view.h"
 #include "exit.h"
 
 /*
@@ -23,7 +26,7 @@
  */
 
 /* Row number of a table of rules, 0 to 6 in the order of the manual's kinds; NULL behind the table's end. */
-static inline const struct hvctl_vmx_rule *hvctl_vmx_rule_in(unsigned table, size_t number)
+HVPT_DISSOLVE const struct hvctl_vmx_rule *hvctl_vmx_rule_in(unsigned table, size_t number)
 {
     switch (table) {
     case 0: return hvctl_vmx_control_rule_at(number);
@@ -52,59 +55,6 @@ static inline const struct hvctl_vmx_rule *hvctl_vmx_rule_at(size_t number)
                 return hvctl_vmx_rule_in(table, row);
     }
     return NULL;
-}
-
-/* The view of an image; all three must outlive it. */
-static inline void hvctl_vmx_view_make(struct hvctl_vmx_view *view, const struct hvctl_vmcs_image *image,
-                                       const struct hvctl_vmx_caps *caps, const struct hvctl_vmx_surroundings *around)
-{
-    uint64_t event = image->value[HVCTL_VMCS_SLOT_VM_ENTRY_INTERRUPTION_INFORMATION_FIELD];
-
-    view->value = image->value;
-    view->caps = caps;
-    view->around = around;
-    view->on = hvctl_vmx_controls_effective(image);
-    view->beyond = hvctl_beyond(hvctl_vmx_physaddr_bits(caps));
-    /* Where CPUID was not asked, a CPU with Intel 64 and the wider linear addresses, which are let pass. */
-    view->linear_bits = caps->cpu.linear_bits ? caps->cpu.linear_bits : 57;
-    view->intel64 = caps->cpu.long_mode || !caps->cpu.linear_bits;
-    view->unrestricted = hvctl_vmx_view_on(view, HVCTL_SECONDARY_UNRESTRICTED_GUEST);
-    view->ept = hvctl_vmx_view_on(view, HVCTL_SECONDARY_ENABLE_EPT);
-    view->ia32e_guest = hvctl_vmx_view_on(view, HVCTL_ENTRY_IA32E_MODE_GUEST);
-    view->host64 = hvctl_vmx_view_on(view, HVCTL_EXIT_HOST_ADDRESS_SPACE_SIZE);
-    view->v86 = (image->value[HVCTL_VMCS_SLOT_GUEST_RFLAGS] & HVCTL_RFLAGS_VM) != 0;
-    view->event = event & HVCTL_EVENT_INFO_VALID ? (uint32_t)event : 0;
-}
-
-/* Ask one rule. *finding is filled in where the result is HVCTL_RULE_BROKEN. */
-static inline enum hvctl_rule_result hvctl_vmx_rule_ask(const struct hvctl_vmx_view *view,
-                                                        const struct hvctl_vmx_rule *rule,
-                                                        struct hvctl_finding *finding)
-{
-    enum hvctl_rule_result result;
-
-    if (rule->when != HVCTL_ALWAYS && !hvctl_vmx_view_on(view, (enum hvctl_vmx_control)rule->when))
-        return HVCTL_RULE_IDLE;
-    finding->field = NULL;
-    finding->because = NULL;
-    finding->control = false;
-    finding->demand = HVCTL_DEMAND_WORDS;
-    finding->names = HVCTL_BITS_UNNAMED;
-    finding->actual = view->value[rule->slot[0]];
-    finding->ones = finding->zeros = finding->required = 0;
-    finding->qualification = 0;
-    result = rule->check(view, rule, finding);
-    if (result == HVCTL_RULE_BROKEN) {
-        if (!finding->field)
-            finding->field = hvctl_vmcs_slot_info(rule->slot[0])->name;
-        if (finding->names == HVCTL_BITS_UNNAMED)
-            finding->names = hvctl_vmx_bit_names(rule->slot[0]);
-        if (!finding->because && rule->when != HVCTL_ALWAYS) {
-            finding->because = hvctl_vmx_control_name((enum hvctl_vmx_control)rule->when);
-            finding->control = true;
-        }
-    }
-    return result;
 }
 
 /* The failure that the CPU reported. code: a VM-instruction error (below 80000000H), or EXIT_REASON with bit 31. */
@@ -136,9 +86,24 @@ static inline enum hvctl_vmx_fit hvctl_vmx_fit_of(enum hvctl_failure failure, ui
     return HVCTL_VMX_FIT_EXACTLY;
 }
 
+/* Add to report what became of rule, if it is of this fit; what cannot be judged counts as no fit. */
+static inline void hvctl_vmx_report_fitting(const struct hvctl_vmx_rule *rule, enum hvctl_rule_result result,
+                                            const struct hvctl_finding *finding, enum hvctl_failure said,
+                                            uint64_t qualification, enum hvctl_vmx_fit fit, struct hvctl_report *report)
+{
+    enum hvctl_failure failure = hvctl_vmx_section_failure(rule->section);
+    enum hvctl_vmx_fit this_fit = HVCTL_VMX_FIT_NOT;
+
+    if (result == HVCTL_RULE_BROKEN)
+        this_fit = hvctl_vmx_fit_of(failure, finding->qualification, said, qualification);
+    if (this_fit == fit
+        && (result == HVCTL_RULE_BROKEN || result == HVCTL_RULE_UNCHECKED || result == HVCTL_RULE_UNKNOWN))
+        hvctl_report_add(report, result, rule->id, hvctl_vmx_section_title(rule->section), rule->text, failure, finding);
+}
+
 /*
- * Ask every rule, and add to report the violations of this fit; those that cannot be judged count as no fit. Whoever
- * wants all calls it for each fit, and has them in that order: the report keeps only the first ones.
+ * Ask every rule, and add to report the violations of this fit. Whoever wants all calls it for each fit, and has them in
+ * that order: the report keeps only the first ones.
  */
 static inline void hvctl_vmx_check_fitting(const struct hvctl_vmx_view *view, enum hvctl_failure said,
                                            uint64_t qualification, enum hvctl_vmx_fit fit, struct hvctl_report *report)
@@ -151,15 +116,36 @@ static inline void hvctl_vmx_check_fitting(const struct hvctl_vmx_view *view, en
 
         while ((rule = hvctl_vmx_rule_in(table, row++)) != NULL) {
             struct hvctl_finding finding;
-            enum hvctl_rule_result result = hvctl_vmx_rule_ask(view, rule, &finding);
-            enum hvctl_failure failure = hvctl_vmx_section_failure(rule->section);
-            enum hvctl_vmx_fit this_fit = HVCTL_VMX_FIT_NOT;
+            enum hvctl_rule_result result = hvctl_vmx_rule_ask_here(view, rule, &finding);
 
-            if (result == HVCTL_RULE_BROKEN)
-                this_fit = hvctl_vmx_fit_of(failure, finding.qualification, said, qualification);
-            if ((result == HVCTL_RULE_BROKEN || result == HVCTL_RULE_UNCHECKED) && this_fit == fit)
-                hvctl_report_add(report, result, rule->id, hvctl_vmx_section_title(rule->section), rule->text, failure,
-                                 &finding);
+            if (result >= HVCTL_RULE_BROKEN)
+                hvctl_vmx_report_fitting(rule, result, &finding, said, qualification, fit, report);
+        }
+    }
+}
+
+/*
+ * The same for an image of which not everything is known. Kept apart, since it needs a copy of the image on the stack,
+ * which no one else should pay for.
+ */
+static HVPT_NOINLINE void hvctl_vmx_check_unknown_fitting(const struct hvctl_vmcs_image *image,
+                                                          const struct hvctl_vmx_caps *caps,
+                                                          const struct hvctl_vmx_surroundings *around,
+                                                          enum hvctl_failure said, uint64_t qualification,
+                                                          enum hvctl_vmx_fit fit, struct hvctl_report *report)
+{
+    struct hvctl_vmcs_image work = *image;
+    unsigned table;
+
+    for (table = 0; table < HVCTL_VMX_RULE_TABLES; table++) {
+        const struct hvctl_vmx_rule *rule;
+        size_t row = 0;
+
+        while ((rule = hvctl_vmx_rule_in(table, row++)) != NULL) {
+            struct hvctl_finding finding;
+            enum hvctl_rule_result result = hvctl_vmx_rule_ask_unknown(&work, caps, around, rule, &finding);
+
+            hvctl_vmx_report_fitting(rule, result, &finding, said, qualification, fit, report);
         }
     }
 }
@@ -177,6 +163,9 @@ static inline const struct hvctl_vmx_surroundings *hvctl_vmx_surroundings_usual(
  * Ask every rule, and list in report those that image breaks on a CPU with these capabilities. around NULL: the usual,
  * as a zeroed struct hvctl_vmx_surroundings; rules that would have to look into memory are then listed as not checked.
  * caps must be of the CPU that is to enter, the image's fields what its VMCS holds. May be called anywhere.
+ *
+ * Of an image with fields that are not known (hvctl_vmcs_image_init_unknown), only those violations are listed that
+ * stand whatever they hold; report->unknown counts the rules that hang on them. That takes 2 KiB of stack.
  */
 static inline void hvctl_vmx_check_in(const struct hvctl_vmcs_image *image, const struct hvctl_vmx_caps *caps,
                                       const struct hvctl_vmx_surroundings *around, struct hvctl_report *report)
@@ -184,6 +173,11 @@ static inline void hvctl_vmx_check_in(const struct hvctl_vmcs_image *image, cons
     struct hvctl_vmx_view view;
 
     hvctl_report_clear(report);
+    if (!hvctl_vmcs_whole(image)) {
+        hvctl_vmx_check_unknown_fitting(image, caps, around ? around : hvctl_vmx_surroundings_usual(),
+                                        HVCTL_FAILURE_NONE, 0, HVCTL_VMX_FIT_NOT, report);
+        return;
+    }
     hvctl_vmx_view_make(&view, image, caps, around ? around : hvctl_vmx_surroundings_usual());
     hvctl_vmx_check_fitting(&view, HVCTL_FAILURE_NONE, 0, HVCTL_VMX_FIT_NOT, report);
 }
@@ -218,11 +212,53 @@ static inline const char *hvctl_explanation_text(enum hvctl_explanation explanat
     return "unknown";
 }
 
+/* Which of the two numbers a code is: both begin at 0, and 7 and 8 mean something in each. */
+enum hvctl_vmx_code {
+    HVCTL_CODE_EXIT_REASON,      /* EXIT_REASON; bit 31 set: VM entry failed */
+    HVCTL_CODE_INSTRUCTION_ERROR /* VM_INSTRUCTION_ERROR, after VMfailValid */
+};
+
 /*
- * A VM entry failed: why? code is VM_INSTRUCTION_ERROR after VMfailValid, or EXIT_REASON with its bit 31; qualification
- * is EXIT_QUALIFICATION with the latter and ignored with the former. The image holds the VMCS as it was entered. report
- * has all broken rules, those first that lead to what the CPU said, then those with the same failure and another
- * qualification, then the rest. Otherwise as hvctl_vmx_check_in.
+ * A VM entry ended as kind and code say: why? qualification is EXIT_QUALIFICATION with an exit reason, and ignored with
+ * an error. The image holds the VMCS as it was entered. report has all broken rules, those first that lead to what the
+ * CPU said, then those with the same failure and another qualification, then the rest. Otherwise as hvctl_vmx_check_in.
+ */
+static inline enum hvctl_explanation hvctl_vmx_explain_in(const struct hvctl_vmcs_image *image,
+                                                          const struct hvctl_vmx_caps *caps,
+                                                          const struct hvctl_vmx_surroundings *around,
+                                                          enum hvctl_vmx_code kind, uint32_t code,
+                                                          uint64_t qualification, struct hvctl_report *report)
+{
+    bool failed = kind == HVCTL_CODE_EXIT_REASON ? code >> 31 != 0 : hvctl_vmx_instruction_error_text(code) != NULL;
+    enum hvctl_failure said = failed ? hvctl_vmx_failure_of(code) : HVCTL_FAILURE_NONE;
+    bool fits = false;
+    unsigned fit = HVCTL_VMX_FIT_EXACTLY;
+
+    if (!around)
+        around = hvctl_vmx_surroundings_usual();
+    hvctl_report_clear(report);
+    for (;; fit--) {
+        if (hvctl_vmcs_whole(image)) {
+            struct hvctl_vmx_view view;
+
+            hvctl_vmx_view_make(&view, image, caps, around);
+            hvctl_vmx_check_fitting(&view, said, qualification, (enum hvctl_vmx_fit)fit, report);
+        } else {
+            hvctl_vmx_check_unknown_fitting(image, caps, around, said, qualification, (enum hvctl_vmx_fit)fit, report);
+        }
+        if (fit == HVCTL_VMX_FIT_EXACTLY)
+            fits = report->broken != 0;
+        if (fit == HVCTL_VMX_FIT_NOT)
+            break;
+    }
+    if (said == HVCTL_FAILURE_NONE)
+        return failed ? HVCTL_NOT_OF_THE_FIELDS : HVCTL_NO_FAILURE;
+    return fits ? HVCTL_EXPLAINED : report->broken ? HVCTL_EXPLAINED_OTHERWISE : HVCTL_UNEXPLAINED;
+}
+
+/*
+ * The same where a failure is known to have happened: a code with bit 31 is EXIT_REASON, one without is
+ * VM_INSTRUCTION_ERROR. Do not call it with the reason of a normal exit.
  */
 static inline enum hvctl_explanation hvctl_vmx_explain_failure_in(const struct hvctl_vmcs_image *image,
                                                                   const struct hvctl_vmx_caps *caps,
@@ -230,19 +266,9 @@ static inline enum hvctl_explanation hvctl_vmx_explain_failure_in(const struct h
                                                                   uint32_t code, uint64_t qualification,
                                                                   struct hvctl_report *report)
 {
-    enum hvctl_failure said = hvctl_vmx_failure_of(code);
-    struct hvctl_vmx_view view;
-    bool fits;
-
-    hvctl_report_clear(report);
-    hvctl_vmx_view_make(&view, image, caps, around ? around : hvctl_vmx_surroundings_usual());
-    hvctl_vmx_check_fitting(&view, said, qualification, HVCTL_VMX_FIT_EXACTLY, report);
-    fits = report->broken != 0;
-    hvctl_vmx_check_fitting(&view, said, qualification, HVCTL_VMX_FIT_FAILURE, report);
-    hvctl_vmx_check_fitting(&view, said, qualification, HVCTL_VMX_FIT_NOT, report);
-    if (said == HVCTL_FAILURE_NONE)
-        return (code >> 31) || hvctl_vmx_instruction_error_text(code) ? HVCTL_NOT_OF_THE_FIELDS : HVCTL_NO_FAILURE;
-    return fits ? HVCTL_EXPLAINED : report->broken ? HVCTL_EXPLAINED_OTHERWISE : HVCTL_UNEXPLAINED;
+    return hvctl_vmx_explain_in(image, caps, around,
+                                code >> 31 ? HVCTL_CODE_EXIT_REASON : HVCTL_CODE_INSTRUCTION_ERROR, code, qualification,
+                                report);
 }
 
 /* hvctl_vmx_explain_failure_in in the usual surroundings. */

@@ -179,6 +179,18 @@ struct hvctl_vmx_msr_entry {
     uint64_t value;
 };
 
+/*
+ * Is this no address that a last-branch register takes? It is sign-extended to bit 63; with RTM bits 63:61 have other
+ * meanings, so where CPUID was not asked they are let pass. SDM vol. 3, "LBR Stack and Intel 64 Processors".
+ */
+static inline bool hvctl_vmx_msr_branch_bad(const struct hvctl_vmx_view *view, uint64_t value)
+{
+    bool rtm = !view->around->cpu.known || view->around->cpu.rtm;
+    uint64_t high = (rtm ? UINT64_C(1) << 61 : 0) - (UINT64_C(1) << (view->linear_bits - 1));
+
+    return view->intel64 && (value & high) != 0 && (value & high) != high;
+}
+
 /* Would WRMSR of value raise #GP? Known for MSRs whose rules do not hang on the model; false for all others. */
 static inline bool hvctl_vmx_msr_value_bad(const struct hvctl_vmx_view *view, const struct hvctl_vmx_msr_entry *entry)
 {
@@ -190,10 +202,24 @@ static inline bool hvctl_vmx_msr_value_bad(const struct hvctl_vmx_view *view, co
     case HVCTL_MSR_LSTAR:
     case HVCTL_MSR_CSTAR:
     case HVCTL_MSR_KERNEL_GS_BASE: return view->intel64 && !hvctl_canonical(entry->value, view->linear_bits);
+    /* MSR_LER_FROM_LIP, MSR_LER_TO_LIP */
+    case 0x1dd:
+    case 0x1de: return hvctl_vmx_msr_branch_bad(view, entry->value);
     case HVCTL_MSR_PAT: return !hvctl_pat_valid(entry->value, &wrong);
     case HVCTL_MSR_EFER: return (entry->value & hvctl_vmx_efer_reserved(view)) != 0;
-    default: return false;
+    default: break;
     }
+    /* MSR_LASTBRANCH_n_FROM_IP and _TO_IP. */
+    if ((entry->index >= 0x680 && entry->index <= 0x69f) || (entry->index >= 0x6c0 && entry->index <= 0x6df))
+        return hvctl_vmx_msr_branch_bad(view, entry->value);
+    return false;
+}
+
+/* Would loading this EFER change LME, while CR0.PG is set? VM entry has made LME what IA32E_MODE_GUEST is. */
+static inline bool hvctl_vmx_msr_efer_lme(const struct hvctl_vmx_view *view, const struct hvctl_vmx_msr_entry *entry)
+{
+    return entry->index == HVCTL_MSR_EFER && (view->value[HVCTL_VMCS_SLOT_GUEST_CR0] & HVCTL_CR0_PG)
+        && ((entry->value & HVCTL_EFER_LME) != 0) != view->ia32e_guest;
 }
 
 /* Does this entry of the MSR-load area break the rule with this number (the rule's mask)? */
@@ -206,19 +232,22 @@ static inline bool hvctl_vmx_msr_entry_bad(const struct hvctl_vmx_view *view, co
     case 2: return entry->index == HVCTL_MSR_SMM_MONITOR_CTL && !view->around->in_smm;
     case 3: return entry->index == 0x79 || entry->index == 0x8b; /* IA32_BIOS_UPDT_TRIG, IA32_BIOS_SIGN_ID */
     case 4: return entry->reserved != 0;
+    case 6: return hvctl_vmx_msr_efer_lme(view, entry);
     default: return hvctl_vmx_msr_value_bad(view, entry);
     }
 }
 
 /*
  * The first entry that breaks the rule is reported by its number, from 1, as the qualification; actual is its index. An
- * area longer than the CPU's limit is looked at up to that.
+ * area longer than the CPU's limit is looked at up to that. An entry that cannot be read does not keep a later one from
+ * being judged, and is UNCHECKED if none is bad.
  */
 static inline enum hvctl_rule_result hvctl_vmx_rule_msr_entries(const struct hvctl_vmx_view *view,
                                                                 const struct hvctl_vmx_rule *rule,
                                                                 struct hvctl_finding *finding)
 {
     uint64_t area = finding->actual, count = hvctl_vmx_rule_value(view, rule, 1), i;
+    enum hvctl_rule_result result = HVCTL_RULE_KEPT;
 
     if (!count || ((area | (area + 16 * count - 1)) & view->beyond) || (area & 0xfu))
         return HVCTL_RULE_IDLE;
@@ -229,8 +258,12 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_msr_entries(const struct hvc
         uint64_t first;
 
         if (hvctl_vmx_view_read(view, area + 16 * i, 8, &first) != HVCTL_RULE_KEPT
-            || hvctl_vmx_view_read(view, area + 16 * i + 8, 8, &entry.value) != HVCTL_RULE_KEPT)
-            return HVCTL_RULE_UNCHECKED;
+            || hvctl_vmx_view_read(view, area + 16 * i + 8, 8, &entry.value) != HVCTL_RULE_KEPT) {
+            result = HVCTL_RULE_UNCHECKED;
+            if (!view->around->read)
+                break;
+            continue;
+        }
         entry.index = (uint32_t)first;
         entry.reserved = (uint32_t)(first >> 32);
         if (hvctl_vmx_msr_entry_bad(view, &entry, rule->mask)) {
@@ -240,7 +273,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_msr_entries(const struct hvc
             return HVCTL_RULE_BROKEN;
         }
     }
-    return HVCTL_RULE_KEPT;
+    return result;
 }
 
 /* The recommended maximum; what a CPU does beyond it is not defined, but it may fail there. */
@@ -297,6 +330,9 @@ static inline const struct hvctl_vmx_rule *hvctl_vmx_memory_rule_at(size_t numbe
         HVCTL_X_MSR("MSR.MODEL_SPECIFIC", "must not be IA32_BIOS_UPDT_TRIG or IA32_BIOS_SIGN_ID", 3),
         HVCTL_X_MSR("MSR.RESERVED", "must have bits 63:32 of the entry clear", 4),
         HVCTL_X_MSR("MSR.VALUE", "must have a value that WRMSR takes", 5),
+        {"MSR.EFER_LME", HVCTL_VMX_SECTION_MSRS, "must not change IA32_EFER.LME while CR0.PG is set",
+         hvctl_vmx_rule_msr_entries, HVCTL_ALWAYS,
+         HVCTL_RULE_4(VM_ENTRY_MSR_LOAD_ADDRESS, VM_ENTRY_MSR_LOAD_COUNT, GUEST_CR0, VM_ENTRY_CONTROLS), 6},
         {"MSR.COUNT", HVCTL_VMX_SECTION_MSRS, "must not exceed 512 * (IA32_VMX_MISC[27:25] + 1)",
          hvctl_vmx_rule_msr_count, HVCTL_ALWAYS, HVCTL_RULE_1(VM_ENTRY_MSR_LOAD_COUNT), 0},
     };

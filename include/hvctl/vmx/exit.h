@@ -330,6 +330,12 @@ static inline void hvctl_ept_violation_text(uint64_t qualification, struct hvpt_
     struct hvpt_ept_violation violation = hvpt_ept_decode_violation_as(qualification, form);
 
     hvpt_ept_violation_text(&violation, text);
+    if (form.advanced_information && violation.linear_valid && violation.final_translation) {
+        hvpt_text_string(text, "; by the guest's tables a ");
+        hvpt_text_string(text, violation.user_linear ? "user page" : "supervisor page");
+        hvpt_text_string(text, violation.writable_linear ? ", writable" : ", read-only");
+        hvpt_text_string_if(text, violation.nx_linear, ", execute-disable");
+    }
 }
 
 /* Text for qualification bits that only some words need: "gpr" for MOV CR and DR. */
@@ -544,10 +550,38 @@ static inline bool hvctl_vmx_qualification_counts(uint32_t basic_reason, uint64_
     }
 }
 
+/* What is known of an exit's event: "hardware exception 14 (#PF), error code 0x2". */
+static inline void hvctl_vmx_exit_event_text(const struct hvctl_vmcs_image *image, const struct hvctl_vmx_event *event,
+                                             const struct hvpt_text *text)
+{
+    bool qualified = hvctl_vmcs_known(image, HVCTL_VMCS_EXIT_QUALIFICATION);
+    uint64_t qualification = hvctl_vmcs_get(image, HVCTL_VMCS_EXIT_QUALIFICATION);
+
+    hvpt_text_string(text, ": ");
+    hvctl_vmx_event_text(event, text);
+    if (event->type == HVCTL_EVENT_HARDWARE_EXCEPTION && event->vector == 14 && qualified) {
+        hvpt_text_string(text, " at linear ");
+        hvpt_text_hex(text, qualification);
+    } else if (event->vector == 1 && qualified) {
+        hvpt_text_string(text, ": ");
+        hvctl_debug_exceptions_text(qualification, text);
+    }
+}
+
+/* ", linear 0x5000", if the field is known. */
+static inline void hvctl_vmx_exit_address_text(const struct hvctl_vmcs_image *image, uint32_t encoding,
+                                               const char *words, const struct hvpt_text *text)
+{
+    if (!hvctl_vmcs_known(image, encoding))
+        return;
+    hvpt_text_string(text, words);
+    hvpt_text_hex(text, hvctl_vmcs_get(image, encoding));
+}
+
 /*
  * A whole VM exit in words: "EPT violation: data read; EPT allows nothing; ... at guest-physical 0x5000, linear
  * 0x5000". image holds the exit's information fields (hvctl_vmcs_load with HVCTL_VMCS_LOAD_EXIT_INFO); caps may be
- * NULL.
+ * NULL. Of fields that are not known nothing is said.
  */
 static inline void hvctl_vmx_exit_text(const struct hvctl_vmcs_image *image, const struct hvctl_vmx_caps *caps,
                                        const struct hvpt_text *text)
@@ -557,6 +591,10 @@ static inline void hvctl_vmx_exit_text(const struct hvctl_vmcs_image *image, con
     const char *words = hvctl_vmx_exit_reason_words(reason.basic);
     struct hvctl_vmx_event event;
 
+    if (!hvctl_vmcs_known(image, HVCTL_VMCS_EXIT_REASON)) {
+        hvpt_text_string(text, "exit reason not known");
+        return;
+    }
     if (words) {
         hvpt_text_string(text, words);
     } else {
@@ -567,27 +605,17 @@ static inline void hvctl_vmx_exit_text(const struct hvctl_vmcs_image *image, con
                                    (uint32_t)hvctl_vmcs_get(image, HVCTL_VMCS_VM_EXIT_INTERRUPTION_ERROR_CODE));
     if (reason.basic == HVCTL_VMX_REASON_EXCEPTION_OR_NMI
         || (reason.basic == HVCTL_VMX_REASON_EXTERNAL_INTERRUPT && event.valid)) {
-        hvpt_text_string(text, ": ");
-        hvctl_vmx_event_text(&event, text);
-        if (event.type == HVCTL_EVENT_HARDWARE_EXCEPTION && event.vector == 14) {
-            hvpt_text_string(text, " at linear ");
-            hvpt_text_hex(text, qualification);
-        } else if (event.vector == 1) {
-            hvpt_text_string(text, ": ");
-            hvctl_debug_exceptions_text(qualification, text);
-        }
-    } else if (hvctl_vmx_qualification_counts(reason.basic, qualification)) {
+        if (hvctl_vmcs_known(image, HVCTL_VMCS_VM_EXIT_INTERRUPTION_INFORMATION))
+            hvctl_vmx_exit_event_text(image, &event, text);
+    } else if (hvctl_vmcs_known(image, HVCTL_VMCS_EXIT_QUALIFICATION)
+               && hvctl_vmx_qualification_counts(reason.basic, qualification)) {
         hvpt_text_string(text, ": ");
         hvctl_vmx_qualification_text(reason.basic, qualification, hvctl_ept_violation_form_of(image, caps), text);
     }
-    if (reason.basic == HVCTL_VMX_REASON_EPT_VIOLATION || reason.basic == HVCTL_VMX_REASON_EPT_MISCONFIGURATION) {
-        hvpt_text_string(text, ", guest-physical ");
-        hvpt_text_hex(text, hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_PHYSICAL_ADDRESS));
-        if (reason.basic == HVCTL_VMX_REASON_EPT_VIOLATION && qualification >> 7 & 1u) {
-            hvpt_text_string(text, ", linear ");
-            hvpt_text_hex(text, hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_LINEAR_ADDRESS));
-        }
-    }
+    if (reason.basic == HVCTL_VMX_REASON_EPT_VIOLATION || reason.basic == HVCTL_VMX_REASON_EPT_MISCONFIGURATION)
+        hvctl_vmx_exit_address_text(image, HVCTL_VMCS_GUEST_PHYSICAL_ADDRESS, ", guest-physical ", text);
+    if (reason.basic == HVCTL_VMX_REASON_EPT_VIOLATION && qualification >> 7 & 1u)
+        hvctl_vmx_exit_address_text(image, HVCTL_VMCS_GUEST_LINEAR_ADDRESS, ", linear ", text);
     event = hvctl_vmx_event_decode((uint32_t)hvctl_vmcs_get(image, HVCTL_VMCS_IDT_VECTORING_INFORMATION_FIELD),
                                    (uint32_t)hvctl_vmcs_get(image, HVCTL_VMCS_IDT_VECTORING_ERROR_CODE));
     event.nmi_unblocking = false; /* undefined in this field */

@@ -48,6 +48,7 @@ struct hvctl_vmcs_image {
         [HVCTL_VMCS_SLOT_COUNT]; /* by slot; a field's unused high bits are 0, and so is a field that is not there */
     struct hvctl_vmcs_set dirty;           /* written since the last load or store */
     struct hvctl_vmcs_set exists;          /* there on this CPU */
+    struct hvctl_vmcs_set known;           /* value says what the VMCS holds; all of them but in an image from a text */
     bool exit_info_writable;               /* IA32_VMX_MISC[29] */
 };
 
@@ -63,8 +64,9 @@ static inline bool hvctl_vmcs_field_exists(uint32_t encoding, const struct hvctl
 }
 
 /*
- * Make image empty: all fields 0, none dirty. It will have the fields that a CPU with these capabilities has; with caps
- * NULL every field of the list, all writable. Takes one pass over the list; needs no CPU.
+ * Make image empty: all fields 0, which is then known of them, and none dirty. It will have the fields that a CPU with
+ * these capabilities has; with caps NULL every field of the list, all writable. Takes one pass over the list; needs no
+ * CPU.
  */
 static inline void hvctl_vmcs_image_init(struct hvctl_vmcs_image *image, const struct hvctl_vmx_caps *caps)
 {
@@ -72,12 +74,44 @@ static inline void hvctl_vmcs_image_init(struct hvctl_vmcs_image *image, const s
 
     hvctl_vmcs_set_clear(&image->dirty);
     hvctl_vmcs_set_clear(&image->exists);
+    hvctl_vmcs_set_clear(&image->known);
     image->exit_info_writable = !caps || (caps->misc & HVCTL_VMX_MISC_VMWRITE_ANY_FIELD);
     for (slot = 0; slot < (unsigned)HVCTL_VMCS_SLOT_COUNT; slot++) {
         image->value[slot] = 0;
+        hvctl_vmcs_set_add(&image->known, slot);
         if (hvctl_vmcs_field_exists(hvctl_vmcs_slot_info(slot)->encoding, caps))
             hvctl_vmcs_set_add(&image->exists, slot);
     }
+}
+
+/*
+ * Likewise, but nothing is known of any field: for an image that is filled in from a dump, which may leave fields out.
+ * What writes or loads a field makes it known. The checks answer HVCTL_RULE_UNKNOWN where a field that is not known
+ * could change the verdict.
+ */
+static inline void hvctl_vmcs_image_init_unknown(struct hvctl_vmcs_image *image, const struct hvctl_vmx_caps *caps)
+{
+    hvctl_vmcs_image_init(image, caps);
+    hvctl_vmcs_set_clear(&image->known);
+}
+
+/* Is every field of the image known? */
+static inline bool hvctl_vmcs_whole(const struct hvctl_vmcs_image *image)
+{
+    uint64_t missing = 0;
+    unsigned i;
+
+    for (i = 0; i < HVCTL_VMCS_SET_WORDS; i++)
+        missing |= image->exists.word[i] & ~image->known.word[i];
+    return missing == 0;
+}
+
+/* Is the field with this encoding known? */
+static inline bool hvctl_vmcs_known(const struct hvctl_vmcs_image *image, uint32_t encoding)
+{
+    unsigned slot = (unsigned)hvctl_vmcs_slot(encoding);
+
+    return slot < (unsigned)HVCTL_VMCS_SLOT_COUNT && hvctl_vmcs_set_has(&image->known, slot);
 }
 
 /* Does the image have this field? */
@@ -151,6 +185,7 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmcs_write(struct hvctl_vm
     }
     image->value[slot] = value;
     hvctl_vmcs_set_add(&image->dirty, slot);
+    hvctl_vmcs_set_add(&image->known, slot);
     return HVCTL_OK;
 }
 
@@ -215,6 +250,7 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmcs_load_field(struct hvc
         return HVCTL_E_CPU;
     image->value[slot] = value;
     hvctl_vmcs_set_remove(&image->dirty, slot);
+    hvctl_vmcs_set_add(&image->known, slot);
     return HVCTL_OK;
 }
 

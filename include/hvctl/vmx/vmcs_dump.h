@@ -125,23 +125,26 @@ static inline enum hvctl_status hvctl_vmcs_restore_line(struct hvctl_vmcs_image 
         if (hvctl_vmcs_width_bits(hvctl_vmcs_decode(encoding).width) == 32 && value >> 32)
             return HVCTL_E_WIDTH;
         image->value[slot] = value;
+        hvctl_vmcs_set_add(&image->known, slot);
         return HVCTL_OK;
     }
     return hvctl_vmcs_write(image, encoding, value);
 }
 
 /*
- * Read a dump of length bytes into an image that hvctl_vmcs_image_init has made; what is read becomes dirty, but for
- * read-only exit information. Fields that the text does not have stay as they are.
+ * Read a dump of length bytes into an image that hvctl_vmcs_image_init or _init_unknown has made; what is read becomes
+ * known and dirty, but for read-only exit information, which becomes known only. Fields that the text does not have
+ * stay as they are.
  *
  * HVCTL_E_SYNTAX: a line is not "NAME = 0x...", with or without a comment that # begins; HVCTL_E_FIELD: no field has
- * the name; HVCTL_E_ABSENT: this image does not have it; HVCTL_E_WIDTH. *line (NULL: do not tell) is then its number,
- * from 1; the lines before it are in the image.
+ * the name; HVCTL_E_WIDTH. *line (NULL: do not tell) is then its number, from 1; the lines before it are in the image.
+ * HVCTL_E_ABSENT: this image does not have the field of that line, the first one of its kind; all others were read.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmcs_restore(struct hvctl_vmcs_image *image, const char *bytes,
                                                                    size_t length, unsigned *line)
 {
     const char *at = bytes, *end = bytes + length;
+    enum hvctl_status outcome = HVCTL_OK;
     unsigned number = 1;
 
     for (; at < end; number++) {
@@ -151,14 +154,15 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmcs_restore(struct hvctl_
         while (stop < end && *stop != '\n')
             stop++;
         status = hvctl_vmcs_restore_line(image, at, stop);
-        if (status != HVCTL_OK) {
-            if (line)
-                *line = number;
+        if (line && status != HVCTL_OK && (status != HVCTL_E_ABSENT || outcome == HVCTL_OK))
+            *line = number;
+        if (status == HVCTL_E_ABSENT)
+            outcome = status;
+        else if (status != HVCTL_OK)
             return status;
-        }
         at = stop < end ? stop + 1 : end;
     }
-    return HVCTL_OK;
+    return outcome;
 }
 
 #endif

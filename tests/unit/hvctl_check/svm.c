@@ -183,6 +183,14 @@ Test(hvctl_svm_check, rules_on_encrypted_guests)
     expect(&setup, "SVM.SEVES.LBR", false);
     setup.vmcb.control.virtualization_control = HVCTL_VIRT_LBR;
     expect(&setup, "SVM.SEVES.LBR", true);
+    setup.around.sev_features_known = true; /* SNP active and debug virtualization, of which the second is not allowed */
+    setup.around.sev_features = 0x21;
+    setup.vmcb.control.allowed_sev_features = BIT(63) | 1;
+    expect(&setup, "SVM.SEVES.FEATURES", false);
+    setup.vmcb.control.allowed_sev_features = 1;
+    expect(&setup, "SVM.SEVES.FEATURES", true);
+    setup.vmcb.control.allowed_sev_features = BIT(63) | 0x21;
+    expect(&setup, "SVM.SEVES.FEATURES", true);
     setup.vmcb.control.eventinj = 0x80000403;
     expect(&setup, "SVM.INJ.SEV_ES", false);
     setup.vmcb.control.eventinj = 0x8000030d;

@@ -20,8 +20,11 @@ struct setup {
 static bool read_memory(void *ctx, uint64_t physical, void *bytes, size_t size)
 {
     static uint64_t page[8][512];
-    static const uint64_t msrs[7][2] = {
+    static const uint64_t msrs[13][2] = {
         {0x174, 0}, {0xc0000100, 0}, {0x808, 0}, {0x9b, 0}, {0x79, 0}, {UINT64_C(0x100000174), 0}, {0x277, 2},
+        {0xc0000080, 0}, {0xc0000080, 0x501}, /* EFER without LME, and with */
+        {0x680, UINT64_C(0x1fff800000102e60)}, /* a last branch above the middle, as a CPU with RTM writes it */
+        {0x6c0, UINT64_C(0x0000800000000000)}, {0x1dd, UINT64_C(0xffff800000102e60)}, {0x1de, UINT64_C(0x0010000000000000)},
     };
 
     (void)ctx;
@@ -29,7 +32,7 @@ static bool read_memory(void *ctx, uint64_t physical, void *bytes, size_t size)
     page[3][0] = 0x8000002b;
     page[4][0] = 0x2c;
     page[5][0] = 0x2b;
-    for (unsigned i = 0; i < 7; i++) { /* a good entry, then the one in question */
+    for (unsigned i = 0; i < 13; i++) { /* a good entry, then the one in question */
         page[6][32 * i] = 0x174;
         page[6][32 * i + 2] = msrs[i][0];
         page[6][32 * i + 3] = msrs[i][1];
