@@ -5,27 +5,8 @@
 #ifndef HVCTL_VMX_CHECK_STATE_H
 #define HVCTL_VMX_CHECK_STATE_H
 
+#include "../common/guest_state.h"
 #include "check_segments.h"
-
-enum hvctl_activity {
-    HVCTL_ACTIVITY_ACTIVE = 0,
-    HVCTL_ACTIVITY_HLT = 1,
-    HVCTL_ACTIVITY_SHUTDOWN = 2,
-    HVCTL_ACTIVITY_WAIT_FOR_SIPI = 3
-};
-
-/* Interruptibility state. */
-#define HVCTL_BLOCKING_STI         UINT64_C(0x1)
-#define HVCTL_BLOCKING_MOV_SS      UINT64_C(0x2)
-#define HVCTL_BLOCKING_SMI         UINT64_C(0x4)
-#define HVCTL_BLOCKING_NMI         UINT64_C(0x8)
-#define HVCTL_ENCLAVE_INTERRUPTION UINT64_C(0x10)
-
-/* Pending debug exceptions. */
-#define HVCTL_PENDING_BLD     UINT64_C(0x800)
-#define HVCTL_PENDING_ENABLED UINT64_C(0x1000)
-#define HVCTL_PENDING_BS      UINT64_C(0x4000)
-#define HVCTL_PENDING_RTM     UINT64_C(0x10000)
 
 static inline uint64_t hvctl_vmx_view_activity(const struct hvctl_vmx_view *view)
 {
