@@ -35,9 +35,12 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_guest_msrs_save(const stru
 
     state->cr2 = regs->cr2;
     state->known |= HVCTL_KNOWS_CR2;
-    for (i = 0; i < 5; i++)
-        if (!ops->rdmsr(ops->ctx, hvctl_guest_msr(state, i, &member), member))
+    for (i = 0; i < 5; i++) {
+        uint32_t msr = hvctl_guest_msr(state, i, &member);
+
+        if (!ops->rdmsr(ops->ctx, msr, member))
             return HVCTL_E_MSR;
+    }
     state->known |= HVCTL_KNOWS_SYSCALL;
     return HVCTL_OK;
 }
