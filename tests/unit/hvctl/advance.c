@@ -46,6 +46,8 @@ static void exit_at(uint64_t rip, unsigned length, uint32_t blocking, bool code6
     put(HVCTL_VMCS_VM_EXIT_INSTRUCTION_LENGTH, length);
     put(HVCTL_VMCS_GUEST_INTERRUPTIBILITY_STATE, blocking);
     put(HVCTL_VMCS_GUEST_CS_ACCESS_RIGHTS, code64 ? 0xa09b : 0xc09b);
+    if (code64)
+        put(HVCTL_VMCS_VM_ENTRY_CONTROLS, field(HVCTL_VMCS_VM_ENTRY_CONTROLS) | 0x200);
 }
 
 Test(advance, vmx_goes_on_by_the_length_that_the_exit_tells)
@@ -60,6 +62,20 @@ Test(advance, vmx_goes_on_by_the_length_that_the_exit_tells)
     exit_at(0xfffffffe, 2, 0, true);
     cr_assert_eq(hvctl_vmx_advance(&image), HVCTL_OK);
     cr_expect_eq(field(HVCTL_VMCS_GUEST_RIP), 0x100000000);
+}
+
+/* L of CS means something in IA-32e mode only: SDM vol. 3, "Code Segment Descriptor in 64-bit Mode". */
+Test(advance, vmx_knows_64_bit_mode_by_more_than_l)
+{
+    exit_at(0xfffffffe, 2, 0, false);
+    put(HVCTL_VMCS_GUEST_CS_ACCESS_RIGHTS, 0xa09b);
+    cr_assert_eq(hvctl_vmx_advance(&image), HVCTL_OK);
+    cr_expect_eq(field(HVCTL_VMCS_GUEST_RIP), 0, "L outside IA-32e mode");
+    exit_at(0xfffffffe, 2, 0, false);
+    put(HVCTL_VMCS_GUEST_CS_ACCESS_RIGHTS, 0xa09b);
+    put(HVCTL_VMCS_GUEST_IA32_EFER, 0x500);
+    cr_assert_eq(hvctl_vmx_advance(&image), HVCTL_OK);
+    cr_expect_eq(field(HVCTL_VMCS_GUEST_RIP), 0x100000000, "LMA");
 }
 
 /* STI and MOV SS block for one instruction; SMI and NMI go on blocking. SDM vol. 3, "Interruptibility State". */
@@ -184,6 +200,183 @@ Test(advance, vmx_delivers_an_interrupted_event_again)
     cr_expect_eq(field(HVCTL_VMCS_VM_ENTRY_INSTRUCTION_LENGTH), 1);
 }
 
+/* Everything that IDT-vectoring information says, by type: what is kept, and what the delivery had begun or ended. */
+Test(advance, vmx_redelivers_every_type_into_a_guest_that_takes_it)
+{
+    static const struct {
+        uint32_t info, expected, blocking, left;
+        bool length;
+    } cases[] = {
+        {0x80000031, 0x80000031, 0, 0, false},          {0x80000031, 0x80000031, 1, 0, false},
+        {0x80000202, 0x80000202, 8, 0, false},          {0x80000202, 0x80000202, 9, 0, false},
+        {0x80000202, 0x80000202, 10, 0, false},         {0x80000b0e, 0x80000b0e, 8, 8, false},
+        {0x80000b0e, 0x80000b0e, 2, 2, false},          {0x80002b0e, 0x80002b0e, 0, 0, false}, /* nested, with FRED */
+        {0x80000306, 0x80000306, 1, 1, false},          {0x80000480, 0x80000480, 0, 0, true},
+        {0x80000501, 0x80000501, 0, 0, true},           {0x80000603, 0x80000603, 8, 8, true},
+        {0x80000604, 0x80000604, 0, 0, true},           {0x80000701, 0x80000701, 0, 0, true},
+        {0xffffff02 & ~0xd00u, 0x80002202, 12, 4, false}, /* reserved bits and bit 12 go */
+    };
+
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        begin(true);
+        put(HVCTL_VMCS_IDT_VECTORING_INFORMATION_FIELD, cases[i].info);
+        put(HVCTL_VMCS_IDT_VECTORING_ERROR_CODE, 0x15);
+        put(HVCTL_VMCS_VM_EXIT_INSTRUCTION_LENGTH, 3);
+        put(HVCTL_VMCS_GUEST_INTERRUPTIBILITY_STATE, cases[i].blocking);
+        put(HVCTL_VMCS_GUEST_ACTIVITY_STATE, 1);
+        cr_assert_eq(hvctl_vmx_redeliver(&image), HVCTL_OK);
+        cr_expect_eq(field(HVCTL_VMCS_VM_ENTRY_INTERRUPTION_INFORMATION_FIELD), cases[i].expected, "case %u: %llx", i,
+                     (unsigned long long)field(HVCTL_VMCS_VM_ENTRY_INTERRUPTION_INFORMATION_FIELD));
+        cr_expect_eq(field(HVCTL_VMCS_GUEST_INTERRUPTIBILITY_STATE), cases[i].left, "case %u", i);
+        cr_expect_eq(field(HVCTL_VMCS_VM_ENTRY_INSTRUCTION_LENGTH), cases[i].length ? 3 : 0, "case %u", i);
+        cr_expect_eq(field(HVCTL_VMCS_VM_ENTRY_EXCEPTION_ERROR_CODE), cases[i].expected & 0x800 ? 0x15 : 0, "case %u", i);
+        cr_expect_eq(field(HVCTL_VMCS_GUEST_ACTIVITY_STATE), 0, "an event ends a halt");
+    }
+}
+
+/* SDM vol. 3, "Exit Qualification", bit 12 of EPT violations, full logs, SPP events, timeouts; and of the interruption info. */
+Test(advance, nmis_that_a_faulting_iret_unblocked_are_blocked_again)
+{
+    static const struct {
+        uint32_t reason, info;
+        uint64_t qualification;
+        uint32_t vectoring, pin;
+        bool again;
+    } cases[] = {
+        {48, 0, 0x1181, 0, 0x2e, true},           {48, 0, 0x181, 0, 0x2e, false},
+        {48, 0, 0x1181, 0x80000b0e, 0x2e, false}, {48, 0, 0x1181, 0, 0x0e, false},
+        {48, 0, 0x1181, 0, 0x06, true},           {62, 0, 0x1000, 0, 0x2e, true},
+        {66, 0, 0x1800, 0, 0x2e, true},           {75, 0, 0x1000, 0, 0x2e, true},
+        {75, 0, 1, 0, 0x2e, false},               {49, 0, 0x1000, 0, 0x2e, false},
+        {0, 0x80001b0e, 0x1000, 0, 0x2e, true},   {0, 0x80000b0e, 0x1000, 0, 0x2e, false},
+        {0, 0x80001b08, 0, 0, 0x2e, false},       {0, 0x80001b0e, 0, 0x80000030, 0x2e, false},
+        {28, 0, 0x1000, 0, 0x2e, false},
+    };
+
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        begin(true);
+        put(HVCTL_VMCS_PIN_BASED_VM_EXECUTION_CONTROLS, cases[i].pin);
+        put(HVCTL_VMCS_EXIT_REASON, cases[i].reason);
+        put(HVCTL_VMCS_VM_EXIT_INTERRUPTION_INFORMATION, cases[i].info);
+        put(HVCTL_VMCS_EXIT_QUALIFICATION, cases[i].qualification);
+        put(HVCTL_VMCS_IDT_VECTORING_INFORMATION_FIELD, cases[i].vectoring);
+        put(HVCTL_VMCS_GUEST_INTERRUPTIBILITY_STATE, 4);
+        cr_expect_eq(hvctl_vmx_nmi_unblocked(&image), cases[i].again, "case %u", i);
+        cr_assert_eq(hvctl_vmx_reblock_nmis(&image), HVCTL_OK);
+        cr_expect_eq(field(HVCTL_VMCS_GUEST_INTERRUPTIBILITY_STATE), cases[i].again ? 12 : 4, "case %u", i);
+    }
+}
+
+/*
+ * SDM vol. 3, "Interrupt 8 - Double Fault Exception (#DF)", both tables, as a matrix: classes benign, contributory, page fault,
+ * and #DF as the first, which makes the third a triple fault. Written out, vector by vector.
+ */
+Test(exceptions, two_become_what_the_manuals_table_says)
+{
+    static const char class_of[33] = "cbbbbbbbdbccccpbbbbbpcbbbbbbbccb";
+
+    for (unsigned first = 0; first < 32; first++)
+        for (unsigned second = 0; second < 32; second++) {
+            char a = class_of[first], b = class_of[second];
+            enum hvctl_combined expected = HVCTL_COMBINED_SECOND;
+
+            if (a == 'c' && b == 'c')
+                expected = HVCTL_COMBINED_DOUBLE_FAULT;
+            if (a == 'p' && (b == 'c' || b == 'p'))
+                expected = HVCTL_COMBINED_DOUBLE_FAULT;
+            if (a == 'd' && (b == 'c' || b == 'p' || b == 'd'))
+                expected = HVCTL_COMBINED_TRIPLE_FAULT;
+            cr_expect_eq(hvctl_exception_combine((uint8_t)first, (uint8_t)second), expected, "%u, %u", first, second);
+        }
+}
+
+Test(exceptions, an_exception_that_answers_an_interrupted_delivery_is_combined_with_it)
+{
+    static const struct {
+        uint32_t vectoring;
+        uint8_t vector;
+        enum hvctl_status status;
+        uint32_t info;
+    } cases[] = {
+        {0, 14, HVCTL_OK, 0x80000b0e},          {0x80000b0e, 14, HVCTL_OK, 0x80000b08},
+        {0x80000b0d, 14, HVCTL_OK, 0x80000b0e}, {0x80000b0d, 13, HVCTL_OK, 0x80000b08},
+        {0x80000030, 14, HVCTL_OK, 0x80000b0e}, {0x80000b08, 14, HVCTL_E_SHUTDOWN, 0},
+        {0x80000306, 14, HVCTL_OK, 0x80000b0e}, {0x80000b0e, 6, HVCTL_OK, 0x80000306},
+        {0x80000480, 13, HVCTL_OK, 0x80000b0d},
+    };
+
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct hvctl_svm_event event;
+
+        begin(true);
+        put(HVCTL_VMCS_GUEST_CR0, 0x80000031);
+        put(HVCTL_VMCS_IDT_VECTORING_INFORMATION_FIELD, cases[i].vectoring);
+        cr_expect_eq(hvctl_vmx_inject_nested(&image, &caps, hvctl_vmx_event_make(HVCTL_EVENT_HARDWARE_EXCEPTION,
+                                                                                cases[i].vector, 4, 0)),
+                     cases[i].status, "case %u", i);
+        cr_expect_eq(field(HVCTL_VMCS_VM_ENTRY_INTERRUPTION_INFORMATION_FIELD), cases[i].info, "case %u", i);
+        if ((cases[i].info & 0xff) == 8)
+            cr_expect_eq(field(HVCTL_VMCS_VM_ENTRY_EXCEPTION_ERROR_CODE), 0);
+
+        vmexit(HVCTL_SVM_EXIT_NPF, 0x1000, 0);
+        hvctl_vmcb_set_cr0(&vmcb, 0x80000031);
+        hvctl_vmcb_set_exitintinfo(&vmcb, cases[i].vectoring);
+        event = hvctl_svm_event_make(HVCTL_SVM_EVENT_EXCEPTION, cases[i].vector, 4);
+        cr_expect_eq(hvctl_svm_inject_nested(&vmcb, event), cases[i].status, "case %u", i);
+        cr_expect_eq(vmcb.control.eventinj & 0xffffffff, cases[i].info, "case %u", i);
+    }
+}
+
+/* APM vol. 2, "Event Injection": the guest's own INT n, INT3 and INTO are executed again; the hypervisor's are injected again. */
+Test(advance, svm_tells_injected_events_from_the_guests_own)
+{
+    static const struct {
+        enum hvctl_svm_event_type type;
+        uint8_t vector;
+    } events[] = {{HVCTL_SVM_EVENT_EXCEPTION, 3}, {HVCTL_SVM_EVENT_EXCEPTION, 4}, {HVCTL_SVM_EVENT_SOFTWARE_INTERRUPT, 0x80}};
+
+    for (unsigned i = 0; i < 3; i++) {
+        struct hvctl_svm_event event = hvctl_svm_event_make(events[i].type, events[i].vector, 0);
+        uint64_t info = hvctl_svm_event_encode(&event);
+
+        vmexit(HVCTL_SVM_EXIT_NPF, 0x1001, 0x1003);
+        vmcb.save.cs.attrib = 0xc9b; /* INTO is no 64-bit instruction */
+        cr_assert_eq(hvctl_vmcb_inject(&vmcb, event), HVCTL_OK);
+        for (unsigned round = 0; round < 3; round++) { /* delivery is cut short three times */
+            cr_expect_eq(vmcb.control.eventinj, info, "%u, round %u", i, round);
+            cr_expect_eq(vmcb.control.nrip, 0x1003);
+            vmcb.control.eventinj = 0; /* what VMEXIT does */
+            vmcb.control.nrip = 0;
+            vmcb.control.exitintinfo = info;
+            cr_expect_eq(hvctl_svm_redeliver(&vmcb), HVCTL_OK);
+        }
+        vmcb.control.eventinj = 0;
+        vmcb.control.exitintinfo = 0; /* it arrived */
+        cr_expect_eq(hvctl_svm_redeliver(&vmcb), HVCTL_OK);
+        cr_expect_eq(vmcb.control.eventinj, 0);
+        vmcb.control.exitintinfo = info; /* now the guest executes one of its own */
+        cr_expect_eq(hvctl_svm_redeliver(&vmcb), HVCTL_OK);
+        cr_expect_eq(vmcb.control.eventinj, 0, "%u: the guest's own", i);
+    }
+}
+
+Test(advance, svm_says_what_cannot_come_again)
+{
+    static const uint64_t bad[] = {0x80000130, 0x80000530, 0x80000302, 0x80000330};
+
+    for (unsigned i = 0; i < 4; i++) {
+        vmexit(HVCTL_SVM_EXIT_NPF, 0x1000, 0);
+        vmcb.control.exitintinfo = bad[i];
+        cr_expect_eq(hvctl_svm_redeliver(&vmcb), HVCTL_E_RANGE, "%u", i);
+        cr_expect_eq(vmcb.control.eventinj, 0);
+    }
+    vmexit(HVCTL_SVM_EXIT_NPF, 0x1000, 0); /* FRED's nested bit and data go along */
+    vmcb.control.exitintinfo = UINT64_C(0x680002b0e);
+    vmcb.control.exitintdata = 0x1234;
+    cr_expect_eq(hvctl_svm_redeliver(&vmcb), HVCTL_OK);
+    cr_expect(vmcb.control.eventinj == UINT64_C(0x680002b0e) && vmcb.control.eventinjdata == 0x1234);
+}
+
 Test(advance, svm_delivers_an_interrupted_event_again)
 {
     static const struct {
@@ -198,7 +391,7 @@ Test(advance, svm_delivers_an_interrupted_event_again)
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         vmexit(HVCTL_SVM_EXIT_NPF, 0x1000, 0);
         hvctl_vmcb_set_exitintinfo(&vmcb, cases[i].info);
-        hvctl_svm_redeliver(&vmcb);
+        cr_expect_eq(hvctl_svm_redeliver(&vmcb), HVCTL_OK);
         cr_expect_eq(vmcb.control.eventinj, cases[i].again ? cases[i].info : 0, "case %u", i);
     }
 }

@@ -122,12 +122,13 @@ Test(svm_event, encoding_and_decoding_are_inverse_and_total)
 
     for (unsigned i = 0; i < 100000; i++, value += UINT64_C(0x9e3779b97f4a7c15)) {
         struct hvctl_svm_event event = hvctl_svm_event_decode(value);
-        uint64_t expected = value & UINT64_C(0xffffffff80000fff);
+        uint64_t expected = value & UINT64_C(0xffffffff80002fff);
 
         if (!(value & 0x800))
             expected &= 0xffffffff;
         cr_assert_eq(hvctl_svm_event_encode(&event), expected);
-        cr_assert_eq(event.reserved, value & 0x7ffff000);
+        cr_assert_eq(event.reserved, value & 0x7fffd000);
+        cr_assert_eq(event.nested, value >> 13 & 1);
     }
 }
 
