@@ -231,6 +231,29 @@ Test(guest_walk_exits, nested_page_faults_seen)
     world_close(&world);
 }
 
+/*
+ * A fetch is told where the host could refuse one: with its EFER.NXE, or with its CR4.SMEP. NX in an entry is a reserved bit
+ * without NXE. APM vol. 2, "Page-Fault Error Code", bit I/D.
+ */
+Test(guest_walk_exits, the_host_s_smep_makes_fetches_known)
+{
+    struct hvpt_space_config config;
+    struct world world;
+    struct oracle cpu;
+
+    memset(&config, 0, sizeof(config));
+    config.kind = HVPT_KIND_NPT;
+    config.npt.features = HVPT_NPT_NO_NX;
+    world_open(&world, &config, HVPT_4K);
+    cpu = start(&world);
+    *world_slot(&world, DATA, 0) |= UINT64_C(1) << 63;
+    expect_exit(&world, &cpu, HVPT_EXEC, 0x10000000d, DATA + 0xabc);
+    cpu.host_smep = true;
+    expect_exit(&world, &cpu, HVPT_EXEC, 0x10000001d, DATA + 0xabc);
+    expect_exit(&world, &cpu, HVPT_READ, 0x10000000d, DATA + 0xabc);
+    world_close(&world);
+}
+
 /* Exit reason 49 tells an address and nothing else. SDM vol. 3, "EPT Misconfigurations"; seen on an emulated processor. */
 Test(guest_walk_exits, ept_misconfigurations)
 {

@@ -20,7 +20,7 @@ struct oracle {
     unsigned host_levels;
     uint64_t root;
     unsigned host_maxphyaddr;
-    bool execute_only, mbec, ept_ad, host_nx;
+    bool execute_only, mbec, ept_ad, host_nx, host_smep;
     bool advanced;
 
     /* Guest. */
