@@ -16,6 +16,7 @@
 #define HVCTL_VMX_BASIC_TRUE_CONTROLS (UINT64_C(1) << 55)
 #define HVCTL_VMX_BASIC_HW_EXCEPTION_ANY_ERROR_CODE (UINT64_C(1) << 56)
 #define HVCTL_VMX_BASIC_NESTED_EXCEPTION (UINT64_C(1) << 58)
+#define HVCTL_VMX_BASIC_HLAT_PREFIX_SIZE (UINT64_C(1) << 60) /* HLAT_PREFIX_SIZE is bounded by IA32_VMX_EPT_VPID_CAP[53:48] */
 
 /* IA32_VMX_MISC. */
 #define HVCTL_VMX_MISC_STORE_EFER_LMA (UINT64_C(1) << 5)
@@ -47,6 +48,7 @@
 #define HVCTL_EPT_CAP_INVVPID_SINGLE_CONTEXT (UINT64_C(1) << 41)
 #define HVCTL_EPT_CAP_INVVPID_ALL_CONTEXT (UINT64_C(1) << 42)
 #define HVCTL_EPT_CAP_INVVPID_RETAINING_GLOBALS (UINT64_C(1) << 43)
+#define HVCTL_EPT_CAP_HLAT_PREFIX_SIZE_SHIFT 48 /* 6 bits: the largest HLAT_PREFIX_SIZE */
 
 /*
  * The capability MSRs as read, and what CPUID adds. An MSR that this CPU does not have is 0 here; a control word's high
@@ -191,7 +193,8 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_caps_read(struct hvctl
                                                                     hvctl_cpuid_fn cpuid, void *ctx)
 {
     static const struct hvctl_vmx_caps none = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-                                               {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}};
+                                               {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+                                                0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}};
     bool ok;
 
     *caps = none;

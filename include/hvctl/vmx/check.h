@@ -63,6 +63,7 @@ static inline void hvctl_vmx_view_make(struct hvctl_vmx_view *view, const struct
     view->value = image->value;
     view->caps = caps;
     view->around = around;
+    view->cpu = around->cpu.known ? around->cpu : hvctl_vmx_cpu_facts_of(caps);
     view->on = hvctl_vmx_controls_effective(image);
     view->beyond = hvctl_beyond(hvctl_vmx_physaddr_bits(caps));
     /* Where CPUID was not asked, a CPU with Intel 64 and the wider linear addresses, which are let pass. */

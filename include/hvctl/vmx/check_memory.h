@@ -173,17 +173,51 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_pdpte(const struct hvctl_vmx
     return hvctl_demand_bits(finding, 0, hvctl_vmx_pdpte_reserved(view));
 }
 
+#define HVCTL_VMX_MSR_VALUE 5 /* the mask of the rule about values */
+
 /* One entry of the MSR-load area. */
 struct hvctl_vmx_msr_entry {
     uint32_t index, reserved;
     uint64_t value;
 };
 
-/* Would WRMSR of value raise #GP? Known for MSRs whose rules do not hang on the model; false for all others. */
+/* Is it an MSR that holds an address of a last branch or exception? SDM vol. 4: the CPU's own, and the architectural ones. */
+static inline bool hvctl_vmx_msr_is_branch(uint32_t msr)
+{
+    return msr == HVCTL_MSR_LER_FROM_IP || msr == HVCTL_MSR_LER_TO_IP || (msr >= 0x680 && msr <= 0x69f)
+        || (msr >= 0x6c0 && msr <= 0x6df) || (msr >= 0x1500 && msr <= 0x151f) || (msr >= 0x1600 && msr <= 0x161f);
+}
+
+/*
+ * Is it one of which hvctl_vmx_msr_value_bad knows all that WRMSR looks at? Of others a value may be bad without being found so, or
+ * the MSR may not exist on this CPU. Those of branches may hold flags beside the address.
+ */
+static inline bool hvctl_vmx_msr_value_known(const struct hvctl_vmx_view *view, uint32_t msr)
+{
+    switch (msr) {
+    case HVCTL_MSR_TSC:
+    case HVCTL_MSR_SYSENTER_CS:
+    case HVCTL_MSR_SYSENTER_ESP:
+    case HVCTL_MSR_SYSENTER_EIP:
+    case HVCTL_MSR_PAT:
+    case HVCTL_MSR_EFER:
+    case HVCTL_MSR_STAR:
+    case HVCTL_MSR_LSTAR:
+    case HVCTL_MSR_CSTAR:
+    case HVCTL_MSR_SFMASK:
+    case HVCTL_MSR_KERNEL_GS_BASE: return true;
+    case HVCTL_MSR_PERF_GLOBAL_CTRL: return view->cpu.known;
+    default: return false;
+    }
+}
+
+/* Would WRMSR of value raise #GP? false for MSRs that are not known here. */
 static inline bool hvctl_vmx_msr_value_bad(const struct hvctl_vmx_view *view, const struct hvctl_vmx_msr_entry *entry)
 {
     uint64_t wrong;
 
+    if (hvctl_vmx_msr_is_branch(entry->index))
+        return view->intel64 && !hvctl_canonical(entry->value, view->linear_bits);
     switch (entry->index) {
     case HVCTL_MSR_SYSENTER_ESP:
     case HVCTL_MSR_SYSENTER_EIP:
@@ -192,6 +226,12 @@ static inline bool hvctl_vmx_msr_value_bad(const struct hvctl_vmx_view *view, co
     case HVCTL_MSR_KERNEL_GS_BASE: return view->intel64 && !hvctl_canonical(entry->value, view->linear_bits);
     case HVCTL_MSR_PAT: return !hvctl_pat_valid(entry->value, &wrong);
     case HVCTL_MSR_EFER: return (entry->value & hvctl_vmx_efer_reserved(view)) != 0;
+    case HVCTL_MSR_SFMASK:
+    case HVCTL_MSR_TSC_AUX: return entry->value >> 32 != 0;
+    case HVCTL_MSR_DEBUGCTL: return (entry->value & HVCTL_DEBUGCTL_RESERVED) != 0;
+    case HVCTL_MSR_SPEC_CTRL: return (entry->value & HVCTL_SPEC_CTRL_RESERVED) != 0;
+    case HVCTL_MSR_PERF_GLOBAL_CTRL:
+        return (entry->value & (view->cpu.known ? ~view->cpu.perf_global_ctrl : HVCTL_PERF_GLOBAL_CTRL_RESERVED)) != 0;
     default: return false;
     }
 }
@@ -210,6 +250,17 @@ static inline bool hvctl_vmx_msr_entry_bad(const struct hvctl_vmx_view *view, co
     }
 }
 
+/* Does another rule refuse it, so that its value does not matter? */
+static inline bool hvctl_vmx_msr_entry_refused(const struct hvctl_vmx_view *view, const struct hvctl_vmx_msr_entry *entry)
+{
+    uint64_t number;
+
+    for (number = 0; number < HVCTL_VMX_MSR_VALUE; number++)
+        if (hvctl_vmx_msr_entry_bad(view, entry, number))
+            return true;
+    return false;
+}
+
 /*
  * The first entry that breaks the rule is reported by its number, from 1, as the qualification; actual is its index. An
  * area longer than the CPU's limit is looked at up to that.
@@ -219,6 +270,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_msr_entries(const struct hvc
                                                                 struct hvctl_finding *finding)
 {
     uint64_t area = finding->actual, count = hvctl_vmx_rule_value(view, rule, 1), i;
+    enum hvctl_rule_result result = HVCTL_RULE_KEPT;
 
     if (!count || ((area | (area + 16 * count - 1)) & view->beyond) || (area & 0xfu))
         return HVCTL_RULE_IDLE;
@@ -239,8 +291,11 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_msr_entries(const struct hvc
             finding->qualification = (uint32_t)(i + 1);
             return HVCTL_RULE_BROKEN;
         }
+        if (rule->mask == HVCTL_VMX_MSR_VALUE && !hvctl_vmx_msr_value_known(view, entry.index)
+            && !hvctl_vmx_msr_entry_refused(view, &entry))
+            result = HVCTL_RULE_UNCHECKED; /* unless a later one is found broken */
     }
-    return HVCTL_RULE_KEPT;
+    return result;
 }
 
 /* The recommended maximum; what a CPU does beyond it is not defined, but it may fail there. */
@@ -296,7 +351,7 @@ static inline const struct hvctl_vmx_rule *hvctl_vmx_memory_rule_at(size_t numbe
         HVCTL_X_MSR("MSR.SMM_ONLY", "must not be IA32_SMM_MONITOR_CTL outside SMM", 2),
         HVCTL_X_MSR("MSR.MODEL_SPECIFIC", "must not be IA32_BIOS_UPDT_TRIG or IA32_BIOS_SIGN_ID", 3),
         HVCTL_X_MSR("MSR.RESERVED", "must have bits 63:32 of the entry clear", 4),
-        HVCTL_X_MSR("MSR.VALUE", "must have a value that WRMSR takes", 5),
+        HVCTL_X_MSR("MSR.VALUE", "must have a value that WRMSR takes", HVCTL_VMX_MSR_VALUE),
         {"MSR.COUNT", HVCTL_VMX_SECTION_MSRS, "must not exceed 512 * (IA32_VMX_MISC[27:25] + 1)",
          hvctl_vmx_rule_msr_count, HVCTL_ALWAYS, HVCTL_RULE_1(VM_ENTRY_MSR_LOAD_COUNT), 0},
     };

@@ -421,6 +421,62 @@ Test(guest_cpuid, hides_virtualization_and_reports_the_guests_cr4)
     }
 }
 
+/* Leaf 0DH of a CPU with AVX (256 bytes at 576), AVX-512 (64 at 1088, 512 at 1152, 1024 at 1664), PKRU (8 at 2688), CET (16). */
+static struct hvctl_cpuid xsave_cpuid(void *ctx, uint32_t leaf, uint32_t subleaf)
+{
+    static const struct hvctl_cpuid component[13] = {
+        [0] = {0x2e7, 832, 2696, 0}, [1] = {0xf, 832, 0x1800, 0}, [2] = {256, 576, 0, 0}, [5] = {64, 1088, 0, 0},
+        [6] = {512, 1152, 0, 0}, [7] = {1024, 1664, 0, 0}, [9] = {8, 2688, 0, 0}, [11] = {16, 0, 1, 0}, [12] = {24, 0, 3, 0},
+    };
+
+    (void)ctx;
+    cr_assert_eq(leaf, 0xd);
+    cr_assert(subleaf < 13);
+    return component[subleaf];
+}
+
+Test(guest_cpuid, the_xsave_area_is_as_large_as_the_guests_xcr0_makes_it)
+{
+    static const struct {
+        uint64_t xcr0, xss;
+        uint32_t standard, compacted;
+    } cases[] = {
+        {1, 0, 576, 576},        {3, 0, 576, 576},         {7, 0, 832, 832},      {0xe7, 0, 2688, 576 + 256 + 64 + 512 + 1024},
+        {0x207, 0, 2696, 840},   {0x207, 0x800, 2696, 856}, {7, 0x1800, 832, 832 + 16 + 48 + 24}, {0x2e7, 0, 2696, 2440},
+    };
+    const struct hvctl_cpuid none = {0, 0, 0, 0};
+
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct hvctl_guest_cpuid_facts facts = {0, cases[i].xcr0, cases[i].xss, 0, xsave_cpuid, NULL};
+        struct hvctl_cpuid id = hvctl_guest_cpuid_in(0xd, 0, xsave_cpuid(NULL, 0xd, 0), &facts);
+
+        cr_expect(id.ebx == cases[i].standard && id.ecx == 2696 && id.eax == 0x2e7, "case %u: %u", i, id.ebx);
+        id = hvctl_guest_cpuid_in(0xd, 1, xsave_cpuid(NULL, 0xd, 1), &facts);
+        cr_expect_eq(id.ebx, cases[i].compacted, "case %u: %u", i, id.ebx);
+        cr_expect_eq(hvctl_guest_cpuid_in(0xd, 2, xsave_cpuid(NULL, 0xd, 2), &facts).ebx, 576);
+        cr_expect_eq(hvctl_guest_cpuid_in(0xd, 0, none, &facts).ebx, 0, "no XSAVE");
+    }
+}
+
+/* APM vol. 3, 80000008H EAX[23:16]: GuestPhysAddrSize, of guests under nested paging; 0: as EAX[7:0]. */
+Test(guest_cpuid, physical_addresses_reach_as_far_as_the_tables)
+{
+    static const struct {
+        uint32_t host;
+        unsigned bits;
+        uint32_t expected;
+    } cases[] = {
+        {0x3034, 48, 0x303034}, {0x3034, 57, 0x343034}, {0x3027, 48, 0x273027}, {0x3034, 0, 0x3034}, {0x2e3034, 48, 0x2e3034},
+    };
+
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct hvctl_guest_cpuid_facts facts = {0, 1, 0, cases[i].bits, NULL, NULL};
+        struct hvctl_cpuid host = {cases[i].host, 1, 2, 3};
+
+        cr_expect_eq(hvctl_guest_cpuid_in(0x80000008, 0, host, &facts).eax, cases[i].expected, "case %u", i);
+    }
+}
+
 /* SDM vol. 3, "Initializing IA-32e Mode": LMA is LME and PG. The model fixes NE (bit 5) to 1 in CR0. */
 Test(guest_cr0, a_write_that_exits_is_carried_out)
 {
@@ -443,6 +499,64 @@ Test(guest_cr0, a_write_that_exits_is_carried_out)
     put(HVCTL_VMCS_VM_ENTRY_CONTROLS, field(HVCTL_VMCS_VM_ENTRY_CONTROLS) & ~UINT64_C(0x200));
     cr_assert_eq(hvctl_vmx_guest_set_cr0(&image, &caps, 0x80000031), HVCTL_OK);
     cr_expect(field(HVCTL_VMCS_GUEST_IA32_EFER) == 0 && !(field(HVCTL_VMCS_VM_ENTRY_CONTROLS) >> 9 & 1));
+}
+
+/* SDM vol. 2, "MOV - Move to/from Control Registers", exceptions. */
+Test(guest_cr0, what_the_instruction_refuses_is_a_fault_of_the_guests)
+{
+    static const struct {
+        uint64_t value, cr4, efer;
+        uint32_t tr;
+        bool faults;
+    } cases[] = {
+        {0x80000031, 0x2020, 0x100, 0x83, true},  /* IA-32e mode with a 16-bit TSS */
+        {0x80000031, 0x2020, 0x100, 0x8b, false}, {0x80000031, 0x2020, 0, 0x83, false},
+        {0x80000031, 0x2000, 0x100, 0x8b, true},  /* without PAE */
+        {0x80000030, 0x2020, 0, 0x8b, true},      /* PG without PE */
+        {0x20000031, 0x2020, 0, 0x8b, true},      /* NW without CD */
+        {0x60000031, 0x2020, 0, 0x8b, false},     {UINT64_C(0x100000031), 0x2020, 0, 0x8b, true},
+        {0x31, 0x802020, 0, 0x8b, true},          /* CET without WP */
+        {0x10031, 0x802020, 0, 0x8b, false},
+    };
+
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct hvctl_guest_state state = hvctl_guest_flat32(0x1000, 0);
+
+        begin(true);
+        cr_assert_eq(hvctl_vmx_guest_write(&image, &caps, &state), HVCTL_OK);
+        put(HVCTL_VMCS_GUEST_CR4, cases[i].cr4);
+        put(HVCTL_VMCS_GUEST_IA32_EFER, cases[i].efer);
+        put(HVCTL_VMCS_GUEST_TR_ACCESS_RIGHTS, cases[i].tr);
+        cr_expect_eq(hvctl_vmx_guest_set_cr0(&image, &caps, cases[i].value), cases[i].faults ? HVCTL_E_FAULT : HVCTL_OK,
+                     "case %u", i);
+        cr_expect_eq(field(HVCTL_VMCS_CR0_READ_SHADOW), cases[i].faults ? state.cr0 : cases[i].value, "case %u", i);
+    }
+    { /* PG cannot be cleared while PCIDE is set */
+        struct hvctl_guest_state state = hvctl_guest_long64(0x5000, 0x1000, 0);
+
+        begin(true);
+        cr_assert_eq(hvctl_vmx_guest_write(&image, &caps, &state), HVCTL_OK);
+        put(HVCTL_VMCS_GUEST_CR4, 0x22020);
+        cr_expect_eq(hvctl_vmx_guest_set_cr0(&image, &caps, 0x31), HVCTL_E_FAULT);
+    }
+}
+
+/* SDM vol. 3, "Operations that Invalidate TLBs and Paging-Structure Caches": MOV to CR0 that clears PG flushes everything. */
+Test(guest_cr0, clearing_pg_under_a_vpid_owes_a_flush)
+{
+    for (unsigned vpid = 0; vpid < 2; vpid++) {
+        struct hvctl_guest_state state = hvctl_guest_long64(0x5000, 0x1000, 0);
+
+        begin(true);
+        if (vpid)
+            put(HVCTL_VMCS_SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS,
+                field(HVCTL_VMCS_SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS) | 1 << 5);
+        cr_assert_eq(hvctl_vmx_guest_write(&image, &caps, &state), HVCTL_OK);
+        cr_expect_eq(hvctl_vmx_guest_set_cr0(&image, &caps, 0x80000031), HVCTL_OK, "PG stays");
+        cr_expect_eq(hvctl_vmx_guest_set_cr0(&image, &caps, 0x31), vpid ? HVCTL_OWES_INVVPID : HVCTL_OK);
+        cr_expect_eq(field(HVCTL_VMCS_GUEST_CR0), 0x31, "done all the same");
+        cr_expect_eq(hvctl_vmx_guest_set_cr0(&image, &caps, 0x80000031), HVCTL_OK, "setting it flushes nothing");
+    }
 }
 
 Test(guest_cr0, without_unrestricted_guest_paging_stays)

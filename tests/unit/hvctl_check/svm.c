@@ -79,7 +79,8 @@ static const struct change changes[] = {
     {"SVM.CR4.MBZ", false, S(cr4, BIT(13))},
     {"SVM.CR4.MBZ", false, S(cr4, BIT(15))},
     {"SVM.CR4.MBZ", false, S(cr4, BIT(24))},
-    {"SVM.CR4.MBZ", false, S(cr4, BIT(32))},
+    {"SVM.CR4.MBZ", true, S(cr4, BIT(32))}, /* FRED, on a CPU of which CPUID was not asked */
+    {"SVM.CR4.MBZ", false, S(cr4, BIT(33))},
     {"SVM.CR4.MBZ", true, S(cr4, BIT(22))},
     {"SVM.CET.S_CET", false, S(s_cet, 0x40)},
     {"SVM.CET.S_CET", true, S(s_cet, 0x3f)},
