@@ -65,7 +65,8 @@ static inline enum hvctl_rule_result hvctl_svm_rule_ask(const struct hvctl_svm_v
 static inline void hvctl_svm_check_in(const struct hvctl_vmcb *vmcb, const struct hvctl_svm_caps *caps,
                                       const struct hvctl_svm_surroundings *around, struct hvctl_report *report)
 {
-    static const struct hvctl_svm_surroundings usual = {NULL, NULL, false, false, false, false, false, {false, 0, 0}};
+    static const struct hvctl_svm_surroundings usual = {NULL, NULL, false, false, false, false, false, {false, 0, 0},
+                                                        false, 0};
     const struct hvctl_svm_rule *rule;
     struct hvctl_svm_view view;
     size_t table, row;

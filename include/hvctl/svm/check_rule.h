@@ -28,6 +28,8 @@ struct hvctl_svm_surroundings {
     bool smm_unlocked;   /* HWCR.SmmLock is 0; counts with SEV */
     bool snp_on;         /* SEV-SNP is enabled globally */
     struct hvctl_svm_cpu_facts cpu;
+    bool sev_features_known; /* what the guest's VMSA has in SEV_FEATURES, which nobody can read there, is sev_features */
+    uint64_t sev_features;
 };
 
 /* CR4 and EFER bits as of APM rev. 3.44; not all exist on a CPU. */

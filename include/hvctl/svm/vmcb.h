@@ -382,6 +382,9 @@ HVCTL_STATIC_ASSERT(sizeof(struct hvctl_vmcb) == 4096, "a VMCB is one page");
 #define HVCTL_INTERRUPT_SHADOW (UINT64_C(1) << 0)
 #define HVCTL_GUEST_INTERRUPT_MASK (UINT64_C(1) << 1)
 
+/* allowed_sev_features: bits 61:0 are SEV_FEATURES that the guest may have, if this one is set. */
+#define HVCTL_ALLOWED_SEV_FEATURES_ENABLE (UINT64_C(1) << 63)
+
 /* nested_control. */
 #define HVCTL_NESTED_NP_ENABLE (UINT64_C(1) << 0)
 #define HVCTL_NESTED_SEV (UINT64_C(1) << 1)

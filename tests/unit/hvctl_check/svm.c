@@ -256,3 +256,61 @@ Test(hvctl_svm_check, every_rule_of_the_manual_is_there)
 {
     cases_read("vmrun_rules.csv", 2, one_rule);
 }
+
+/* APM vol. 2, "Allowed SEV Features": bit 63 turns the check on; SEV_FEATURES is in the VMSA, which nobody can read. */
+Test(hvctl_svm_check, allowed_sev_features_bound_those_of_the_vmsa)
+{
+    static const struct {
+        uint64_t allowed, features;
+        bool known, has, broken, unchecked;
+    } cases[] = {
+        {BIT(63) | 1, 1, true, true, false, false},  {BIT(63) | 1, 3, true, true, true, false},
+        {1, 3, true, true, false, false},            {BIT(63) | 1, 3, true, false, false, false},
+        {BIT(63) | 1, 3, false, true, false, true},  {BIT(63) | 1, BIT(63) | BIT(62) | 1, true, true, false, false},
+        {BIT(63) | BIT(61), BIT(61), true, true, false, false},
+    };
+
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        static struct setup setup;
+        static struct hvctl_report report;
+
+        begin(&setup);
+        setup.caps.sev_eax |= cases[i].has ? 1u << 27 : 0;
+        setup.around.sev_features_known = cases[i].known;
+        setup.around.sev_features = cases[i].features;
+        setup.vmcb.control.guest_asid = 10;
+        setup.vmcb.control.nested_control |= HVCTL_NESTED_SEV | HVCTL_NESTED_SEV_ES;
+        setup.vmcb.control.virtualization_control |= HVCTL_VIRT_LBR;
+        setup.vmcb.control.allowed_sev_features = cases[i].allowed;
+        hvctl_svm_check_in(&setup.vmcb, &setup.caps, &setup.around, &report);
+        cr_expect_eq(hvctl_report_find(&report, "SVM.SNP.ALLOWED") != NULL, cases[i].broken, "case %u", i);
+        cr_expect_eq(report.broken, cases[i].broken, "case %u", i);
+        cr_expect_eq(report.unchecked, cases[i].unchecked, "case %u", i);
+    }
+}
+
+static struct hvctl_cpuid fred_cpuid(void *ctx, uint32_t leaf, uint32_t subleaf)
+{
+    struct hvctl_cpuid id = {0, 0, 0, 0};
+
+    if (leaf == 0)
+        id.eax = 7;
+    if (leaf == 7 && subleaf == 0)
+        id.eax = 1;
+    if (leaf == 7 && subleaf == 1)
+        id.eax = *(const bool *)ctx ? 1u << 17 : 0;
+    return id;
+}
+
+/* CR4.FRED: CPUID 7.1 EAX[17], where it was asked. */
+Test(hvctl_svm_check, fred_is_what_cpuid_says)
+{
+    for (unsigned fred = 0; fred < 2; fred++) {
+        struct hvctl_svm_surroundings around;
+        bool has = fred;
+
+        memset(&around, 0, sizeof(around));
+        hvctl_svm_surroundings_cpuid(&around, fred_cpuid, &has);
+        cr_expect_eq(around.cpu.cr4 >> 32, fred);
+    }
+}
