@@ -108,6 +108,19 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_ask(const struct hvctl_vmx_v
     return result;
 }
 
+/*
+ * The encoding of the field whose value a violation is about; HVCTL_VMCS_NO_FIELD: that value is in memory, a PDPTE or an entry
+ * of the MSR-load area. Takes time in proportion to the list of fields.
+ */
+static inline uint32_t hvctl_vmx_violation_encoding(const struct hvctl_violation *violation)
+{
+    size_t length = 0;
+
+    while (violation->finding.field[length])
+        length++;
+    return hvctl_vmcs_field_by_name(violation->finding.field, length);
+}
+
 /* The failure that the CPU reported. code: a VM-instruction error (below 80000000H), or EXIT_REASON with bit 31. */
 static inline enum hvctl_failure hvctl_vmx_failure_of(uint32_t code)
 {

@@ -387,3 +387,19 @@ Test(text, every_status_and_every_result_has_a_text)
     cr_expect_str_eq(hvctl_gpr_name_apx(31), "R31");
     cr_expect_str_eq(hvctl_gpr_name_apx(32), "?");
 }
+
+/* SDM vol. 3, "VM-Entry Controls for Event Injection": data goes with an event where the CPU has the field. */
+Test(vmx_event, data_goes_with_an_event)
+{
+    struct hvctl_vmx_event event = hvctl_vmx_event_make(HVCTL_EVENT_HARDWARE_EXCEPTION, 14, 2, 0);
+
+    hvctl_vmcs_image_init(&image, NULL);
+    cr_assert_eq(hvctl_vmcs_write(&image, HVCTL_VMCS_GUEST_CR0, 0x80000031), HVCTL_OK);
+    cr_assert_eq(hvctl_vmx_inject_with_data(&image, NULL, event, 0x1234000), HVCTL_OK);
+    cr_expect_eq(hvctl_vmcs_get(&image, 0x2052), 0x1234000);
+    cr_assert_eq(hvctl_vmcs_write(&image, 0x2404, 0x77), HVCTL_OK);
+    cr_expect_eq(hvctl_vmx_original_event_data(&image), 0x77);
+    event.type = HVCTL_EVENT_RESERVED;
+    cr_expect_eq(hvctl_vmx_inject_with_data(&image, NULL, event, 1), HVCTL_E_RANGE);
+    cr_expect_eq(hvctl_vmcs_get(&image, 0x2052), 0x1234000);
+}

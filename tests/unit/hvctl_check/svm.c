@@ -314,3 +314,23 @@ Test(hvctl_svm_check, fred_is_what_cpuid_says)
         cr_expect_eq(around.cpu.cr4 >> 32, fred);
     }
 }
+
+Test(hvctl_svm_check, a_violation_leads_to_its_member)
+{
+    static struct setup setup;
+    static struct hvctl_report report;
+    unsigned size;
+
+    begin(&setup);
+    setup.vmcb.save.cr0 |= BIT(32);
+    hvctl_svm_check_in(&setup.vmcb, &setup.caps, &setup.around, &report);
+    cr_assert_eq(report.broken, 1);
+    cr_expect_eq(hvctl_svm_violation_offset(&report.violation[0], &size), 0x558);
+    cr_expect_eq(size, 8);
+    setup.vmcb.save.cr0 ^= BIT(32);
+    setup.vmcb.control.guest_asid = 0;
+    hvctl_svm_check_in(&setup.vmcb, &setup.caps, &setup.around, &report);
+    cr_assert_eq(report.broken, 1);
+    cr_expect_eq(hvctl_svm_violation_offset(&report.violation[0], &size), 0x58);
+    cr_expect_eq(size, 4);
+}

@@ -690,3 +690,31 @@ Test(hvctl_vmx_check, newer_bits_have_names)
     cr_expect_str_eq(hvctl_bit_name(HVCTL_BITS_EFER, 21), "AIBRSE");
     cr_expect_null(hvctl_bit_name(HVCTL_BITS_EFER, 19));
 }
+
+/* A caller finds the field by number, not by its name alone. */
+Test(hvctl_vmx_check, a_violation_leads_to_its_field)
+{
+    static const struct {
+        uint32_t field;
+        uint64_t value;
+        uint32_t encoding;
+        const char *rule;
+    } cases[] = {
+        {HVCTL_VMCS_GUEST_RFLAGS, 0, HVCTL_VMCS_GUEST_RFLAGS, "GUEST.RFLAGS.RESERVED"},
+        {HVCTL_VMCS_GUEST_CR4, 0x2000, HVCTL_VMCS_GUEST_CR4, "GUEST.IA32E.PG_PAE"},
+        {HVCTL_VMCS_HOST_CS_SELECTOR, 0, HVCTL_VMCS_HOST_CS_SELECTOR, "HOST.CS.NULL"},
+    };
+
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        static struct setup setup;
+        struct hvctl_report report;
+        unsigned found = 0;
+
+        begin(&setup, "long");
+        put(&setup, cases[i].field, cases[i].value);
+        hvctl_vmx_check_in(&setup.image, &setup.caps, &setup.around, &report);
+        for (unsigned k = 0; k < hvctl_report_listed(&report); k++)
+            found += hvctl_vmx_violation_encoding(&report.violation[k]) == cases[i].encoding;
+        cr_expect(found >= 1, "%s", cases[i].rule);
+    }
+}
