@@ -83,7 +83,8 @@ static void prepare(struct vcpu *vcpu, const struct hvctl_guest_state *state)
         expect(hvctl_vmcb_intercept(vmcb, intercepts[i], true), hvctl_svm_exit_name(intercepts[i]));
     hvctl_vmcb_set_msrpm_base_pa(vmcb, (uintptr_t)&msrs);
     hvctl_vmcb_set_guest_asid(vmcb, 1);
-    hvctl_vmcb_set_tlb_control(vmcb, HVCTL_TLB_ALL); /* an earlier hypervisor may have used the ASID; run() takes it back */
+    hvctl_vmcb_set_tlb_control(vmcb,
+                               HVCTL_TLB_ALL); /* an earlier hypervisor may have used the ASID; run() takes it back */
     expect(hvctl_svm_guest_write(vmcb, state), "guest state");
     hvctl_vmcb_set_nested_paging(vmcb, hvpt_space_root(&space), state->pat);
     hvctl_svm_check(vmcb, &caps, &report);

@@ -153,7 +153,8 @@ static void write_cr0(struct vcpu *vcpu, struct cpu *cpu)
     load(cpu, HVCTL_VMCS_GUEST_TR_ACCESS_RIGHTS);
     status = hvctl_vmx_guest_set_cr0(&cpu->image, &caps, vcpu->regs.gpr[access.gpr]);
     if (status == HVCTL_E_FAULT) {
-        expect(hvctl_vmx_inject_nested(&cpu->image, &caps, hvctl_vmx_event_make(HVCTL_EVENT_HARDWARE_EXCEPTION, 13, 0, 0)),
+        expect(hvctl_vmx_inject_nested(&cpu->image, &caps,
+                                       hvctl_vmx_event_make(HVCTL_EVENT_HARDWARE_EXCEPTION, 13, 0, 0)),
                "#GP");
         return;
     }

@@ -233,8 +233,8 @@ static inline bool hvpt_gstage_decode_fault(uint64_t scause, uint64_t stval, uin
 }
 
 /*
- * The access as the right that touch, explain and fault handlers speak of: on the guest's own walk it is the walk's, a write where
- * hardware would set accessed or dirty. Where htinst is 0 that is not told, and it is the guest's own.
+ * The access as the right that touch, explain and fault handlers speak of: on the guest's own walk it is the walk's, a
+ * write where hardware would set accessed or dirty. Where htinst is 0 that is not told, and it is the guest's own.
  */
 static inline uint32_t hvpt_gstage_fault_wants(const struct hvpt_gstage_fault *fault)
 {

@@ -57,9 +57,10 @@ enum { HVPT_X86_USER = 1 << 8, HVPT_X86_IMPLICIT = 1 << 9 };
 
 /* What the CPU has or lacks, for guest.features. */
 enum {
-    HVPT_X86_NO_1G = 1 << 0,               /* no 1G pages for the guest: bit 7 of such an entry is reserved */
+    HVPT_X86_NO_1G = 1 << 0,                /* no 1G pages for the guest: bit 7 of such an entry is reserved */
     HVPT_X86_ADVANCED_INFORMATION = 1 << 1, /* HVPT_EPT_CAP_ADVANCED_INFORMATION: qualification bits 11:9 are given */
-    HVPT_X86_HOST_SMEP = 1 << 2 /* NPT: the host's CR4.SMEP is 1, so that EXITINFO1 tells fetches even without its EFER.NXE */
+    HVPT_X86_HOST_SMEP =
+        1 << 2 /* NPT: the host's CR4.SMEP is 1, so that EXITINFO1 tells fetches even without its EFER.NXE */
 };
 
 /*

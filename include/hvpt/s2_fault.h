@@ -113,11 +113,11 @@ static inline uint64_t hvpt_s2_fault_status(enum hvpt_s2_fault_kind kind, unsign
 
 /*
  * The instruction, where ISV says that the rest is known: a load or store of one general-purpose register without
- * write-back. Others (pairs, vectors, atomics) must be decoded from memory.
- * size: bytes, 1 to 8.  sign_extend: a load that extends its sign.  reg: 0 to 30, or 31 for XZR.  wide: the register is
- * Xn, else Wn.  ordered: load-acquire or store-release.
- * block: LD64B, ST64B, ST64BV or ST64BV0 (FEAT_LS64): 64 bytes at once, of the eight registers from reg on. Not valid, for it is no
- * access of one register, and a device that is emulated sees one access of 64 bytes; size and reg are told.
+ * write-back. Others (pairs, vectors, atomics) must be decoded from memory. size: bytes, 1 to 8.  sign_extend: a load
+ * that extends its sign.  reg: 0 to 30, or 31 for XZR.  wide: the register is Xn, else Wn.  ordered: load-acquire or
+ * store-release. block: LD64B, ST64B, ST64BV or ST64BV0 (FEAT_LS64): 64 bytes at once, of the eight registers from reg
+ * on. Not valid, for it is no access of one register, and a device that is emulated sees one access of 64 bytes; size
+ * and reg are told.
  */
 struct hvpt_s2_instruction {
     bool valid;
@@ -130,25 +130,22 @@ struct hvpt_s2_instruction {
 };
 
 /*
- * One abort.
- * access: HVPT_READ, HVPT_WRITE or HVPT_EXEC: what the instruction did. An atomic instruction tells the half that
- * failed. With on_table the fault is of the guest's own table walk, and it is the walk that read there; a permission
- * fault then most often means that it would set an access flag or dirty state in a table that may not be written:
- * hvpt_s2_fault_wants. 0: the syndrome does not tell (WnR is UNKNOWN for ATOMIC_UPDATE and EXCLUSIVE).
- * level: of the tables that the fault was found in, from the smallest pages upwards: Arm's level 3 is 0, its -1 is 4.
- * Valid with has_level.
- * gpa, with gpa_valid: to the byte with gpa_exact, else as HPFAR_EL2 has it, in units of 4 KiB: FAR_EL2 is the guest's address of
- * its own access, which says nothing about a table; and without ISV the instruction may be a memory copy or set (FEAT_MOPS) or say
- * by FnP that FAR_EL2 is any address in the granule: below the guest's granule the address is unknown then. Cache maintenance and
- * fetches are exact. HPFAR_EL2 is unknown for a permission fault that is not on_table:
- * translate linear by the guest's tables then (guest_walk_arm.h, or the AT instructions).
- * linear, with linear_valid: the guest's virtual address.  non_secure: HPFAR_EL2.NS.
- * cache: a cache maintenance instruction; nothing is to be emulated.  external: the implementation's class of an
- * external abort.  length: of the instruction in bytes, 4 or 2.
- * dirty_state, overlay, assured_only, top_level: a permission fault because of the dirty state of an indirect permission, an
- * overlay, AssuredOnly, or that of the top level (FEAT_S2PIE, FEAT_S2POE, FEAT_THE).
- * guarded_stack, tag_access, dirty_log: of an access to a guarded control stack, to allocation tags; the dirty state could not be
- * logged (FEAT_GCS, FEAT_MTE2, FEAT_HDBSS). Data aborts only.
+ * One abort. access: HVPT_READ, HVPT_WRITE or HVPT_EXEC: what the instruction did. An atomic instruction tells the half
+ * that failed. With on_table the fault is of the guest's own table walk, and it is the walk that read there; a
+ * permission fault then most often means that it would set an access flag or dirty state in a table that may not be
+ * written: hvpt_s2_fault_wants. 0: the syndrome does not tell (WnR is UNKNOWN for ATOMIC_UPDATE and EXCLUSIVE). level:
+ * of the tables that the fault was found in, from the smallest pages upwards: Arm's level 3 is 0, its -1 is 4. Valid
+ * with has_level. gpa, with gpa_valid: to the byte with gpa_exact, else as HPFAR_EL2 has it, in units of 4 KiB: FAR_EL2
+ * is the guest's address of its own access, which says nothing about a table; and without ISV the instruction may be a
+ * memory copy or set (FEAT_MOPS) or say by FnP that FAR_EL2 is any address in the granule: below the guest's granule
+ * the address is unknown then. Cache maintenance and fetches are exact. HPFAR_EL2 is unknown for a permission fault
+ * that is not on_table: translate linear by the guest's tables then (guest_walk_arm.h, or the AT instructions). linear,
+ * with linear_valid: the guest's virtual address.  non_secure: HPFAR_EL2.NS. cache: a cache maintenance instruction;
+ * nothing is to be emulated.  external: the implementation's class of an external abort.  length: of the instruction in
+ * bytes, 4 or 2. dirty_state, overlay, assured_only, top_level: a permission fault because of the dirty state of an
+ * indirect permission, an overlay, AssuredOnly, or that of the top level (FEAT_S2PIE, FEAT_S2POE, FEAT_THE).
+ * guarded_stack, tag_access, dirty_log: of an access to a guarded control stack, to allocation tags; the dirty state
+ * could not be logged (FEAT_GCS, FEAT_MTE2, FEAT_HDBSS). Data aborts only.
  */
 struct hvpt_s2_fault {
     enum hvpt_s2_fault_kind kind;
@@ -255,8 +252,8 @@ static inline bool hvpt_s2_decode_fault(uint64_t esr, uint64_t fault_address, ui
         out->linear = fault_address;
 
     /*
-     * Arm ARM, "HPFAR_EL2": UNKNOWN but for these. A granule protection fault counts if it met a table of stage 2, which only a fault
-     * on the guest's own walk says for sure.
+     * Arm ARM, "HPFAR_EL2": UNKNOWN but for these. A granule protection fault counts if it met a table of stage 2,
+     * which only a fault on the guest's own walk says for sure.
      */
     out->gpa_valid = out->kind == HVPT_S2_FAULT_TRANSLATION || out->kind == HVPT_S2_FAULT_ACCESS_FLAG
                   || out->kind == HVPT_S2_FAULT_ADDRESS_SIZE
@@ -306,9 +303,9 @@ static inline bool hvpt_s2_decode_fault(uint64_t esr, uint64_t fault_address, ui
 }
 
 /*
- * The access as the right that touch, explain and fault handlers speak of. On the guest's own walk it is the walk's: a read, or,
- * where the page may be read, the write that sets an access flag or dirty state: a permission fault there wants HVPT_WRITE.
- * 0: the syndrome does not tell.
+ * The access as the right that touch, explain and fault handlers speak of. On the guest's own walk it is the walk's: a
+ * read, or, where the page may be read, the write that sets an access flag or dirty state: a permission fault there
+ * wants HVPT_WRITE. 0: the syndrome does not tell.
  */
 static inline uint32_t hvpt_s2_fault_wants(const struct hvpt_s2_fault *fault)
 {

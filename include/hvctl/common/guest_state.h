@@ -1,6 +1,6 @@
 /*
- * A guest's state for either vendor: registers and segments in plain members, read from a VMCS image or a VMCB, kept, and
- * written to either; and presets for the usual beginnings. vmx/guest.h and svm/guest.h read and write it.
+ * A guest's state for either vendor: registers and segments in plain members, read from a VMCS image or a VMCB, kept,
+ * and written to either; and presets for the usual beginnings. vmx/guest.h and svm/guest.h read and write it.
  */
 #ifndef HVCTL_COMMON_GUEST_STATE_H
 #define HVCTL_COMMON_GUEST_STATE_H
@@ -10,8 +10,8 @@
 #include "segment.h"
 
 /*
- * Interruptibility, as VMX counts it. SVM has one interrupt shadow for the first two, which reads as blocking by MOV SS: it
- * blocks all that either blocks. SDM vol. 3, "Guest Non-Register State".
+ * Interruptibility, as VMX counts it. SVM has one interrupt shadow for the first two, which reads as blocking by MOV
+ * SS: it blocks all that either blocks. SDM vol. 3, "Guest Non-Register State".
  */
 #define HVCTL_BLOCKING_STI         UINT64_C(0x1)
 #define HVCTL_BLOCKING_MOV_SS      UINT64_C(0x2)
@@ -33,43 +33,44 @@ enum hvctl_activity {
 };
 
 /*
- * What a state may lack, because the structure that it was read from has no place for it; the members are at their reset
- * values then. Who fills them in adds the bit to known.
+ * What a state may lack, because the structure that it was read from has no place for it; the members are at their
+ * reset values then. Who fills them in adds the bit to known.
  */
 enum {
     HVCTL_KNOWS_EFER = 1 << 0,
     HVCTL_KNOWS_PAT = 1 << 1,
-    HVCTL_KNOWS_PDPTES = 1 << 2,         /* SVM has them in the guest's memory: hvctl_guest_load_pdptes */
-    HVCTL_KNOWS_CR2 = 1 << 3,            /* VMX: struct hvctl_guest_regs has it */
-    HVCTL_KNOWS_DR6 = 1 << 4,            /* VMX: the CPU's own register has it */
-    HVCTL_KNOWS_SYSCALL = 1 << 5,        /* star to kernel_gs_base; VMX: MSRs or MSR areas have them */
-    HVCTL_KNOWS_NMI_BLOCKING = 1 << 6,   /* HVCTL_BLOCKING_NMI; only with virtual NMIs is there one of the guest's own */
-    HVCTL_KNOWS_ACTIVITY = 1 << 7,       /* SVM leaves it to the hypervisor that a guest is halted */
+    HVCTL_KNOWS_PDPTES = 1 << 2,       /* SVM has them in the guest's memory: hvctl_guest_load_pdptes */
+    HVCTL_KNOWS_CR2 = 1 << 3,          /* VMX: struct hvctl_guest_regs has it */
+    HVCTL_KNOWS_DR6 = 1 << 4,          /* VMX: the CPU's own register has it */
+    HVCTL_KNOWS_SYSCALL = 1 << 5,      /* star to kernel_gs_base; VMX: MSRs or MSR areas have them */
+    HVCTL_KNOWS_NMI_BLOCKING = 1 << 6, /* HVCTL_BLOCKING_NMI; only with virtual NMIs is there one of the guest's own */
+    HVCTL_KNOWS_ACTIVITY = 1 << 7,     /* SVM leaves it to the hypervisor that a guest is halted */
     HVCTL_KNOWS_PENDING_DEBUG = 1 << 8,
-    HVCTL_KNOWS_DEBUGCTL = 1 << 9,       /* SVM: with LBR virtualization */
-    HVCTL_KNOWS_CET = 1 << 10,           /* s_cet, ssp, interrupt_ssp_table */
-    HVCTL_KNOWS_FRED = 1 << 11,          /* fred_config to fred_ssp3 */
+    HVCTL_KNOWS_DEBUGCTL = 1 << 9, /* SVM: with LBR virtualization */
+    HVCTL_KNOWS_CET = 1 << 10,     /* s_cet, ssp, interrupt_ssp_table */
+    HVCTL_KNOWS_FRED = 1 << 11,    /* fred_config to fred_ssp3 */
     HVCTL_KNOWS_SPEC_CTRL = 1 << 12,
-    HVCTL_KNOWS_PKRS = 1 << 13,          /* this and the next: VMX only */
+    HVCTL_KNOWS_PKRS = 1 << 13, /* this and the next: VMX only */
     HVCTL_KNOWS_PERF_GLOBAL_CTRL = 1 << 14,
     HVCTL_KNOWS_ALL = (1 << 15) - 1
 };
 
 /*
- * The members that are one number each, in the order in which hvctl_guest_state_save puts them. At the end more may come;
- * none moves.
+ * The members that are one number each, in the order in which hvctl_guest_state_save puts them. At the end more may
+ * come; none moves.
  */
-#define HVCTL_GUEST_STATE_NUMBERS(X)                                                                                    \
-    X(known) X(cr0) X(cr2) X(cr3) X(cr4) X(efer) X(rip) X(rsp) X(rflags) X(dr6) X(dr7) X(pat)                           \
-    X(sysenter_cs) X(sysenter_esp) X(sysenter_eip) X(star) X(lstar) X(cstar) X(sfmask) X(kernel_gs_base)                \
-    X(interruptibility) X(activity) X(pending_debug) X(debugctl) X(pdpte[0]) X(pdpte[1]) X(pdpte[2]) X(pdpte[3])        \
-    X(s_cet) X(ssp) X(interrupt_ssp_table) X(spec_ctrl) X(pkrs) X(perf_global_ctrl)                                     \
-    X(fred_config) X(fred_rsp1) X(fred_rsp2) X(fred_rsp3) X(fred_stklvls) X(fred_ssp1) X(fred_ssp2) X(fred_ssp3)
+#define HVCTL_GUEST_STATE_NUMBERS(X)                                                                                \
+    X(known)                                                                                                        \
+    X(cr0) X(cr2) X(cr3) X(cr4) X(efer) X(rip) X(rsp) X(rflags) X(dr6) X(dr7) X(pat) X(sysenter_cs) X(sysenter_esp) \
+        X(sysenter_eip) X(star) X(lstar) X(cstar) X(sfmask) X(kernel_gs_base) X(interruptibility) X(activity)       \
+            X(pending_debug) X(debugctl) X(pdpte[0]) X(pdpte[1]) X(pdpte[2]) X(pdpte[3]) X(s_cet) X(ssp)            \
+                X(interrupt_ssp_table) X(spec_ctrl) X(pkrs) X(perf_global_ctrl) X(fred_config) X(fred_rsp1)         \
+                    X(fred_rsp2) X(fred_rsp3) X(fred_stklvls) X(fred_ssp1) X(fred_ssp2) X(fred_ssp3)
 #define HVCTL_GUEST_STATE_SEGMENTS(X) X(es) X(cs) X(ss) X(ds) X(fs) X(gs) X(ldtr) X(tr) X(gdtr) X(idtr)
 
 /*
- * One virtual CPU between two runs, but for its general registers (struct hvctl_guest_regs, which on VMX has CR2, too) and
- * for what neither vendor's structure has a place for: docs/hvctl.md, "What the world switch leaves to the caller".
+ * One virtual CPU between two runs, but for its general registers (struct hvctl_guest_regs, which on VMX has CR2, too)
+ * and for what neither vendor's structure has a place for: docs/hvctl.md, "What the world switch leaves to the caller".
  *
  * CPL is the DPL of SS, as VMX has it, usable or not; SVM's own field is read into it and written from it.
  */
@@ -117,7 +118,8 @@ static inline unsigned hvctl_guest_cpl(const struct hvctl_guest_state *state)
 
 static inline void hvctl_guest_set_cpl(struct hvctl_guest_state *state, unsigned cpl)
 {
-    state->ss.rights = (state->ss.rights & ~(UINT32_C(3) << HVCTL_RIGHTS_DPL_SHIFT)) | (cpl & 3u) << HVCTL_RIGHTS_DPL_SHIFT;
+    state->ss.rights =
+        (state->ss.rights & ~(UINT32_C(3) << HVCTL_RIGHTS_DPL_SHIFT)) | (cpl & 3u) << HVCTL_RIGHTS_DPL_SHIFT;
 }
 
 /* Does the guest use PAE paging, whose PDPTEs a CPU keeps in registers? SDM vol. 3, "PAE Paging". */
@@ -128,8 +130,9 @@ static inline bool hvctl_guest_uses_pdptes(const struct hvctl_guest_state *state
 
 /*
  * Read the four PDPTEs of a guest with PAE paging from its memory, as SVM's CPUs do with nested paging; read takes
- * guest-physical addresses. Nothing happens to other guests. HVCTL_E_CPU: read failed, and nothing changed. HVCTL_E_RANGE: one
- * has reserved bits set, which VM entry would refuse. maxphyaddr is the guest's. SDM vol. 3, "PAE Paging".
+ * guest-physical addresses. Nothing happens to other guests. HVCTL_E_CPU: read failed, and nothing changed.
+ * HVCTL_E_RANGE: one has reserved bits set, which VM entry would refuse. maxphyaddr is the guest's. SDM vol. 3, "PAE
+ * Paging".
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_guest_load_pdptes(struct hvctl_guest_state *state,
                                                                         unsigned maxphyaddr, hvctl_read_memory_fn read,
@@ -155,8 +158,8 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_guest_load_pdptes(struct h
 }
 
 /*
- * A state as words that mean the same on every machine and in later versions: for a file or a migration. The first word has
- * the form's number, the second says how many words follow; then the numbers, then four words a segment.
+ * A state as words that mean the same on every machine and in later versions: for a file or a migration. The first word
+ * has the form's number, the second says how many words follow; then the numbers, then four words a segment.
  */
 #define HVCTL_X(member) +1
 enum {
@@ -166,7 +169,8 @@ enum {
 #undef HVCTL_X
 #define HVCTL_GUEST_STATE_FORM UINT64_C(0x3154534756480001) /* "HVGST1", and 1 */
 
-static inline void hvctl_guest_state_save(const struct hvctl_guest_state *state, uint64_t words[HVCTL_GUEST_STATE_WORDS])
+static inline void hvctl_guest_state_save(const struct hvctl_guest_state *state,
+                                          uint64_t words[HVCTL_GUEST_STATE_WORDS])
 {
     unsigned at = 2;
 
@@ -185,9 +189,9 @@ static inline void hvctl_guest_state_save(const struct hvctl_guest_state *state,
 }
 
 /*
- * The state that count words hold, as hvctl_guest_state_save wrote them. Words of an older version may be fewer: what they lack
- * is not known then and at its reset value. HVCTL_E_SYNTAX: these words are none, fewer than they say, or more than this
- * version understands; the state is not usable then.
+ * The state that count words hold, as hvctl_guest_state_save wrote them. Words of an older version may be fewer: what
+ * they lack is not known then and at its reset value. HVCTL_E_SYNTAX: these words are none, fewer than they say, or
+ * more than this version understands; the state is not usable then.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_guest_state_restore(struct hvctl_guest_state *state,
                                                                           const uint64_t *words, size_t count)

@@ -127,13 +127,14 @@ struct hvctl_cpu_features {
         vmx, svm;
     bool leaf7; /* there was a leaf 7, and so what follows is known */
     bool lass, lam, uintr, msrlist, nmi_source, rtm, sgx, bus_lock_detect;
-    uint64_t perf_global_ctrl; /* bits of IA32_PERF_GLOBAL_CTRL that exist, as leaves 0AH and 23H tell; 0 where neither is there */
+    uint64_t perf_global_ctrl; /* bits of IA32_PERF_GLOBAL_CTRL that exist: leaves 0AH and 23H; 0 without them */
 };
 
 /*
- * The bits of IA32_PERF_GLOBAL_CTRL that exist. Fixed counter i does if CPUID.0AH:ECX[i] is 1 or EDX[4:0] is above i; leaf 23H,
- * which hybrid CPUs have, adds bitmaps of both kinds. Bit 48 enables PERF_METRICS, which IA32_PERF_CAPABILITIES tells; it is let
- * pass. top: the highest leaf. SDM vol. 3, "Performance Monitoring", "Architectural Performance Monitoring Version 5".
+ * The bits of IA32_PERF_GLOBAL_CTRL that exist. Fixed counter i does if CPUID.0AH:ECX[i] is 1 or EDX[4:0] is above i;
+ * leaf 23H, which hybrid CPUs have, adds bitmaps of both kinds. Bit 48 enables PERF_METRICS, which
+ * IA32_PERF_CAPABILITIES tells; it is let pass. top: the highest leaf. SDM vol. 3, "Performance Monitoring",
+ * "Architectural Performance Monitoring Version 5".
  */
 static inline uint64_t hvctl_perf_global_ctrl(hvctl_cpuid_fn cpuid, void *ctx, uint32_t top)
 {

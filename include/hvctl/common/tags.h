@@ -12,8 +12,8 @@
 #include "status.h"
 
 /*
- * The tags of one CPU; each CPU has a pool of its own, for a TLB is one, too. Not locked: its CPU alone uses it. It stays where
- * it is, and outlives the tags that were taken from it.
+ * The tags of one CPU; each CPU has a pool of its own, for a TLB is one, too. Not locked: its CPU alone uses it. It
+ * stays where it is, and outlives the tags that were taken from it.
  */
 struct hvctl_tag_pool {
     uint32_t first, last;
@@ -36,9 +36,9 @@ enum hvctl_tag_use {
 };
 
 /*
- * Tags first to last, both included; first is 1 or more, since 0 is the host's. The first guest's use is a flush of all: who
- * used the CPU before may have left entries under any tag, and entering VMX operation or setting EFER.SVME flushes none.
- * HVCTL_E_RANGE: first is 0, or above last; the pool is not usable.
+ * Tags first to last, both included; first is 1 or more, since 0 is the host's. The first guest's use is a flush of
+ * all: who used the CPU before may have left entries under any tag, and entering VMX operation or setting EFER.SVME
+ * flushes none. HVCTL_E_RANGE: first is 0, or above last; the pool is not usable.
  */
 static inline enum hvctl_status hvctl_tag_pool_init(struct hvctl_tag_pool *pool, uint32_t first, uint32_t last)
 {

@@ -1,6 +1,7 @@
 /*
- * The part of a guest's state that a VMCS has no place for, between struct hvctl_guest_state and the CPU's own registers: on VMX
- * the guest's values stay in them after a VM exit. SDM vol. 3, "Saving Guest State"; vol. 2, "SYSCALL", "SWAPGS".
+ * The part of a guest's state that a VMCS has no place for, between struct hvctl_guest_state and the CPU's own
+ * registers: on VMX the guest's values stay in them after a VM exit. SDM vol. 3, "Saving Guest State"; vol. 2,
+ * "SYSCALL", "SWAPGS".
  */
 #ifndef HVCTL_CPU_GUEST_MSRS_H
 #define HVCTL_CPU_GUEST_MSRS_H
@@ -22,9 +23,9 @@ static inline uint32_t hvctl_guest_msr(struct hvctl_guest_state *state, unsigned
 }
 
 /*
- * After hvctl_vmx_guest_read: add what the CPU holds, star to kernel_gs_base, and CR2 from where the world switch left it.
- * Right after the VM exit and before the host's own values come back. DR6 is the caller's (hvctl_x86_read_dr6): it adds
- * HVCTL_KNOWS_DR6. HVCTL_E_MSR: one of them faulted, and the state does not know them.
+ * After hvctl_vmx_guest_read: add what the CPU holds, star to kernel_gs_base, and CR2 from where the world switch left
+ * it. Right after the VM exit and before the host's own values come back. DR6 is the caller's (hvctl_x86_read_dr6): it
+ * adds HVCTL_KNOWS_DR6. HVCTL_E_MSR: one of them faulted, and the state does not know them.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_guest_msrs_save(const struct hvctl_cpu_ops *ops,
                                                                       const struct hvctl_guest_regs *regs,
@@ -46,8 +47,8 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_guest_msrs_save(const stru
 }
 
 /*
- * Before the guest runs: the way back. What the state does not know is left alone. HVCTL_E_MSR: one of them faulted; the ones
- * before it are written.
+ * Before the guest runs: the way back. What the state does not know is left alone. HVCTL_E_MSR: one of them faulted;
+ * the ones before it are written.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_guest_msrs_load(const struct hvctl_cpu_ops *ops,
                                                                       struct hvctl_guest_regs *regs,

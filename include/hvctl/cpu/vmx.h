@@ -274,10 +274,11 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_invvpid(const struct h
 }
 
 /*
- * Drop all that this CPU has cached for guests, under every VPID and EPTP: INVEPT and INVVPID, all contexts, as far as it has them
- * (without VPIDs VM entries and exits drop linear addresses by themselves). What HVCTL_TAG_FLUSH_ALL asks for, and what is owed
- * before the first guest after hvctl_vmx_enable: VMXON drops nothing, and an earlier user may have left entries. HVCTL_E_CPU:
- * refused. SDM vol. 3, "Guidelines for Use of the INVVPID Instruction", "Guidelines for Use of the INVEPT Instruction".
+ * Drop all that this CPU has cached for guests, under every VPID and EPTP: INVEPT and INVVPID, all contexts, as far as
+ * it has them (without VPIDs VM entries and exits drop linear addresses by themselves). What HVCTL_TAG_FLUSH_ALL asks
+ * for, and what is owed before the first guest after hvctl_vmx_enable: VMXON drops nothing, and an earlier user may
+ * have left entries. HVCTL_E_CPU: refused. SDM vol. 3, "Guidelines for Use of the INVVPID Instruction", "Guidelines for
+ * Use of the INVEPT Instruction".
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_flush_all(const struct hvctl_cpu_ops *ops,
                                                                     const struct hvctl_vmx_caps *caps)

@@ -69,13 +69,15 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_svm_advance(struct hvctl_v
 }
 
 /*
- * As hvctl_vmx_redeliver, for a VMCB: EXITINTINFO, where it is valid, becomes EVENTINJ. To be called after every VMEXIT. What the
- * guest's own INT n, INT3 and INTO raised is left out: RIP is still at the instruction, which the guest executes again. The same
- * from hvctl_vmcb_inject, where there may be no such instruction, comes again, and NRIP with it. With virtual NMIs VMRUN blocks
- * them again when it injects one; without, the caller's own blocking stays as it is.
+ * As hvctl_vmx_redeliver, for a VMCB: EXITINTINFO, where it is valid, becomes EVENTINJ. To be called after every
+ * VMEXIT. What the guest's own INT n, INT3 and INTO raised is left out: RIP is still at the instruction, which the
+ * guest executes again. The same from hvctl_vmcb_inject, where there may be no such instruction, comes again, and NRIP
+ * with it. With virtual NMIs VMRUN blocks them again when it injects one; without, the caller's own blocking stays as
+ * it is.
  *
- * HVCTL_OK, also where there was no event. HVCTL_E_RANGE: EXITINTINFO has what VMRUN would refuse, and the event is lost: CPUs give
- * no such value, but emulators do. APM vol. 2, "Event Injection", "EXITINTINFO Pseudo-Code", "NMI Virtualization".
+ * HVCTL_OK, also where there was no event. HVCTL_E_RANGE: EXITINTINFO has what VMRUN would refuse, and the event is
+ * lost: CPUs give no such value, but emulators do. APM vol. 2, "Event Injection", "EXITINTINFO Pseudo-Code", "NMI
+ * Virtualization".
  */
 static inline enum hvctl_status hvctl_svm_redeliver(struct hvctl_vmcb *vmcb)
 {
@@ -102,8 +104,8 @@ static inline enum hvctl_status hvctl_svm_redeliver(struct hvctl_vmcb *vmcb)
 }
 
 /*
- * As hvctl_vmx_inject_nested, for a VMCB: event and errors as in hvctl_vmcb_inject. HVCTL_E_SHUTDOWN: nothing is to be injected, for
- * the guest ends in a triple fault.
+ * As hvctl_vmx_inject_nested, for a VMCB: event and errors as in hvctl_vmcb_inject. HVCTL_E_SHUTDOWN: nothing is to be
+ * injected, for the guest ends in a triple fault.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_svm_inject_nested(struct hvctl_vmcb *vmcb,
                                                                         struct hvctl_svm_event event)

@@ -14,8 +14,10 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_asid_pool_init(struct hvct
 {
     uint32_t taken = sev ? caps->sev_asids : 0; /* 1 to this one are not ours */
 
-    if (caps->asids < 2 || taken >= caps->asids - 1)
+    if (caps->asids < 2 || taken >= caps->asids - 1) {
+        (void)hvctl_tag_pool_init(pool, 0, 0);
         return HVCTL_E_FULL;
+    }
     return hvctl_tag_pool_init(pool, taken + 1, caps->asids - 1);
 }
 

@@ -28,8 +28,8 @@ static inline const struct hvctl_svm_rule *hvctl_svm_rule_at(size_t number)
 }
 
 /*
- * Where in the VMCB the value is that a violation is about: its offset, and its size in *size; 0 and 0 for a violation of no rule
- * of these tables. A violation of SVM.NP.PDPE is about CR3, by which it was found.
+ * Where in the VMCB the value is that a violation is about: its offset, and its size in *size; 0 and 0 for a violation
+ * of no rule of these tables. A violation of SVM.NP.PDPE is about CR3, by which it was found.
  */
 static inline unsigned hvctl_svm_violation_offset(const struct hvctl_violation *violation, unsigned *size)
 {

@@ -28,7 +28,7 @@ struct hvctl_svm_surroundings {
     bool smm_unlocked;   /* HWCR.SmmLock is 0; counts with SEV */
     bool snp_on;         /* SEV-SNP is enabled globally */
     struct hvctl_svm_cpu_facts cpu;
-    bool sev_features_known; /* what the guest's VMSA has in SEV_FEATURES, which nobody can read there, is sev_features */
+    bool sev_features_known; /* sev_features is what the guest's VMSA has, which nobody can read there */
     uint64_t sev_features;
 };
 

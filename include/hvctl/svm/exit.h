@@ -56,8 +56,8 @@ static inline struct hvctl_svm_event hvctl_svm_event_decode(uint64_t value)
 static inline uint64_t hvctl_svm_event_encode(const struct hvctl_svm_event *event)
 {
     return (uint64_t)event->vector | (uint64_t)(event->type & 7u) << 8
-         | (uint64_t)(event->has_error_code ? 1u : 0u) << 11 | (uint64_t)(event->nested ? 1u : 0u) << 13 | (uint64_t)(event->valid ? 1u : 0u) << 31
-         | (event->has_error_code ? (uint64_t)event->error_code << 32 : 0);
+         | (uint64_t)(event->has_error_code ? 1u : 0u) << 11 | (uint64_t)(event->nested ? 1u : 0u) << 13
+         | (uint64_t)(event->valid ? 1u : 0u) << 31 | (event->has_error_code ? (uint64_t)event->error_code << 32 : 0);
 }
 
 /* Does this exception have an error code on AMD's CPUs? APM vol. 2, "Exceptions and Interrupts". */
@@ -89,8 +89,9 @@ static inline bool hvctl_svm_event_invalid(const struct hvctl_svm_event *event)
 }
 
 /*
- * What hvctl_vmcb_inject wrote last, kept in the VMCB's bytes 3F0H to 3FFH, which are software's: EVENTINJ and NRIP. The CPU clears
- * the one and overwrites the other, and EXITINTINFO alone does not say whose INT n it was. 0: nothing since hvctl_svm_redeliver.
+ * What hvctl_vmcb_inject wrote last, kept in the VMCB's bytes 3F0H to 3FFH, which are software's: EVENTINJ and NRIP.
+ * The CPU clears the one and overwrites the other, and EXITINTINFO alone does not say whose INT n it was. 0: nothing
+ * since hvctl_svm_redeliver.
  */
 static inline uint64_t hvctl_svm_injected_get(const struct hvctl_vmcb *vmcb, unsigned at)
 {
@@ -118,8 +119,8 @@ static inline void hvctl_svm_injected_put(struct hvctl_vmcb *vmcb, uint64_t even
  * exception vector above 31 or of the NMI (2), #BR or #OF for a guest in 64-bit mode.
  *
  * For INT n the guest's RIP is to be that of the instruction; VMRUN pushes the address after it only with nRIP support,
- * in which case NRIP must be set, before this call. The VMCB remembers the event for hvctl_svm_redeliver, which is to be called
- * after every VMEXIT of a guest that this is used for. APM vol. 2, "Event Injection".
+ * in which case NRIP must be set, before this call. The VMCB remembers the event for hvctl_svm_redeliver, which is to
+ * be called after every VMEXIT of a guest that this is used for. APM vol. 2, "Event Injection".
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmcb_inject(struct hvctl_vmcb *vmcb, struct hvctl_svm_event event)
 {

@@ -37,7 +37,10 @@ static inline struct hvctl_segment hvctl_segment_of_svm_usable(const struct hvct
     return out;
 }
 
-/* DebugCtl as far as this vendor has it: LBR, BTF, bus-lock trap and the pins. APM vol. 2, "Debug-Control MSR (DebugCtl)". */
+/*
+ * DebugCtl as far as this vendor has it: LBR, BTF, bus-lock trap and the pins. APM vol. 2, "Debug-Control MSR
+ * (DebugCtl)".
+ */
 #define HVCTL_SVM_DBGCTL UINT64_C(0x3f)
 
 /* Members of newer CPUs; what the state does not know stays. */
@@ -89,17 +92,18 @@ static inline void hvctl_svm_put_rest(struct hvctl_vmcb *vmcb, const struct hvct
 /*
  * Write a guest's state into the VMCB, through the setters: all that VMRUN reads is marked as changed. EFER.SVME, which
  * VMRUN demands, is added; CPL is SS's DPL, 0 in real mode, 3 in virtual-8086 mode; RAX stays as it is (struct
- * hvctl_guest_regs has the guest's). FS, GS, LDTR, TR, the SYSENTER and SYSCALL MSRs and KERNEL_GS_BASE are those that VMLOAD
- * reads. Blocking of NMIs is written where V_NMI_ENABLE is set; without NMI virtualization it is the caller's, who intercepts
- * IRET. DEBUGCTL counts with LBR virtualization.
+ * hvctl_guest_regs has the guest's). FS, GS, LDTR, TR, the SYSENTER and SYSCALL MSRs and KERNEL_GS_BASE are those that
+ * VMLOAD reads. Blocking of NMIs is written where V_NMI_ENABLE is set; without NMI virtualization it is the caller's,
+ * who intercepts IRET. DEBUGCTL counts with LBR virtualization.
  *
- * HVCTL_E_STATE: written, but what SVM's guests need and this state does not know is as the VMCB had it: EFER, PAT, CR2, DR6 or
- * the SYSCALL MSRs; after hvctl_vmx_guest_read somebody has to add them. HVCTL_E_MODE: written, but the guest is not active, of
- * which the VMCB knows nothing: the caller holds it back until an event ends the halt.
+ * HVCTL_E_STATE: written, but what SVM's guests need and this state does not know is as the VMCB had it: EFER, PAT,
+ * CR2, DR6 or the SYSCALL MSRs; after hvctl_vmx_guest_read somebody has to add them. HVCTL_E_MODE: written, but the
+ * guest is not active, of which the VMCB knows nothing: the caller holds it back until an event ends the halt.
  */
 static inline enum hvctl_status hvctl_svm_guest_write(struct hvctl_vmcb *vmcb, const struct hvctl_guest_state *state)
 {
-    const unsigned needed = HVCTL_KNOWS_EFER | HVCTL_KNOWS_PAT | HVCTL_KNOWS_CR2 | HVCTL_KNOWS_DR6 | HVCTL_KNOWS_SYSCALL;
+    const unsigned needed =
+        HVCTL_KNOWS_EFER | HVCTL_KNOWS_PAT | HVCTL_KNOWS_CR2 | HVCTL_KNOWS_DR6 | HVCTL_KNOWS_SYSCALL;
     struct hvctl_vmcb_segment table = {0, 0, 0, 0};
     bool v86 = (state->rflags >> 17 & 1u) != 0;
 
@@ -176,15 +180,17 @@ static inline void hvctl_svm_get_rest(const struct hvctl_vmcb *vmcb, struct hvct
     if (vmcb->control.interrupt_state & HVCTL_INTERRUPT_SHADOW)
         state->interruptibility = HVCTL_BLOCKING_MOV_SS;
     if (vmcb->control.virtual_interrupt_control & HVCTL_VINTR_NMI_ENABLE) {
-        state->interruptibility |= vmcb->control.virtual_interrupt_control & HVCTL_VINTR_NMI_MASK ? HVCTL_BLOCKING_NMI : 0;
+        state->interruptibility |=
+            vmcb->control.virtual_interrupt_control & HVCTL_VINTR_NMI_MASK ? HVCTL_BLOCKING_NMI : 0;
         state->known |= HVCTL_KNOWS_NMI_BLOCKING;
     }
 }
 
 /*
- * The guest's state from a VMCB after VMSAVE, as the guest sees it: EFER without SVME; CPL is in SS's DPL. A segment that is
- * not present is an unusable one but for CS and TR, whose P the CPU ignores. What the VMCB has no place for is not known
- * afterwards: PDPTEs (hvctl_guest_load_pdptes), blocking of NMIs without NMI virtualization, a halt, VMX's own MSRs.
+ * The guest's state from a VMCB after VMSAVE, as the guest sees it: EFER without SVME; CPL is in SS's DPL. A segment
+ * that is not present is an unusable one but for CS and TR, whose P the CPU ignores. What the VMCB has no place for is
+ * not known afterwards: PDPTEs (hvctl_guest_load_pdptes), blocking of NMIs without NMI virtualization, a halt, VMX's
+ * own MSRs.
  */
 static inline struct hvctl_guest_state hvctl_svm_guest_read(const struct hvctl_vmcb *vmcb)
 {

@@ -12,8 +12,8 @@
 #include "vmcs.h"
 
 /*
- * Is the guest in 64-bit mode? CS.L alone does not say so: outside IA-32e mode it means nothing. "IA-32e mode guest" and EFER.LMA
- * are the same after a VM exit; an image holds one of them at least.
+ * Is the guest in 64-bit mode? CS.L alone does not say so: outside IA-32e mode it means nothing. "IA-32e mode guest"
+ * and EFER.LMA are the same after a VM exit; an image holds one of them at least.
  */
 static inline bool hvctl_vmx_guest_code64(const struct hvctl_vmcs_image *image)
 {
@@ -25,8 +25,8 @@ static inline bool hvctl_vmx_guest_code64(const struct hvctl_vmcs_image *image)
 /*
  * The exit was caused by an instruction that the hypervisor has carried out: move GUEST_RIP past it and end blocking by
  * STI and by MOV SS, as the instruction itself would have. The image holds the exit's information fields, GUEST_RIP,
- * GUEST_INTERRUPTIBILITY_STATE, GUEST_CS_ACCESS_RIGHTS and, for a guest in IA-32e mode, the VM-entry controls or GUEST_IA32_EFER
- * as the exit left them. Outside of 64-bit mode RIP wraps at 32 bits.
+ * GUEST_INTERRUPTIBILITY_STATE, GUEST_CS_ACCESS_RIGHTS and, for a guest in IA-32e mode, the VM-entry controls or
+ * GUEST_IA32_EFER as the exit left them. Outside of 64-bit mode RIP wraps at 32 bits.
  *
  * A trap that TF would have caused (a pending debug exception) is the caller's.
  *
@@ -52,14 +52,14 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_advance(struct hvctl_v
 
 /*
  * An exit that came while the CPU delivered an event to the guest (a fault of the second level on the guest's stack or
- * IDT, above all) has lost the event: hand it to the next VM entry again. The image holds the exit's information
- * fields and GUEST_INTERRUPTIBILITY_STATE and GUEST_ACTIVITY_STATE as the exit left them, with nothing to be injected yet. An exit
- * whose own instruction has been carried out, or that is to be answered with an exception, did not interrupt anything that must
- * come again: hvctl_vmx_inject_nested, or inject after this call, which it overwrites.
+ * IDT, above all) has lost the event: hand it to the next VM entry again. The image holds the exit's information fields
+ * and GUEST_INTERRUPTIBILITY_STATE and GUEST_ACTIVITY_STATE as the exit left them, with nothing to be injected yet. An
+ * exit whose own instruction has been carried out, or that is to be answered with an exception, did not interrupt
+ * anything that must come again: hvctl_vmx_inject_nested, or inject after this call, which it overwrites.
  *
- * An NMI is injected only while NMIs are not blocked, and its delivery had blocked them: the blocking ends here and comes again
- * with the injection. What the delivery would have ended, a halt and, for interrupts and NMIs, blocking by STI and by MOV SS, is
- * ended here, too: VM entry demands it.
+ * An NMI is injected only while NMIs are not blocked, and its delivery had blocked them: the blocking ends here and
+ * comes again with the injection. What the delivery would have ended, a halt and, for interrupts and NMIs, blocking by
+ * STI and by MOV SS, is ended here, too: VM entry demands it.
  *
  * HVCTL_OK, also where there was no event; errors of hvctl_vmcs_write. SDM vol. 3, "Information for VM Exits That Occur
  * During Event Delivery", "Checks on Guest Non-Register State", "Resuming Guest Software after Handling an Exception".
@@ -96,10 +96,10 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_redeliver(struct hvctl
 }
 
 /*
- * The exit is answered with an exception of the guest's: inject it, or what becomes of it if the exit had come while another
- * exception was being delivered: #DF with error code 0. An interrupted event that is no exception gives way to it, as it does
- * where no hypervisor is. Image, caps, event and errors as in hvctl_vmx_inject; the image holds IDT-vectoring information, too.
- * HVCTL_E_SHUTDOWN: nothing is to be injected, for the guest ends in a triple fault.
+ * The exit is answered with an exception of the guest's: inject it, or what becomes of it if the exit had come while
+ * another exception was being delivered: #DF with error code 0. An interrupted event that is no exception gives way to
+ * it, as it does where no hypervisor is. Image, caps, event and errors as in hvctl_vmx_inject; the image holds
+ * IDT-vectoring information, too. HVCTL_E_SHUTDOWN: nothing is to be injected, for the guest ends in a triple fault.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_inject_nested(struct hvctl_vmcs_image *image,
                                                                         const struct hvctl_vmx_caps *caps,
@@ -121,10 +121,10 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_inject_nested(struct h
 }
 
 /*
- * Had an IRET unblocked NMIs just before this exit? It faulted and will be executed again, so that NMIs have to be blocked
- * until then. Bit 12 of the interruption information or of the qualification says so, where it is defined: not for #DF, not
- * while another event was being delivered, and not with "NMI exiting" alone, when IRET does not touch blocking.
- * SDM vol. 3, "Information for VM Exits Due to Vectored Events", "Exit Qualification".
+ * Had an IRET unblocked NMIs just before this exit? It faulted and will be executed again, so that NMIs have to be
+ * blocked until then. Bit 12 of the interruption information or of the qualification says so, where it is defined: not
+ * for #DF, not while another event was being delivered, and not with "NMI exiting" alone, when IRET does not touch
+ * blocking. SDM vol. 3, "Information for VM Exits Due to Vectored Events", "Exit Qualification".
  */
 static inline bool hvctl_vmx_nmi_unblocked(const struct hvctl_vmcs_image *image)
 {
@@ -143,9 +143,10 @@ static inline bool hvctl_vmx_nmi_unblocked(const struct hvctl_vmcs_image *image)
 }
 
 /*
- * Before the guest goes on at the instruction that exited: block NMIs again if that was an IRET (hvctl_vmx_nmi_unblocked). Not
- * where the guest gets an exception instead: there the IRET has had its effect. The image holds the exit's information
- * fields, the pin-based controls and GUEST_INTERRUPTIBILITY_STATE. Errors of hvctl_vmcs_write.
+ * Before the guest goes on at the instruction that exited: block NMIs again if that was an IRET
+ * (hvctl_vmx_nmi_unblocked). Not where the guest gets an exception instead: there the IRET has had its effect. The
+ * image holds the exit's information fields, the pin-based controls and GUEST_INTERRUPTIBILITY_STATE. Errors of
+ * hvctl_vmcs_write.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_reblock_nmis(struct hvctl_vmcs_image *image)
 {

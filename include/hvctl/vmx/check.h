@@ -109,8 +109,8 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_ask(const struct hvctl_vmx_v
 }
 
 /*
- * The encoding of the field whose value a violation is about; HVCTL_VMCS_NO_FIELD: that value is in memory, a PDPTE or an entry
- * of the MSR-load area. Takes time in proportion to the list of fields.
+ * The encoding of the field whose value a violation is about; HVCTL_VMCS_NO_FIELD: that value is in memory, a PDPTE or
+ * an entry of the MSR-load area. Takes time in proportion to the list of fields.
  */
 static inline uint32_t hvctl_vmx_violation_encoding(const struct hvctl_violation *violation)
 {

@@ -57,8 +57,9 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_cr3(const struct hvctl_vmx_v
     (void)rule;
     if (!view->intel64)
         return HVCTL_RULE_IDLE;
-    result = hvctl_demand_bits(finding, 0,
-                               hvctl_beyond(view->caps->cpu.maxphyaddr) & ~(view->cpu.known && !view->cpu.lam ? 0 : lam));
+    result =
+        hvctl_demand_bits(finding, 0,
+                          hvctl_beyond(view->caps->cpu.maxphyaddr) & ~(view->cpu.known && !view->cpu.lam ? 0 : lam));
     /* LAM's bits, on a CPU of which nobody said whether it has LAM */
     return result == HVCTL_RULE_KEPT && !view->cpu.known && (finding->actual & lam) ? HVCTL_RULE_UNCHECKED : result;
 }

@@ -181,7 +181,10 @@ struct hvctl_vmx_msr_entry {
     uint64_t value;
 };
 
-/* Is it an MSR that holds an address of a last branch or exception? SDM vol. 4: the CPU's own, and the architectural ones. */
+/*
+ * Is it an MSR that holds an address of a last branch or exception? SDM vol. 4: the CPU's own, and the architectural
+ * ones.
+ */
 static inline bool hvctl_vmx_msr_is_branch(uint32_t msr)
 {
     return msr == HVCTL_MSR_LER_FROM_IP || msr == HVCTL_MSR_LER_TO_IP || (msr >= 0x680 && msr <= 0x69f)
@@ -189,8 +192,8 @@ static inline bool hvctl_vmx_msr_is_branch(uint32_t msr)
 }
 
 /*
- * Is it one of which hvctl_vmx_msr_value_bad knows all that WRMSR looks at? Of others a value may be bad without being found so, or
- * the MSR may not exist on this CPU. Those of branches may hold flags beside the address.
+ * Is it one of which hvctl_vmx_msr_value_bad knows all that WRMSR looks at? Of others a value may be bad without being
+ * found so, or the MSR may not exist on this CPU. Those of branches may hold flags beside the address.
  */
 static inline bool hvctl_vmx_msr_value_known(const struct hvctl_vmx_view *view, uint32_t msr)
 {
@@ -251,7 +254,8 @@ static inline bool hvctl_vmx_msr_entry_bad(const struct hvctl_vmx_view *view, co
 }
 
 /* Does another rule refuse it, so that its value does not matter? */
-static inline bool hvctl_vmx_msr_entry_refused(const struct hvctl_vmx_view *view, const struct hvctl_vmx_msr_entry *entry)
+static inline bool hvctl_vmx_msr_entry_refused(const struct hvctl_vmx_view *view,
+                                               const struct hvctl_vmx_msr_entry *entry)
 {
     uint64_t number;
 

@@ -134,9 +134,9 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_inject(struct hvctl_vm
 }
 
 /*
- * With FRED an event carries data: of #PF the linear address, of #DB what DR6 would have, of #NM IA32_XFD_ERR, of NMI its sources.
- * Inject an event with it; without the field (INJECTED_EVENT_DATA) data is dropped, as it is where the guest does not use FRED.
- * Otherwise as hvctl_vmx_inject. SDM vol. 3, "VM-Entry Controls for Event Injection".
+ * With FRED an event carries data: of #PF the linear address, of #DB what DR6 would have, of #NM IA32_XFD_ERR, of NMI
+ * its sources. Inject an event with it; without the field (INJECTED_EVENT_DATA) data is dropped, as it is where the
+ * guest does not use FRED. Otherwise as hvctl_vmx_inject. SDM vol. 3, "VM-Entry Controls for Event Injection".
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_inject_with_data(struct hvctl_vmcs_image *image,
                                                                            const struct hvctl_vmx_caps *caps,
@@ -149,7 +149,10 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_inject_with_data(struc
     return status;
 }
 
-/* The data of the event that the exit interrupted (ORIGINAL_EVENT_DATA), beside IDT-vectoring information; 0 without FRED. */
+/*
+ * The data of the event that the exit interrupted (ORIGINAL_EVENT_DATA), beside IDT-vectoring information; 0 without
+ * FRED.
+ */
 static inline uint64_t hvctl_vmx_original_event_data(const struct hvctl_vmcs_image *image)
 {
     return hvctl_vmcs_get(image, HVCTL_VMCS_ORIGINAL_EVENT_DATA);

@@ -372,8 +372,8 @@ static inline struct hvctl_vmx_timeout hvctl_vmx_timeout_decode(uint64_t qualifi
 }
 
 /*
- * Does the qualification of an exit with this basic reason say that an IRET had unblocked NMIs? Undefined, and so not to be
- * asked, while an event was being delivered: hvctl_vmx_nmi_unblocked looks at all of it.
+ * Does the qualification of an exit with this basic reason say that an IRET had unblocked NMIs? Undefined, and so not
+ * to be asked, while an event was being delivered: hvctl_vmx_nmi_unblocked looks at all of it.
  */
 static inline bool hvctl_vmx_qualification_nmi_unblocked(uint32_t basic_reason, uint64_t qualification)
 {

@@ -9,7 +9,10 @@
 #include "guest_segments.h"
 #include "solver.h"
 
-/* EFER bits of AMD's alone. Without the first two a guest computes the same; the others change what its instructions do. */
+/*
+ * EFER bits of AMD's alone. Without the first two a guest computes the same; the others change what its instructions
+ * do.
+ */
 #define HVCTL_EFER_TCE    UINT64_C(0x8000)
 #define HVCTL_EFER_AIBRSE UINT64_C(0x200000)
 #define HVCTL_EFER_VMX    (HVCTL_EFER_SCE | HVCTL_EFER_LME | HVCTL_EFER_LMA | HVCTL_EFER_NXE)
@@ -58,8 +61,8 @@ static inline void hvctl_vmx_put_known(struct hvctl_vmcs_image *image, uint32_t 
 }
 
 /*
- * Has the guest blocking of NMIs of its own? With "NMI exiting" and without "virtual NMIs" the bit is about the host's NMIs,
- * which every VM exit due to one blocks.
+ * Has the guest blocking of NMIs of its own? With "NMI exiting" and without "virtual NMIs" the bit is about the host's
+ * NMIs, which every VM exit due to one blocks.
  */
 static inline bool hvctl_vmx_guest_has_nmis(const struct hvctl_vmcs_image *image)
 {
@@ -92,8 +95,8 @@ static inline enum hvctl_status hvctl_vmx_guest_fits(const struct hvctl_vmcs_ima
 }
 
 /*
- * A single-step trap that blocking or a halt holds back is pending, and VM entry demands that BS says so; a state from SVM has
- * no such bit. SDM vol. 3, "Checks on Guest Non-Register State".
+ * A single-step trap that blocking or a halt holds back is pending, and VM entry demands that BS says so; a state from
+ * SVM has no such bit. SDM vol. 3, "Checks on Guest Non-Register State".
  */
 static inline uint64_t hvctl_vmx_pending_debug(const struct hvctl_guest_state *state)
 {
@@ -137,29 +140,31 @@ static inline void hvctl_vmx_put_rest(struct hvctl_vmcs_image *image, const stru
     hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_IA32_FRED_RSP1, state->fred_rsp1, state, HVCTL_KNOWS_FRED, status);
     hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_IA32_FRED_RSP2, state->fred_rsp2, state, HVCTL_KNOWS_FRED, status);
     hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_IA32_FRED_RSP3, state->fred_rsp3, state, HVCTL_KNOWS_FRED, status);
-    hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_IA32_FRED_STKLVLS, state->fred_stklvls, state, HVCTL_KNOWS_FRED, status);
+    hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_IA32_FRED_STKLVLS, state->fred_stklvls, state, HVCTL_KNOWS_FRED,
+                        status);
     hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_IA32_FRED_SSP1, state->fred_ssp1, state, HVCTL_KNOWS_FRED, status);
     hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_IA32_FRED_SSP2, state->fred_ssp2, state, HVCTL_KNOWS_FRED, status);
     hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_IA32_FRED_SSP3, state->fred_ssp3, state, HVCTL_KNOWS_FRED, status);
 }
 
 /*
- * Write a guest's state into the guest-state area of an image whose control words are set (hvctl_vmx_controls_write); the link
- * pointer becomes all ones. A state from SVM becomes one that VM entry takes: segments as hvctl_vmx_fit_segments has them,
- * RIP and CR3 of 32 bits outside long mode, BS where a trap is held back.
+ * Write a guest's state into the guest-state area of an image whose control words are set (hvctl_vmx_controls_write);
+ * the link pointer becomes all ones. A state from SVM becomes one that VM entry takes: segments as
+ * hvctl_vmx_fit_segments has them, RIP and CR3 of 32 bits outside long mode, BS where a trap is held back.
  *
  * VMX fixes bits of CR0 and CR4. They are added to GUEST_CR0 and GUEST_CR4; the read shadows hold what state says and
  * the guest/host masks own the fixed bits, so that the guest reads what it wrote and a change of such a bit is a VM
  * exit. "IA-32e mode guest" is set or cleared as state.efer.LMA demands. EFER and PAT are written where the CPU has the
  * fields; they count if the entry controls load them.
  *
- * The VMCS has no place for cr2 (struct hvctl_guest_regs), dr6, star, lstar, cstar, sfmask and kernel_gs_base: those are the
- * caller's, cpu/guest_msrs.h helps. Members that the state does not know (known) leave their fields as they are.
+ * The VMCS has no place for cr2 (struct hvctl_guest_regs), dr6, star, lstar, cstar, sfmask and kernel_gs_base: those
+ * are the caller's, cpu/guest_msrs.h helps. Members that the state does not know (known) leave their fields as they
+ * are.
  *
  * HVCTL_E_MODE: PE or PG is 0 in state.cr0 and "unrestricted guest" is not on; or something that this CPU's VMX cannot
- * hold: bits of CR4 and EFER, an activity, a member that is not 0 without its field. HVCTL_E_CONTROL: a 64-bit guest and this
- * CPU cannot. HVCTL_E_STATE: with EPT, a guest in PAE paging whose PDPTEs are not known (hvctl_guest_load_pdptes). Errors of
- * hvctl_vmcs_write else.
+ * hold: bits of CR4 and EFER, an activity, a member that is not 0 without its field. HVCTL_E_CONTROL: a 64-bit guest
+ * and this CPU cannot. HVCTL_E_STATE: with EPT, a guest in PAE paging whose PDPTEs are not known
+ * (hvctl_guest_load_pdptes). Errors of hvctl_vmcs_write else.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_guest_write(struct hvctl_vmcs_image *image,
                                                                       const struct hvctl_vmx_caps *caps,
@@ -218,9 +223,10 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_guest_write(struct hvc
 }
 
 /*
- * Does a MOV to CR0 of this value raise #GP(0) in the guest? SDM vol. 2, "MOV - Move to/from Control Registers", exceptions of
- * protected mode. The image holds GUEST_CR0 and its shadow, GUEST_CR4, GUEST_IA32_EFER and the rights of TR. Not looked at: that
- * 64-bit code may neither clear PG nor, outside IA-32e mode, code with CS.L set PG; VM entry takes both.
+ * Does a MOV to CR0 of this value raise #GP(0) in the guest? SDM vol. 2, "MOV - Move to/from Control Registers",
+ * exceptions of protected mode. The image holds GUEST_CR0 and its shadow, GUEST_CR4, GUEST_IA32_EFER and the rights of
+ * TR. Not looked at: that 64-bit code may neither clear PG nor, outside IA-32e mode, code with CS.L set PG; VM entry
+ * takes both.
  */
 static inline bool hvctl_vmx_guest_cr0_faults(const struct hvctl_vmcs_image *image, uint64_t value)
 {
@@ -240,7 +246,9 @@ static inline bool hvctl_vmx_guest_cr0_faults(const struct hvctl_vmcs_image *ima
         return (before & HVCTL_CR0_PG) && (cr4 & HVCTL_CR4_PCIDE);
     if ((before & HVCTL_CR0_PG) || !(efer & HVCTL_EFER_LME))
         return false;
-    /* IA-32e mode begins: not without PAE, and not with a 16-bit TSS, which bit 3 of the type tells from a 32-bit one. */
+    /*
+     * IA-32e mode begins: not without PAE, and not with a 16-bit TSS, which bit 3 of the type tells from a 32-bit one.
+     */
     return !(cr4 & HVCTL_CR4_PAE) || !(tr & HVCTL_RIGHTS_CODE);
 }
 
@@ -251,12 +259,12 @@ static inline bool hvctl_vmx_guest_cr0_faults(const struct hvctl_vmcs_image *ima
  * holds GUEST_CR0, GUEST_CR4, GUEST_IA32_EFER, the rights of TR and the entry controls as the exit left them, and the
  * entry controls load EFER. PDPTEs of a guest that turns PAE paging on are the caller's (hvctl_guest_load_pdptes).
  *
- * HVCTL_OWES_INVVPID: done, and PG was cleared with "enable VPID" on. The instruction would have flushed all of the guest's
- * TLB, so the caller does INVVPID, single-context, before the guest goes on. SDM vol. 3, "Operations that Invalidate TLBs and
- * Paging-Structure Caches".
- * HVCTL_E_MODE: PE or PG would be 0 and "unrestricted guest" is not on. HVCTL_E_FAULT: the guest is to get #GP(0) instead
- * (hvctl_vmx_guest_cr0_faults), and nothing changed. Errors of hvctl_vmcs_write else. SDM vol. 3, "Changes to Instruction
- * Behavior in VMX Non-Root Operation", "Unrestricted Guests".
+ * HVCTL_OWES_INVVPID: done, and PG was cleared with "enable VPID" on. The instruction would have flushed all of the
+ * guest's TLB, so the caller does INVVPID, single-context, before the guest goes on. SDM vol. 3, "Operations that
+ * Invalidate TLBs and Paging-Structure Caches". HVCTL_E_MODE: PE or PG would be 0 and "unrestricted guest" is not on.
+ * HVCTL_E_FAULT: the guest is to get #GP(0) instead (hvctl_vmx_guest_cr0_faults), and nothing changed. Errors of
+ * hvctl_vmcs_write else. SDM vol. 3, "Changes to Instruction Behavior in VMX Non-Root Operation", "Unrestricted
+ * Guests".
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_guest_set_cr0(struct hvctl_vmcs_image *image,
                                                                         const struct hvctl_vmx_caps *caps,
@@ -336,10 +344,10 @@ static inline void hvctl_vmx_get_rest(const struct hvctl_vmcs_image *image, stru
 }
 
 /*
- * The guest's state as the guest sees it: control registers through their masks and shadows. The image is as the last VM exit
- * left the VMCS: all of its guest state loaded, and its controls. What the VMCS has no place for is not known afterwards:
- * cr2 (struct hvctl_guest_regs), dr6, star to kernel_gs_base (cpu/guest_msrs.h), and fields that this CPU lacks. EFER, PAT, DR7
- * and DEBUGCTL are as the guest last had them only with the exit controls that save them.
+ * The guest's state as the guest sees it: control registers through their masks and shadows. The image is as the last
+ * VM exit left the VMCS: all of its guest state loaded, and its controls. What the VMCS has no place for is not known
+ * afterwards: cr2 (struct hvctl_guest_regs), dr6, star to kernel_gs_base (cpu/guest_msrs.h), and fields that this CPU
+ * lacks. EFER, PAT, DR7 and DEBUGCTL are as the guest last had them only with the exit controls that save them.
  */
 static inline struct hvctl_guest_state hvctl_vmx_guest_read(const struct hvctl_vmcs_image *image)
 {

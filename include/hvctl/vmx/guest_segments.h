@@ -1,6 +1,6 @@
 /*
- * Segments as VM entry demands them, made of segments that a guest of either vendor can have: SVM looks at fewer of their
- * bits. SDM vol. 3, "Checks on Guest Segment Registers"; APM vol. 2, "Segment State in the VMCB".
+ * Segments as VM entry demands them, made of segments that a guest of either vendor can have: SVM looks at fewer of
+ * their bits. SDM vol. 3, "Checks on Guest Segment Registers"; APM vol. 2, "Segment State in the VMCB".
  */
 #ifndef HVCTL_VMX_GUEST_SEGMENTS_H
 #define HVCTL_VMX_GUEST_SEGMENTS_H
@@ -99,9 +99,9 @@ static inline void hvctl_vmx_fit_v86(struct hvctl_segment *segment)
 }
 
 /*
- * All of a guest's segments. linear_bits: of the CPU's linear addresses, to which VMRUN and VMLOAD would have sign-extended
- * bases; 0: not known. unrestricted: "unrestricted guest" is on, and CS may be data. A guest that VMX can run and that
- * VM entry takes as it is stays as it is.
+ * All of a guest's segments. linear_bits: of the CPU's linear addresses, to which VMRUN and VMLOAD would have
+ * sign-extended bases; 0: not known. unrestricted: "unrestricted guest" is on, and CS may be data. A guest that VMX can
+ * run and that VM entry takes as it is stays as it is.
  */
 static inline void hvctl_vmx_fit_segments(struct hvctl_guest_state *state, unsigned linear_bits, bool unrestricted)
 {

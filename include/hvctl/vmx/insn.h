@@ -123,11 +123,13 @@ static inline struct hvctl_vmx_insn hvctl_vmx_insn_decode(uint32_t basic_reason,
 }
 
 /*
- * The same on a CPU with APX, where EXTENDED_INSTRUCTION_INFORMATION names registers up to 31 and is to be read instead. info is the
- * older field, which alone says which of four instructions it was (which). Layout: scale 1:0, address size 3:2, register operand 4,
- * operand size 6:5, segment 9:7, no index 10, no base 11, reg1 20:16, index 28:24, base 36:32, reg2 44:40.
+ * The same on a CPU with APX, where EXTENDED_INSTRUCTION_INFORMATION names registers up to 31 and is to be read
+ * instead. info is the older field, which alone says which of four instructions it was (which). Layout: scale 1:0,
+ * address size 3:2, register operand 4, operand size 6:5, segment 9:7, no index 10, no base 11, reg1 20:16, index
+ * 28:24, base 36:32, reg2 44:40.
  */
-static inline struct hvctl_vmx_insn hvctl_vmx_insn_decode_extended(uint32_t basic_reason, uint64_t extended, uint32_t info)
+static inline struct hvctl_vmx_insn hvctl_vmx_insn_decode_extended(uint32_t basic_reason, uint64_t extended,
+                                                                   uint32_t info)
 {
     struct hvctl_vmx_insn out = hvctl_vmx_insn_decode(basic_reason, info);
     bool may_be_register = out.form == HVCTL_INSN_SELECTOR || out.form == HVCTL_INSN_VMREAD_WRITE;
@@ -176,7 +178,10 @@ static inline uint64_t hvctl_vmx_insn_address(const struct hvctl_vmx_insn *insn,
     if (insn->has_base)
         address += insn->base == HVCTL_RSP ? rsp : insn->base < HVCTL_GPR_COUNT ? regs->gpr[insn->base] : 0;
     if (insn->has_index)
-        address += (insn->index == HVCTL_RSP ? rsp : insn->index < HVCTL_GPR_COUNT ? regs->gpr[insn->index] : 0) * insn->scale;
+        address += (insn->index == HVCTL_RSP        ? rsp
+                    : insn->index < HVCTL_GPR_COUNT ? regs->gpr[insn->index]
+                                                    : 0)
+                 * insn->scale;
     return insn->address_size == 16 ? address & 0xffffu
          : insn->address_size == 32 ? address & UINT32_C(0xffffffff)
                                     : address;

@@ -1,6 +1,6 @@
 /*
- * Another walker of both stages, written from the manuals' rules as tables and recursion, knowing nothing of the headers:
- * what a test compares the walk with.
+ * Another walker of both stages, written from the manuals' rules as tables and recursion, knowing nothing of the
+ * headers: what a test compares the walk with.
  */
 #ifndef GUEST_WALK_ORACLE_H
 #define GUEST_WALK_ORACLE_H

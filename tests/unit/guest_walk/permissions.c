@@ -107,8 +107,8 @@ static uint64_t npt_bits(unsigned number)
 }
 
 /*
- * The guest's own tables hang below the same second-level table, so that taking rights from it stops the page walk, too:
- * both kinds of fault are compared.
+ * The guest's own tables hang below the same second-level table, so that taking rights from it stops the page walk,
+ * too: both kinds of fault are compared.
  */
 Test(guest_walk_permissions, every_pair_of_ept_entries)
 {

@@ -67,8 +67,8 @@ static enum hvpt_s2_fault_kind kind_named(const char *name)
 }
 
 /*
- * Arm ARM, "HPFAR_EL2": for these faults it is written, the permission fault only on a walk of stage 1, a granule protection fault
- * only for a table of stage 2.
+ * Arm ARM, "HPFAR_EL2": for these faults it is written, the permission fault only on a walk of stage 1, a granule
+ * protection fault only for a table of stage 2.
  */
 static bool has_address(const char *kind, bool on_table)
 {
@@ -297,8 +297,8 @@ Test(s2_fault, values_seen)
 }
 
 /*
- * Where FAR_EL2 is not the address: Arm ARM, "ISS encoding for an exception from a Data Abort", FnP; "FAR_EL2" of memory copies and
- * sets, which look like any other instruction without ISV.
+ * Where FAR_EL2 is not the address: Arm ARM, "ISS encoding for an exception from a Data Abort", FnP; "FAR_EL2" of
+ * memory copies and sets, which look like any other instruction without ISV.
  */
 Test(s2_fault, an_address_is_exact_only_where_the_syndrome_says_so)
 {
@@ -347,7 +347,10 @@ Test(s2_fault, what_is_unknown_is_not_taken)
     same(decode(FETCH | 0x31, 0, 0).access, HVPT_EXEC, "IFSC 31H", "access");
 }
 
-/* The walk of the guest's own tables reads them, and writes access flag and dirty state: Arm ARM, "Hardware management". */
+/*
+ * The walk of the guest's own tables reads them, and writes access flag and dirty state: Arm ARM, "Hardware
+ * management".
+ */
 Test(s2_fault, a_walk_wants_what_the_walk_does)
 {
     static const struct {

@@ -229,12 +229,16 @@ Test(advance, vmx_redelivers_every_type_into_a_guest_that_takes_it)
                      (unsigned long long)field(HVCTL_VMCS_VM_ENTRY_INTERRUPTION_INFORMATION_FIELD));
         cr_expect_eq(field(HVCTL_VMCS_GUEST_INTERRUPTIBILITY_STATE), cases[i].left, "case %u", i);
         cr_expect_eq(field(HVCTL_VMCS_VM_ENTRY_INSTRUCTION_LENGTH), cases[i].length ? 3 : 0, "case %u", i);
-        cr_expect_eq(field(HVCTL_VMCS_VM_ENTRY_EXCEPTION_ERROR_CODE), cases[i].expected & 0x800 ? 0x15 : 0, "case %u", i);
+        cr_expect_eq(field(HVCTL_VMCS_VM_ENTRY_EXCEPTION_ERROR_CODE), cases[i].expected & 0x800 ? 0x15 : 0, "case %u",
+                     i);
         cr_expect_eq(field(HVCTL_VMCS_GUEST_ACTIVITY_STATE), 0, "an event ends a halt");
     }
 }
 
-/* SDM vol. 3, "Exit Qualification", bit 12 of EPT violations, full logs, SPP events, timeouts; and of the interruption info. */
+/*
+ * SDM vol. 3, "Exit Qualification", bit 12 of EPT violations, full logs, SPP events, timeouts; and of the interruption
+ * info.
+ */
 Test(advance, nmis_that_a_faulting_iret_unblocked_are_blocked_again)
 {
     static const struct {
@@ -268,8 +272,8 @@ Test(advance, nmis_that_a_faulting_iret_unblocked_are_blocked_again)
 }
 
 /*
- * SDM vol. 3, "Interrupt 8 - Double Fault Exception (#DF)", both tables, as a matrix: classes benign, contributory, page fault,
- * and #DF as the first, which makes the third a triple fault. Written out, vector by vector.
+ * SDM vol. 3, "Interrupt 8 - Double Fault Exception (#DF)", both tables, as a matrix: classes benign, contributory,
+ * page fault, and #DF as the first, which makes the third a triple fault. Written out, vector by vector.
  */
 Test(exceptions, two_become_what_the_manuals_table_says)
 {
@@ -327,13 +331,18 @@ Test(exceptions, an_exception_that_answers_an_interrupted_delivery_is_combined_w
     }
 }
 
-/* APM vol. 2, "Event Injection": the guest's own INT n, INT3 and INTO are executed again; the hypervisor's are injected again. */
+/*
+ * APM vol. 2, "Event Injection": the guest's own INT n, INT3 and INTO are executed again; the hypervisor's are injected
+ * again.
+ */
 Test(advance, svm_tells_injected_events_from_the_guests_own)
 {
     static const struct {
         enum hvctl_svm_event_type type;
         uint8_t vector;
-    } events[] = {{HVCTL_SVM_EVENT_EXCEPTION, 3}, {HVCTL_SVM_EVENT_EXCEPTION, 4}, {HVCTL_SVM_EVENT_SOFTWARE_INTERRUPT, 0x80}};
+    } events[] = {{HVCTL_SVM_EVENT_EXCEPTION, 3},
+                  {HVCTL_SVM_EVENT_EXCEPTION, 4},
+                  {HVCTL_SVM_EVENT_SOFTWARE_INTERRUPT, 0x80}};
 
     for (unsigned i = 0; i < 3; i++) {
         struct hvctl_svm_event event = hvctl_svm_event_make(events[i].type, events[i].vector, 0);
@@ -421,12 +430,16 @@ Test(guest_cpuid, hides_virtualization_and_reports_the_guests_cr4)
     }
 }
 
-/* Leaf 0DH of a CPU with AVX (256 bytes at 576), AVX-512 (64 at 1088, 512 at 1152, 1024 at 1664), PKRU (8 at 2688), CET (16). */
+/*
+ * Leaf 0DH of a CPU with AVX (256 bytes at 576), AVX-512 (64 at 1088, 512 at 1152, 1024 at 1664), PKRU (8 at 2688), CET
+ * (16).
+ */
 static struct hvctl_cpuid xsave_cpuid(void *ctx, uint32_t leaf, uint32_t subleaf)
 {
     static const struct hvctl_cpuid component[13] = {
-        [0] = {0x2e7, 832, 2696, 0}, [1] = {0xf, 832, 0x1800, 0}, [2] = {256, 576, 0, 0}, [5] = {64, 1088, 0, 0},
-        [6] = {512, 1152, 0, 0}, [7] = {1024, 1664, 0, 0}, [9] = {8, 2688, 0, 0}, [11] = {16, 0, 1, 0}, [12] = {24, 0, 3, 0},
+        [0] = {0x2e7, 832, 2696, 0}, [1] = {0xf, 832, 0x1800, 0}, [2] = {256, 576, 0, 0},
+        [5] = {64, 1088, 0, 0},      [6] = {512, 1152, 0, 0},     [7] = {1024, 1664, 0, 0},
+        [9] = {8, 2688, 0, 0},       [11] = {16, 0, 1, 0},        [12] = {24, 0, 3, 0},
     };
 
     (void)ctx;
@@ -441,8 +454,14 @@ Test(guest_cpuid, the_xsave_area_is_as_large_as_the_guests_xcr0_makes_it)
         uint64_t xcr0, xss;
         uint32_t standard, compacted;
     } cases[] = {
-        {1, 0, 576, 576},        {3, 0, 576, 576},         {7, 0, 832, 832},      {0xe7, 0, 2688, 576 + 256 + 64 + 512 + 1024},
-        {0x207, 0, 2696, 840},   {0x207, 0x800, 2696, 856}, {7, 0x1800, 832, 832 + 16 + 48 + 24}, {0x2e7, 0, 2696, 2440},
+        {1, 0, 576, 576},
+        {3, 0, 576, 576},
+        {7, 0, 832, 832},
+        {0xe7, 0, 2688, 576 + 256 + 64 + 512 + 1024},
+        {0x207, 0, 2696, 840},
+        {0x207, 0x800, 2696, 856},
+        {7, 0x1800, 832, 832 + 16 + 48 + 24},
+        {0x2e7, 0, 2696, 2440},
     };
     const struct hvctl_cpuid none = {0, 0, 0, 0};
 
@@ -466,7 +485,8 @@ Test(guest_cpuid, physical_addresses_reach_as_far_as_the_tables)
         unsigned bits;
         uint32_t expected;
     } cases[] = {
-        {0x3034, 48, 0x303034}, {0x3034, 57, 0x343034}, {0x3027, 48, 0x273027}, {0x3034, 0, 0x3034}, {0x2e3034, 48, 0x2e3034},
+        {0x3034, 48, 0x303034}, {0x3034, 57, 0x343034},   {0x3027, 48, 0x273027},
+        {0x3034, 0, 0x3034},    {0x2e3034, 48, 0x2e3034},
     };
 
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -541,7 +561,10 @@ Test(guest_cr0, what_the_instruction_refuses_is_a_fault_of_the_guests)
     }
 }
 
-/* SDM vol. 3, "Operations that Invalidate TLBs and Paging-Structure Caches": MOV to CR0 that clears PG flushes everything. */
+/*
+ * SDM vol. 3, "Operations that Invalidate TLBs and Paging-Structure Caches": MOV to CR0 that clears PG flushes
+ * everything.
+ */
 Test(guest_cr0, clearing_pg_under_a_vpid_owes_a_flush)
 {
     for (unsigned vpid = 0; vpid < 2; vpid++) {

@@ -1,7 +1,7 @@
 /*
- * A guest's state kept: read from either vendor and written to either, with the checkers of VM entry and VMRUN as judges. What
- * the members are to be is from APM vol. 2, "Segment State in the VMCB", and SDM vol. 3, "Guest-State Area", "Checks on the
- * Guest State Area".
+ * A guest's state kept: read from either vendor and written to either, with the checkers of VM entry and VMRUN as
+ * judges. What the members are to be is from APM vol. 2, "Segment State in the VMCB", and SDM vol. 3, "Guest-State
+ * Area", "Checks on the Guest State Area".
  */
 #include <hvctl/cpu/guest_msrs.h>
 #include <hvctl/svm/check.h>
@@ -521,7 +521,8 @@ Test(state, words_are_refused_unless_they_are_a_state)
     cr_expect_eq(hvctl_guest_state_restore(&back, words, HVCTL_GUEST_STATE_WORDS - 1), HVCTL_E_SYNTAX);
     cr_expect_eq(hvctl_guest_state_restore(&back, words, 0), HVCTL_E_SYNTAX);
     words[1]++;
-    cr_expect_eq(hvctl_guest_state_restore(&back, words, HVCTL_GUEST_STATE_WORDS + 1), HVCTL_E_SYNTAX, "a later version");
+    cr_expect_eq(hvctl_guest_state_restore(&back, words, HVCTL_GUEST_STATE_WORDS + 1), HVCTL_E_SYNTAX,
+                 "a later version");
     words[1] = HVCTL_GUEST_STATE_WORDS - 3; /* an earlier one, without the last member */
     cr_expect_eq(hvctl_guest_state_restore(&back, words, HVCTL_GUEST_STATE_WORDS), HVCTL_OK);
     cr_expect(back.fred_ssp3 == 0 && back.fred_ssp2 == state.fred_ssp2);

@@ -157,7 +157,8 @@ Test(vmx_exit, qualifications_in_words)
     cr_expect_str_eq(qualification(62, 1 << 16), "asynchronous to instruction execution");
     cr_expect_str_eq(qualification(66, 0x800), "SPP miss");
     cr_expect_str_eq(qualification(66, 0), "SPP misconfiguration");
-    cr_expect_str_eq(qualification(66, 0x11800), "SPP miss, NMIs unblocked by IRET, asynchronous to instruction execution");
+    cr_expect_str_eq(qualification(66, 0x11800),
+                     "SPP miss, NMIs unblocked by IRET, asynchronous to instruction execution");
     cr_expect_str_eq(qualification(62, 0x11000), "NMIs unblocked by IRET, asynchronous to instruction execution");
     cr_expect_str_eq(qualification(75, 0x1001), "the guest's context is lost, NMIs unblocked by IRET");
     cr_expect(hvctl_vmx_log_full_decode(0x1000).nmi_unblocking && !hvctl_vmx_log_full_decode(0x1000).asynchronous);

@@ -136,7 +136,9 @@ Test(vmx_insn, operands_in_words)
     cr_expect_str_eq(words(10, 5), "");
 }
 
-/* SDM vol. 3, "Format of the VM-Exit Instruction-Information Field" for RDMSR and WRMSRNS with an immediate: bits 6:3. */
+/*
+ * SDM vol. 3, "Format of the VM-Exit Instruction-Information Field" for RDMSR and WRMSRNS with an immediate: bits 6:3.
+ */
 Test(vmx_insn, immediate_msr_accesses_name_their_register)
 {
     for (uint32_t reason = 84; reason <= 85; reason++)
@@ -149,8 +151,8 @@ Test(vmx_insn, immediate_msr_accesses_name_their_register)
 }
 
 /*
- * APX's field, 64 bits: scale 1:0, address size 3:2, register 4, operand size 6:5, segment 9:7, no index 10, no base 11, reg1
- * 20:16, index 28:24, base 36:32, reg2 44:40.
+ * APX's field, 64 bits: scale 1:0, address size 3:2, register 4, operand size 6:5, segment 9:7, no index 10, no base
+ * 11, reg1 20:16, index 28:24, base 36:32, reg2 44:40.
  */
 Test(vmx_insn, extended_information_names_registers_up_to_31)
 {

@@ -562,7 +562,10 @@ static struct hvctl_cpuid facts_cpuid(void *ctx, uint32_t number, uint32_t suble
     return number < 0x24 && subleaf < 2 ? leaf[number][subleaf] : none;
 }
 
-/* SDM vol. 3, "Architectural Performance Monitoring Version 5": a fixed counter exists if ECX says so or EDX[4:0] is above it. */
+/*
+ * SDM vol. 3, "Architectural Performance Monitoring Version 5": a fixed counter exists if ECX says so or EDX[4:0] is
+ * above it.
+ */
 Test(hvctl_vmx_check, fixed_counters_exist_as_leaf_0ah_and_23h_say)
 {
     static const struct {
@@ -610,7 +613,10 @@ static unsigned unchecked_rule(const struct hvctl_report *report, const char *ru
     return found;
 }
 
-/* CR3's bits 62:61 are LAM's: SDM vol. 3, "Linear-Address Masking". Who does not know whether the CPU has it does not judge. */
+/*
+ * CR3's bits 62:61 are LAM's: SDM vol. 3, "Linear-Address Masking". Who does not know whether the CPU has it does not
+ * judge.
+ */
 Test(hvctl_vmx_check, lam_is_judged_only_where_cpuid_was_asked)
 {
     for (unsigned known = 0; known < 5; known++) {
