@@ -81,7 +81,7 @@ static void fuzz_events(uint64_t value, uint64_t size)
     /* Bit 12 and the reserved ones are not for VM entry */
     CHECK_EQ(hvctl_vmx_event_encode(&event), info & UINT32_C(0x80002fff), "a VMX event, decoded and encoded");
     CHECK_EQ(event.error_code, info & 0x800 ? code : 0, "a VMX event's error code");
-    CHECK_EQ(hvctl_svm_event_encode(&svm), value & (info & 0x800 ? UINT64_C(0xffffffff80000fff) : UINT32_C(0x80000fff)),
+    CHECK_EQ(hvctl_svm_event_encode(&svm), value & (info & 0x800 ? UINT64_C(0xffffffff80002fff) : UINT32_C(0x80002fff)),
              "an SVM event, decoded and encoded");
     hvctl_vmx_event_text(&event, &text);
     check_text();
