@@ -45,7 +45,7 @@ static void open_to_user(bool user)
     uint64_t table = GUEST_PML4;
 
     for (unsigned shift = 39; shift >= 12; shift -= 9) {
-        uint64_t *entry = lab_word(&lab, table) + (LAB_CODE >> shift & 511);
+        uint64_t *entry = lab_word(&lab, table) + ((uint64_t)LAB_CODE >> shift & 511);
 
         *entry = user ? *entry | 4 : *entry & ~UINT64_C(4);
         if (shift == 12 || (*entry & 0x80))
