@@ -85,7 +85,9 @@ static void prepare(struct vcpu *vcpu, const struct hvctl_guest_state *state)
         expect(hvctl_vmcb_intercept(vmcb, intercepts[i], true), hvctl_svm_exit_name(intercepts[i]));
     hvctl_vmcb_set_msrpm_base_pa(vmcb, (uintptr_t)&msrs);
     hvctl_vmcb_set_guest_asid(vmcb, 1);
-    hvctl_svm_guest_write(vmcb, state);
+    hvctl_vmcb_set_tlb_control(vmcb,
+                               HVCTL_TLB_ALL); /* an earlier hypervisor may have used the ASID; run() takes it back */
+    expect(hvctl_svm_guest_write(vmcb, state), "guest state");
     hvctl_vmcb_set_nested_paging(vmcb, hvpt_space_root(&space), state->pat);
     hvctl_svm_check(vmcb, &caps, &report);
     expect_kept(&report);
@@ -165,7 +167,7 @@ static void redeliver(struct hvctl_vmcb *vmcb)
             hvctl_vmcb_set_exitintinfo(vmcb, hvctl_svm_event_encode(&event));
         }
     }
-    hvctl_svm_redeliver(vmcb);
+    expect(hvctl_svm_redeliver(vmcb), "the event that the exit interrupted");
 }
 
 static struct exit run(struct vcpu *vcpu)

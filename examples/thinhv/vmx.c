@@ -79,6 +79,7 @@ static void enable(struct vcpu *vcpu)
         hvctl_vmx_problem_text(&solution.problems[0], &words.text);
         panic("%s", words.bytes);
     }
+    expect(hvctl_vmx_flush_all(cpu_ops, &caps), "what an earlier hypervisor left in the TLBs");
 }
 
 static enum hvpt_status open(struct hvpt_space *out, const struct hvpt_hooks *hooks, uint64_t max_page_size)
@@ -145,14 +146,24 @@ static void flush(struct vcpu *vcpu)
 /* A write of CR0 that touches a bit VMX fixes. Only MOV comes here: Linux has no LMSW, and CLTS touches no such bit. */
 static void write_cr0(struct vcpu *vcpu, struct cpu *cpu)
 {
+    enum hvctl_status status;
     struct hvctl_vmx_cr_access access =
         hvctl_vmx_cr_access_decode(hvctl_vmcs_get(&cpu->image, HVCTL_VMCS_EXIT_QUALIFICATION));
 
-    if (access.cr != 0 || access.type != HVCTL_CR_MOV_TO || access.gpr == HVCTL_RSP)
+    if (access.cr != 0 || access.type != HVCTL_CR_MOV_TO || access.gpr == HVCTL_RSP || access.gpr >= HVCTL_GPR_COUNT)
         panic("an access to CR%u that nobody foresaw", access.cr);
-    load(cpu, HVCTL_VMCS_GUEST_IA32_EFER);
-    load(cpu, HVCTL_VMCS_VM_ENTRY_CONTROLS);
-    expect(hvctl_vmx_guest_set_cr0(&cpu->image, &caps, vcpu->regs.gpr[access.gpr]), "CR0");
+    load(cpu, HVCTL_VMCS_GUEST_CR4);
+    load(cpu, HVCTL_VMCS_GUEST_TR_ACCESS_RIGHTS);
+    status = hvctl_vmx_guest_set_cr0(&cpu->image, &caps, vcpu->regs.gpr[access.gpr]);
+    if (status == HVCTL_E_FAULT) {
+        expect(hvctl_vmx_inject_nested(&cpu->image, &caps,
+                                       hvctl_vmx_event_make(HVCTL_EVENT_HARDWARE_EXCEPTION, 13, 0, 0)),
+               "#GP");
+        return;
+    }
+    if (status == HVCTL_OWES_INVVPID)
+        status = hvctl_vmx_invvpid(cpu_ops, &caps, HVCTL_INVVPID_SINGLE_CONTEXT, (uint16_t)(vcpu->id + 1), 0);
+    expect(status, "CR0");
     expect(hvctl_vmx_advance(&cpu->image), "MOV to CR0");
 }
 
@@ -206,8 +217,11 @@ static struct exit run(struct vcpu *vcpu)
         panic("VMREAD of %s", hvctl_vmcs_field_name(refused));
     load(cpu, HVCTL_VMCS_GUEST_RIP);
     load(cpu, HVCTL_VMCS_GUEST_INTERRUPTIBILITY_STATE);
+    load(cpu, HVCTL_VMCS_GUEST_ACTIVITY_STATE);
     load(cpu, HVCTL_VMCS_GUEST_CS_ACCESS_RIGHTS);
     load(cpu, HVCTL_VMCS_GUEST_CR0);
+    load(cpu, HVCTL_VMCS_GUEST_IA32_EFER);
+    load(cpu, HVCTL_VMCS_VM_ENTRY_CONTROLS);
     if (hvctl_vmx_control_on(&cpu->image, HVCTL_SECONDARY_ENABLE_PML))
         put(cpu, HVCTL_VMCS_PML_INDEX, work_drain(&cpu->log, (uint16_t)load(cpu, HVCTL_VMCS_PML_INDEX)));
     expect(hvctl_vmx_redeliver(&cpu->image), "the event that the exit interrupted");

@@ -81,7 +81,7 @@ static void fuzz_events(uint64_t value, uint64_t size)
     /* Bit 12 and the reserved ones are not for VM entry */
     CHECK_EQ(hvctl_vmx_event_encode(&event), info & UINT32_C(0x80002fff), "a VMX event, decoded and encoded");
     CHECK_EQ(event.error_code, info & 0x800 ? code : 0, "a VMX event's error code");
-    CHECK_EQ(hvctl_svm_event_encode(&svm), value & (info & 0x800 ? UINT64_C(0xffffffff80000fff) : UINT32_C(0x80000fff)),
+    CHECK_EQ(hvctl_svm_event_encode(&svm), value & (info & 0x800 ? UINT64_C(0xffffffff80002fff) : UINT32_C(0x80002fff)),
              "an SVM event, decoded and encoded");
     hvctl_vmx_event_text(&event, &text);
     check_text();
@@ -180,7 +180,7 @@ static void fuzz_svm_exit(void)
     if (hvctl_vmcb_inject(&vmcb, hvctl_svm_event_decode(next())) == HVCTL_OK) {
         uint64_t written = vmcb.control.eventinj;
 
-        CHECK((written & UINT64_C(0x7ffff000)) == 0 && (written >> 31 & 1) == 1 && (written >> 8 & 7) != 1
+        CHECK((written & UINT64_C(0x7fffd000)) == 0 && (written >> 31 & 1) == 1 && (written >> 8 & 7) != 1
                   && (written >> 8 & 7) <= 4,
               "injected: %#llx", (unsigned long long)written);
         CHECK((vmcb.save.cr0 & 1) != 0 || (written & 0x800) == 0, "an error code in real mode");

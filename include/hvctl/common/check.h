@@ -209,7 +209,7 @@ static inline const char *hvctl_bit_name(enum hvctl_bit_names names, unsigned bi
     static const char *const cr4[33] = {
         "VME",  "PVI",  "TSD",  "DE",    "PSE", "PAE",      "MCE",     "PGE",     "PCE", "OSFXSR", "OSXMMEXCPT",
         "UMIP", "LA57", "VMXE", "SMXE",  NULL,  "FSGSBASE", "PCIDE",   "OSXSAVE", "KL",  "SMEP",   "SMAP",
-        "PKE",  "CET",  "PKS",  "UINTR", NULL,  NULL,       "LAM_SUP", NULL,      NULL,  NULL,     "FRED",
+        "PKE",  "CET",  "PKS",  "UINTR", NULL,  "LASS",     "LAM_SUP", NULL,      NULL,  NULL,     "FRED",
     };
     static const char *const rflags[22] = {
         "CF", NULL, "PF", NULL, "AF", NULL, "ZF", "SF", "TF",  "IF",  "DF",
@@ -235,6 +235,10 @@ static inline const char *hvctl_bit_name(enum hvctl_bit_names names, unsigned bi
         case 13: return "LMSLE";
         case 14: return "FFXSR";
         case 15: return "TCE";
+        case 17: return "MCOMMIT";
+        case 18: return "INTWB";
+        case 20: return "UAIE";
+        case 21: return "AIBRSE";
         default: return NULL;
         }
     case HVCTL_BITS_RFLAGS: return bit < 22 ? rflags[bit] : NULL;

@@ -48,4 +48,63 @@ static inline struct hvctl_cpuid hvctl_guest_cpuid(uint32_t leaf, uint32_t suble
     }
 }
 
+/* What a guest's answers hang on besides the host's. */
+struct hvctl_guest_cpuid_facts {
+    uint64_t cr4, xcr0, xss; /* the guest's own */
+    unsigned physical_bits;  /* that the tables translate: 48 with four levels, 57 with five; 0: as the host's */
+    hvctl_cpuid_fn cpuid;    /* the host's CPUID, for the sizes of state components; NULL: leaf 0DH stays the host's */
+    void *ctx;
+};
+
+/*
+ * The size of an XSAVE area with these components. compacted: as XSAVES and XSAVEC lay it out. CPUID leaf 0DH, subleaf
+ * n: EAX size, EBX offset in the standard form, ECX[1] alignment to 64 bytes in the compacted. SDM vol. 1, "Managing
+ * State Using the XSAVE Feature Set".
+ */
+static inline uint32_t hvctl_xsave_size(const struct hvctl_guest_cpuid_facts *facts, uint64_t components,
+                                        bool compacted)
+{
+    uint32_t size = 512 + 64;
+    unsigned i;
+
+    for (i = 2; i < 63; i++) {
+        struct hvctl_cpuid id;
+
+        if (!(components >> i & 1u))
+            continue;
+        id = facts->cpuid(facts->ctx, 0xd, i);
+        if (compacted)
+            size = (id.ecx & 2u ? (size + 63u) & ~UINT32_C(63) : size) + id.eax;
+        else if (id.ebx + id.eax > size)
+            size = id.ebx + id.eax;
+    }
+    return size;
+}
+
+/*
+ * hvctl_guest_cpuid, and what hangs on the guest's XCR0 and on the tables: sizes of the XSAVE area (leaf 0DH), which a
+ * host's CPUID gives for the host's own XCR0; and in GuestPhysBits, 80000008H EAX[23:16], how many physical-address
+ * bits lead anywhere.
+ */
+static inline struct hvctl_cpuid hvctl_guest_cpuid_in(uint32_t leaf, uint32_t subleaf, struct hvctl_cpuid host,
+                                                      const struct hvctl_guest_cpuid_facts *facts)
+{
+    struct hvctl_cpuid id = hvctl_guest_cpuid(leaf, subleaf, host, facts->cr4);
+
+    if (leaf == 0xd && facts->cpuid && subleaf == 0 && id.ebx != 0)
+        id.ebx = hvctl_xsave_size(facts, facts->xcr0, false);
+    if (leaf == 0xd && facts->cpuid && subleaf == 1 && id.ebx != 0)
+        id.ebx = hvctl_xsave_size(facts, facts->xcr0 | facts->xss, true);
+    if (leaf == UINT32_C(0x80000008) && facts->physical_bits) {
+        uint32_t bits = id.eax & 0xffu, guest = id.eax >> 16 & 0xffu;
+
+        if (guest != 0 && guest < bits)
+            bits = guest; /* this host is a guest itself */
+        if (facts->physical_bits < bits)
+            bits = facts->physical_bits;
+        id.eax = (id.eax & ~UINT32_C(0xff0000)) | bits << 16;
+    }
+    return id;
+}
+
 #endif

@@ -7,12 +7,25 @@
 
 /* SDM vol. 4; SDM vol. 3, appendix "VMX Capability Reporting Facility"; APM vol. 2, appendix "MSR Cross-Reference". */
 enum hvctl_msr {
+    HVCTL_MSR_TSC = 0x10,
     HVCTL_MSR_FEATURE_CONTROL = 0x3a,
+    HVCTL_MSR_SPEC_CTRL = 0x48,
     HVCTL_MSR_SMM_MONITOR_CTL = 0x9b,
     HVCTL_MSR_SYSENTER_CS = 0x174,
     HVCTL_MSR_SYSENTER_ESP = 0x175,
     HVCTL_MSR_SYSENTER_EIP = 0x176,
+    HVCTL_MSR_FRED_RSP0 = 0x1cc, /* not in a VMCS, as SSP0, which is IA32_PL0_SSP */
+    HVCTL_MSR_FRED_RSP1 = 0x1cd,
+    HVCTL_MSR_FRED_RSP2 = 0x1ce,
+    HVCTL_MSR_FRED_RSP3 = 0x1cf,
+    HVCTL_MSR_FRED_STKLVLS = 0x1d0,
+    HVCTL_MSR_FRED_SSP1 = 0x1d1,
+    HVCTL_MSR_FRED_SSP2 = 0x1d2,
+    HVCTL_MSR_FRED_SSP3 = 0x1d3,
+    HVCTL_MSR_FRED_CONFIG = 0x1d4,
     HVCTL_MSR_DEBUGCTL = 0x1d9,
+    HVCTL_MSR_LER_FROM_IP = 0x1dd,
+    HVCTL_MSR_LER_TO_IP = 0x1de,
     HVCTL_MSR_PAT = 0x277,
     HVCTL_MSR_PERF_GLOBAL_CTRL = 0x38f,
     HVCTL_MSR_VMX_BASIC = 0x480,
@@ -49,6 +62,7 @@ enum hvctl_msr {
 #define HVCTL_MSR_FS_BASE UINT32_C(0xc0000100)
 #define HVCTL_MSR_GS_BASE UINT32_C(0xc0000101)
 #define HVCTL_MSR_KERNEL_GS_BASE UINT32_C(0xc0000102)
+#define HVCTL_MSR_TSC_AUX UINT32_C(0xc0000103)
 #define HVCTL_MSR_TSC_RATIO UINT32_C(0xc0000104)
 #define HVCTL_MSR_VM_CR UINT32_C(0xc0010114)
 #define HVCTL_MSR_VM_HSAVE_PA UINT32_C(0xc0010117)
@@ -111,12 +125,43 @@ struct hvctl_cpu_features {
     unsigned linear_bits;  /* CPUID 80000008H EAX[15:8]: 48, or 57 with LA57; 32 without long mode */
     bool long_mode, nx, page1g, la57, fred, apx, cet_ss, cet_ibt, pku, pks, smep, smap, umip, fsgsbase, pcid, xsave,
         vmx, svm;
+    bool leaf7; /* there was a leaf 7, and so what follows is known */
+    bool lass, lam, uintr, msrlist, nmi_source, rtm, sgx, bus_lock_detect;
+    uint64_t perf_global_ctrl; /* bits of IA32_PERF_GLOBAL_CTRL that exist: leaves 0AH and 23H; 0 without them */
 };
+
+/*
+ * The bits of IA32_PERF_GLOBAL_CTRL that exist. Fixed counter i does if CPUID.0AH:ECX[i] is 1 or EDX[4:0] is above i;
+ * leaf 23H, which hybrid CPUs have, adds bitmaps of both kinds. Bit 48 enables PERF_METRICS, which
+ * IA32_PERF_CAPABILITIES tells; it is let pass. top: the highest leaf. SDM vol. 3, "Performance Monitoring",
+ * "Architectural Performance Monitoring Version 5".
+ */
+static inline uint64_t hvctl_perf_global_ctrl(hvctl_cpuid_fn cpuid, void *ctx, uint32_t top)
+{
+    uint64_t bits = (uint64_t)1 << 48;
+    struct hvctl_cpuid id;
+
+    if (top >= 10) {
+        unsigned general, fixed;
+
+        id = cpuid(ctx, 10, 0);
+        general = id.eax >> 8 & 0xffu;
+        fixed = (id.eax & 0xffu) > 1 ? id.edx & 0x1fu : 0;
+        bits |= general >= 32 ? UINT32_C(0xffffffff) : ((uint64_t)1 << general) - 1;
+        bits |= (uint64_t)((((uint32_t)1 << fixed) - 1) | (id.ecx & 0xffffu)) << 32;
+    }
+    if (top >= 0x23 && (cpuid(ctx, 0x23, 0).eax >> 1 & 1u)) {
+        id = cpuid(ctx, 0x23, 1);
+        bits |= id.eax | (uint64_t)(id.ebx & 0xffffu) << 32;
+    }
+    return top >= 10 ? bits : 0;
+}
 
 /* Fill in features through cpuid. Needs no privilege. */
 static inline void hvctl_cpu_features_read(struct hvctl_cpu_features *out, hvctl_cpuid_fn cpuid, void *ctx)
 {
-    const struct hvctl_cpu_features none = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    const struct hvctl_cpu_features none = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+                                            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
     uint32_t top = cpuid(ctx, 0, 0).eax;
     uint32_t top_extended = cpuid(ctx, UINT32_C(0x80000000), 0).eax;
     struct hvctl_cpuid id;
@@ -144,9 +189,19 @@ static inline void hvctl_cpu_features_read(struct hvctl_cpu_features *out, hvctl
         out->la57 = (id.ecx >> 16 & 1u) != 0;
         out->pks = (id.ecx >> 31 & 1u) != 0;
         out->cet_ibt = (id.edx >> 20 & 1u) != 0;
+        out->leaf7 = true;
+        out->sgx = (id.ebx >> 2 & 1u) != 0;
+        out->rtm = (id.ebx >> 11 & 1u) != 0;
+        out->bus_lock_detect = (id.ecx >> 24 & 1u) != 0;
+        out->uintr = (id.edx >> 5 & 1u) != 0;
+        out->perf_global_ctrl = hvctl_perf_global_ctrl(cpuid, ctx, top);
         if (top_subleaf >= 1) {
             id = cpuid(ctx, 7, 1);
             out->fred = (id.eax >> 17 & 1u) != 0;
+            out->lass = (id.eax >> 6 & 1u) != 0;
+            out->nmi_source = (id.eax >> 20 & 1u) != 0;
+            out->lam = (id.eax >> 26 & 1u) != 0;
+            out->msrlist = (id.eax >> 27 & 1u) != 0;
             out->apx = (id.edx >> 21 & 1u) != 0;
         }
     }

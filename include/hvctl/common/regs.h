@@ -43,4 +43,13 @@ static inline const char *hvctl_gpr_name(unsigned number)
     return number < HVCTL_GPR_COUNT ? name[number] : "?";
 }
 
+/* The same with APX's "R16" to "R31", which struct hvctl_guest_regs does not hold. */
+static inline const char *hvctl_gpr_name_apx(unsigned number)
+{
+    static const char *const name[16] = {"R16", "R17", "R18", "R19", "R20", "R21", "R22", "R23",
+                                         "R24", "R25", "R26", "R27", "R28", "R29", "R30", "R31"};
+
+    return number >= 16 && number < 32 ? name[number - 16] : hvctl_gpr_name(number);
+}
+
 #endif

@@ -21,7 +21,11 @@ enum hvctl_status {
     HVCTL_E_ALIGN,    /* an address is not aligned as the structure demands */
     HVCTL_E_FULL,     /* a table or the pool of identifiers has no room left */
     HVCTL_E_SYNTAX,   /* text that is no dump, or not a line of one */
-    HVCTL_E_MODE      /* not possible in the state that the guest or the CPU is in */
+    HVCTL_E_MODE,     /* not possible in the state that the guest or the CPU is in */
+    HVCTL_E_STATE,    /* a guest's state lacks what is needed here */
+    HVCTL_E_FAULT,    /* the guest is to get an exception instead */
+    HVCTL_E_SHUTDOWN, /* a triple fault: the guest ends */
+    HVCTL_OWES_INVVPID /* no error: done, and the caller owes an INVVPID before the guest goes on */
 };
 
 /* A short English text without a full stop; never NULL. */
@@ -41,6 +45,10 @@ static inline const char *hvctl_status_text(enum hvctl_status status)
     case HVCTL_E_FULL: return "no room is left";
     case HVCTL_E_SYNTAX: return "the text is not understood";
     case HVCTL_E_MODE: return "not possible in this mode";
+    case HVCTL_E_STATE: return "the guest's state lacks what is needed";
+    case HVCTL_E_FAULT: return "the guest is to get an exception";
+    case HVCTL_E_SHUTDOWN: return "the guest ends in a triple fault";
+    case HVCTL_OWES_INVVPID: return "success, and an INVVPID is owed";
     }
     return "unknown status";
 }

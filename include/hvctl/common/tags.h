@@ -6,20 +6,26 @@
 #define HVCTL_COMMON_TAGS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "status.h"
 
-/* The tags of one CPU; each CPU has a pool of its own, for a TLB is one, too. Not locked: its CPU alone uses it. */
+/*
+ * The tags of one CPU; each CPU has a pool of its own, for a TLB is one, too. Not locked: its CPU alone uses it. It
+ * stays where it is, and outlives the tags that were taken from it.
+ */
 struct hvctl_tag_pool {
-    uint32_t first, last, next;
-    uint64_t generation; /* counts the times that tags ran out; from 1, so that a zeroed tag is none */
+    uint32_t first, last;
+    uint32_t next;       /* the one to be given out; 0: none is left before a flush */
+    uint64_t generation; /* counts the flushes */
 };
 
-/* What a virtual CPU has on one CPU. Begin with a zeroed one. */
+/* What a virtual CPU has on one CPU. Begin with a zeroed one; on another CPU's pool it counts for nothing. */
 struct hvctl_tag {
     uint32_t value;
     uint64_t generation;
+    const struct hvctl_tag_pool *pool; /* the one it was taken from */
 };
 
 /* What has to happen before the guest runs with its tag. */
@@ -29,18 +35,24 @@ enum hvctl_tag_use {
     HVCTL_TAG_FLUSH_ALL /* flush what the CPU has cached under every tag: they begin anew */
 };
 
-/* Tags first to last, both included; first is 1 or more, since 0 is the host's. */
-static inline void hvctl_tag_pool_init(struct hvctl_tag_pool *pool, uint32_t first, uint32_t last)
+/*
+ * Tags first to last, both included; first is 1 or more, since 0 is the host's. The first guest's use is a flush of
+ * all: who used the CPU before may have left entries under any tag, and entering VMX operation or setting EFER.SVME
+ * flushes none. HVCTL_E_RANGE: first is 0, or above last; the pool is not usable.
+ */
+static inline enum hvctl_status hvctl_tag_pool_init(struct hvctl_tag_pool *pool, uint32_t first, uint32_t last)
 {
-    pool->first = pool->next = first;
+    pool->first = first;
     pool->last = last;
-    pool->generation = 1;
+    pool->next = 0;
+    pool->generation = 0;
+    return first == 0 || first > last ? HVCTL_E_RANGE : HVCTL_OK;
 }
 
 /* All VPIDs. */
 static inline void hvctl_vpid_pool_init(struct hvctl_tag_pool *pool)
 {
-    hvctl_tag_pool_init(pool, 1, 0xffff);
+    (void)hvctl_tag_pool_init(pool, 1, 0xffff);
 }
 
 /* Make sure that tag is valid on this pool's CPU, just before the guest runs there. */
@@ -48,15 +60,17 @@ HVCTL_NODISCARD static inline enum hvctl_tag_use hvctl_tag_take(struct hvctl_tag
 {
     enum hvctl_tag_use use = HVCTL_TAG_NEW;
 
-    if (tag->generation == pool->generation)
+    if (tag->pool == pool && tag->generation == pool->generation)
         return HVCTL_TAG_KEPT;
-    if (pool->next > pool->last) {
+    if (pool->next == 0) {
         pool->generation++;
         pool->next = pool->first;
         use = HVCTL_TAG_FLUSH_ALL;
     }
-    tag->value = pool->next++;
+    tag->value = pool->next;
     tag->generation = pool->generation;
+    tag->pool = pool;
+    pool->next = pool->next >= pool->last ? 0 : pool->next + 1;
     return use;
 }
 
@@ -64,13 +78,14 @@ HVCTL_NODISCARD static inline enum hvctl_tag_use hvctl_tag_take(struct hvctl_tag
 static inline void hvctl_tag_drop(struct hvctl_tag *tag)
 {
     tag->generation = 0;
+    tag->pool = NULL;
 }
 
-/* Make every tag of the pool stale, as after the CPU was off; flush all before the next guest runs. */
+/* Make every tag of the pool stale, as after the CPU was off: the next hvctl_tag_take asks for a flush of all. */
 static inline void hvctl_tag_pool_reset(struct hvctl_tag_pool *pool)
 {
     pool->generation++;
-    pool->next = pool->first;
+    pool->next = 0;
 }
 
 #endif

@@ -16,9 +16,9 @@
  * regs carries RCX to R15; RAX, RSP, RIP and RFLAGS are in the VMCB. The whole switch runs with the global interrupt
  * flag clear. interrupts: let physical interrupts end the guest (host RFLAGS.IF set during VMRUN; it counts with
  * V_INTR_MASKING, and the INTR intercept must be set): they are taken after this call, as soon as the caller's IF
- * allows. Host RFLAGS is what it was. The caller's to switch: x87, SSE, AVX and other XSAVE state with XCR0, DR0 to DR3
- * (and DR6, DR7 of the host: VMEXIT disables its breakpoints), and whatever the CPU needs against speculation across
- * the switch.
+ * allows. Host RFLAGS is what it was. The caller's to switch: XSAVE state with XCR0, DR0 to DR3 (and DR6, DR7 of the
+ * host: VMEXIT disables its breakpoints), DEBUGCTL without LBR virtualization, TSC_AUX, and the rest of docs/hvctl.md,
+ * "What the world switch leaves to the caller".
  *
  * VMRUN raises #GP for a VMCB that is not 4 KiB aligned or beyond MAXPHYADDR, and #UD without EFER.SVME; nothing here
  * catches it.

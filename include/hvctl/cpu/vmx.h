@@ -87,7 +87,8 @@ static inline enum hvctl_status hvctl_vmx_region_check(uint64_t physical, const 
 /*
  * Put the CPU that calls this into VMX root operation, and read its capabilities into caps. region is one page of this
  * CPU's own until hvctl_vmx_disable; it is formatted here. Unless the firmware locked IA32_FEATURE_CONTROL, it is set
- * to allow VMX outside SMX and locked, until the next reset. Interrupts and migration are the caller's to hold off.
+ * to allow VMX outside SMX and locked, until the next reset. Interrupts and migration are the caller's to hold off, and
+ * hvctl_vmx_flush_all is owed before the first guest.
  *
  * After anything but HVCTL_VMX_ENABLED, CR0 and CR4 are what they were.
  */
@@ -270,6 +271,23 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_invvpid(const struct h
     if (type == HVCTL_INVVPID_INDIVIDUAL_ADDRESS)
         what.high = linear;
     return ops->invvpid(ops->ctx, type, &what) == HVCTL_VMX_SUCCEED ? HVCTL_OK : HVCTL_E_CPU;
+}
+
+/*
+ * Drop all that this CPU has cached for guests, under every VPID and EPTP: INVEPT and INVVPID, all contexts, as far as
+ * it has them (without VPIDs VM entries and exits drop linear addresses by themselves). What HVCTL_TAG_FLUSH_ALL asks
+ * for, and what is owed before the first guest after hvctl_vmx_enable: VMXON drops nothing, and an earlier user may
+ * have left entries. HVCTL_E_CPU: refused. SDM vol. 3, "Guidelines for Use of the INVVPID Instruction", "Guidelines for
+ * Use of the INVEPT Instruction".
+ */
+HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_flush_all(const struct hvctl_cpu_ops *ops,
+                                                                    const struct hvctl_vmx_caps *caps)
+{
+    enum hvctl_status status = hvctl_vmx_invept_all(ops, caps);
+
+    if (status == HVCTL_OK || status == HVCTL_E_CONTROL)
+        status = hvctl_vmx_invvpid(ops, caps, HVCTL_INVVPID_ALL_CONTEXT, 0, 0);
+    return status == HVCTL_E_CONTROL ? HVCTL_OK : status;
 }
 
 #endif

@@ -16,10 +16,9 @@
  *
  * Writes HOST_RSP and HOST_RIP of the current VMCS each time. Carries over all general registers but RSP, and CR2. Host
  * RFLAGS is what it was, interrupts included; call with interrupts off all the same, or a handler's use of another VMCS
- * goes unnoticed. A VM exit leaves the limits of GDTR and IDTR at FFFFH and DR7 at 400H, and it does not touch what is
- * the caller's to switch: x87, SSE, AVX and other XSAVE state with XCR0, DR0 to DR3 and DR6, MSRs that the VMCS does
- * not hold (KERNEL_GS_BASE, STAR, LSTAR, SFMASK, ...), and whatever the CPU needs against speculation across the
- * switch.
+ * goes unnoticed. A VM exit leaves the limits of GDTR and IDTR at FFFFH, that of TR at 67H, LDTR null, DR7 at 400H and
+ * DEBUGCTL at 0, and it does not touch what is the caller's to switch: docs/hvctl.md, "What the world switch leaves to
+ * the caller", has all of it.
  *
  * The first instruction keeps clear of the red zone, so that -mno-red-zone is not a condition.
  */

@@ -84,6 +84,20 @@ static inline bool hvctl_x86_write_cr4(void *ctx, uint64_t value)
     return true;
 }
 
+/* The guest's DR6, which neither a VMCS nor a VM exit touches. */
+static inline uint64_t hvctl_x86_read_dr6(void)
+{
+    uint64_t value;
+
+    __asm__ volatile("mov %%dr6, %0" : "=r"(value));
+    return value;
+}
+
+static inline void hvctl_x86_write_dr6(uint64_t value)
+{
+    __asm__ volatile("mov %0, %%dr6" : : "r"(value));
+}
+
 static inline void hvctl_x86_read_selectors(void *ctx, struct hvctl_selectors *out)
 {
     (void)ctx;

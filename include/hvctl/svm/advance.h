@@ -5,6 +5,7 @@
 #ifndef HVCTL_SVM_ADVANCE_H
 #define HVCTL_SVM_ADVANCE_H
 
+#include "../common/exceptions.h"
 #include "caps.h"
 #include "exit.h"
 
@@ -68,19 +69,59 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_svm_advance(struct hvctl_v
 }
 
 /*
- * As hvctl_vmx_redeliver, for a VMCB: EXITINTINFO, where it is valid, becomes EVENTINJ. What INT n, INT3 and INTO raise
- * is left out: RIP is still at the instruction, which the guest executes again. APM vol. 2, "Interrupt Intercepts",
- * "EXITINTINFO Pseudo-Code".
+ * As hvctl_vmx_redeliver, for a VMCB: EXITINTINFO, where it is valid, becomes EVENTINJ. To be called after every
+ * VMEXIT. What the guest's own INT n, INT3 and INTO raised is left out: RIP is still at the instruction, which the
+ * guest executes again. The same from hvctl_vmcb_inject, where there may be no such instruction, comes again, and NRIP
+ * with it. With virtual NMIs VMRUN blocks them again when it injects one; without, the caller's own blocking stays as
+ * it is.
+ *
+ * HVCTL_OK, also where there was no event. HVCTL_E_RANGE: EXITINTINFO has what VMRUN would refuse, and the event is
+ * lost: CPUs give no such value, but emulators do. APM vol. 2, "Event Injection", "EXITINTINFO Pseudo-Code", "NMI
+ * Virtualization".
  */
-static inline void hvctl_svm_redeliver(struct hvctl_vmcb *vmcb)
+static inline enum hvctl_status hvctl_svm_redeliver(struct hvctl_vmcb *vmcb)
 {
     struct hvctl_svm_event event = hvctl_svm_event_decode(vmcb->control.exitintinfo);
-
+    uint64_t injected = hvctl_svm_injected_get(vmcb, 16), nrip = hvctl_svm_injected_get(vmcb, 24);
     bool instruction = event.type == HVCTL_SVM_EVENT_SOFTWARE_INTERRUPT
                     || (event.type == HVCTL_SVM_EVENT_EXCEPTION && (event.vector == 3 || event.vector == 4));
+    bool ours = instruction && ((injected ^ vmcb->control.exitintinfo) & UINT64_C(0xffffdfff)) == 0;
 
-    if (event.valid && !instruction)
-        hvctl_vmcb_set_eventinj(vmcb, vmcb->control.exitintinfo);
+    if (!event.valid || (instruction && !ours)) {
+        hvctl_svm_injected_put(vmcb, 0, 0);
+        return HVCTL_OK;
+    }
+    if (hvctl_svm_event_invalid(&event)) {
+        hvctl_svm_injected_put(vmcb, 0, 0);
+        return HVCTL_E_RANGE;
+    }
+    hvctl_vmcb_set_eventinj(vmcb, vmcb->control.exitintinfo);
+    hvctl_vmcb_set_eventinjdata(vmcb, vmcb->control.exitintdata);
+    if (ours && nrip != 0)
+        hvctl_vmcb_set_nrip(vmcb, nrip);
+    hvctl_svm_injected_put(vmcb, vmcb->control.eventinj, ours ? nrip : 0);
+    return HVCTL_OK;
+}
+
+/*
+ * As hvctl_vmx_inject_nested, for a VMCB: event and errors as in hvctl_vmcb_inject. HVCTL_E_SHUTDOWN: nothing is to be
+ * injected, for the guest ends in a triple fault.
+ */
+HVCTL_NODISCARD static inline enum hvctl_status hvctl_svm_inject_nested(struct hvctl_vmcb *vmcb,
+                                                                        struct hvctl_svm_event event)
+{
+    struct hvctl_svm_event first = hvctl_svm_event_decode(vmcb->control.exitintinfo);
+
+    if (first.valid && first.type == HVCTL_SVM_EVENT_EXCEPTION && event.type == HVCTL_SVM_EVENT_EXCEPTION) {
+        switch (hvctl_exception_combine(first.vector, event.vector)) {
+        case HVCTL_COMBINED_TRIPLE_FAULT: return HVCTL_E_SHUTDOWN;
+        case HVCTL_COMBINED_DOUBLE_FAULT:
+            event = hvctl_svm_event_make(HVCTL_SVM_EVENT_EXCEPTION, HVCTL_VECTOR_DOUBLE_FAULT, 0);
+            break;
+        case HVCTL_COMBINED_SECOND: break;
+        }
+    }
+    return hvctl_vmcb_inject(vmcb, event);
 }
 
 #endif

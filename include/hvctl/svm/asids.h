@@ -12,12 +12,13 @@
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_asid_pool_init(struct hvctl_tag_pool *pool,
                                                                      const struct hvctl_svm_caps *caps, bool sev)
 {
-    uint32_t first = sev ? caps->sev_asids + 1 : 1;
+    uint32_t taken = sev ? caps->sev_asids : 0; /* 1 to this one are not ours */
 
-    if (caps->asids < 2 || first > caps->asids - 1)
+    if (caps->asids < 2 || taken >= caps->asids - 1) {
+        (void)hvctl_tag_pool_init(pool, 0, 0);
         return HVCTL_E_FULL;
-    hvctl_tag_pool_init(pool, first, caps->asids - 1);
-    return HVCTL_OK;
+    }
+    return hvctl_tag_pool_init(pool, taken + 1, caps->asids - 1);
 }
 
 #endif

@@ -27,6 +27,25 @@ static inline const struct hvctl_svm_rule *hvctl_svm_rule_at(size_t number)
     return hvctl_svm_save_rule_at(number - controls);
 }
 
+/*
+ * Where in the VMCB the value is that a violation is about: its offset, and its size in *size; 0 and 0 for a violation
+ * of no rule of these tables. A violation of SVM.NP.PDPE is about CR3, by which it was found.
+ */
+static inline unsigned hvctl_svm_violation_offset(const struct hvctl_violation *violation, unsigned *size)
+{
+    const struct hvctl_svm_rule *rule;
+    size_t number;
+
+    for (number = 0; (rule = hvctl_svm_rule_at(number)) != NULL; number++) {
+        if (rule->id == violation->rule) { /* the strings are the tables' own */
+            *size = rule->size;
+            return rule->offset;
+        }
+    }
+    *size = 0;
+    return 0;
+}
+
 /* The view of a VMCB; all three must outlive it. */
 static inline void hvctl_svm_view_make(struct hvctl_svm_view *view, const struct hvctl_vmcb *vmcb,
                                        const struct hvctl_svm_caps *caps, const struct hvctl_svm_surroundings *around)

@@ -220,18 +220,20 @@ static inline enum hvctl_rule_result hvctl_svm_rule_sev_es_lbr(const struct hvct
     return view->sev_es ? hvctl_svm_demand_bits(finding, rule->mask, 0) : HVCTL_RULE_IDLE;
 }
 
-/* With ALLOWED_SEV_FEATURES_EN, bit 63, the features of the guest's VMSA are among the allowed ones. */
+/* What the VMSA turns on is allowed; the field is looked at if its bit 63 is set. */
 static inline enum hvctl_rule_result hvctl_svm_rule_sev_features(const struct hvctl_svm_view *view,
                                                                  const struct hvctl_svm_rule *rule,
                                                                  struct hvctl_finding *finding)
 {
-    (void)rule;
-    if (!view->sev_es || !(finding->actual >> 63))
+    const struct hvctl_svm_surroundings *around = view->around;
+
+    finding->because = "SEV_FEATURES of the VMSA";
+    if (!view->sev_es || !(finding->actual & HVCTL_ALLOWED_SEV_FEATURES_ENABLE)
+        || !(view->caps->sev_eax >> HVCTL_SEV_ALLOWED_SEV_FEATURES & 1u))
         return HVCTL_RULE_IDLE;
-    if (!view->around->sev_features_known)
+    if (!around->sev_features_known)
         return HVCTL_RULE_UNCHECKED;
-    finding->because = "the guest's VMSA has these SEV features on";
-    return hvctl_svm_demand_bits(finding, view->around->sev_features & ~(UINT64_C(3) << 62), 0);
+    return hvctl_svm_demand_bits(finding, around->sev_features & rule->mask, 0);
 }
 
 /* An address of AVIC's. */
@@ -306,9 +308,9 @@ static inline const struct hvctl_svm_rule *hvctl_svm_control_rule_at(size_t numb
                 "NESTED_CONTROL", nested_control, HVCTL_NESTED_SEV << 16 | HVCTL_NESTED_SEV_ES),
         HVCTL_X("SVM.SEVES.LBR", "Enabling SEV-ES", "must have LBR virtualization, bit 0, set",
                 hvctl_svm_rule_sev_es_lbr, "VIRTUALIZATION_CONTROL", virtualization_control, HVCTL_VIRT_LBR),
-        HVCTL_X("SVM.SEVES.FEATURES", "Allowed SEV Features",
-                "must have the guest's SEV features allowed while bit 63 is set", hvctl_svm_rule_sev_features,
-                "ALLOWED_SEV_FEATURES", allowed_sev_features, 0),
+        HVCTL_X("SVM.SNP.ALLOWED", "Allowed SEV Features", "must have the bits set that SEV_FEATURES has",
+                hvctl_svm_rule_sev_features, "ALLOWED_SEV_FEATURES", allowed_sev_features,
+                UINT64_C(0x3fffffffffffffff)),
         HVCTL_X("SVM.AVIC.BACKING_PAGE", "Advanced Virtual Interrupt Controller",
                 "must be within the physical-address width", hvctl_svm_rule_avic, "AVIC_BACKING_PAGE",
                 avic_backing_page, 0),

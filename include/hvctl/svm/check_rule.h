@@ -28,12 +28,12 @@ struct hvctl_svm_surroundings {
     bool smm_unlocked;   /* HWCR.SmmLock is 0; counts with SEV */
     bool snp_on;         /* SEV-SNP is enabled globally */
     struct hvctl_svm_cpu_facts cpu;
-    bool sev_features_known; /* false: the rule on them is reported as not checked where it applies */
-    uint64_t sev_features;   /* of the guest's VMSA */
+    bool sev_features_known; /* sev_features is what the guest's VMSA has, which nobody can read there */
+    uint64_t sev_features;
 };
 
 /* CR4 and EFER bits as of APM rev. 3.44; not all exist on a CPU. */
-#define HVCTL_SVM_CR4_BITS UINT64_C(0x0000000000f71fff) /* 10:0, 11 UMIP, 12 LA57, 16..18, 20..23 */
+#define HVCTL_SVM_CR4_BITS UINT64_C(0x0000000100f71fff) /* 10:0, 11 UMIP, 12 LA57, 16..18, 20..23, 32 FRED */
 #define HVCTL_SVM_EFER_BITS \
     UINT64_C(0x000000000036fd01) /* SCE, LME, LMA, NXE, SVME, LMSLE, FFXSR, TCE, MCOMMIT, INTWB, UAIE, AIBRSE */
 
@@ -75,6 +75,8 @@ static inline void hvctl_svm_surroundings_cpuid(struct hvctl_svm_surroundings *a
     cr4 |= seven.ebx >> 20 & 1u ? 0x200000u : 0; /* SMAP */
     cr4 |= seven.ecx >> 3 & 1u ? 0x400000u : 0;  /* PKE */
     cr4 |= seven.ecx >> 7 & 1u ? 0x800000u : 0;  /* CET */
+    if (top >= 7 && seven.eax >= 1 && (cpuid(ctx, 7, 1).eax >> 17 & 1u))
+        cr4 |= HVCTL_CR4_FRED;
 
     efer |= ext1.edx >> 11 & 1u ? HVCTL_EFER_SCE : 0;
     efer |= ext1.edx >> 29 & 1u ? HVCTL_EFER_LME | HVCTL_EFER_LMA : 0;

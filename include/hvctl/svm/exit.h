@@ -33,7 +33,8 @@ struct hvctl_svm_event {
     unsigned type; /* enum hvctl_svm_event_type, or a reserved number 1, 5, 6, 7 */
     bool has_error_code;
     uint32_t error_code;
-    uint32_t reserved; /* bits 30:12 */
+    uint32_t reserved; /* bits 30:14 and 12 */
+    bool nested;       /* bit 13, with FRED: an exception in the delivery of another event */
 };
 
 /* Take EVENTINJ or EXITINTINFO apart; total. */
@@ -46,7 +47,8 @@ static inline struct hvctl_svm_event hvctl_svm_event_decode(uint64_t value)
     event.has_error_code = (value >> 11 & 1u) != 0;
     event.valid = (value >> 31 & 1u) != 0;
     event.error_code = event.has_error_code ? (uint32_t)(value >> 32) : 0;
-    event.reserved = (uint32_t)value & UINT32_C(0x7ffff000);
+    event.reserved = (uint32_t)value & UINT32_C(0x7fffd000);
+    event.nested = (value >> 13 & 1u) != 0;
     return event;
 }
 
@@ -54,8 +56,8 @@ static inline struct hvctl_svm_event hvctl_svm_event_decode(uint64_t value)
 static inline uint64_t hvctl_svm_event_encode(const struct hvctl_svm_event *event)
 {
     return (uint64_t)event->vector | (uint64_t)(event->type & 7u) << 8
-         | (uint64_t)(event->has_error_code ? 1u : 0u) << 11 | (uint64_t)(event->valid ? 1u : 0u) << 31
-         | (event->has_error_code ? (uint64_t)event->error_code << 32 : 0);
+         | (uint64_t)(event->has_error_code ? 1u : 0u) << 11 | (uint64_t)(event->nested ? 1u : 0u) << 13
+         | (uint64_t)(event->valid ? 1u : 0u) << 31 | (event->has_error_code ? (uint64_t)event->error_code << 32 : 0);
 }
 
 /* Does this exception have an error code on AMD's CPUs? APM vol. 2, "Exceptions and Interrupts". */
@@ -79,27 +81,60 @@ static inline struct hvctl_svm_event hvctl_svm_event_make(enum hvctl_svm_event_t
     return event;
 }
 
+/* Would VMRUN refuse the event, whatever the guest's mode? APM vol. 2, "Event Injection". */
+static inline bool hvctl_svm_event_invalid(const struct hvctl_svm_event *event)
+{
+    return event->type == 1 || event->type > 4
+        || (event->type == HVCTL_SVM_EVENT_EXCEPTION && (event->vector > 31 || event->vector == 2));
+}
+
+/*
+ * What hvctl_vmcb_inject wrote last, kept in the VMCB's bytes 3F0H to 3FFH, which are software's: EVENTINJ and NRIP.
+ * The CPU clears the one and overwrites the other, and EXITINTINFO alone does not say whose INT n it was. 0: nothing
+ * since hvctl_svm_redeliver.
+ */
+static inline uint64_t hvctl_svm_injected_get(const struct hvctl_vmcb *vmcb, unsigned at)
+{
+    uint64_t value = 0;
+    unsigned i;
+
+    for (i = 0; i < 8; i++)
+        value |= (uint64_t)vmcb->control.host_software_reserved[at + i] << (8 * i);
+    return value;
+}
+
+static inline void hvctl_svm_injected_put(struct hvctl_vmcb *vmcb, uint64_t event, uint64_t nrip)
+{
+    unsigned i;
+
+    for (i = 0; i < 8; i++) {
+        vmcb->control.host_software_reserved[16 + i] = (uint8_t)(event >> (8 * i));
+        vmcb->control.host_software_reserved[24 + i] = (uint8_t)(nrip >> (8 * i));
+    }
+}
+
 /*
  * Write an event into EVENTINJ; VMRUN delivers it before the guest's first instruction, and the CPU clears it. In real
  * mode exceptions have no error code, which is dropped. HVCTL_E_RANGE: what VMRUN refuses: a reserved type, an
  * exception vector above 31 or of the NMI (2), #BR or #OF for a guest in 64-bit mode.
  *
  * For INT n the guest's RIP is to be that of the instruction; VMRUN pushes the address after it only with nRIP support,
- * in which case NRIP must be set. APM vol. 2, "Event Injection".
+ * in which case NRIP must be set, before this call. The VMCB remembers the event for hvctl_svm_redeliver, which is to
+ * be called after every VMEXIT of a guest that this is used for. APM vol. 2, "Event Injection".
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmcb_inject(struct hvctl_vmcb *vmcb, struct hvctl_svm_event event)
 {
     bool long64 = (vmcb->save.efer >> 10 & 1u) && (vmcb->save.cs.attrib >> 9 & 1u);
 
-    if (event.type == 1 || event.type > 4)
+    if (hvctl_svm_event_invalid(&event))
         return HVCTL_E_RANGE;
-    if (event.type == HVCTL_SVM_EVENT_EXCEPTION
-        && (event.vector > 31 || event.vector == 2 || (long64 && (event.vector == 4 || event.vector == 5))))
+    if (event.type == HVCTL_SVM_EVENT_EXCEPTION && long64 && (event.vector == 4 || event.vector == 5))
         return HVCTL_E_RANGE;
     if (!(vmcb->save.cr0 & 1u))
         event.has_error_code = false;
     event.valid = true;
     hvctl_vmcb_set_eventinj(vmcb, hvctl_svm_event_encode(&event));
+    hvctl_svm_injected_put(vmcb, vmcb->control.eventinj, vmcb->control.nrip);
     return HVCTL_OK;
 }
 
@@ -130,6 +165,7 @@ static inline void hvctl_svm_event_text(const struct hvctl_svm_event *event, con
         hvpt_text_string(text, ", error code ");
         hvpt_text_hex(text, event->error_code);
     }
+    hvpt_text_string_if(text, event->nested, ", nested");
 }
 
 /* A nested page fault in words, by hvpt's decoder: the bits are known there. */

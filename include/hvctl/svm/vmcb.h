@@ -79,7 +79,9 @@ struct hvctl_vmcb_control {
     uint64_t guest_sev_features; /* bits 61:0, written by VMEXIT */
     uint8_t reserved_148[8];
     uint64_t requested_irr[4]; /* Secure AVIC */
-    uint8_t reserved_170[88];
+    uint64_t exitintdata;      /* with FRED: event data of exitintinfo */
+    uint64_t eventinjdata;     /* with FRED: event data of eventinj */
+    uint8_t reserved_180[72];
     uint64_t pml_addr; /* bits 51:12; page-modification logging, from kernel patches, not yet in the manual */
     uint16_t pml_index; /* as pml_addr */
     uint8_t reserved_1d2[526];
@@ -151,7 +153,19 @@ struct hvctl_vmcb_save {
     uint64_t dbgextnctl;
     uint8_t reserved_2a0[64];
     uint64_t spec_ctrl;
-    uint8_t reserved_2e8[904];
+    uint8_t reserved_2e8[448];
+    uint64_t guest_exitintdata; /* this and the ten that follow: FRED virtualization */
+    uint64_t guest_eventinjdata;
+    uint64_t fred_rsp0;
+    uint64_t fred_rsp1;
+    uint64_t fred_rsp2;
+    uint64_t fred_rsp3;
+    uint64_t fred_stklvls;
+    uint64_t fred_ssp1;
+    uint64_t fred_ssp2;
+    uint64_t fred_ssp3;
+    uint64_t fred_config;
+    uint8_t reserved_500[368];
     uint64_t lbr_stack[32]; /* 16 from/to pairs */
     uint64_t lbr_select;
     uint64_t ibs_fetch_ctl;
@@ -222,6 +236,8 @@ struct hvctl_vmcb {
     X(allowed_sev_features, 0x138, uint64_t, NONE) \
     X(guest_sev_features, 0x140, uint64_t, NONE) \
     A(requested_irr, 0x150, uint64_t, 4) \
+    X(exitintdata, 0x170, uint64_t, NONE) \
+    X(eventinjdata, 0x178, uint64_t, NONE) \
     X(pml_addr, 0x1c8, uint64_t, NONE) \
     X(pml_index, 0x1d0, uint16_t, NONE) \
     A(host_software_reserved, 0x3e0, uint8_t, 32)
@@ -283,6 +299,17 @@ struct hvctl_vmcb {
     X(lastexcpto, 0x290, uint64_t, LBR) \
     X(dbgextnctl, 0x298, uint64_t, NONE) \
     X(spec_ctrl, 0x2e0, uint64_t, NONE) \
+    X(guest_exitintdata, 0x4a8, uint64_t, NONE) \
+    X(guest_eventinjdata, 0x4b0, uint64_t, NONE) \
+    X(fred_rsp0, 0x4b8, uint64_t, NONE) \
+    X(fred_rsp1, 0x4c0, uint64_t, NONE) \
+    X(fred_rsp2, 0x4c8, uint64_t, NONE) \
+    X(fred_rsp3, 0x4d0, uint64_t, NONE) \
+    X(fred_stklvls, 0x4d8, uint64_t, NONE) \
+    X(fred_ssp1, 0x4e0, uint64_t, NONE) \
+    X(fred_ssp2, 0x4e8, uint64_t, NONE) \
+    X(fred_ssp3, 0x4f0, uint64_t, NONE) \
+    X(fred_config, 0x4f8, uint64_t, NONE) \
     A(lbr_stack, 0x670, uint64_t, 32) \
     X(lbr_select, 0x770, uint64_t, NONE) \
     X(ibs_fetch_ctl, 0x778, uint64_t, NONE) \
@@ -355,6 +382,9 @@ HVCTL_STATIC_ASSERT(sizeof(struct hvctl_vmcb) == 4096, "a VMCB is one page");
 #define HVCTL_INTERRUPT_SHADOW (UINT64_C(1) << 0)
 #define HVCTL_GUEST_INTERRUPT_MASK (UINT64_C(1) << 1)
 
+/* allowed_sev_features: bits 61:0 are SEV_FEATURES that the guest may have, if this one is set. */
+#define HVCTL_ALLOWED_SEV_FEATURES_ENABLE (UINT64_C(1) << 63)
+
 /* nested_control. */
 #define HVCTL_NESTED_NP_ENABLE (UINT64_C(1) << 0)
 #define HVCTL_NESTED_SEV (UINT64_C(1) << 1)
@@ -364,12 +394,14 @@ HVCTL_STATIC_ASSERT(sizeof(struct hvctl_vmcb) == 4096, "a VMCB is one page");
 #define HVCTL_NESTED_VTE (UINT64_C(1) << 5)
 #define HVCTL_NESTED_ROGPT (UINT64_C(1) << 6)
 #define HVCTL_NESTED_INVLPGB (UINT64_C(1) << 7)
+#define HVCTL_NESTED_PML (UINT64_C(1) << 11) /* page-modification log: pml_addr, pml_index */
 
 /* virtualization_control. */
 #define HVCTL_VIRT_LBR (UINT64_C(1) << 0)
 #define HVCTL_VIRT_VMLOAD_VMSAVE (UINT64_C(1) << 1)
 #define HVCTL_VIRT_IBS (UINT64_C(1) << 2)
 #define HVCTL_VIRT_PMC (UINT64_C(1) << 3)
+#define HVCTL_VIRT_FRED (UINT64_C(1) << 4) /* the guest has FRED's MSRs of its own */
 
 /* tlb_control: what VMRUN flushes. 3 and 7 need FlushByAsid. The CPU does not reset the field: set it back yourself. */
 enum hvctl_svm_tlb_control {

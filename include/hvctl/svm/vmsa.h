@@ -164,7 +164,18 @@ struct hvctl_vmsa {
     uint64_t ibs_dc_linaddr;
     uint64_t bp_ibstgt_rip;
     uint64_t ic_ibs_extd_ctl;
-    uint8_t reserved_7c8[312];
+    uint8_t reserved_7c8[224];
+    uint64_t guest_exitintdata; /* this and the ten that follow: FRED virtualization */
+    uint64_t guest_eventinjdata;
+    uint64_t fred_rsp0;
+    uint64_t fred_rsp1;
+    uint64_t fred_rsp2;
+    uint64_t fred_rsp3;
+    uint64_t fred_stklvls;
+    uint64_t fred_ssp1;
+    uint64_t fred_ssp2;
+    uint64_t fred_ssp3;
+    uint64_t fred_config;
     uint32_t guest_intercept_vec_0; /* guest-controlled intercepts, laid out as the control words */
     uint32_t guest_intercept_vec_1;
     uint32_t guest_intercept_vec_2;
@@ -313,6 +324,17 @@ struct hvctl_vmsa {
     X(ibs_dc_linaddr, 0x7b0, uint64_t) \
     X(bp_ibstgt_rip, 0x7b8, uint64_t) \
     X(ic_ibs_extd_ctl, 0x7c0, uint64_t) \
+    X(guest_exitintdata, 0x8a8, uint64_t) \
+    X(guest_eventinjdata, 0x8b0, uint64_t) \
+    X(fred_rsp0, 0x8b8, uint64_t) \
+    X(fred_rsp1, 0x8c0, uint64_t) \
+    X(fred_rsp2, 0x8c8, uint64_t) \
+    X(fred_rsp3, 0x8d0, uint64_t) \
+    X(fred_stklvls, 0x8d8, uint64_t) \
+    X(fred_ssp1, 0x8e0, uint64_t) \
+    X(fred_ssp2, 0x8e8, uint64_t) \
+    X(fred_ssp3, 0x8f0, uint64_t) \
+    X(fred_config, 0x8f8, uint64_t) \
     X(guest_intercept_vec_0, 0x900, uint32_t) \
     X(guest_intercept_vec_1, 0x904, uint32_t) \
     X(guest_intercept_vec_2, 0x908, uint32_t) \

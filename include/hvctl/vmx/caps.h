@@ -16,6 +16,8 @@
 #define HVCTL_VMX_BASIC_TRUE_CONTROLS (UINT64_C(1) << 55)
 #define HVCTL_VMX_BASIC_HW_EXCEPTION_ANY_ERROR_CODE (UINT64_C(1) << 56)
 #define HVCTL_VMX_BASIC_NESTED_EXCEPTION (UINT64_C(1) << 58)
+#define HVCTL_VMX_BASIC_SEAMRET_KEEPS_VMCS \
+    (UINT64_C(1) << 60) /* 0: a SEAMRET may leave no current VMCS: VMPTRLD again */
 
 /* IA32_VMX_MISC. */
 #define HVCTL_VMX_MISC_STORE_EFER_LMA (UINT64_C(1) << 5)
@@ -47,6 +49,7 @@
 #define HVCTL_EPT_CAP_INVVPID_SINGLE_CONTEXT (UINT64_C(1) << 41)
 #define HVCTL_EPT_CAP_INVVPID_ALL_CONTEXT (UINT64_C(1) << 42)
 #define HVCTL_EPT_CAP_INVVPID_RETAINING_GLOBALS (UINT64_C(1) << 43)
+#define HVCTL_EPT_CAP_HLAT_PREFIX_SIZE_SHIFT 48 /* 6 bits: the largest HLAT_PREFIX_SIZE */
 
 /*
  * The capability MSRs as read, and what CPUID adds. An MSR that this CPU does not have is 0 here; a control word's high
@@ -101,6 +104,12 @@ static inline unsigned hvctl_vmx_preemption_timer_shift(const struct hvctl_vmx_c
 static inline unsigned hvctl_vmx_physaddr_bits(const struct hvctl_vmx_caps *caps)
 {
     return caps->basic & HVCTL_VMX_BASIC_PHYSADDR_32BIT ? 32u : caps->cpu.maxphyaddr;
+}
+
+/* The largest HLAT_PREFIX_SIZE. SDM vol. 3, "VPID and EPT Capabilities", bits 53:48. */
+static inline unsigned hvctl_vmx_hlat_prefix_max(const struct hvctl_vmx_caps *caps)
+{
+    return (unsigned)(caps->ept_vpid_cap >> HVCTL_EPT_CAP_HLAT_PREFIX_SIZE_SHIFT & 0x3fu);
 }
 
 /* The MSR that speaks for a group, the TRUE one where there is one: allowed-0 in bits 31:0, allowed-1 in bits 63:32. */
@@ -191,7 +200,8 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_caps_read(struct hvctl
                                                                     hvctl_cpuid_fn cpuid, void *ctx)
 {
     static const struct hvctl_vmx_caps none = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-                                               {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}};
+                                               {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+                                                0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}};
     bool ok;
 
     *caps = none;

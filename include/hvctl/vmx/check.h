@@ -6,7 +6,7 @@
 #ifndef HVCTL_VMX_CHECK_H
 #define HVCTL_VMX_CHECK_H
 
-#include "../../hvpt/core/compiler.h"
+#include "../../hvpt/engine/atomic.h"
 #include "check_controls.h"
 #include "check_guest.h"
 #include "check_host.h"
@@ -26,7 +26,7 @@
  */
 
 /* Row number of a table of rules, 0 to 6 in the order of the manual's kinds; NULL behind the table's end. */
-HVPT_DISSOLVE const struct hvctl_vmx_rule *hvctl_vmx_rule_in(unsigned table, size_t number)
+HVPT_INLINE const struct hvctl_vmx_rule *hvctl_vmx_rule_in(unsigned table, size_t number)
 {
     switch (table) {
     case 0: return hvctl_vmx_control_rule_at(number);
@@ -55,6 +55,19 @@ static inline const struct hvctl_vmx_rule *hvctl_vmx_rule_at(size_t number)
                 return hvctl_vmx_rule_in(table, row);
     }
     return NULL;
+}
+
+/*
+ * The encoding of the field whose value a violation is about; HVCTL_VMCS_NO_FIELD: that value is in memory, a PDPTE or
+ * an entry of the MSR-load area. Takes time in proportion to the list of fields.
+ */
+static inline uint32_t hvctl_vmx_violation_encoding(const struct hvctl_violation *violation)
+{
+    size_t length = 0;
+
+    while (violation->finding.field[length])
+        length++;
+    return hvctl_vmcs_field_by_name(violation->finding.field, length);
 }
 
 /* The failure that the CPU reported. code: a VM-instruction error (below 80000000H), or EXIT_REASON with bit 31. */
@@ -128,7 +141,7 @@ static inline void hvctl_vmx_check_fitting(const struct hvctl_vmx_view *view, en
  * The same for an image of which not everything is known. Kept apart, since it needs a copy of the image on the stack,
  * which no one else should pay for.
  */
-static HVPT_NOINLINE void hvctl_vmx_check_unknown_fitting(const struct hvctl_vmcs_image *image,
+HVPT_FUNCTION void hvctl_vmx_check_unknown_fitting(const struct hvctl_vmcs_image *image,
                                                           const struct hvctl_vmx_caps *caps,
                                                           const struct hvctl_vmx_surroundings *around,
                                                           enum hvctl_failure said, uint64_t qualification,

@@ -165,6 +165,15 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_seam_eptp(const struct hvctl
                                  : HVCTL_RULE_IDLE;
 }
 
+/* How many upper bits of a linear address choose HLAT paging. */
+static inline enum hvctl_rule_result hvctl_vmx_rule_hlat_prefix(const struct hvctl_vmx_view *view,
+                                                                const struct hvctl_vmx_rule *rule,
+                                                                struct hvctl_finding *finding)
+{
+    (void)rule;
+    return hvctl_demand_at_most(finding, hvctl_vmx_hlat_prefix_max(view->caps));
+}
+
 /* Row number of the table; NULL behind its end. */
 static inline const struct hvctl_vmx_rule *hvctl_vmx_control_rule_at(size_t number)
 {
@@ -322,6 +331,8 @@ static inline const struct hvctl_vmx_rule *hvctl_vmx_control_rule_at(size_t numb
          HVCTL_TERTIARY_ENABLE_HLAT, HVCTL_RULE_1(HLAT_POINTER), 0xfe7},
         {"CTRL.HLATP.ADDRESS", HVCTL_VMX_SECTION_EXECUTION, "must be within the physical-address width",
          hvctl_vmx_rule_beyond, HVCTL_TERTIARY_ENABLE_HLAT, HVCTL_RULE_1(HLAT_POINTER), 0},
+        {"CTRL.HLAT_PREFIX_SIZE", HVCTL_VMX_SECTION_EXECUTION, "must not exceed IA32_VMX_EPT_VPID_CAP[53:48]",
+         hvctl_vmx_rule_hlat_prefix, HVCTL_TERTIARY_ENABLE_HLAT, HVCTL_RULE_1(HLAT_PREFIX_SIZE), 0},
         HVCTL_X_NEEDS("CTRL.APIC_TIMER.VID", EXECUTION, TERTIARY_APIC_TIMER_VIRTUALIZATION,
                       SECONDARY_VIRTUAL_INTERRUPT_DELIVERY, HVCTL_X_SECONDARY, HVCTL_X_TERTIARY),
         HVCTL_X_EXCLUDES("CTRL.APIC_TIMER.RDTSC", EXECUTION, TERTIARY_APIC_TIMER_VIRTUALIZATION, PRIMARY_RDTSC_EXITING,

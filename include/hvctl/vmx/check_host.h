@@ -51,12 +51,17 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_cr3(const struct hvctl_vmx_v
                                                         const struct hvctl_vmx_rule *rule,
                                                         struct hvctl_finding *finding)
 {
-    uint64_t lam = view->around->cpu.known && view->around->cpu.lam ? UINT64_C(3) << 61 : 0;
+    const uint64_t lam = UINT64_C(3) << 61;
+    enum hvctl_rule_result result;
 
     (void)rule;
     if (!view->intel64)
         return HVCTL_RULE_IDLE;
-    return hvctl_demand_bits(finding, 0, hvctl_beyond(view->caps->cpu.maxphyaddr) & ~lam);
+    result =
+        hvctl_demand_bits(finding, 0,
+                          hvctl_beyond(view->caps->cpu.maxphyaddr) & ~(view->cpu.known && !view->cpu.lam ? 0 : lam));
+    /* LAM's bits, on a CPU of which nobody said whether it has LAM */
+    return result == HVCTL_RULE_KEPT && !view->cpu.known && (finding->actual & lam) ? HVCTL_RULE_UNCHECKED : result;
 }
 
 static inline enum hvctl_rule_result hvctl_vmx_rule_perf_global(const struct hvctl_vmx_view *view,
@@ -65,7 +70,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_perf_global(const struct hvc
 {
     (void)rule;
     return hvctl_demand_bits(
-        finding, 0, view->around->cpu.known ? ~view->around->cpu.perf_global_ctrl : HVCTL_PERF_GLOBAL_CTRL_RESERVED);
+        finding, 0, view->cpu.known ? ~view->cpu.perf_global_ctrl : HVCTL_PERF_GLOBAL_CTRL_RESERVED);
 }
 
 /* EFER's reserved bits: NXE is one where CPUID says so. */

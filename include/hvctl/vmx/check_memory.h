@@ -173,6 +173,8 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_pdpte(const struct hvctl_vmx
     return hvctl_demand_bits(finding, 0, hvctl_vmx_pdpte_reserved(view));
 }
 
+#define HVCTL_VMX_MSR_VALUE 5 /* the mask of the rule about values */
+
 /* One entry of the MSR-load area. */
 struct hvctl_vmx_msr_entry {
     uint32_t index, reserved;
@@ -185,34 +187,68 @@ struct hvctl_vmx_msr_entry {
  */
 static inline bool hvctl_vmx_msr_branch_bad(const struct hvctl_vmx_view *view, uint64_t value)
 {
-    bool rtm = !view->around->cpu.known || view->around->cpu.rtm;
+    bool rtm = !view->cpu.known || view->cpu.rtm;
     uint64_t high = (rtm ? UINT64_C(1) << 61 : 0) - (UINT64_C(1) << (view->linear_bits - 1));
 
     return view->intel64 && (value & high) != 0 && (value & high) != high;
 }
 
-/* Would WRMSR of value raise #GP? Known for MSRs whose rules do not hang on the model; false for all others. */
+/*
+ * Is it an MSR that holds an address of a last branch or exception? SDM vol. 4: the CPU's own, and the architectural
+ * ones.
+ */
+static inline bool hvctl_vmx_msr_is_branch(uint32_t msr)
+{
+    return msr == HVCTL_MSR_LER_FROM_IP || msr == HVCTL_MSR_LER_TO_IP || (msr >= 0x680 && msr <= 0x69f)
+        || (msr >= 0x6c0 && msr <= 0x6df) || (msr >= 0x1500 && msr <= 0x151f) || (msr >= 0x1600 && msr <= 0x161f);
+}
+
+/*
+ * Is it one of which hvctl_vmx_msr_value_bad knows all that WRMSR looks at? Of others a value may be bad without being
+ * found so, or the MSR may not exist on this CPU. Those of branches may hold flags beside the address.
+ */
+static inline bool hvctl_vmx_msr_value_known(const struct hvctl_vmx_view *view, uint32_t msr)
+{
+    switch (msr) {
+    case HVCTL_MSR_TSC:
+    case HVCTL_MSR_SYSENTER_CS:
+    case HVCTL_MSR_SYSENTER_ESP:
+    case HVCTL_MSR_SYSENTER_EIP:
+    case HVCTL_MSR_PAT:
+    case HVCTL_MSR_EFER:
+    case HVCTL_MSR_STAR:
+    case HVCTL_MSR_LSTAR:
+    case HVCTL_MSR_CSTAR:
+    case HVCTL_MSR_SFMASK:
+    case HVCTL_MSR_KERNEL_GS_BASE: return true;
+    case HVCTL_MSR_PERF_GLOBAL_CTRL: return view->cpu.known;
+    default: return false;
+    }
+}
+
+/* Would WRMSR of value raise #GP? false for MSRs that are not known here. */
 static inline bool hvctl_vmx_msr_value_bad(const struct hvctl_vmx_view *view, const struct hvctl_vmx_msr_entry *entry)
 {
     uint64_t wrong;
 
+    if (hvctl_vmx_msr_is_branch(entry->index))
+        return hvctl_vmx_msr_branch_bad(view, entry->value);
     switch (entry->index) {
     case HVCTL_MSR_SYSENTER_ESP:
     case HVCTL_MSR_SYSENTER_EIP:
     case HVCTL_MSR_LSTAR:
     case HVCTL_MSR_CSTAR:
     case HVCTL_MSR_KERNEL_GS_BASE: return view->intel64 && !hvctl_canonical(entry->value, view->linear_bits);
-    /* MSR_LER_FROM_LIP, MSR_LER_TO_LIP */
-    case 0x1dd:
-    case 0x1de: return hvctl_vmx_msr_branch_bad(view, entry->value);
     case HVCTL_MSR_PAT: return !hvctl_pat_valid(entry->value, &wrong);
     case HVCTL_MSR_EFER: return (entry->value & hvctl_vmx_efer_reserved(view)) != 0;
-    default: break;
+    case HVCTL_MSR_SFMASK:
+    case HVCTL_MSR_TSC_AUX: return entry->value >> 32 != 0;
+    case HVCTL_MSR_DEBUGCTL: return (entry->value & HVCTL_DEBUGCTL_RESERVED) != 0;
+    case HVCTL_MSR_SPEC_CTRL: return (entry->value & HVCTL_SPEC_CTRL_RESERVED) != 0;
+    case HVCTL_MSR_PERF_GLOBAL_CTRL:
+        return (entry->value & (view->cpu.known ? ~view->cpu.perf_global_ctrl : HVCTL_PERF_GLOBAL_CTRL_RESERVED)) != 0;
+    default: return false;
     }
-    /* MSR_LASTBRANCH_n_FROM_IP and _TO_IP. */
-    if ((entry->index >= 0x680 && entry->index <= 0x69f) || (entry->index >= 0x6c0 && entry->index <= 0x6df))
-        return hvctl_vmx_msr_branch_bad(view, entry->value);
-    return false;
 }
 
 /* Would loading this EFER change LME, while CR0.PG is set? VM entry has made LME what IA32E_MODE_GUEST is. */
@@ -235,6 +271,18 @@ static inline bool hvctl_vmx_msr_entry_bad(const struct hvctl_vmx_view *view, co
     case 6: return hvctl_vmx_msr_efer_lme(view, entry);
     default: return hvctl_vmx_msr_value_bad(view, entry);
     }
+}
+
+/* Does another rule refuse it, so that its value does not matter? */
+static inline bool hvctl_vmx_msr_entry_refused(const struct hvctl_vmx_view *view,
+                                               const struct hvctl_vmx_msr_entry *entry)
+{
+    uint64_t number;
+
+    for (number = 0; number < HVCTL_VMX_MSR_VALUE; number++)
+        if (hvctl_vmx_msr_entry_bad(view, entry, number))
+            return true;
+    return false;
 }
 
 /*
@@ -272,6 +320,9 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_msr_entries(const struct hvc
             finding->qualification = (uint32_t)(i + 1);
             return HVCTL_RULE_BROKEN;
         }
+        if (rule->mask == HVCTL_VMX_MSR_VALUE && !hvctl_vmx_msr_value_known(view, entry.index)
+            && !hvctl_vmx_msr_entry_refused(view, &entry))
+            result = HVCTL_RULE_UNCHECKED; /* unless a later one is found broken */
     }
     return result;
 }
@@ -329,7 +380,7 @@ static inline const struct hvctl_vmx_rule *hvctl_vmx_memory_rule_at(size_t numbe
         HVCTL_X_MSR("MSR.SMM_ONLY", "must not be IA32_SMM_MONITOR_CTL outside SMM", 2),
         HVCTL_X_MSR("MSR.MODEL_SPECIFIC", "must not be IA32_BIOS_UPDT_TRIG or IA32_BIOS_SIGN_ID", 3),
         HVCTL_X_MSR("MSR.RESERVED", "must have bits 63:32 of the entry clear", 4),
-        HVCTL_X_MSR("MSR.VALUE", "must have a value that WRMSR takes", 5),
+        HVCTL_X_MSR("MSR.VALUE", "must have a value that WRMSR takes", HVCTL_VMX_MSR_VALUE),
         {"MSR.EFER_LME", HVCTL_VMX_SECTION_MSRS, "must not change IA32_EFER.LME while CR0.PG is set",
          hvctl_vmx_rule_msr_entries, HVCTL_ALWAYS,
          HVCTL_RULE_4(VM_ENTRY_MSR_LOAD_ADDRESS, VM_ENTRY_MSR_LOAD_COUNT, GUEST_CR0, VM_ENTRY_CONTROLS), 6},

@@ -48,18 +48,22 @@ static inline void hvctl_vmx_surroundings_cpuid(struct hvctl_vmx_surroundings *a
         if (id.eax >= 1)
             around->cpu.lam = (cpuid(ctx, 7, 1).eax >> 26 & 1u) != 0;
     }
-    if (top >= 10) {
-        unsigned general, fixed;
+    if (top >= 10)
+        around->cpu.perf_global_ctrl = hvctl_perf_global_ctrl(cpuid, ctx, top);
+}
 
-        id = cpuid(ctx, 10, 0);
-        general = id.eax >> 8 & 0xffu;
-        fixed = (id.eax & 0xffu) > 1 ? id.edx & 0x1fu : 0;
-        if (general > 32)
-            general = 32;
-        around->cpu.perf_global_ctrl = (((uint64_t)1 << general) - 1) | (((uint64_t)1 << fixed) - 1) << 32;
-        /* bit 48 enables PERF_METRICS, which IA32_PERF_CAPABILITIES tells; it is let pass */
-        around->cpu.perf_global_ctrl |= (uint64_t)1 << 48;
-    }
+/* The same facts from capabilities, where they have seen CPUID's leaf 7 (hvctl_vmx_caps_read with a cpuid callback). */
+static inline struct hvctl_vmx_cpu_facts hvctl_vmx_cpu_facts_of(const struct hvctl_vmx_caps *caps)
+{
+    struct hvctl_vmx_cpu_facts facts;
+
+    facts.known = caps->cpu.leaf7;
+    facts.rtm = caps->cpu.rtm;
+    facts.sgx = caps->cpu.sgx;
+    facts.bus_lock_detect = caps->cpu.bus_lock_detect;
+    facts.lam = caps->cpu.lam;
+    facts.perf_global_ctrl = caps->cpu.perf_global_ctrl;
+    return facts;
 }
 
 /* The manual's sections that the rules are from. SDM vol. 3, chapter "VM Entries". */
@@ -115,6 +119,7 @@ struct hvctl_vmx_view {
     const uint64_t *value; /* of the image, by slot */
     const struct hvctl_vmx_caps *caps;
     const struct hvctl_vmx_surroundings *around;
+    struct hvctl_vmx_cpu_facts cpu; /* around's, or as far as caps tell */
     struct hvctl_vmx_controls on; /* the control words that count */
     uint64_t beyond;              /* bits that an address of a VMX structure must not have */
     unsigned linear_bits;         /* the most that linear addresses have on this CPU */

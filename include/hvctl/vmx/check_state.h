@@ -5,27 +5,8 @@
 #ifndef HVCTL_VMX_CHECK_STATE_H
 #define HVCTL_VMX_CHECK_STATE_H
 
+#include "../common/guest_state.h"
 #include "check_segments.h"
-
-enum hvctl_activity {
-    HVCTL_ACTIVITY_ACTIVE = 0,
-    HVCTL_ACTIVITY_HLT = 1,
-    HVCTL_ACTIVITY_SHUTDOWN = 2,
-    HVCTL_ACTIVITY_WAIT_FOR_SIPI = 3
-};
-
-/* Interruptibility state. */
-#define HVCTL_BLOCKING_STI         UINT64_C(0x1)
-#define HVCTL_BLOCKING_MOV_SS      UINT64_C(0x2)
-#define HVCTL_BLOCKING_SMI         UINT64_C(0x4)
-#define HVCTL_BLOCKING_NMI         UINT64_C(0x8)
-#define HVCTL_ENCLAVE_INTERRUPTION UINT64_C(0x10)
-
-/* Pending debug exceptions. */
-#define HVCTL_PENDING_BLD     UINT64_C(0x800)
-#define HVCTL_PENDING_ENABLED UINT64_C(0x1000)
-#define HVCTL_PENDING_BS      UINT64_C(0x4000)
-#define HVCTL_PENDING_RTM     UINT64_C(0x10000)
 
 static inline uint64_t hvctl_vmx_view_activity(const struct hvctl_vmx_view *view)
 {
@@ -201,7 +182,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_enclave(const struct hvctl_v
                                                             const struct hvctl_vmx_rule *rule,
                                                             struct hvctl_finding *finding)
 {
-    bool sgx = view->around->cpu.known ? view->around->cpu.sgx
+    bool sgx = view->cpu.known ? view->cpu.sgx
                                        : hvctl_vmx_can(view->caps, HVCTL_SECONDARY_ENABLE_ENCLS_EXITING);
 
     (void)rule;
@@ -217,7 +198,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_pending_reserved(const struc
                                                                      const struct hvctl_vmx_rule *rule,
                                                                      struct hvctl_finding *finding)
 {
-    bool bus_lock = view->around->cpu.known ? view->around->cpu.bus_lock_detect
+    bool bus_lock = view->cpu.known ? view->cpu.bus_lock_detect
                                             : hvctl_vmx_can(view->caps, HVCTL_SECONDARY_VMM_BUS_LOCK_DETECTION);
 
     return hvctl_demand_bits(finding, 0, rule->mask | (bus_lock ? 0 : HVCTL_PENDING_BLD));
@@ -278,10 +259,10 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_pending_rtm_cpuid(const stru
     (void)rule;
     if (!(finding->actual & HVCTL_PENDING_RTM))
         return HVCTL_RULE_IDLE;
-    if (!view->around->cpu.known)
+    if (!view->cpu.known)
         return HVCTL_RULE_UNCHECKED;
     finding->because = "the CPU has no RTM";
-    return hvctl_demand_bits(finding, 0, view->around->cpu.rtm ? 0 : HVCTL_PENDING_RTM);
+    return hvctl_demand_bits(finding, 0, view->cpu.rtm ? 0 : HVCTL_PENDING_RTM);
 }
 
 static inline enum hvctl_rule_result hvctl_vmx_rule_pending_rtm_mov_ss(const struct hvctl_vmx_view *view,

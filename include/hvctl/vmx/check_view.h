@@ -4,7 +4,7 @@
 #ifndef HVCTL_VMX_CHECK_VIEW_H
 #define HVCTL_VMX_CHECK_VIEW_H
 
-#include "../../hvpt/core/compiler.h"
+#include "../../hvpt/engine/atomic.h"
 #include "check_rule.h"
 #include "event.h"
 #include "check_guest.h"
@@ -18,6 +18,7 @@ static inline void hvctl_vmx_view_make(struct hvctl_vmx_view *view, const struct
     view->value = image->value;
     view->caps = caps;
     view->around = around;
+    view->cpu = around->cpu.known ? around->cpu : hvctl_vmx_cpu_facts_of(caps);
     view->on = hvctl_vmx_controls_effective(image);
     view->beyond = hvctl_beyond(hvctl_vmx_physaddr_bits(caps));
     /* Where CPUID was not asked, a CPU with Intel 64 and the wider linear addresses, which are let pass. */
@@ -32,7 +33,7 @@ static inline void hvctl_vmx_view_make(struct hvctl_vmx_view *view, const struct
 }
 
 /* hvctl_vmx_rule_ask, for the loop over all rules: its body is to be there, not a call of it. */
-HVPT_DISSOLVE enum hvctl_rule_result hvctl_vmx_rule_ask_here(const struct hvctl_vmx_view *view,
+HVPT_INLINE enum hvctl_rule_result hvctl_vmx_rule_ask_here(const struct hvctl_vmx_view *view,
                                                              const struct hvctl_vmx_rule *rule,
                                                              struct hvctl_finding *finding)
 {

@@ -133,6 +133,31 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_inject(struct hvctl_vm
     return status;
 }
 
+/*
+ * With FRED an event carries data: of #PF the linear address, of #DB what DR6 would have, of #NM IA32_XFD_ERR, of NMI
+ * its sources. Inject an event with it; without the field (INJECTED_EVENT_DATA) data is dropped, as it is where the
+ * guest does not use FRED. Otherwise as hvctl_vmx_inject. SDM vol. 3, "VM-Entry Controls for Event Injection".
+ */
+HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_inject_with_data(struct hvctl_vmcs_image *image,
+                                                                           const struct hvctl_vmx_caps *caps,
+                                                                           struct hvctl_vmx_event event, uint64_t data)
+{
+    enum hvctl_status status = hvctl_vmx_inject(image, caps, event);
+
+    if (status == HVCTL_OK && hvctl_vmcs_has(image, HVCTL_VMCS_INJECTED_EVENT_DATA))
+        hvctl_vmcs_put(image, HVCTL_VMCS_INJECTED_EVENT_DATA, data, &status);
+    return status;
+}
+
+/*
+ * The data of the event that the exit interrupted (ORIGINAL_EVENT_DATA), beside IDT-vectoring information; 0 without
+ * FRED.
+ */
+static inline uint64_t hvctl_vmx_original_event_data(const struct hvctl_vmcs_image *image)
+{
+    return hvctl_vmcs_get(image, HVCTL_VMCS_ORIGINAL_EVENT_DATA);
+}
+
 /* "hardware exception" and so on. */
 static inline const char *hvctl_event_type_name(enum hvctl_event_type type)
 {

@@ -11,7 +11,7 @@
 #include "vmcs.h"
 #include "event.h"
 
-/* X(name, number, in words). 80 and 81 are known from one emulator only. */
+/* X(name, number, in words). 80 and 81 are known from one emulator only; 35, 42 and 71 from the TDX module only. */
 #define HVCTL_VMX_EXIT_REASONS(X)                                                 \
     X(EXCEPTION_OR_NMI, 0, "exception or NMI")                                    \
     X(EXTERNAL_INTERRUPT, 1, "external interrupt")                                \
@@ -48,11 +48,13 @@
     X(WRMSR, 32, "WRMSR")                                                         \
     X(ENTRY_FAILURE_GUEST_STATE, 33, "VM-entry failure: invalid guest state")     \
     X(ENTRY_FAILURE_MSR_LOADING, 34, "VM-entry failure: MSR loading")             \
+    X(VMEXIT_FAILURE, 35, "VM-exit failure")                                      \
     X(MWAIT, 36, "MWAIT")                                                         \
     X(MONITOR_TRAP_FLAG, 37, "monitor trap flag")                                 \
     X(MONITOR, 39, "MONITOR")                                                     \
     X(PAUSE, 40, "PAUSE")                                                         \
     X(ENTRY_FAILURE_MACHINE_CHECK, 41, "VM-entry failure: machine check")         \
+    X(C_STATE_SMI, 42, "SMI in a C-state")                                        \
     X(TPR_BELOW_THRESHOLD, 43, "TPR below threshold")                             \
     X(APIC_ACCESS, 44, "APIC access")                                             \
     X(VIRTUALIZED_EOI, 45, "virtualized EOI")                                     \
@@ -81,6 +83,7 @@
     X(TPAUSE, 68, "TPAUSE")                                                       \
     X(LOADIWKEY, 69, "LOADIWKEY")                                                 \
     X(ENCLV, 70, "ENCLV")                                                         \
+    X(SGX_CONFLICT, 71, "SGX conflict")                                           \
     X(ENQCMD_PASID_TRANSLATION_FAILURE, 72, "ENQCMD PASID translation failure")   \
     X(ENQCMDS_PASID_TRANSLATION_FAILURE, 73, "ENQCMDS PASID translation failure") \
     X(BUS_LOCK, 74, "bus lock")                                                   \
@@ -198,7 +201,7 @@ struct hvctl_vmx_cr_access {
     unsigned cr;
     enum hvctl_cr_access_type type;
     bool lmsw_memory;     /* LMSW's operand was in memory; its linear address is in GUEST_LINEAR_ADDRESS */
-    unsigned gpr;         /* MOV CR: number of the general register */
+    unsigned gpr;         /* MOV CR: number of the general register, up to 31 with APX */
     uint16_t lmsw_source; /* LMSW: what it loads */
 };
 
@@ -209,7 +212,7 @@ static inline struct hvctl_vmx_cr_access hvctl_vmx_cr_access_decode(uint64_t qua
     out.cr = (unsigned)(qualification & 15u);
     out.type = (enum hvctl_cr_access_type)(qualification >> 4 & 3u);
     out.lmsw_memory = (qualification >> 6 & 1u) != 0;
-    out.gpr = (unsigned)(qualification >> 8 & 15u);
+    out.gpr = (unsigned)(qualification >> 8 & 31u);
     out.lmsw_source = (uint16_t)(qualification >> 16);
     return out;
 }
@@ -218,7 +221,7 @@ static inline struct hvctl_vmx_cr_access hvctl_vmx_cr_access_decode(uint64_t qua
 struct hvctl_vmx_dr_access {
     unsigned dr;
     bool from_dr; /* the general register is written */
-    unsigned gpr;
+    unsigned gpr; /* up to 31 with APX */
 };
 
 static inline struct hvctl_vmx_dr_access hvctl_vmx_dr_access_decode(uint64_t qualification)
@@ -227,7 +230,7 @@ static inline struct hvctl_vmx_dr_access hvctl_vmx_dr_access_decode(uint64_t qua
 
     out.dr = (unsigned)(qualification & 7u);
     out.from_dr = (qualification >> 4 & 1u) != 0;
-    out.gpr = (unsigned)(qualification >> 8 & 15u);
+    out.gpr = (unsigned)(qualification >> 8 & 31u);
     return out;
 }
 
@@ -341,7 +344,52 @@ static inline void hvctl_ept_violation_text(uint64_t qualification, struct hvpt_
 /* Text for qualification bits that only some words need: "gpr" for MOV CR and DR. */
 static inline void hvctl_vmx_gpr_text(unsigned gpr, const struct hvpt_text *text)
 {
-    hvpt_text_string(text, hvctl_gpr_name(gpr));
+    hvpt_text_string(text, hvctl_gpr_name_apx(gpr));
+}
+
+/* A full page-modification log. SDM vol. 3, "Exit Qualification for Page-Modification Log-Full Events". */
+struct hvctl_vmx_log_full {
+    bool nmi_unblocking; /* an IRET had just unblocked NMIs: see hvctl_vmx_reblock_nmis */
+    bool asynchronous;   /* to instruction execution */
+};
+
+static inline struct hvctl_vmx_log_full hvctl_vmx_log_full_decode(uint64_t qualification)
+{
+    struct hvctl_vmx_log_full out;
+
+    out.nmi_unblocking = (qualification >> 12 & 1u) != 0;
+    out.asynchronous = (qualification >> 16 & 1u) != 0;
+    return out;
+}
+
+/* An instruction timeout, which is also called a notify VM exit. */
+struct hvctl_vmx_timeout {
+    bool context_lost;   /* VM context invalid: the guest cannot go on */
+    bool nmi_unblocking; /* as in struct hvctl_vmx_log_full */
+};
+
+static inline struct hvctl_vmx_timeout hvctl_vmx_timeout_decode(uint64_t qualification)
+{
+    struct hvctl_vmx_timeout out;
+
+    out.context_lost = (qualification & 1u) != 0;
+    out.nmi_unblocking = (qualification >> 12 & 1u) != 0;
+    return out;
+}
+
+/*
+ * Does the qualification of an exit with this basic reason say that an IRET had unblocked NMIs? Undefined, and so not
+ * to be asked, while an event was being delivered: hvctl_vmx_nmi_unblocked looks at all of it.
+ */
+static inline bool hvctl_vmx_qualification_nmi_unblocked(uint32_t basic_reason, uint64_t qualification)
+{
+    switch (basic_reason) {
+    case HVCTL_VMX_REASON_EPT_VIOLATION:
+    case HVCTL_VMX_REASON_PAGE_MODIFICATION_LOG_FULL:
+    case HVCTL_VMX_REASON_SPP_RELATED_EVENT:
+    case HVCTL_VMX_REASON_INSTRUCTION_TIMEOUT: return (qualification >> 12 & 1u) != 0;
+    default: return false;
+    }
 }
 
 /* The bits of DR6 that a #DB qualification and pending debug exceptions share. */
@@ -461,14 +509,21 @@ static inline void hvctl_vmx_qualification_text(uint32_t basic_reason, uint64_t 
     case HVCTL_VMX_REASON_WRMSR: hvpt_text_string(text, qualification & 1u ? "WRMSRNS" : "WRMSR"); break;
     case HVCTL_VMX_REASON_WBINVD_OR_WBNOINVD: hvpt_text_string(text, qualification & 1u ? "WBNOINVD" : "WBINVD"); break;
     case HVCTL_VMX_REASON_SPP_RELATED_EVENT:
-        hvpt_text_string(text, hvpt_spp_decode_event(qualification).miss ? "SPP miss" : "SPP misconfiguration");
-        break;
     case HVCTL_VMX_REASON_PAGE_MODIFICATION_LOG_FULL:
-        hvpt_text_string(text, qualification >> 16 & 1u ? "asynchronous to instruction execution" : "");
+    case HVCTL_VMX_REASON_INSTRUCTION_TIMEOUT: {
+        struct hvpt_text_list list = {text, ", ", false};
+        bool timeout = basic_reason == HVCTL_VMX_REASON_INSTRUCTION_TIMEOUT;
+
+        if (basic_reason == HVCTL_VMX_REASON_SPP_RELATED_EVENT)
+            hvpt_text_item(&list, hvpt_spp_decode_event(qualification).miss ? "SPP miss" : "SPP misconfiguration");
+        if (timeout)
+            hvpt_text_item(&list, hvctl_vmx_timeout_decode(qualification).context_lost ? "the guest's context is lost"
+                                                                                       : "the guest can go on");
+        hvpt_text_item_if(&list, hvctl_vmx_qualification_nmi_unblocked(basic_reason, qualification),
+                          "NMIs unblocked by IRET");
+        hvpt_text_item_if(&list, !timeout && (qualification >> 16 & 1u), "asynchronous to instruction execution");
         break;
-    case HVCTL_VMX_REASON_INSTRUCTION_TIMEOUT:
-        hvpt_text_string(text, qualification & 1u ? "the guest's context is lost" : "the guest can go on");
-        break;
+    }
     case HVCTL_VMX_REASON_ENQCMD_PASID_TRANSLATION_FAILURE:
         hvpt_text_string(text, "PASID ");
         hvpt_text_hex(text, qualification & 0xfffffu);
@@ -508,7 +563,7 @@ static inline void hvctl_vmx_qualification_text(uint32_t basic_reason, uint64_t 
 static inline bool hvctl_vmx_qualification_counts(uint32_t basic_reason, uint64_t qualification)
 {
     switch (basic_reason) {
-    case HVCTL_VMX_REASON_PAGE_MODIFICATION_LOG_FULL: return (qualification >> 16 & 1u) != 0;
+    case HVCTL_VMX_REASON_PAGE_MODIFICATION_LOG_FULL: return (qualification & UINT64_C(0x11000)) != 0;
     case HVCTL_VMX_REASON_SIPI:
     case HVCTL_VMX_REASON_VIRTUALIZED_EOI:
     case HVCTL_VMX_REASON_IO_SMI:
@@ -561,6 +616,9 @@ static inline void hvctl_vmx_exit_event_text(const struct hvctl_vmcs_image *imag
     hvctl_vmx_event_text(event, text);
     if (event->type == HVCTL_EVENT_HARDWARE_EXCEPTION && event->vector == 14 && qualified) {
         hvpt_text_string(text, " at linear ");
+        hvpt_text_hex(text, qualification);
+    } else if (event->type == HVCTL_EVENT_NMI && qualified && qualification != 0) {
+        hvpt_text_string(text, ", sources "); /* a bit each; with NMI-source reporting */
         hvpt_text_hex(text, qualification);
     } else if (event->vector == 1 && qualified) {
         hvpt_text_string(text, ": ");

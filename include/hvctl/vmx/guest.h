@@ -6,7 +6,20 @@
 #define HVCTL_VMX_GUEST_H
 
 #include "../common/guest_state.h"
+#include "guest_segments.h"
 #include "solver.h"
+
+/*
+ * EFER bits of AMD's alone. Without the first two a guest computes the same; the others change what its instructions
+ * do.
+ */
+#define HVCTL_EFER_TCE    UINT64_C(0x8000)
+#define HVCTL_EFER_AIBRSE UINT64_C(0x200000)
+#define HVCTL_EFER_VMX    (HVCTL_EFER_SCE | HVCTL_EFER_LME | HVCTL_EFER_LMA | HVCTL_EFER_NXE)
+
+/* Bits that VM entry refuses: SDM vol. 4, IA32_DEBUGCTL; vol. 1, "EFLAGS Register". */
+#define HVCTL_VMX_DEBUGCTL_RESERVED UINT64_C(0xffffffffffff0038)
+#define HVCTL_VMX_RFLAGS_RESERVED   UINT64_C(0xffffffffffc08028)
 
 /*
  * Selector, base, limit and access rights of one segment register: the four encodings of ES plus 2 for each register.
@@ -29,33 +42,147 @@ static inline struct hvctl_segment hvctl_vmx_get_segment(const struct hvctl_vmcs
                               (uint32_t)hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_ES_ACCESS_RIGHTS + 2u * number));
 }
 
+/* A field that may be missing on this CPU, for a value that is 0 then. */
+static inline void hvctl_vmx_put_if(struct hvctl_vmcs_image *image, uint32_t encoding, uint64_t value,
+                                    enum hvctl_status *status)
+{
+    if (hvctl_vmcs_has(image, encoding))
+        hvctl_vmcs_put(image, encoding, value, status);
+    else if (value != 0 && *status == HVCTL_OK)
+        *status = HVCTL_E_MODE;
+}
+
+/* The same for a field that the state may not know: then it stays as it is. */
+static inline void hvctl_vmx_put_known(struct hvctl_vmcs_image *image, uint32_t encoding, uint64_t value,
+                                       const struct hvctl_guest_state *state, unsigned knows, enum hvctl_status *status)
+{
+    if (state->known & knows)
+        hvctl_vmx_put_if(image, encoding, value, status);
+}
+
 /*
- * Write a guest's state into the guest-state area of an image whose control words are set (hvctl_vmx_controls_write),
- * and put non-register state in order: active, no interruptibility, no pending debug exceptions, link pointer all ones.
+ * Has the guest blocking of NMIs of its own? With "NMI exiting" and without "virtual NMIs" the bit is about the host's
+ * NMIs, which every VM exit due to one blocks.
+ */
+static inline bool hvctl_vmx_guest_has_nmis(const struct hvctl_vmcs_image *image)
+{
+    return !hvctl_vmx_control_on(image, HVCTL_PIN_NMI_EXITING) || hvctl_vmx_control_on(image, HVCTL_PIN_VIRTUAL_NMIS);
+}
+
+/*
+ * Can VMX on this CPU, with the image's controls, hold the state at all? HVCTL_OK, or what hvctl_vmx_guest_write says.
+ */
+static inline enum hvctl_status hvctl_vmx_guest_fits(const struct hvctl_vmcs_image *image,
+                                                     const struct hvctl_vmx_caps *caps,
+                                                     const struct hvctl_guest_state *state)
+{
+    const uint64_t paged = HVCTL_CR0_PE | HVCTL_CR0_PG;
+
+    if (!hvctl_vmx_control_on(image, HVCTL_SECONDARY_UNRESTRICTED_GUEST) && (state->cr0 & paged) != paged)
+        return HVCTL_E_MODE;
+    if ((state->efer & HVCTL_EFER_LMA) && !hvctl_vmx_can(caps, HVCTL_ENTRY_IA32E_MODE_GUEST))
+        return HVCTL_E_CONTROL;
+    if ((state->efer & ~(HVCTL_EFER_VMX | HVCTL_EFER_SVME | HVCTL_EFER_TCE | HVCTL_EFER_AIBRSE))
+        || (state->cr4 & ~caps->cr4_fixed1))
+        return HVCTL_E_MODE;
+    if (state->activity > HVCTL_ACTIVITY_WAIT_FOR_SIPI
+        || (state->activity && !(caps->misc >> (5 + state->activity) & 1u)))
+        return HVCTL_E_MODE;
+    if (hvctl_guest_uses_pdptes(state) && hvctl_vmx_control_on(image, HVCTL_SECONDARY_ENABLE_EPT)
+        && !(state->known & HVCTL_KNOWS_PDPTES))
+        return HVCTL_E_STATE;
+    return HVCTL_OK;
+}
+
+/*
+ * A single-step trap that blocking or a halt holds back is pending, and VM entry demands that BS says so; a state from
+ * SVM has no such bit. SDM vol. 3, "Checks on Guest Non-Register State".
+ */
+static inline uint64_t hvctl_vmx_pending_debug(const struct hvctl_guest_state *state)
+{
+    bool held = (state->interruptibility & (HVCTL_BLOCKING_STI | HVCTL_BLOCKING_MOV_SS))
+             || state->activity == HVCTL_ACTIVITY_HLT;
+    bool stepping = (state->rflags >> 8 & 1u) && !(state->debugctl >> 1 & 1u);
+
+    if (!held)
+        return state->pending_debug;
+    return stepping ? state->pending_debug | HVCTL_PENDING_BS : state->pending_debug & ~HVCTL_PENDING_BS;
+}
+
+/* Non-register state, and what newer CPUs added to the guest-state area. */
+static inline void hvctl_vmx_put_rest(struct hvctl_vmcs_image *image, const struct hvctl_guest_state *state,
+                                      enum hvctl_status *status)
+{
+    uint64_t blocking = state->interruptibility;
+
+    if (!hvctl_vmx_guest_has_nmis(image))
+        blocking &= ~HVCTL_BLOCKING_NMI;
+    if ((blocking & HVCTL_BLOCKING_STI) && ((blocking & HVCTL_BLOCKING_MOV_SS) || !(state->rflags >> 9 & 1u)))
+        blocking = (blocking & ~HVCTL_BLOCKING_STI) | HVCTL_BLOCKING_MOV_SS;
+    hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_INTERRUPTIBILITY_STATE, blocking, status);
+    hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_ACTIVITY_STATE, state->activity, status);
+    hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_PENDING_DEBUG_EXCEPTIONS, hvctl_vmx_pending_debug(state), status);
+    hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_IA32_DEBUGCTL, state->debugctl & ~HVCTL_VMX_DEBUGCTL_RESERVED, status);
+    hvctl_vmcs_put(image, HVCTL_VMCS_VMCS_LINK_POINTER, UINT64_MAX, status);
+    hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_PDPTE0, state->pdpte[0], state, HVCTL_KNOWS_PDPTES, status);
+    hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_PDPTE1, state->pdpte[1], state, HVCTL_KNOWS_PDPTES, status);
+    hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_PDPTE2, state->pdpte[2], state, HVCTL_KNOWS_PDPTES, status);
+    hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_PDPTE3, state->pdpte[3], state, HVCTL_KNOWS_PDPTES, status);
+    hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_IA32_S_CET, state->s_cet, state, HVCTL_KNOWS_CET, status);
+    hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_SSP, state->ssp, state, HVCTL_KNOWS_CET, status);
+    hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_IA32_INTERRUPT_SSP_TABLE_ADDR, state->interrupt_ssp_table, state,
+                        HVCTL_KNOWS_CET, status);
+    hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_IA32_SPEC_CTRL, state->spec_ctrl, state, HVCTL_KNOWS_SPEC_CTRL, status);
+    hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_IA32_PKRS, state->pkrs, state, HVCTL_KNOWS_PKRS, status);
+    hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_IA32_PERF_GLOBAL_CTRL, state->perf_global_ctrl, state,
+                        HVCTL_KNOWS_PERF_GLOBAL_CTRL, status);
+    hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_IA32_FRED_CONFIG, state->fred_config, state, HVCTL_KNOWS_FRED, status);
+    hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_IA32_FRED_RSP1, state->fred_rsp1, state, HVCTL_KNOWS_FRED, status);
+    hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_IA32_FRED_RSP2, state->fred_rsp2, state, HVCTL_KNOWS_FRED, status);
+    hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_IA32_FRED_RSP3, state->fred_rsp3, state, HVCTL_KNOWS_FRED, status);
+    hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_IA32_FRED_STKLVLS, state->fred_stklvls, state, HVCTL_KNOWS_FRED,
+                        status);
+    hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_IA32_FRED_SSP1, state->fred_ssp1, state, HVCTL_KNOWS_FRED, status);
+    hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_IA32_FRED_SSP2, state->fred_ssp2, state, HVCTL_KNOWS_FRED, status);
+    hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_IA32_FRED_SSP3, state->fred_ssp3, state, HVCTL_KNOWS_FRED, status);
+}
+
+/*
+ * Write a guest's state into the guest-state area of an image whose control words are set (hvctl_vmx_controls_write);
+ * the link pointer becomes all ones. A state from SVM becomes one that VM entry takes: segments as
+ * hvctl_vmx_fit_segments has them, RIP and CR3 of 32 bits outside long mode, BS where a trap is held back.
  *
  * VMX fixes bits of CR0 and CR4. They are added to GUEST_CR0 and GUEST_CR4; the read shadows hold what state says and
  * the guest/host masks own the fixed bits, so that the guest reads what it wrote and a change of such a bit is a VM
  * exit. "IA-32e mode guest" is set or cleared as state.efer.LMA demands. EFER and PAT are written where the CPU has the
  * fields; they count if the entry controls load them.
  *
- * HVCTL_E_MODE: PE or PG is 0 in state.cr0 and "unrestricted guest" is not on; HVCTL_E_CONTROL: a 64-bit guest and this
- * CPU cannot; errors of hvctl_vmcs_write else.
+ * The VMCS has no place for cr2 (struct hvctl_guest_regs), dr6, star, lstar, cstar, sfmask and kernel_gs_base: those
+ * are the caller's, cpu/guest_msrs.h helps. Members that the state does not know (known) leave their fields as they
+ * are.
+ *
+ * HVCTL_E_MODE: PE or PG is 0 in state.cr0 and "unrestricted guest" is not on; or something that this CPU's VMX cannot
+ * hold: bits of CR4 and EFER, an activity, a member that is not 0 without its field. HVCTL_E_CONTROL: a 64-bit guest
+ * and this CPU cannot. HVCTL_E_STATE: with EPT, a guest in PAE paging whose PDPTEs are not known
+ * (hvctl_guest_load_pdptes). Errors of hvctl_vmcs_write else.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_guest_write(struct hvctl_vmcs_image *image,
                                                                       const struct hvctl_vmx_caps *caps,
-                                                                      const struct hvctl_guest_state *state)
+                                                                      const struct hvctl_guest_state *given)
 {
-    enum hvctl_status status = HVCTL_OK;
+    struct hvctl_guest_state fitted;
+    const struct hvctl_guest_state *state = &fitted;
     bool unrestricted = hvctl_vmx_control_on(image, HVCTL_SECONDARY_UNRESTRICTED_GUEST);
-    bool long_mode = (state->efer & HVCTL_EFER_LMA) != 0;
+    bool long_mode = (given->efer & HVCTL_EFER_LMA) != 0;
     uint64_t entry = hvctl_vmcs_get(image, HVCTL_VMCS_VM_ENTRY_CONTROLS);
     uint64_t ia32e = hvctl_vmx_control_mask(HVCTL_ENTRY_IA32E_MODE_GUEST);
+    uint64_t address = long_mode ? ~(uint64_t)0 : UINT32_C(0xffffffff);
+    enum hvctl_status status = hvctl_vmx_guest_fits(image, caps, given);
 
-    if (!unrestricted && (state->cr0 & (HVCTL_CR0_PE | HVCTL_CR0_PG)) != (HVCTL_CR0_PE | HVCTL_CR0_PG))
-        return HVCTL_E_MODE;
-    if (long_mode && !hvctl_vmx_can(caps, HVCTL_ENTRY_IA32E_MODE_GUEST))
-        return HVCTL_E_CONTROL;
-
+    if (status != HVCTL_OK)
+        return status;
+    fitted = *given;
+    hvctl_vmx_fit_segments(&fitted, caps->cpu.linear_bits, unrestricted);
     hvctl_vmcs_put(image, HVCTL_VMCS_VM_ENTRY_CONTROLS, long_mode ? entry | ia32e : entry & ~ia32e, &status);
     hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_CR0, hvctl_vmx_adjust_cr0(caps, state->cr0, unrestricted), &status);
     hvctl_vmcs_put(image, HVCTL_VMCS_CR0_READ_SHADOW, state->cr0, &status);
@@ -63,11 +190,13 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_guest_write(struct hvc
     hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_CR4, hvctl_vmx_adjust_cr4(caps, state->cr4), &status);
     hvctl_vmcs_put(image, HVCTL_VMCS_CR4_READ_SHADOW, state->cr4, &status);
     hvctl_vmcs_put(image, HVCTL_VMCS_CR4_GUEST_HOST_MASK, caps->cr4_fixed0, &status);
-    hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_CR3, state->cr3, &status);
+    hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_CR3, state->cr3 & address, &status);
     hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_DR7, state->dr7, &status);
-    hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_RIP, state->rip, &status);
+    hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_RIP,
+                   long_mode && (state->cs.rights & HVCTL_RIGHTS_LONG) ? state->rip : state->rip & UINT32_C(0xffffffff),
+                   &status);
     hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_RSP, state->rsp, &status);
-    hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_RFLAGS, state->rflags, &status);
+    hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_RFLAGS, (state->rflags & ~HVCTL_VMX_RFLAGS_RESERVED) | 2u, &status);
     hvctl_vmx_put_segment(image, 0, &state->es, &status);
     hvctl_vmx_put_segment(image, 1, &state->cs, &status);
     hvctl_vmx_put_segment(image, 2, &state->ss, &status);
@@ -80,31 +209,62 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_guest_write(struct hvc
     hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_GDTR_LIMIT, state->gdtr.limit, &status);
     hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_IDTR_BASE, state->idtr.base, &status);
     hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_IDTR_LIMIT, state->idtr.limit, &status);
-    hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_IA32_SYSENTER_CS, state->sysenter_cs, &status);
-    hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_IA32_SYSENTER_ESP, state->sysenter_esp, &status);
-    hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_IA32_SYSENTER_EIP, state->sysenter_eip, &status);
-    if (hvctl_vmcs_has(image, HVCTL_VMCS_GUEST_IA32_EFER))
-        hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_IA32_EFER, state->efer, &status);
-    if (hvctl_vmcs_has(image, HVCTL_VMCS_GUEST_IA32_PAT))
+    hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_IA32_SYSENTER_CS, state->sysenter_cs & UINT32_C(0xffffffff), &status);
+    hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_IA32_SYSENTER_ESP,
+                   hvctl_sign_extend(state->sysenter_esp, caps->cpu.linear_bits), &status);
+    hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_IA32_SYSENTER_EIP,
+                   hvctl_sign_extend(state->sysenter_eip, caps->cpu.linear_bits), &status);
+    if (hvctl_vmcs_has(image, HVCTL_VMCS_GUEST_IA32_EFER) && (state->known & HVCTL_KNOWS_EFER))
+        hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_IA32_EFER, state->efer & HVCTL_EFER_VMX, &status);
+    if (hvctl_vmcs_has(image, HVCTL_VMCS_GUEST_IA32_PAT) && (state->known & HVCTL_KNOWS_PAT))
         hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_IA32_PAT, state->pat, &status);
-    hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_IA32_DEBUGCTL, 0, &status);
-    hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_INTERRUPTIBILITY_STATE, 0, &status);
-    hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_ACTIVITY_STATE, 0, &status);
-    hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_PENDING_DEBUG_EXCEPTIONS, 0, &status);
-    hvctl_vmcs_put(image, HVCTL_VMCS_VMCS_LINK_POINTER, UINT64_MAX, &status);
+    hvctl_vmx_put_rest(image, state, &status);
     return status;
+}
+
+/*
+ * Does a MOV to CR0 of this value raise #GP(0) in the guest? SDM vol. 2, "MOV - Move to/from Control Registers",
+ * exceptions of protected mode. The image holds GUEST_CR0 and its shadow, GUEST_CR4, GUEST_IA32_EFER and the rights of
+ * TR. Not looked at: that 64-bit code may neither clear PG nor, outside IA-32e mode, code with CS.L set PG; VM entry
+ * takes both.
+ */
+static inline bool hvctl_vmx_guest_cr0_faults(const struct hvctl_vmcs_image *image, uint64_t value)
+{
+    uint64_t before = hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_CR0);
+    uint64_t mask = hvctl_vmcs_get(image, HVCTL_VMCS_CR0_GUEST_HOST_MASK);
+    uint64_t cr4 = hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_CR4);
+    uint64_t efer = hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_IA32_EFER);
+    uint64_t tr = hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_TR_ACCESS_RIGHTS);
+
+    before = (before & ~mask) | (hvctl_vmcs_get(image, HVCTL_VMCS_CR0_READ_SHADOW) & mask);
+    if (value >> 32 || (value & (HVCTL_CR0_PG | HVCTL_CR0_PE)) == HVCTL_CR0_PG
+        || (value & (HVCTL_CR0_NW | HVCTL_CR0_CD)) == HVCTL_CR0_NW)
+        return true;
+    if ((cr4 & HVCTL_CR4_CET) && !(value & HVCTL_CR0_WP))
+        return true;
+    if (!(value & HVCTL_CR0_PG))
+        return (before & HVCTL_CR0_PG) && (cr4 & HVCTL_CR4_PCIDE);
+    if ((before & HVCTL_CR0_PG) || !(efer & HVCTL_EFER_LME))
+        return false;
+    /*
+     * IA-32e mode begins: not without PAE, and not with a 16-bit TSS, which bit 3 of the type tells from a 32-bit one.
+     */
+    return !(cr4 & HVCTL_CR4_PAE) || !(tr & HVCTL_RIGHTS_CODE);
 }
 
 /*
  * Carry out a MOV to CR0, CLTS or LMSW of the guest's that a VM exit reports, because it would change a bit that the
  * guest/host mask owns: value is what CR0 is to be in the guest's eyes. The read shadow takes it, GUEST_CR0 gets the
  * fixed bits added, and where PG changes with EFER.LME set, EFER.LMA and "IA-32e mode guest" go with it. The image
- * holds GUEST_CR0, GUEST_IA32_EFER and the entry controls as the exit left them, and the entry controls load EFER.
- * PDPTEs of a guest that turns PAE paging on are the caller's, and so is what CR0 itself forbids (PG without PE, LME
- * and PG without PAE: #GP).
+ * holds GUEST_CR0, GUEST_CR4, GUEST_IA32_EFER, the rights of TR and the entry controls as the exit left them, and the
+ * entry controls load EFER. PDPTEs of a guest that turns PAE paging on are the caller's (hvctl_guest_load_pdptes).
  *
- * HVCTL_E_MODE: PE or PG would be 0 and "unrestricted guest" is not on; errors of hvctl_vmcs_write else. SDM vol. 3,
- * "Changes to Instruction Behavior in VMX Non-Root Operation", "Unrestricted Guests".
+ * HVCTL_OWES_INVVPID: done, and PG was cleared with "enable VPID" on. The instruction would have flushed all of the
+ * guest's TLB, so the caller does INVVPID, single-context, before the guest goes on. SDM vol. 3, "Operations that
+ * Invalidate TLBs and Paging-Structure Caches". HVCTL_E_MODE: PE or PG would be 0 and "unrestricted guest" is not on.
+ * HVCTL_E_FAULT: the guest is to get #GP(0) instead (hvctl_vmx_guest_cr0_faults), and nothing changed. Errors of
+ * hvctl_vmcs_write else. SDM vol. 3, "Changes to Instruction Behavior in VMX Non-Root Operation", "Unrestricted
+ * Guests".
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_guest_set_cr0(struct hvctl_vmcs_image *image,
                                                                         const struct hvctl_vmx_caps *caps,
@@ -113,12 +273,15 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_guest_set_cr0(struct h
     const uint64_t both = HVCTL_CR0_PE | HVCTL_CR0_PG;
     enum hvctl_status status = HVCTL_OK;
     bool unrestricted = hvctl_vmx_control_on(image, HVCTL_SECONDARY_UNRESTRICTED_GUEST);
+    bool paged = (hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_CR0) & HVCTL_CR0_PG) != 0;
     uint64_t entry = hvctl_vmcs_get(image, HVCTL_VMCS_VM_ENTRY_CONTROLS);
     uint64_t ia32e = hvctl_vmx_control_mask(HVCTL_ENTRY_IA32E_MODE_GUEST);
     uint64_t efer = hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_IA32_EFER);
 
     if (!unrestricted && (value & both) != both)
         return HVCTL_E_MODE;
+    if (hvctl_vmx_guest_cr0_faults(image, value))
+        return HVCTL_E_FAULT;
     hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_CR0, hvctl_vmx_adjust_cr0(caps, value, unrestricted), &status);
     hvctl_vmcs_put(image, HVCTL_VMCS_CR0_READ_SHADOW, value, &status);
     if (efer & HVCTL_EFER_LME) {
@@ -128,18 +291,70 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_guest_set_cr0(struct h
                        long_mode ? efer | HVCTL_EFER_LMA : efer & ~HVCTL_EFER_LMA, &status);
         hvctl_vmcs_put(image, HVCTL_VMCS_VM_ENTRY_CONTROLS, long_mode ? entry | ia32e : entry & ~ia32e, &status);
     }
+    if (status == HVCTL_OK && paged && !(value & HVCTL_CR0_PG)
+        && hvctl_vmx_control_on(image, HVCTL_SECONDARY_ENABLE_VPID))
+        return HVCTL_OWES_INVVPID;
     return status;
 }
 
+/* A field's value, and that the state knows it; where the CPU does not have the field, neither. */
+static inline void hvctl_vmx_get_known(const struct hvctl_vmcs_image *image, uint32_t encoding, uint64_t *member,
+                                       struct hvctl_guest_state *state, unsigned knows)
+{
+    if (!hvctl_vmcs_has(image, encoding))
+        return;
+    *member = hvctl_vmcs_get(image, encoding);
+    state->known |= knows;
+}
+
+/* What hvctl_vmx_put_rest writes. */
+static inline void hvctl_vmx_get_rest(const struct hvctl_vmcs_image *image, struct hvctl_guest_state *state)
+{
+    state->interruptibility = hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_INTERRUPTIBILITY_STATE);
+    if (hvctl_vmx_guest_has_nmis(image))
+        state->known |= HVCTL_KNOWS_NMI_BLOCKING;
+    else
+        state->interruptibility &= ~HVCTL_BLOCKING_NMI;
+    hvctl_vmx_get_known(image, HVCTL_VMCS_GUEST_ACTIVITY_STATE, &state->activity, state, HVCTL_KNOWS_ACTIVITY);
+    hvctl_vmx_get_known(image, HVCTL_VMCS_GUEST_PENDING_DEBUG_EXCEPTIONS, &state->pending_debug, state,
+                        HVCTL_KNOWS_PENDING_DEBUG);
+    hvctl_vmx_get_known(image, HVCTL_VMCS_GUEST_IA32_DEBUGCTL, &state->debugctl, state, HVCTL_KNOWS_DEBUGCTL);
+    if (hvctl_vmx_control_on(image, HVCTL_SECONDARY_ENABLE_EPT)) { /* a VM exit saves them with EPT only */
+        hvctl_vmx_get_known(image, HVCTL_VMCS_GUEST_PDPTE0, &state->pdpte[0], state, HVCTL_KNOWS_PDPTES);
+        hvctl_vmx_get_known(image, HVCTL_VMCS_GUEST_PDPTE1, &state->pdpte[1], state, HVCTL_KNOWS_PDPTES);
+        hvctl_vmx_get_known(image, HVCTL_VMCS_GUEST_PDPTE2, &state->pdpte[2], state, HVCTL_KNOWS_PDPTES);
+        hvctl_vmx_get_known(image, HVCTL_VMCS_GUEST_PDPTE3, &state->pdpte[3], state, HVCTL_KNOWS_PDPTES);
+    }
+    hvctl_vmx_get_known(image, HVCTL_VMCS_GUEST_IA32_S_CET, &state->s_cet, state, HVCTL_KNOWS_CET);
+    hvctl_vmx_get_known(image, HVCTL_VMCS_GUEST_SSP, &state->ssp, state, HVCTL_KNOWS_CET);
+    hvctl_vmx_get_known(image, HVCTL_VMCS_GUEST_IA32_INTERRUPT_SSP_TABLE_ADDR, &state->interrupt_ssp_table, state,
+                        HVCTL_KNOWS_CET);
+    hvctl_vmx_get_known(image, HVCTL_VMCS_GUEST_IA32_SPEC_CTRL, &state->spec_ctrl, state, HVCTL_KNOWS_SPEC_CTRL);
+    hvctl_vmx_get_known(image, HVCTL_VMCS_GUEST_IA32_PKRS, &state->pkrs, state, HVCTL_KNOWS_PKRS);
+    hvctl_vmx_get_known(image, HVCTL_VMCS_GUEST_IA32_PERF_GLOBAL_CTRL, &state->perf_global_ctrl, state,
+                        HVCTL_KNOWS_PERF_GLOBAL_CTRL);
+    hvctl_vmx_get_known(image, HVCTL_VMCS_GUEST_IA32_FRED_CONFIG, &state->fred_config, state, HVCTL_KNOWS_FRED);
+    hvctl_vmx_get_known(image, HVCTL_VMCS_GUEST_IA32_FRED_RSP1, &state->fred_rsp1, state, HVCTL_KNOWS_FRED);
+    hvctl_vmx_get_known(image, HVCTL_VMCS_GUEST_IA32_FRED_RSP2, &state->fred_rsp2, state, HVCTL_KNOWS_FRED);
+    hvctl_vmx_get_known(image, HVCTL_VMCS_GUEST_IA32_FRED_RSP3, &state->fred_rsp3, state, HVCTL_KNOWS_FRED);
+    hvctl_vmx_get_known(image, HVCTL_VMCS_GUEST_IA32_FRED_STKLVLS, &state->fred_stklvls, state, HVCTL_KNOWS_FRED);
+    hvctl_vmx_get_known(image, HVCTL_VMCS_GUEST_IA32_FRED_SSP1, &state->fred_ssp1, state, HVCTL_KNOWS_FRED);
+    hvctl_vmx_get_known(image, HVCTL_VMCS_GUEST_IA32_FRED_SSP2, &state->fred_ssp2, state, HVCTL_KNOWS_FRED);
+    hvctl_vmx_get_known(image, HVCTL_VMCS_GUEST_IA32_FRED_SSP3, &state->fred_ssp3, state, HVCTL_KNOWS_FRED);
+}
+
 /*
- * The guest's state as the guest sees it: control registers through their masks and shadows. EFER and PAT are 0 where
- * the CPU does not have the fields. The image is as the last VM exit left the VMCS.
+ * The guest's state as the guest sees it: control registers through their masks and shadows. The image is as the last
+ * VM exit left the VMCS: all of its guest state loaded, and its controls. What the VMCS has no place for is not known
+ * afterwards: cr2 (struct hvctl_guest_regs), dr6, star to kernel_gs_base (cpu/guest_msrs.h), and fields that this CPU
+ * lacks. EFER, PAT, DR7 and DEBUGCTL are as the guest last had them only with the exit controls that save them.
  */
 static inline struct hvctl_guest_state hvctl_vmx_guest_read(const struct hvctl_vmcs_image *image)
 {
     struct hvctl_guest_state state;
     uint64_t mask;
 
+    hvctl_guest_state_clear(&state);
     mask = hvctl_vmcs_get(image, HVCTL_VMCS_CR0_GUEST_HOST_MASK);
     state.cr0 = (hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_CR0) & ~mask) |
                 (hvctl_vmcs_get(image, HVCTL_VMCS_CR0_READ_SHADOW) & mask);
@@ -147,8 +362,10 @@ static inline struct hvctl_guest_state hvctl_vmx_guest_read(const struct hvctl_v
     state.cr4 = (hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_CR4) & ~mask) |
                 (hvctl_vmcs_get(image, HVCTL_VMCS_CR4_READ_SHADOW) & mask);
     state.cr3 = hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_CR3);
-    state.efer = hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_IA32_EFER);
-    state.pat = hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_IA32_PAT);
+    hvctl_vmx_get_known(image, HVCTL_VMCS_GUEST_IA32_EFER, &state.efer, &state, HVCTL_KNOWS_EFER);
+    hvctl_vmx_get_known(image, HVCTL_VMCS_GUEST_IA32_PAT, &state.pat, &state, HVCTL_KNOWS_PAT);
+    if (!(state.known & HVCTL_KNOWS_EFER) && hvctl_vmx_control_on(image, HVCTL_ENTRY_IA32E_MODE_GUEST))
+        state.efer = HVCTL_EFER_LME | HVCTL_EFER_LMA; /* the mode at least, of which the control speaks */
     state.rip = hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_RIP);
     state.rsp = hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_RSP);
     state.rflags = hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_RFLAGS);
@@ -168,6 +385,7 @@ static inline struct hvctl_guest_state hvctl_vmx_guest_read(const struct hvctl_v
     state.sysenter_cs = hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_IA32_SYSENTER_CS);
     state.sysenter_esp = hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_IA32_SYSENTER_ESP);
     state.sysenter_eip = hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_IA32_SYSENTER_EIP);
+    hvctl_vmx_get_rest(image, &state);
     return state;
 }
 

@@ -18,7 +18,8 @@ enum hvctl_insn_form {
     HVCTL_INSN_VMREAD_WRITE, /* VMREAD, VMWRITE: memory or reg1, and reg2 */
     HVCTL_INSN_RANDOM,       /* RDRAND, RDSEED: reg1 */
     HVCTL_INSN_WAIT,         /* TPAUSE, UMWAIT: reg1 */
-    HVCTL_INSN_LOADIWKEY     /* LOADIWKEY: reg1 and reg2 are XMM registers */
+    HVCTL_INSN_LOADIWKEY,    /* LOADIWKEY: reg1 and reg2 are XMM registers */
+    HVCTL_INSN_MSR_IMMEDIATE /* RDMSR and WRMSRNS with the MSR's number in the instruction: reg1 */
 };
 
 struct hvctl_vmx_insn {
@@ -57,6 +58,8 @@ static inline enum hvctl_insn_form hvctl_vmx_insn_form(uint32_t basic_reason)
     case HVCTL_VMX_REASON_UMWAIT:
     case HVCTL_VMX_REASON_TPAUSE: return HVCTL_INSN_WAIT;
     case HVCTL_VMX_REASON_LOADIWKEY: return HVCTL_INSN_LOADIWKEY;
+    case HVCTL_VMX_REASON_RDMSR_IMMEDIATE:
+    case HVCTL_VMX_REASON_WRMSRNS_IMMEDIATE: return HVCTL_INSN_MSR_IMMEDIATE;
     default: return HVCTL_INSN_NONE;
     }
 }
@@ -76,6 +79,7 @@ static inline struct hvctl_vmx_insn hvctl_vmx_insn_decode(uint32_t basic_reason,
     case HVCTL_INSN_NONE: return out;
     case HVCTL_INSN_RANDOM:
     case HVCTL_INSN_WAIT:
+    case HVCTL_INSN_MSR_IMMEDIATE:
     case HVCTL_INSN_LOADIWKEY:
         out.has_reg1 = true;
         out.reg1 = info >> 3 & 15u;
@@ -119,9 +123,50 @@ static inline struct hvctl_vmx_insn hvctl_vmx_insn_decode(uint32_t basic_reason,
 }
 
 /*
+ * The same on a CPU with APX, where EXTENDED_INSTRUCTION_INFORMATION names registers up to 31 and is to be read
+ * instead. info is the older field, which alone says which of four instructions it was (which). Layout: scale 1:0,
+ * address size 3:2, register operand 4, operand size 6:5, segment 9:7, no index 10, no base 11, reg1 20:16, index
+ * 28:24, base 36:32, reg2 44:40.
+ */
+static inline struct hvctl_vmx_insn hvctl_vmx_insn_decode_extended(uint32_t basic_reason, uint64_t extended,
+                                                                   uint32_t info)
+{
+    struct hvctl_vmx_insn out = hvctl_vmx_insn_decode(basic_reason, info);
+    bool may_be_register = out.form == HVCTL_INSN_SELECTOR || out.form == HVCTL_INSN_VMREAD_WRITE;
+    unsigned address = (unsigned)(extended >> 2 & 3u), operand = (unsigned)(extended >> 5 & 3u);
+
+    if (out.form == HVCTL_INSN_NONE || out.form == HVCTL_INSN_LOADIWKEY)
+        return out;
+    if (out.form == HVCTL_INSN_RANDOM || out.form == HVCTL_INSN_TABLE)
+        out.operand_size = operand < 3 ? 16u << operand : 0;
+    if (may_be_register) {
+        out.has_reg1 = (extended >> 4 & 1u) != 0;
+        out.has_memory = !out.has_reg1;
+    }
+    out.reg1 = out.has_reg1 ? (unsigned)(extended >> 16 & 31u) : 0;
+    out.reg2 = out.has_reg2 ? (unsigned)(extended >> 40 & 31u) : 0;
+    out.has_index = out.has_base = false;
+    out.index = out.base = out.segment = out.address_size = 0;
+    out.scale = 1;
+    if (!out.has_memory)
+        return out;
+    out.address_size = address < 3 ? 16u << address : 0;
+    out.segment = (unsigned)(extended >> 7 & 7u);
+    if (out.form == HVCTL_INSN_STRING_IO)
+        return out;
+    out.scale = 1u << (extended & 3u);
+    out.has_index = !(extended >> 10 & 1u);
+    out.index = (unsigned)(extended >> 24 & 31u);
+    out.has_base = !(extended >> 11 & 1u);
+    out.base = (unsigned)(extended >> 32 & 31u);
+    return out;
+}
+
+/*
  * The effective address of the memory operand, without the segment's base: base + index * scale + displacement, cut to
  * the address size. displacement is the exit qualification; rsp is GUEST_RSP, which regs does not hold. 0 without
  * has_memory.
+ * APX's registers, which regs does not hold, count as 0: the caller adds them.
  */
 static inline uint64_t hvctl_vmx_insn_address(const struct hvctl_vmx_insn *insn, const struct hvctl_guest_regs *regs,
                                               uint64_t rsp, uint64_t displacement)
@@ -131,9 +176,12 @@ static inline uint64_t hvctl_vmx_insn_address(const struct hvctl_vmx_insn *insn,
     if (!insn->has_memory)
         return 0;
     if (insn->has_base)
-        address += insn->base == HVCTL_RSP ? rsp : regs->gpr[insn->base];
+        address += insn->base == HVCTL_RSP ? rsp : insn->base < HVCTL_GPR_COUNT ? regs->gpr[insn->base] : 0;
     if (insn->has_index)
-        address += (insn->index == HVCTL_RSP ? rsp : regs->gpr[insn->index]) * insn->scale;
+        address += (insn->index == HVCTL_RSP        ? rsp
+                    : insn->index < HVCTL_GPR_COUNT ? regs->gpr[insn->index]
+                                                    : 0)
+                 * insn->scale;
     return insn->address_size == 16 ? address & 0xffffu
          : insn->address_size == 32 ? address & UINT32_C(0xffffffff)
                                     : address;
@@ -161,9 +209,9 @@ static inline void hvctl_vmx_insn_text(const struct hvctl_vmx_insn *insn, const 
         hvpt_text_string(text, segment[insn->segment & 7u]);
         if (insn->form != HVCTL_INSN_STRING_IO) {
             hvpt_text_string(text, ":[");
-            hvpt_text_item_if(&sum, insn->has_base, hvctl_gpr_name(insn->base));
+            hvpt_text_item_if(&sum, insn->has_base, hvctl_gpr_name_apx(insn->base));
             if (insn->has_index) {
-                hvpt_text_item(&sum, hvctl_gpr_name(insn->index));
+                hvpt_text_item(&sum, hvctl_gpr_name_apx(insn->index));
                 if (insn->scale > 1) {
                     hvpt_text_string(text, "*");
                     hvpt_text_decimal(text, insn->scale);
@@ -177,14 +225,14 @@ static inline void hvctl_vmx_insn_text(const struct hvctl_vmx_insn *insn, const 
         if (insn->form == HVCTL_INSN_LOADIWKEY)
             hvpt_text_decimal(text, insn->reg1);
         else
-            hvpt_text_string(text, hvctl_gpr_name(insn->reg1));
+            hvpt_text_string(text, hvctl_gpr_name_apx(insn->reg1));
     }
     if (insn->has_reg2) {
         hvpt_text_item(&list, insn->form == HVCTL_INSN_LOADIWKEY ? "XMM" : "register ");
         if (insn->form == HVCTL_INSN_LOADIWKEY)
             hvpt_text_decimal(text, insn->reg2);
         else
-            hvpt_text_string(text, hvctl_gpr_name(insn->reg2));
+            hvpt_text_string(text, hvctl_gpr_name_apx(insn->reg2));
     }
 }
 

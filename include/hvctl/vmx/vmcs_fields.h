@@ -19,8 +19,8 @@
  * The order is that of the encodings within width and type, with no gaps: position in the list is the slot in the
  * image. Names are the manual's of the editions before FRED. VIRTUAL_TIMER_VECTOR, GUEST_DEADLINE_SHADOW,
  * GUEST_DEADLINE and EXTENDED_INSTRUCTION_INFORMATION are in the newest documents only; ENCLV_EXITING_BITMAP is not
- * in them any more. The manual has GUEST_IA32_SPEC_CTRL and HOST_IA32_SPEC_CTRL, but their encodings rest on one
- * implementation.
+ * in them any more. The encodings of GUEST_IA32_SPEC_CTRL and HOST_IA32_SPEC_CTRL rest on one implementation; those of
+ * IA32_SPEC_CTRL_MASK and IA32_SPEC_CTRL_SHADOW on four.
  */
 #define HVCTL_VMCS_SLOTS(X, R)                                                                                        \
     /* 16-bit, control */                                                                                             \

@@ -233,6 +233,17 @@ static inline bool hvpt_gstage_decode_fault(uint64_t scause, uint64_t stval, uin
 }
 
 /*
+ * The access as the right that touch, explain and fault handlers speak of: on the guest's own walk it is the walk's, a
+ * write where hardware would set accessed or dirty. Where htinst is 0 that is not told, and it is the guest's own.
+ */
+static inline uint32_t hvpt_gstage_fault_wants(const struct hvpt_gstage_fault *fault)
+{
+    if (!fault->on_table)
+        return fault->access;
+    return fault->table_write ? (uint32_t)HVPT_WRITE : (uint32_t)HVPT_READ;
+}
+
+/*
  * What an emulated load leaves in its register: data, of which the instruction's size counts, extended as it says. For
  * a LOAD, LOAD_RESERVED, HYPERVISOR_LOAD, or what an ATOMIC reads; for destination 0 the value is dropped.
  */

@@ -100,8 +100,9 @@ static inline void hvpt_npt_fault_text(const struct hvpt_npt_fault *fault, const
 
 /*
  * For code that plays the processor, the low half of EXITINFO1. access: what was attempted, HVPT_READ | HVPT_WRITE, or
- * HVPT_EXEC or HVPT_EXEC_USER for a fetch, which is told only where the host can refuse one (no_execute: its EFER.NXE).
- * user: it counts as one of user mode. present: all entries used were. reserved: one of them had a reserved bit set.
+ * HVPT_EXEC or HVPT_EXEC_USER for a fetch, which is told only where the host can refuse one (no_execute: its EFER.NXE
+ * or CR4.SMEP is 1). user: it counts as one of user mode. present: all entries used were. reserved: one of them had a
+ * reserved bit set.
  */
 static inline uint64_t hvpt_npf_access(uint32_t access, bool user, bool no_execute, bool present, bool reserved)
 {

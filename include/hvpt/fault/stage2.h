@@ -31,6 +31,12 @@
 #define HVPT_ESR_BIT_DIRTY_STATE  (UINT64_C(1) << 37) /* ISS2.DirtyBit */
 #define HVPT_ESR_BIT_OVERLAY      (UINT64_C(1) << 38) /* ISS2.Overlay */
 #define HVPT_ESR_BIT_ASSURED_ONLY (UINT64_C(1) << 39) /* ISS2.AssuredOnly */
+#define HVPT_ESR_BIT_GUARDED_STACK (UINT64_C(1) << 40) /* ISS2.GCS */
+#define HVPT_ESR_BIT_TAG_ACCESS   (UINT64_C(1) << 41) /* ISS2.TagAccess */
+#define HVPT_ESR_BIT_DIRTY_LOG    (UINT64_C(1) << 43) /* ISS2.HDBSSF */
+#define HVPT_ESR_BIT_TOP_LEVEL    (UINT64_C(1) << 21) /* TopLevel, without ISV */
+#define HVPT_ESR_BIT_IMPRECISE    (UINT64_C(1) << 15) /* FnP, without ISV */
+#define HVPT_ESR_LST_BITS         UINT64_C(0x1800)    /* LD64B and its like */
 
 /* What ESR_EL2 says of the instruction, and nobody knows who looks at tables alone: ISV, SAS, SSE, SRT, SF, AR. */
 #define HVPT_ESR_INSTRUCTION_BITS UINT64_C(0x01ffc000)
@@ -107,9 +113,11 @@ static inline uint64_t hvpt_s2_fault_status(enum hvpt_s2_fault_kind kind, unsign
 
 /*
  * The instruction, where ISV says that the rest is known: a load or store of one general-purpose register without
- * write-back. Others (pairs, vectors, atomics) must be decoded from memory.
- * size: bytes, 1 to 8.  sign_extend: a load that extends its sign.  reg: 0 to 30, or 31 for XZR.  wide: the register is
- * Xn, else Wn.  ordered: load-acquire or store-release.
+ * write-back. Others (pairs, vectors, atomics) must be decoded from memory. size: bytes, 1 to 8.  sign_extend: a load
+ * that extends its sign.  reg: 0 to 30, or 31 for XZR.  wide: the register is Xn, else Wn.  ordered: load-acquire or
+ * store-release. block: LD64B, ST64B, ST64BV or ST64BV0 (FEAT_LS64): 64 bytes at once, of the eight registers from reg
+ * on. Not valid, for it is no access of one register, and a device that is emulated sees one access of 64 bytes; size
+ * and reg are told.
  */
 struct hvpt_s2_instruction {
     bool valid;
@@ -118,23 +126,26 @@ struct hvpt_s2_instruction {
     unsigned reg;
     bool wide;
     bool ordered;
+    bool block;
 };
 
 /*
- * One abort.
- * access: HVPT_READ, HVPT_WRITE or HVPT_EXEC: what the instruction did. An atomic instruction tells the half that
- * failed. With on_table the fault is of the guest's own table walk, and it is the walk that read there; a permission
- * fault then most often means that it would set an access flag or dirty state in a table that may not be written.
- * level: of the tables that the fault was found in, from the smallest pages upwards: Arm's level 3 is 0, its -1 is 4.
- * Valid with has_level.
- * gpa, with gpa_valid: to the byte with gpa_exact, else the 4 KiB page that holds it: FAR_EL2 is the guest's address of
- * its own access, which says nothing about a table. HPFAR_EL2 is unknown for a permission fault that is not on_table:
- * translate linear by the guest's tables then (guest_walk_arm.h, or the AT instructions).
- * linear, with linear_valid: the guest's virtual address.  non_secure: HPFAR_EL2.NS.
- * cache: a cache maintenance instruction; nothing is to be emulated.  external: the implementation's class of an
- * external abort.  length: of the instruction in bytes, 4 or 2.
- * dirty_state, overlay, assured_only: a permission fault because of the dirty state of an indirect permission, an
- * overlay, or AssuredOnly (FEAT_S2PIE, FEAT_S2POE, FEAT_THE).
+ * One abort. access: HVPT_READ, HVPT_WRITE or HVPT_EXEC: what the instruction did. An atomic instruction tells the half
+ * that failed. With on_table the fault is of the guest's own table walk, and it is the walk that read there; a
+ * permission fault then most often means that it would set an access flag or dirty state in a table that may not be
+ * written: hvpt_s2_fault_wants. 0: the syndrome does not tell (WnR is UNKNOWN for ATOMIC_UPDATE and EXCLUSIVE). level:
+ * of the tables that the fault was found in, from the smallest pages upwards: Arm's level 3 is 0, its -1 is 4. Valid
+ * with has_level. gpa, with gpa_valid: to the byte with gpa_exact, else as HPFAR_EL2 has it, in units of 4 KiB: FAR_EL2
+ * is the guest's address of its own access, which says nothing about a table; and without ISV the instruction may be a
+ * memory copy or set (FEAT_MOPS) or say by FnP that FAR_EL2 is any address in the granule: below the guest's granule
+ * the address is unknown then. Cache maintenance and fetches are exact. HPFAR_EL2 is unknown for a permission fault
+ * that is not on_table: translate linear by the guest's tables then (guest_walk_arm.h, or the AT instructions). linear,
+ * with linear_valid: the guest's virtual address.  non_secure: HPFAR_EL2.NS. cache: a cache maintenance instruction;
+ * nothing is to be emulated.  external: the implementation's class of an external abort.  length: of the instruction in
+ * bytes, 4 or 2. dirty_state, overlay, assured_only, top_level: a permission fault because of the dirty state of an
+ * indirect permission, an overlay, AssuredOnly, or that of the top level (FEAT_S2PIE, FEAT_S2POE, FEAT_THE).
+ * guarded_stack, tag_access, dirty_log: of an access to a guarded control stack, to allocation tags; the dirty state
+ * could not be logged (FEAT_GCS, FEAT_MTE2, FEAT_HDBSS). Data aborts only.
  */
 struct hvpt_s2_fault {
     enum hvpt_s2_fault_kind kind;
@@ -153,6 +164,10 @@ struct hvpt_s2_fault {
     bool dirty_state;
     bool overlay;
     bool assured_only;
+    bool top_level;
+    bool guarded_stack;
+    bool tag_access;
+    bool dirty_log;
     unsigned length;
     struct hvpt_s2_instruction instruction;
 };
@@ -227,6 +242,8 @@ static inline bool hvpt_s2_decode_fault(uint64_t esr, uint64_t fault_address, ui
 
     out->kind = hvpt_s2_fault_kind_of(esr, &out->has_level, &out->level);
     out->access = fetch ? HVPT_EXEC : esr & HVPT_ESR_BIT_WRITE ? HVPT_WRITE : HVPT_READ;
+    if (!fetch && (out->kind == HVPT_S2_FAULT_ATOMIC_UPDATE || out->kind == HVPT_S2_FAULT_EXCLUSIVE))
+        out->access = 0;
     out->on_table = (esr & HVPT_ESR_BIT_TABLE) != 0;
     out->length = esr & HVPT_ESR_BIT_LENGTH ? 4 : 2;
     out->external = (esr & HVPT_ESR_BIT_EXTERNAL) != 0;
@@ -234,14 +251,21 @@ static inline bool hvpt_s2_decode_fault(uint64_t esr, uint64_t fault_address, ui
     if (out->linear_valid)
         out->linear = fault_address;
 
-    /* Arm ARM, "HPFAR_EL2": UNKNOWN but for these. */
+    /*
+     * Arm ARM, "HPFAR_EL2": UNKNOWN but for these. A granule protection fault counts if it met a table of stage 2,
+     * which only a fault on the guest's own walk says for sure.
+     */
     out->gpa_valid = out->kind == HVPT_S2_FAULT_TRANSLATION || out->kind == HVPT_S2_FAULT_ACCESS_FLAG
-                  || out->kind == HVPT_S2_FAULT_ADDRESS_SIZE || (out->kind == HVPT_S2_FAULT_PERMISSION && out->on_table)
-                  || out->kind == HVPT_S2_FAULT_PROTECTION || out->kind == HVPT_S2_FAULT_PROTECTION_ON_WALK;
+                  || out->kind == HVPT_S2_FAULT_ADDRESS_SIZE
+                  || ((out->kind == HVPT_S2_FAULT_PERMISSION || out->kind == HVPT_S2_FAULT_PROTECTION_ON_WALK)
+                      && out->on_table);
     if (out->gpa_valid) {
         out->gpa = hvpt_make_gpa((hpfar & HVPT_HPFAR_ADDRESS_BITS) << HVPT_HPFAR_ADDRESS_SHIFT);
         out->non_secure = (hpfar & HVPT_HPFAR_BIT_NON_SECURE) != 0;
-        out->gpa_exact = out->linear_valid && !out->on_table;
+        out->gpa_exact = out->linear_valid && !out->on_table
+                      && (fetch || (esr & (HVPT_ESR_BIT_SYNDROME | HVPT_ESR_BIT_CACHE)));
+        if (!fetch && !(esr & HVPT_ESR_BIT_SYNDROME) && (esr & HVPT_ESR_BIT_IMPRECISE))
+            out->gpa_exact = false;
         if (out->gpa_exact)
             out->gpa.value |= fault_address & (HVPT_4K - 1);
     }
@@ -249,9 +273,14 @@ static inline bool hvpt_s2_decode_fault(uint64_t esr, uint64_t fault_address, ui
         out->dirty_state = (esr & HVPT_ESR_BIT_DIRTY_STATE) != 0;
         out->overlay = (esr & HVPT_ESR_BIT_OVERLAY) != 0;
         out->assured_only = (esr & HVPT_ESR_BIT_ASSURED_ONLY) != 0;
+        out->top_level = (esr & (HVPT_ESR_BIT_TOP_LEVEL | HVPT_ESR_BIT_SYNDROME)) == HVPT_ESR_BIT_TOP_LEVEL;
     }
     if (fetch)
         return true;
+
+    out->guarded_stack = (esr & HVPT_ESR_BIT_GUARDED_STACK) != 0;
+    out->tag_access = (esr & HVPT_ESR_BIT_TAG_ACCESS) != 0;
+    out->dirty_log = (esr & HVPT_ESR_BIT_DIRTY_LOG) != 0;
 
     out->cache = (esr & HVPT_ESR_BIT_CACHE) != 0;
     out->instruction.valid = (esr & HVPT_ESR_BIT_SYNDROME) != 0;
@@ -261,8 +290,28 @@ static inline bool hvpt_s2_decode_fault(uint64_t esr, uint64_t fault_address, ui
         out->instruction.reg = (unsigned)(esr >> HVPT_ESR_REGISTER_SHIFT) & 31;
         out->instruction.wide = (esr & HVPT_ESR_BIT_WIDE) != 0;
         out->instruction.ordered = (esr & HVPT_ESR_BIT_ORDERED) != 0;
+        out->instruction.block =
+            (esr & HVPT_ESR_LST_BITS)
+            && (out->kind == HVPT_S2_FAULT_TRANSLATION || out->kind == HVPT_S2_FAULT_ACCESS_FLAG
+                || out->kind == HVPT_S2_FAULT_PERMISSION);
+    }
+    if (out->instruction.block) {
+        out->instruction.valid = false;
+        out->instruction.size = 64;
     }
     return true;
+}
+
+/*
+ * The access as the right that touch, explain and fault handlers speak of. On the guest's own walk it is the walk's: a
+ * read, or, where the page may be read, the write that sets an access flag or dirty state: a permission fault there
+ * wants HVPT_WRITE. 0: the syndrome does not tell.
+ */
+static inline uint32_t hvpt_s2_fault_wants(const struct hvpt_s2_fault *fault)
+{
+    if (!fault->on_table)
+        return fault->access;
+    return fault->kind == HVPT_S2_FAULT_PERMISSION ? (uint32_t)HVPT_WRITE : (uint32_t)HVPT_READ;
 }
 
 /*
@@ -294,6 +343,7 @@ static inline void hvpt_s2_fault_text(const struct hvpt_s2_fault *fault, const s
     hvpt_text_string(text, fault->cache                  ? "cache maintenance"
                            : fault->access == HVPT_EXEC  ? "instruction fetch"
                            : fault->access == HVPT_WRITE ? "data write"
+                           : fault->access == 0          ? "data access"
                                                          : "data read");
     if (instruction->valid) {
         hvpt_text_string(text, " of ");

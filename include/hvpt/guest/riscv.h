@@ -30,6 +30,7 @@ enum { HVPT_RISCV_BARE = 0, HVPT_RISCV_SV39 = 8, HVPT_RISCV_SV48 = 9, HVPT_RISCV
 #define HVPT_RISCV_PTE_PPN_SHIFT  10
 #define HVPT_RISCV_PTE_PPN_BITS   UINT64_C(0x003ffffffffffc00)
 #define HVPT_RISCV_PTE_RESERVED   (UINT64_C(0x7f) << 54)
+#define HVPT_RISCV_PTE_SOFTWARE   (UINT64_C(3) << 59) /* with Svrsw60t59b; reserved without */
 #define HVPT_RISCV_PTE_PBMT_SHIFT 61
 #define HVPT_RISCV_PTE_PBMT_BITS  (UINT64_C(3) << 61)
 #define HVPT_RISCV_PTE_NAPOT      (UINT64_C(1) << 63)
@@ -41,7 +42,7 @@ enum { HVPT_RISCV_BARE = 0, HVPT_RISCV_SV39 = 8, HVPT_RISCV_SV48 = 9, HVPT_RISCV
 enum { HVPT_RISCV_USER = 1 << 8, HVPT_RISCV_HLVX = 1 << 9 };
 
 /* What the hart has, for guest.features. */
-enum { HVPT_RISCV_SVNAPOT = 1 << 0 };
+enum { HVPT_RISCV_SVNAPOT = 1 << 0, HVPT_RISCV_SVRSW60T59B = 1 << 1 };
 
 /*
  * The guest's state. vsatp, vsstatus: as the CSRs have them; of vsstatus SUM and MXR are read.  sstatus: HS-mode's own
@@ -165,8 +166,11 @@ static inline bool hvpt_riscv_is_reserved(const struct hvpt_riscv_guest *guest, 
 {
     const uint64_t below = ((UINT64_C(1) << 9 * level) - 1) << HVPT_RISCV_PTE_PPN_SHIFT;
     const uint64_t pbmt = entry & HVPT_RISCV_PTE_PBMT_BITS;
+    uint64_t reserved = HVPT_RISCV_PTE_RESERVED;
 
-    if (entry & HVPT_RISCV_PTE_RESERVED)
+    if (guest->features & HVPT_RISCV_SVRSW60T59B)
+        reserved &= ~HVPT_RISCV_PTE_SOFTWARE;
+    if (entry & reserved)
         return true;
     if (hvpt_riscv_is_pointer(entry))
         return level == 0

@@ -57,8 +57,10 @@ enum { HVPT_X86_USER = 1 << 8, HVPT_X86_IMPLICIT = 1 << 9 };
 
 /* What the CPU has or lacks, for guest.features. */
 enum {
-    HVPT_X86_NO_1G = 1 << 0,               /* no 1G pages for the guest: bit 7 of such an entry is reserved */
-    HVPT_X86_ADVANCED_INFORMATION = 1 << 1 /* HVPT_EPT_CAP_ADVANCED_INFORMATION: qualification bits 11:9 are given */
+    HVPT_X86_NO_1G = 1 << 0,                /* no 1G pages for the guest: bit 7 of such an entry is reserved */
+    HVPT_X86_ADVANCED_INFORMATION = 1 << 1, /* HVPT_EPT_CAP_ADVANCED_INFORMATION: qualification bits 11:9 are given */
+    HVPT_X86_HOST_SMEP =
+        1 << 2 /* NPT: the host's CR4.SMEP is 1, so that EXITINFO1 tells fetches even without its EFER.NXE */
 };
 
 /*
@@ -341,15 +343,16 @@ static inline void hvpt_x86_ept_fault(const struct hvpt_space *space, const stru
                      && walk->fault_gpa.value < space->gpa_limit;
 }
 
-static inline void hvpt_x86_npt_fault(const struct hvpt_space *space, uint32_t access, enum hvpt_second found,
-                                      struct hvpt_guest_walk *walk)
+static inline void hvpt_x86_npt_fault(const struct hvpt_space *space, const struct hvpt_x86_guest *guest,
+                                      uint32_t access, enum hvpt_second found, struct hvpt_guest_walk *walk)
 {
     /* With GMET a fetch is by the mode of the CPL; all else counts as the user's. */
     const bool user = !((space->features & HVPT_NPT_USE_GMET) && (access & HVPT_EXEC));
+    const bool tells_fetch = !(space->features & HVPT_NPT_NO_NX) || (guest->features & HVPT_X86_HOST_SMEP);
 
     walk->end = HVPT_GUEST_NESTED_PAGE_FAULT;
-    walk->exit_information = hvpt_npf_access(access, user, !(space->features & HVPT_NPT_NO_NX),
-                                             found != HVPT_SECOND_ABSENT, found == HVPT_SECOND_MALFORMED)
+    walk->exit_information = hvpt_npf_access(access, user, tells_fetch, found != HVPT_SECOND_ABSENT,
+                                             found == HVPT_SECOND_MALFORMED)
                            | (walk->on_table ? HVPT_NPF_GUEST_TABLE : HVPT_NPF_FINAL);
 }
 
@@ -371,7 +374,7 @@ static inline bool hvpt_x86_second(const struct hvpt_space *space, const struct 
     else if (space->kind == HVPT_KIND_EPT)
         hvpt_x86_ept_fault(space, guest, access, found, walk);
     else
-        hvpt_x86_npt_fault(space, access, found, walk);
+        hvpt_x86_npt_fault(space, guest, access, found, walk);
     return false;
 }
 

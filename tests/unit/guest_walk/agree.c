@@ -53,7 +53,8 @@ struct hvpt_x86_guest registers_of(const struct oracle *cpu)
     guest.pkrs = cpu->pkrs;
     guest.maxphyaddr = cpu->maxphyaddr;
     guest.features =
-        (cpu->no_1g ? (uint32_t)HVPT_X86_NO_1G : 0) | (cpu->advanced ? (uint32_t)HVPT_X86_ADVANCED_INFORMATION : 0);
+        (cpu->no_1g ? (uint32_t)HVPT_X86_NO_1G : 0) | (cpu->advanced ? (uint32_t)HVPT_X86_ADVANCED_INFORMATION : 0)
+        | (cpu->host_smep ? (uint32_t)HVPT_X86_HOST_SMEP : 0);
     return guest;
 }
 

@@ -1,7 +1,7 @@
 /*
- * What the hypervisor and the guest are told, by hand: values seen on emulated processors, and the manuals' rules on which
- * fault comes first. SDM vol. 3, "Exit Qualification for EPT Violations", "Prioritization of EPT Misconfigurations and EPT
- * Violations"; APM vol. 2, "Nested versus Guest Page Faults, Fault Ordering".
+ * What the hypervisor and the guest are told, by hand: values seen on emulated processors, and the manuals' rules on
+ * which fault comes first. SDM vol. 3, "Exit Qualification for EPT Violations", "Prioritization of EPT
+ * Misconfigurations and EPT Violations"; APM vol. 2, "Nested versus Guest Page Faults, Fault Ordering".
  */
 #include "agree.h"
 
@@ -122,8 +122,8 @@ Test(guest_walk_exits, ept_violations_seen_on_the_final_address)
 }
 
 /*
- * On the guest's own tables a read is a read, whatever the access (seen: 81), and with EPT's accessed and dirty bits a read
- * and a write (SDM vol. 3, "Accessed and Dirty Flags for EPT").
+ * On the guest's own tables a read is a read, whatever the access (seen: 81), and with EPT's accessed and dirty bits a
+ * read and a write (SDM vol. 3, "Accessed and Dirty Flags for EPT").
  */
 Test(guest_walk_exits, ept_violations_on_the_guests_tables)
 {
@@ -228,6 +228,29 @@ Test(guest_walk_exits, nested_page_faults_seen)
         expect_exit(&world, &cpu, HVPT_READ, 0x200000007, entry);
         set_low_bits(&world, entry, 7);
     }
+    world_close(&world);
+}
+
+/*
+ * A fetch is told where the host could refuse one: with its EFER.NXE, or with its CR4.SMEP. NX in an entry is a
+ * reserved bit without NXE. APM vol. 2, "Page-Fault Error Code", bit I/D.
+ */
+Test(guest_walk_exits, the_host_s_smep_makes_fetches_known)
+{
+    struct hvpt_space_config config;
+    struct world world;
+    struct oracle cpu;
+
+    memset(&config, 0, sizeof(config));
+    config.kind = HVPT_KIND_NPT;
+    config.npt.features = HVPT_NPT_NO_NX;
+    world_open(&world, &config, HVPT_4K);
+    cpu = start(&world);
+    *world_slot(&world, DATA, 0) |= UINT64_C(1) << 63;
+    expect_exit(&world, &cpu, HVPT_EXEC, 0x10000000d, DATA + 0xabc);
+    cpu.host_smep = true;
+    expect_exit(&world, &cpu, HVPT_EXEC, 0x10000001d, DATA + 0xabc);
+    expect_exit(&world, &cpu, HVPT_READ, 0x10000000d, DATA + 0xabc);
     world_close(&world);
 }
 

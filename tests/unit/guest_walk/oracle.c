@@ -130,7 +130,7 @@ static bool second(const struct oracle *cpu, uint64_t gpa, unsigned need, bool w
         answer->information |= c->absent ? 0 : 1;
         answer->information |= c->wrong ? 8 : 0;
         answer->information |= need & 2;
-        answer->information |= (need & 4) && cpu->host_nx ? 16 : 0;
+        answer->information |= (need & 4) && (cpu->host_nx || cpu->host_smep) ? 16 : 0;
     } else if (c->wrong) {
         answer->end = ORACLE_MISCONFIGURED;
     } else {

@@ -1,6 +1,6 @@
 /*
- * Another walker of both stages, written from the manuals' rules as tables and recursion, knowing nothing of the headers:
- * what a test compares the walk with.
+ * Another walker of both stages, written from the manuals' rules as tables and recursion, knowing nothing of the
+ * headers: what a test compares the walk with.
  */
 #ifndef GUEST_WALK_ORACLE_H
 #define GUEST_WALK_ORACLE_H
@@ -20,7 +20,7 @@ struct oracle {
     unsigned host_levels;
     uint64_t root;
     unsigned host_maxphyaddr;
-    bool execute_only, mbec, ept_ad, host_nx;
+    bool execute_only, mbec, ept_ad, host_nx, host_smep;
     bool advanced;
 
     /* Guest. */

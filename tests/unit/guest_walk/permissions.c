@@ -107,8 +107,8 @@ static uint64_t npt_bits(unsigned number)
 }
 
 /*
- * The guest's own tables hang below the same second-level table, so that taking rights from it stops the page walk, too:
- * both kinds of fault are compared.
+ * The guest's own tables hang below the same second-level table, so that taking rights from it stops the page walk,
+ * too: both kinds of fault are compared.
  */
 Test(guest_walk_permissions, every_pair_of_ept_entries)
 {
@@ -132,7 +132,8 @@ Test(guest_walk_permissions, every_pair_of_ept_entries)
 
 Test(guest_walk_permissions, every_pair_of_npt_entries)
 {
-    for (unsigned no_nx = 0; no_nx < 2; no_nx++) {
+    for (unsigned host = 0; host < 4; host++) {
+        const bool no_nx = host & 1;
         struct x86_config config = {.kind = HVPT_KIND_NPT};
         struct world world;
         struct oracle cpu;
@@ -140,6 +141,7 @@ Test(guest_walk_permissions, every_pair_of_npt_entries)
         config.npt.features = no_nx ? HVPT_NPT_NO_NX : 0;
         world_open(&world, &config, HVPT_4K);
         cpu = oracle_of(&world);
+        cpu.host_smep = host >> 1;
         every_second_level(&world, &cpu, 16, npt_bits);
         world_close(&world);
     }

@@ -148,10 +148,22 @@ Test(gstage_fault, pseudoinstructions)
             same(fault.table_write, pseudo[i].write, "pseudo", "table_write");
             same(fault.table_entry_size, pseudo[i].size, "pseudo", "table_entry_size");
             same(fault.access, causes[j].access, "pseudo", "access");
+            same(hvpt_gstage_fault_wants(&fault), pseudo[i].write ? HVPT_WRITE : HVPT_READ, "pseudo", "wants");
             same(fault.gpa.value, 0x48d18, "pseudo", "gpa: entries are aligned");
             same(fault.linear, 0xabcdef3, "pseudo", "linear");
             same(fault.instruction.operation, HVPT_GSTAGE_OP_UNKNOWN, "pseudo", "operation");
         }
+    }
+}
+
+/* Without a pseudoinstruction the fault is of the guest's own access, as far as anybody tells. */
+Test(gstage_fault, an_access_wants_what_it_does)
+{
+    for (uint64_t cause = 20; cause <= 23; cause += cause == 21 ? 2 : 1) {
+        struct hvpt_gstage_fault fault = decode(cause, 0x1000, 0x400, 0);
+
+        same(hvpt_gstage_fault_wants(&fault), cause == 20 ? HVPT_EXEC : cause == 21 ? HVPT_READ : HVPT_WRITE, "cause",
+             "wants");
     }
 }
 

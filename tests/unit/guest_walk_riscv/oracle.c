@@ -30,7 +30,7 @@ static enum shape shape_of(uint64_t e, unsigned level, struct oracle_stage stage
 {
     if (!on(e, V))
         return NOTHING;
-    if (ones(e, 60, 54) != 0 || (on(e, W) && !on(e, R)))
+    if (ones(e, stage.software ? 58 : 60, 54) != 0 || (on(e, W) && !on(e, R)))
         return WRONG;
     if (ones(e, X, R) == 0)
         return level == 0 || on(e, U) || on(e, A) || on(e, D) || ones(e, 63, 61) != 0 ? WRONG : TABLE;

@@ -13,6 +13,7 @@ enum oracle_end { ORACLE_OK, ORACLE_PAGE_FAULT, ORACLE_GUEST_PAGE_FAULT, ORACLE_
 /* What a stage knows of entries. */
 struct oracle_stage {
     bool adue, pbmte, napot;
+    bool software; /* Svrsw60t59b: bits 60:59 are software's */
 };
 
 struct oracle {

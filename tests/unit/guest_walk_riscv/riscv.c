@@ -187,7 +187,8 @@ static struct hvpt_riscv_guest registers(void)
     guest.vsstatus = (w.cpu.sum ? UINT64_C(1) << 18 : 0) | (w.cpu.mxr ? UINT64_C(1) << 19 : 0);
     guest.sstatus = w.cpu.host_mxr ? UINT64_C(1) << 19 : 0;
     guest.henvcfg = (w.cpu.guest.adue ? UINT64_C(1) << 61 : 0) | (w.cpu.guest.pbmte ? UINT64_C(1) << 62 : 0);
-    guest.features = w.cpu.guest.napot ? HVPT_RISCV_SVNAPOT : 0;
+    guest.features = (w.cpu.guest.napot ? (uint32_t)HVPT_RISCV_SVNAPOT : 0)
+                   | (w.cpu.guest.software ? (uint32_t)HVPT_RISCV_SVRSW60T59B : 0);
     guest.memory = w.use_own ? &w.own : NULL;
     return guest;
 }
@@ -308,7 +309,7 @@ Test(guest_walk_riscv, every_bit_of_every_entry)
 {
     for (unsigned extensions = 0; extensions < 2; extensions++) {
         open_world(10 - extensions, extensions ? HVPT_GSTAGE_USE_SVPBMT | HVPT_GSTAGE_USE_SVNAPOT : 0);
-        w.cpu.guest.pbmte = w.cpu.guest.napot = extensions;
+        w.cpu.guest.pbmte = w.cpu.guest.napot = w.cpu.guest.software = extensions;
         for (unsigned mode = 8; mode <= 10; mode++) {
             for (unsigned leaf = 0; leaf <= mode - 6; leaf++) {
                 uint64_t inside = (UINT64_C(1) << (12 + 9 * leaf)) - 1;

@@ -211,7 +211,7 @@ Test(tags, no_guest_runs_under_a_tag_that_another_left_unflushed)
 Test(tags, pools_have_the_tags_that_the_cpu_has)
 {
     struct hvctl_tag_pool pool;
-    struct hvctl_tag tag = {0, 0};
+    struct hvctl_tag tag = {0, 0, NULL};
     static struct hvctl_svm_caps caps;
 
     hvctl_vpid_pool_init(&pool);
@@ -225,9 +225,81 @@ Test(tags, pools_have_the_tags_that_the_cpu_has)
     caps.sev_asids = 10;
     cr_expect_eq(hvctl_asid_pool_init(&pool, &caps, true), HVCTL_OK);
     cr_expect(pool.first == 11 && pool.last == 15);
-    cr_expect_eq(hvctl_tag_take(&pool, &tag), HVCTL_TAG_NEW);
+    cr_expect_eq(hvctl_tag_take(&pool, &tag), HVCTL_TAG_FLUSH_ALL, "somebody may have used the CPU before");
     cr_expect_eq(tag.value, 11);
     hvctl_tag_pool_reset(&pool);
-    cr_expect_eq(hvctl_tag_take(&pool, &tag), HVCTL_TAG_NEW);
+    cr_expect_eq(hvctl_tag_take(&pool, &tag), HVCTL_TAG_FLUSH_ALL);
     cr_expect_eq(tag.value, 11);
+}
+
+/* CPUID 8000001FH ECX is 32 bits wide, and so is 8000000AH EBX. */
+Test(tags, no_number_of_asids_wraps)
+{
+    static const struct {
+        uint32_t asids, sev_asids;
+        enum hvctl_status status;
+        uint32_t first;
+    } cases[] = {
+        {16, 0xffffffff, HVCTL_E_FULL, 0},         {0xffffffff, 0xffffffff, HVCTL_E_FULL, 0},
+        {0xffffffff, 0xfffffffe, HVCTL_E_FULL, 0}, {0xffffffff, 0xfffffffd, HVCTL_OK, 0xfffffffe},
+        {0, 0xffffffff, HVCTL_E_FULL, 0},          {1, 0, HVCTL_E_FULL, 0},
+        {2, 0, HVCTL_OK, 1},                       {2, 1, HVCTL_E_FULL, 0},
+    };
+
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        static struct hvctl_svm_caps caps;
+        struct hvctl_tag_pool pool;
+        struct hvctl_tag tag = {0, 0, NULL};
+
+        caps.asids = cases[i].asids;
+        caps.sev_asids = cases[i].sev_asids;
+        cr_expect_eq(hvctl_asid_pool_init(&pool, &caps, true), cases[i].status, "case %u", i);
+        if (cases[i].status != HVCTL_OK)
+            continue;
+        cr_expect_eq(hvctl_tag_take(&pool, &tag), HVCTL_TAG_FLUSH_ALL);
+        cr_expect_eq(tag.value, cases[i].first, "case %u", i);
+    }
+}
+
+Test(tags, the_last_number_of_all_is_given_out_once)
+{
+    struct hvctl_tag_pool pool;
+    struct hvctl_tag tag[3];
+
+    memset(tag, 0, sizeof(tag));
+    cr_expect_eq(hvctl_tag_pool_init(&pool, 0xfffffffe, 0xffffffff), HVCTL_OK);
+    cr_expect_eq(hvctl_tag_take(&pool, &tag[0]), HVCTL_TAG_FLUSH_ALL);
+    cr_expect_eq(hvctl_tag_take(&pool, &tag[1]), HVCTL_TAG_NEW);
+    cr_expect_eq(tag[1].value, 0xffffffff);
+    cr_expect_eq(hvctl_tag_take(&pool, &tag[2]), HVCTL_TAG_FLUSH_ALL);
+    cr_expect_eq(tag[2].value, 0xfffffffe);
+    cr_expect_eq(hvctl_tag_pool_init(&pool, 0, 5), HVCTL_E_RANGE);
+    cr_expect_eq(hvctl_tag_pool_init(&pool, 6, 5), HVCTL_E_RANGE);
+}
+
+/* A TLB is one CPU's: a virtual CPU that moves brings nothing with it, however far the pools have come. */
+Test(tags, a_tag_of_another_cpu_is_not_kept)
+{
+    struct hvctl_tag_pool pool[2];
+    struct hvctl_tag tag[40];
+    int owner[2][8];
+    uint32_t random = 7;
+
+    memset(tag, 0, sizeof(tag));
+    memset(owner, 0xff, sizeof(owner));
+    for (unsigned cpu = 0; cpu < 2; cpu++)
+        cr_expect_eq(hvctl_tag_pool_init(&pool[cpu], 1, 7), HVCTL_OK);
+    for (unsigned step = 0; step < 100000; step++) {
+        unsigned cpu, guest;
+        enum hvctl_tag_use use;
+
+        random = random * 1664525u + 1013904223u;
+        cpu = random >> 30 & 1;
+        guest = (random >> 16) % 20;
+        use = hvctl_tag_take(&pool[cpu], &tag[guest]);
+        if (use == HVCTL_TAG_FLUSH_ALL)
+            memset(owner[cpu], 0xff, sizeof(owner[cpu]));
+        cr_assert_eq(owner[cpu][tag[guest].value], use == HVCTL_TAG_KEPT ? (int)guest : -1, "step %u", step);
+        owner[cpu][tag[guest].value] = (int)guest;
+    }
 }

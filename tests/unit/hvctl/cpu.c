@@ -467,6 +467,23 @@ Test(vmx_ops, invept_uses_the_kind_that_the_cpu_has)
     cr_expect_eq(hvctl_vmx_invept_all(&ops, &caps), HVCTL_E_CPU);
 }
 
+/* What VMXON leaves behind: both instructions, all contexts, as far as the CPU has them. */
+Test(vmx_ops, everything_can_be_flushed)
+{
+    caps.ept_vpid_cap = UINT64_C(0x40104100000);
+    cr_expect_eq(hvctl_vmx_flush_all(&ops, &caps), HVCTL_OK);
+    cr_expect(machine.inv_type == 2 && machine.inv.low == 0 && machine.inv.high == 0);
+    machine.inv_type = 9;
+    caps.ept_vpid_cap = 0;
+    cr_expect_eq(hvctl_vmx_flush_all(&ops, &caps), HVCTL_OK, "neither: transitions flush");
+    cr_expect_eq(machine.inv_type, 9);
+    caps.ept_vpid_cap = UINT64_C(0x04100000);
+    machine.inv_result = HVCTL_VMX_FAIL_VALID;
+    cr_expect_eq(hvctl_vmx_flush_all(&ops, &caps), HVCTL_E_CPU);
+    caps.ept_vpid_cap = UINT64_C(0x40100000000);
+    cr_expect_eq(hvctl_vmx_flush_all(&ops, &caps), HVCTL_E_CPU);
+}
+
 /* SDM vol. 3, "INVVPID": bits 32 and 40 to 43. Each type falls back to a wider one, never to a narrower. */
 Test(vmx_ops, invvpid_falls_back_to_a_wider_kind)
 {

@@ -122,12 +122,13 @@ Test(svm_event, encoding_and_decoding_are_inverse_and_total)
 
     for (unsigned i = 0; i < 100000; i++, value += UINT64_C(0x9e3779b97f4a7c15)) {
         struct hvctl_svm_event event = hvctl_svm_event_decode(value);
-        uint64_t expected = value & UINT64_C(0xffffffff80000fff);
+        uint64_t expected = value & UINT64_C(0xffffffff80002fff);
 
         if (!(value & 0x800))
             expected &= 0xffffffff;
         cr_assert_eq(hvctl_svm_event_encode(&event), expected);
-        cr_assert_eq(event.reserved, value & 0x7ffff000);
+        cr_assert_eq(event.reserved, value & 0x7fffd000);
+        cr_assert_eq(event.nested, value >> 13 & 1);
     }
 }
 
@@ -272,4 +273,45 @@ Test(svm_caps, numbers_are_read_from_leaves_that_are_there)
     machine.svm = false;
     cr_expect_eq(hvctl_svm_caps_read(&caps, cpuid, &machine), HVCTL_E_MODE);
     cr_expect_eq(caps.asids, 0);
+}
+
+/* APM vol. 3, "Function 8000_001Fh", bits that newer CPUs have, and "Function 8000_0025h". */
+static struct hvctl_cpuid rmp_cpuid(void *ctx, uint32_t leaf, uint32_t subleaf)
+{
+    struct hvctl_cpuid id = {0, 0, 0, 0};
+
+    (void)subleaf;
+    if (leaf == 0x80000000u)
+        id.eax = 0x80000025u;
+    if (leaf == 0x80000001u)
+        id.ecx = 4;
+    if (leaf == 0x8000001fu)
+        id.eax = *(const uint32_t *)ctx;
+    if (leaf == 0x80000025u) {
+        id.eax = 36 << 6 | 30;
+        id.ebx = 1 << 10 | 512;
+    }
+    return id;
+}
+
+Test(svm_caps, memory_encryption_s_newer_parts_are_named)
+{
+    static const struct {
+        unsigned bit;
+        const char *name;
+    } named[] = {{1, "SEV"}, {3, "SEV_ES"}, {4, "SEV_SNP"}, {20, "PMC_VIRTUALIZATION"}, {22, "GUEST_INTERCEPT_CONTROL"},
+                 {23, "SEGMENTED_RMP"}, {26, "SECURE_AVIC"}, {27, "ALLOWED_SEV_FEATURES"}, {31, "IBPB_ON_ENTRY"}};
+    static struct hvctl_svm_caps caps;
+    uint32_t eax = 1u << 23;
+
+    for (unsigned i = 0; i < sizeof(named) / sizeof(named[0]); i++)
+        cr_expect_str_eq(hvctl_sev_feature_name((enum hvctl_sev_feature)named[i].bit), named[i].name);
+    cr_expect_null(hvctl_sev_feature_name((enum hvctl_sev_feature)32));
+    cr_assert_eq(hvctl_svm_caps_read(&caps, rmp_cpuid, &eax), HVCTL_OK);
+    cr_expect(caps.rmp.min_segment_shift == 30 && caps.rmp.max_segment_shift == 36 && caps.rmp.cached_segments == 512
+              && caps.rmp.cached_is_limit);
+    cr_expect(hvctl_sev_can(&caps, HVCTL_SEV_SEGMENTED_RMP) && !hvctl_sev_can(&caps, HVCTL_SEV_SEV));
+    eax = 0;
+    cr_assert_eq(hvctl_svm_caps_read(&caps, rmp_cpuid, &eax), HVCTL_OK);
+    cr_expect_eq(caps.rmp.cached_segments, 0, "without segments the leaf says nothing");
 }

@@ -157,6 +157,15 @@ Test(vmx_exit, qualifications_in_words)
     cr_expect_str_eq(qualification(62, 1 << 16), "asynchronous to instruction execution");
     cr_expect_str_eq(qualification(66, 0x800), "SPP miss");
     cr_expect_str_eq(qualification(66, 0), "SPP misconfiguration");
+    cr_expect_str_eq(qualification(66, 0x11800),
+                     "SPP miss, NMIs unblocked by IRET, asynchronous to instruction execution");
+    cr_expect_str_eq(qualification(62, 0x11000), "NMIs unblocked by IRET, asynchronous to instruction execution");
+    cr_expect_str_eq(qualification(75, 0x1001), "the guest's context is lost, NMIs unblocked by IRET");
+    cr_expect(hvctl_vmx_log_full_decode(0x1000).nmi_unblocking && !hvctl_vmx_log_full_decode(0x1000).asynchronous);
+    cr_expect(hvctl_vmx_log_full_decode(0x10000).asynchronous && !hvctl_vmx_log_full_decode(0xeeff).nmi_unblocking);
+    cr_expect(hvctl_vmx_timeout_decode(0x1001).nmi_unblocking && hvctl_vmx_timeout_decode(1).context_lost);
+    cr_expect_str_eq(qualification(28, 0x1003), "MOV to CR3 from R16"); /* APX: bits 12:8 */
+    cr_expect_str_eq(qualification(29, 0x1f17), "MOV from DR7 to R31");
     cr_expect_str_eq(qualification(72, 0xfff12345), "PASID 0x12345");
     cr_expect_str_eq(qualification(73, UINT64_C(0x100000005)), "source 0x5");
     cr_expect_str_eq(qualification(75, 1), "the guest's context is lost");
@@ -170,7 +179,8 @@ Test(vmx_exit, words_exist_for_the_qualifications_that_count)
     for (uint32_t reason = 1; reason < 100; reason++)
         cr_expect_eq(*qualification(reason, UINT64_C(0x10000)) != 0, hvctl_vmx_qualification_counts(reason, 0x10000),
                      "%u", reason);
-    cr_expect_not(hvctl_vmx_qualification_counts(62, 0x1000));
+    cr_expect_not(hvctl_vmx_qualification_counts(62, 0x2000));
+    cr_expect(hvctl_vmx_qualification_counts(62, 0x1000));
 }
 
 static const char *exit_text(uint32_t reason, uint64_t qualification_value, uint32_t info, uint32_t error_code)
@@ -207,7 +217,10 @@ Test(vmx_exit, whole_exits_in_words)
     cr_expect_str_eq(exit_text(1, 0, 0x80000021, 0), "external interrupt: external interrupt, vector 33");
     cr_expect_str_eq(exit_text(1, 0, 0, 0), "external interrupt");
     cr_expect_str_eq(exit_text(0x80000021, 4, 0, 0), "VM-entry failure: invalid guest state: bad VMCS link pointer");
-    cr_expect_str_eq(exit_text(35, 0, 0, 0), "unknown exit reason 35");
+    cr_expect_str_eq(exit_text(35, 0, 0, 0), "VM-exit failure");
+    cr_expect_str_eq(exit_text(38, 0, 0, 0), "unknown exit reason 38");
+    cr_expect_str_eq(exit_text(62, 0x1000, 0, 0), "page-modification log full: NMIs unblocked by IRET");
+    cr_expect_str_eq(exit_text(0, 5, 0x80000202, 0), "exception or NMI: NMI, sources 0x5");
     cr_expect_str_eq(exit_text(0x0e00000a, 0, 0, 0),
                      "CPUID, in an enclave, after a bus lock, a shadow stack is prematurely busy");
     hvctl_vmcs_put(&image, HVCTL_VMCS_IDT_VECTORING_INFORMATION_FIELD, 0x80001b0d, &status);
@@ -363,11 +376,31 @@ Test(text, a_buffer_that_is_too_small_is_cut_and_says_what_it_needed)
 
 Test(text, every_status_and_every_result_has_a_text)
 {
-    for (int status = HVCTL_OK; status <= HVCTL_E_MODE; status++)
+    for (int status = HVCTL_OK; status <= HVCTL_OWES_INVVPID; status++)
         for (int other = HVCTL_OK; other < status; other++)
             cr_expect_str_neq(hvctl_status_text((enum hvctl_status)status),
                               hvctl_status_text((enum hvctl_status)other));
     cr_expect_str_eq(hvctl_status_text((enum hvctl_status)99), "unknown status");
     cr_expect_str_eq(hvctl_gpr_name(8), "R8");
     cr_expect_str_eq(hvctl_gpr_name(16), "?");
+    cr_expect_str_eq(hvctl_gpr_name_apx(15), "R15");
+    cr_expect_str_eq(hvctl_gpr_name_apx(16), "R16");
+    cr_expect_str_eq(hvctl_gpr_name_apx(31), "R31");
+    cr_expect_str_eq(hvctl_gpr_name_apx(32), "?");
+}
+
+/* SDM vol. 3, "VM-Entry Controls for Event Injection": data goes with an event where the CPU has the field. */
+Test(vmx_event, data_goes_with_an_event)
+{
+    struct hvctl_vmx_event event = hvctl_vmx_event_make(HVCTL_EVENT_HARDWARE_EXCEPTION, 14, 2, 0);
+
+    hvctl_vmcs_image_init(&image, NULL);
+    cr_assert_eq(hvctl_vmcs_write(&image, HVCTL_VMCS_GUEST_CR0, 0x80000031), HVCTL_OK);
+    cr_assert_eq(hvctl_vmx_inject_with_data(&image, NULL, event, 0x1234000), HVCTL_OK);
+    cr_expect_eq(hvctl_vmcs_get(&image, 0x2052), 0x1234000);
+    cr_assert_eq(hvctl_vmcs_write(&image, 0x2404, 0x77), HVCTL_OK);
+    cr_expect_eq(hvctl_vmx_original_event_data(&image), 0x77);
+    event.type = HVCTL_EVENT_RESERVED;
+    cr_expect_eq(hvctl_vmx_inject_with_data(&image, NULL, event, 1), HVCTL_E_RANGE);
+    cr_expect_eq(hvctl_vmcs_get(&image, 0x2052), 0x1234000);
 }

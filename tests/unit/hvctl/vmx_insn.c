@@ -86,6 +86,7 @@ Test(vmx_insn, other_exits_have_no_instruction_information)
 
         for (unsigned k = 0; k < sizeof(exits) / sizeof(exits[0]); k++)
             listed |= exits[k].reason == reason;
+        listed |= reason == 84 || reason == 85;
         cr_expect_eq(insn.form != HVCTL_INSN_NONE, listed, "%u", reason);
         if (!listed)
             cr_expect(!insn.has_memory && !insn.has_reg1 && !insn.has_reg2);
@@ -133,4 +134,42 @@ Test(vmx_insn, operands_in_words)
     cr_expect_str_eq(words(30, 0), "memory ES");
     cr_expect_str_eq(words(69, 5u << 28 | 4u << 3), "XMM4, XMM5");
     cr_expect_str_eq(words(10, 5), "");
+}
+
+/*
+ * SDM vol. 3, "Format of the VM-Exit Instruction-Information Field" for RDMSR and WRMSRNS with an immediate: bits 6:3.
+ */
+Test(vmx_insn, immediate_msr_accesses_name_their_register)
+{
+    for (uint32_t reason = 84; reason <= 85; reason++)
+        for (unsigned reg = 0; reg < 16; reg++) {
+            struct hvctl_vmx_insn insn = hvctl_vmx_insn_decode(reason, reg << 3 | 0xffffff87);
+
+            cr_expect(insn.form == HVCTL_INSN_MSR_IMMEDIATE && insn.has_reg1 && !insn.has_reg2 && !insn.has_memory);
+            cr_expect_eq(insn.reg1, reg);
+        }
+}
+
+/*
+ * APX's field, 64 bits: scale 1:0, address size 3:2, register 4, operand size 6:5, segment 9:7, no index 10, no base
+ * 11, reg1 20:16, index 28:24, base 36:32, reg2 44:40.
+ */
+Test(vmx_insn, extended_information_names_registers_up_to_31)
+{
+    const uint64_t memory = 2 | UINT64_C(2) << 2 | UINT64_C(3) << 7 | UINT64_C(17) << 24 | UINT64_C(18) << 32
+                          | UINT64_C(31) << 40 | UINT64_C(30) << 16;
+    struct hvctl_vmx_insn insn = hvctl_vmx_insn_decode_extended(50, memory, 0); /* INVEPT */
+
+    cr_expect(insn.has_memory && insn.has_reg2 && !insn.has_reg1 && insn.has_index && insn.has_base);
+    cr_expect(insn.scale == 4 && insn.address_size == 64 && insn.segment == 3);
+    cr_expect(insn.index == 17 && insn.base == 18 && insn.reg2 == 31);
+    insn = hvctl_vmx_insn_decode_extended(23, memory | 16, 0); /* VMREAD into a register */
+    cr_expect(!insn.has_memory && insn.has_reg1 && insn.reg1 == 30 && insn.reg2 == 31 && !insn.has_base);
+    insn = hvctl_vmx_insn_decode_extended(50, memory | 0xc00, 0);
+    cr_expect(!insn.has_index && !insn.has_base);
+    insn = hvctl_vmx_insn_decode_extended(46, memory | UINT64_C(2) << 5, 3u << 28); /* LIDT */
+    cr_expect(insn.which == 3 && insn.operand_size == 64 && insn.has_memory);
+    insn = hvctl_vmx_insn_decode_extended(84, UINT64_C(25) << 16, 0);
+    cr_expect(insn.form == HVCTL_INSN_MSR_IMMEDIATE && insn.reg1 == 25);
+    cr_expect_eq(hvctl_vmx_insn_decode_extended(10, ~UINT64_C(0), 0).form, HVCTL_INSN_NONE);
 }

@@ -79,7 +79,8 @@ static const struct change changes[] = {
     {"SVM.CR4.MBZ", false, S(cr4, BIT(13))},
     {"SVM.CR4.MBZ", false, S(cr4, BIT(15))},
     {"SVM.CR4.MBZ", false, S(cr4, BIT(24))},
-    {"SVM.CR4.MBZ", false, S(cr4, BIT(32))},
+    {"SVM.CR4.MBZ", true, S(cr4, BIT(32))}, /* FRED, on a CPU of which CPUID was not asked */
+    {"SVM.CR4.MBZ", false, S(cr4, BIT(33))},
     {"SVM.CR4.MBZ", true, S(cr4, BIT(22))},
     {"SVM.CET.S_CET", false, S(s_cet, 0x40)},
     {"SVM.CET.S_CET", true, S(s_cet, 0x3f)},
@@ -183,14 +184,15 @@ Test(hvctl_svm_check, rules_on_encrypted_guests)
     expect(&setup, "SVM.SEVES.LBR", false);
     setup.vmcb.control.virtualization_control = HVCTL_VIRT_LBR;
     expect(&setup, "SVM.SEVES.LBR", true);
+    setup.caps.sev_eax |= 1u << 27;
     setup.around.sev_features_known = true; /* SNP active and debug virtualization, of which the second is not allowed */
     setup.around.sev_features = 0x21;
     setup.vmcb.control.allowed_sev_features = BIT(63) | 1;
-    expect(&setup, "SVM.SEVES.FEATURES", false);
+    expect(&setup, "SVM.SNP.ALLOWED", false);
     setup.vmcb.control.allowed_sev_features = 1;
-    expect(&setup, "SVM.SEVES.FEATURES", true);
+    expect(&setup, "SVM.SNP.ALLOWED", true);
     setup.vmcb.control.allowed_sev_features = BIT(63) | 0x21;
-    expect(&setup, "SVM.SEVES.FEATURES", true);
+    expect(&setup, "SVM.SNP.ALLOWED", true);
     setup.vmcb.control.eventinj = 0x80000403;
     expect(&setup, "SVM.INJ.SEV_ES", false);
     setup.vmcb.control.eventinj = 0x8000030d;
@@ -262,4 +264,82 @@ static void one_rule(char **cell)
 Test(hvctl_svm_check, every_rule_of_the_manual_is_there)
 {
     cases_read("vmrun_rules.csv", 2, one_rule);
+}
+
+/* APM vol. 2, "Allowed SEV Features": bit 63 turns the check on; SEV_FEATURES is in the VMSA, which nobody can read. */
+Test(hvctl_svm_check, allowed_sev_features_bound_those_of_the_vmsa)
+{
+    static const struct {
+        uint64_t allowed, features;
+        bool known, has, broken, unchecked;
+    } cases[] = {
+        {BIT(63) | 1, 1, true, true, false, false},  {BIT(63) | 1, 3, true, true, true, false},
+        {1, 3, true, true, false, false},            {BIT(63) | 1, 3, true, false, false, false},
+        {BIT(63) | 1, 3, false, true, false, true},  {BIT(63) | 1, BIT(63) | BIT(62) | 1, true, true, false, false},
+        {BIT(63) | BIT(61), BIT(61), true, true, false, false},
+    };
+
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        static struct setup setup;
+        static struct hvctl_report report;
+
+        begin(&setup);
+        setup.caps.sev_eax |= cases[i].has ? 1u << 27 : 0;
+        setup.around.sev_features_known = cases[i].known;
+        setup.around.sev_features = cases[i].features;
+        setup.vmcb.control.guest_asid = 10;
+        setup.vmcb.control.nested_control |= HVCTL_NESTED_SEV | HVCTL_NESTED_SEV_ES;
+        setup.vmcb.control.virtualization_control |= HVCTL_VIRT_LBR;
+        setup.vmcb.control.allowed_sev_features = cases[i].allowed;
+        hvctl_svm_check_in(&setup.vmcb, &setup.caps, &setup.around, &report);
+        cr_expect_eq(hvctl_report_find(&report, "SVM.SNP.ALLOWED") != NULL, cases[i].broken, "case %u", i);
+        cr_expect_eq(report.broken, cases[i].broken, "case %u", i);
+        cr_expect_eq(report.unchecked, cases[i].unchecked, "case %u", i);
+    }
+}
+
+static struct hvctl_cpuid fred_cpuid(void *ctx, uint32_t leaf, uint32_t subleaf)
+{
+    struct hvctl_cpuid id = {0, 0, 0, 0};
+
+    if (leaf == 0)
+        id.eax = 7;
+    if (leaf == 7 && subleaf == 0)
+        id.eax = 1;
+    if (leaf == 7 && subleaf == 1)
+        id.eax = *(const bool *)ctx ? 1u << 17 : 0;
+    return id;
+}
+
+/* CR4.FRED: CPUID 7.1 EAX[17], where it was asked. */
+Test(hvctl_svm_check, fred_is_what_cpuid_says)
+{
+    for (unsigned fred = 0; fred < 2; fred++) {
+        struct hvctl_svm_surroundings around;
+        bool has = fred;
+
+        memset(&around, 0, sizeof(around));
+        hvctl_svm_surroundings_cpuid(&around, fred_cpuid, &has);
+        cr_expect_eq(around.cpu.cr4 >> 32, fred);
+    }
+}
+
+Test(hvctl_svm_check, a_violation_leads_to_its_member)
+{
+    static struct setup setup;
+    static struct hvctl_report report;
+    unsigned size;
+
+    begin(&setup);
+    setup.vmcb.save.cr0 |= BIT(32);
+    hvctl_svm_check_in(&setup.vmcb, &setup.caps, &setup.around, &report);
+    cr_assert_eq(report.broken, 1);
+    cr_expect_eq(hvctl_svm_violation_offset(&report.violation[0], &size), 0x558);
+    cr_expect_eq(size, 8);
+    setup.vmcb.save.cr0 ^= BIT(32);
+    setup.vmcb.control.guest_asid = 0;
+    hvctl_svm_check_in(&setup.vmcb, &setup.caps, &setup.around, &report);
+    cr_assert_eq(report.broken, 1);
+    cr_expect_eq(hvctl_svm_violation_offset(&report.violation[0], &size), 0x58);
+    cr_expect_eq(size, 4);
 }

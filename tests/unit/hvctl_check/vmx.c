@@ -26,8 +26,10 @@ static bool read_memory(void *ctx, uint64_t physical, void *bytes, size_t size)
         {0x680, UINT64_C(0x1fff800000102e60)}, /* a last branch above the middle, as a CPU with RTM writes it */
         {0x6c0, UINT64_C(0x0000800000000000)}, {0x1dd, UINT64_C(0xffff800000102e60)}, {0x1de, UINT64_C(0x0010000000000000)},
     };
+    static const uint64_t sysenter_cs[2] = {0x174, 0};
 
     (void)ctx;
+    page[1][2] = 0x174; /* an MSR area of one */
     page[2][0] = 0x2b;
     page[3][0] = 0x8000002b;
     page[4][0] = 0x2c;
@@ -41,6 +43,10 @@ static bool read_memory(void *ctx, uint64_t physical, void *bytes, size_t size)
     page[7][4 + 3] = UINT64_C(0x10000000001);
     if (physical == 0x8080) {
         memset(bytes, 0x50, size);
+        return true;
+    }
+    if (physical >= 0x10000) { /* as long an area as anybody likes */
+        memcpy(bytes, &sysenter_cs[physical >> 3 & 1], size);
         return true;
     }
     if (physical >= 0x8000) {
@@ -545,4 +551,179 @@ Test(hvctl_vmx_check, the_words_of_a_violation)
     cr_assert(hvctl_report_find(&report, "GUEST.CR0.FIXED"));
     hvctl_violation_text(hvctl_report_find(&report, "GUEST.CR0.FIXED"), &text);
     cr_expect_str_eq(words, "GUEST.CR0.FIXED: GUEST_CR0 = 0x20, must have PE, PG set (unrestricted guest is off)");
+}
+
+/* ---- facts that CPUID tells ---- */
+
+static struct hvctl_cpuid leaf[0x24][2];
+
+static struct hvctl_cpuid facts_cpuid(void *ctx, uint32_t number, uint32_t subleaf)
+{
+    const struct hvctl_cpuid none = {0, 0, 0, 0};
+
+    (void)ctx;
+    return number < 0x24 && subleaf < 2 ? leaf[number][subleaf] : none;
+}
+
+/*
+ * SDM vol. 3, "Architectural Performance Monitoring Version 5": a fixed counter exists if ECX says so or EDX[4:0] is
+ * above it.
+ */
+Test(hvctl_vmx_check, fixed_counters_exist_as_leaf_0ah_and_23h_say)
+{
+    static const struct {
+        uint32_t top, eax, ecx, edx, more_general, more_fixed;
+        uint64_t expected; /* without bit 48 */
+    } cases[] = {
+        {10, 0x0805, 0x77, 3, 0, 0, UINT64_C(0x77000000ff)}, {10, 0x0805, 0x70, 3, 0, 0, UINT64_C(0x77000000ff)},
+        {10, 0x0402, 0, 3, 0, 0, UINT64_C(0x70000000f)},     {10, 0x0401, 0, 3, 0, 0, 0xf},
+        {0x23, 0x0805, 0x7, 3, 0x3ff, 0x177, UINT64_C(0x177000003ff)},
+        {0x22, 0x0805, 0x7, 3, 0x3ff, 0x177, UINT64_C(0x7000000ff)},
+        {10, 0x2005, 0, 0, 0, 0, 0xffffffff},
+    };
+
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        static struct setup setup;
+        struct hvctl_report report;
+
+        memset(leaf, 0, sizeof(leaf));
+        leaf[0][0].eax = cases[i].top;
+        leaf[10][0].eax = cases[i].eax;
+        leaf[10][0].ecx = cases[i].ecx;
+        leaf[10][0].edx = cases[i].edx;
+        leaf[0x23][0].eax = 3;
+        leaf[0x23][1].eax = cases[i].more_general;
+        leaf[0x23][1].ebx = cases[i].more_fixed;
+        begin(&setup, "long");
+        hvctl_vmx_surroundings_cpuid(&setup.around, facts_cpuid, NULL);
+        cr_expect_eq(setup.around.cpu.perf_global_ctrl & ~(UINT64_C(1) << 48), cases[i].expected, "case %u", i);
+        put(&setup, HVCTL_VMCS_VM_ENTRY_CONTROLS, hvctl_vmcs_get(&setup.image, HVCTL_VMCS_VM_ENTRY_CONTROLS) | 1 << 13);
+        put(&setup, HVCTL_VMCS_GUEST_IA32_PERF_GLOBAL_CTRL, cases[i].expected);
+        hvctl_vmx_check_in(&setup.image, &setup.caps, &setup.around, &report);
+        cr_expect_eq(hvctl_report_find(&report, "GUEST.PERF_GLOBAL_CTRL"), NULL);
+        put(&setup, HVCTL_VMCS_GUEST_IA32_PERF_GLOBAL_CTRL, cases[i].expected | UINT64_C(1) << 47);
+        hvctl_vmx_check_in(&setup.image, &setup.caps, &setup.around, &report);
+        cr_expect_neq(hvctl_report_find(&report, "GUEST.PERF_GLOBAL_CTRL"), NULL);
+    }
+}
+
+static unsigned unchecked_rule(const struct hvctl_report *report, const char *rule)
+{
+    unsigned i, found = 0;
+
+    for (i = 0; i < report->unchecked && i < HVCTL_REPORT_UNCHECKED; i++)
+        found += strcmp(report->not_checked[i], rule) == 0;
+    return found;
+}
+
+/*
+ * CR3's bits 62:61 are LAM's: SDM vol. 3, "Linear-Address Masking". Who does not know whether the CPU has it does not
+ * judge.
+ */
+Test(hvctl_vmx_check, lam_is_judged_only_where_cpuid_was_asked)
+{
+    for (unsigned known = 0; known < 5; known++) {
+        static struct setup setup;
+        struct hvctl_report report;
+        bool lam = known == 2 || known == 4;
+
+        begin(&setup, "long");
+        setup.around.cpu.known = known == 1 || known == 2;
+        setup.around.cpu.lam = known == 2;
+        setup.caps.cpu.leaf7 = known >= 3;
+        setup.caps.cpu.lam = known == 4;
+        put(&setup, HVCTL_VMCS_GUEST_CR3, UINT64_C(3) << 61 | 0x1000);
+        hvctl_vmx_check_in(&setup.image, &setup.caps, &setup.around, &report);
+        cr_expect_eq(hvctl_report_find(&report, "GUEST.CR3") == NULL, known == 0 || lam, "%u", known);
+        cr_expect_eq(unchecked_rule(&report, "GUEST.CR3"), known == 0, "%u", known);
+        put(&setup, HVCTL_VMCS_GUEST_CR3, UINT64_C(1) << 63 | UINT64_C(3) << 61);
+        hvctl_vmx_check_in(&setup.image, &setup.caps, &setup.around, &report);
+        cr_expect_neq(hvctl_report_find(&report, "GUEST.CR3"), NULL, "bit 63 is wrong on every CPU");
+    }
+}
+
+static uint64_t one_msr[2];
+
+static bool read_one_msr(void *ctx, uint64_t physical, void *bytes, size_t size)
+{
+    (void)ctx;
+    if (physical < 0x9000 || physical >= 0x9010)
+        return read_memory(ctx, physical, bytes, size);
+    memcpy(bytes, &one_msr[physical >> 3 & 1], size);
+    return true;
+}
+
+/* What WRMSR takes, as far as SDM vol. 4 says it of every CPU. */
+Test(hvctl_vmx_check, an_msr_whose_rules_are_not_known_is_not_judged)
+{
+    enum { KEPT, BROKEN, UNCHECKED };
+    static const struct {
+        uint32_t msr;
+        uint64_t value;
+        int expected;
+    } cases[] = {
+        {0x174, 5, KEPT}, {0x175, UINT64_C(0x800000000000), BROKEN}, {0xc0000082, UINT64_C(0xffffffff81000000), KEPT},
+        {0x1dd, UINT64_C(0x800000000000), BROKEN}, {0x1de, UINT64_C(0x7fff00000000000), BROKEN},
+        {0x680, UINT64_C(0x800000000000), BROKEN}, {0x6df, UINT64_C(0x800000000000), BROKEN},
+        {0x1500, UINT64_C(0x800000000000), BROKEN}, {0x161f, UINT64_C(0x800000000000), BROKEN},
+        {0x1dd, UINT64_C(0xffff800000000000), UNCHECKED}, /* this CPU may not have it */
+        {0x1a0, 1, UNCHECKED}, {0x10a, 0, UNCHECKED}, {0xc0000084, UINT64_C(1) << 32, BROKEN},
+        {0xc0000103, UINT64_C(1) << 32, BROKEN}, {0xc0000103, 1, UNCHECKED}, {0x48, UINT64_C(1) << 63, BROKEN},
+        {0x48, 1, UNCHECKED}, {0x1d9, 8, BROKEN}, {0x1d9, 1, UNCHECKED}, {0xc0000080, UINT64_C(1) << 12, BROKEN},
+        {0x38f, UINT64_C(1) << 63, BROKEN}, {0x38f, 1, UNCHECKED}, {0xc0000081, ~UINT64_C(0), KEPT},
+    };
+
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        static struct setup setup;
+        struct hvctl_report report;
+
+        begin(&setup, "long");
+        setup.around.read = read_one_msr;
+        one_msr[0] = cases[i].msr;
+        one_msr[1] = cases[i].value;
+        put(&setup, HVCTL_VMCS_VM_ENTRY_MSR_LOAD_ADDRESS, 0x9000);
+        put(&setup, HVCTL_VMCS_VM_ENTRY_MSR_LOAD_COUNT, 1);
+        hvctl_vmx_check_in(&setup.image, &setup.caps, &setup.around, &report);
+        cr_expect_eq(hvctl_report_find(&report, "MSR.VALUE") != NULL, cases[i].expected == BROKEN, "%x", cases[i].msr);
+        cr_expect_eq(unchecked_rule(&report, "MSR.VALUE"), cases[i].expected == UNCHECKED, "%x", cases[i].msr);
+    }
+}
+
+/* APM vol. 2, "EFER"; SDM vol. 3, "Control Registers". */
+Test(hvctl_vmx_check, newer_bits_have_names)
+{
+    cr_expect_str_eq(hvctl_bit_name(HVCTL_BITS_CR4, 27), "LASS");
+    cr_expect_str_eq(hvctl_bit_name(HVCTL_BITS_EFER, 17), "MCOMMIT");
+    cr_expect_str_eq(hvctl_bit_name(HVCTL_BITS_EFER, 18), "INTWB");
+    cr_expect_str_eq(hvctl_bit_name(HVCTL_BITS_EFER, 20), "UAIE");
+    cr_expect_str_eq(hvctl_bit_name(HVCTL_BITS_EFER, 21), "AIBRSE");
+    cr_expect_null(hvctl_bit_name(HVCTL_BITS_EFER, 19));
+}
+
+/* A caller finds the field by number, not by its name alone. */
+Test(hvctl_vmx_check, a_violation_leads_to_its_field)
+{
+    static const struct {
+        uint32_t field;
+        uint64_t value;
+        uint32_t encoding;
+        const char *rule;
+    } cases[] = {
+        {HVCTL_VMCS_GUEST_RFLAGS, 0, HVCTL_VMCS_GUEST_RFLAGS, "GUEST.RFLAGS.RESERVED"},
+        {HVCTL_VMCS_GUEST_CR4, 0x2000, HVCTL_VMCS_GUEST_CR4, "GUEST.IA32E.PG_PAE"},
+        {HVCTL_VMCS_HOST_CS_SELECTOR, 0, HVCTL_VMCS_HOST_CS_SELECTOR, "HOST.CS.NULL"},
+    };
+
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        static struct setup setup;
+        struct hvctl_report report;
+        unsigned found = 0;
+
+        begin(&setup, "long");
+        put(&setup, cases[i].field, cases[i].value);
+        hvctl_vmx_check_in(&setup.image, &setup.caps, &setup.around, &report);
+        for (unsigned k = 0; k < hvctl_report_listed(&report); k++)
+            found += hvctl_vmx_violation_encoding(&report.violation[k]) == cases[i].encoding;
+        cr_expect(found >= 1, "%s", cases[i].rule);
+    }
 }

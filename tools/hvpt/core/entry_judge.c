@@ -5,7 +5,7 @@
 #include "entry.h"
 #include "readonly.h"
 
-#include <hvpt/guest_walk.h>
+#include <hvpt/guest/walk.h>
 #include <hvpt/space.h>
 
 /* A table a level, 64 KiB each, the size of Arm's largest; and one for the guest's second level. */

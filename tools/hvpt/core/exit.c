@@ -6,7 +6,7 @@
 
 #include <hvctl/svm_exit.h>
 #include <hvctl/vmx/insn.h>
-#include <hvpt/ept_fault.h>
+#include <hvpt/fault/ept.h>
 
 /* The numbers that an exit may come with. */
 enum {

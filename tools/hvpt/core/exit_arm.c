@@ -1,10 +1,10 @@
 /*
- * An exception taken to EL2 in words. Aborts are taken apart by hvpt/s2_fault.h; the other classes are named here.
+ * An exception taken to EL2 in words. Aborts are taken apart by hvpt/fault/stage2.h; the other classes are named here.
  * Arm ARM, "ESR_EL2, Exception Syndrome Register (EL2)".
  */
 #include "exit.h"
 
-#include <hvpt/s2_fault.h>
+#include <hvpt/fault/stage2.h>
 
 /* Exception classes by number. */
 static const struct exit_class {

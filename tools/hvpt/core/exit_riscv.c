@@ -1,10 +1,10 @@
 /*
- * A trap taken in HS-mode in words. Guest-page faults are taken apart by hvpt/gstage_fault.h; other causes are named
+ * A trap taken in HS-mode in words. Guest-page faults are taken apart by hvpt/fault/gstage.h; other causes are named
  * here. RISC-V Privileged Architecture, "Supervisor Cause (scause) Register", and the hypervisor extension's additions.
  */
 #include "exit.h"
 
-#include <hvpt/gstage_fault.h>
+#include <hvpt/fault/gstage.h>
 
 static const char *const exit_exceptions[] = {
     "instruction address misaligned",

@@ -6,7 +6,7 @@
 #include "json.h"
 #include "readonly.h"
 
-#include <hvpt/guest_walk.h>
+#include <hvpt/guest/walk.h>
 
 /* What all guests' walks have, taken from the architecture's own struct. */
 struct walk_result {

@@ -95,6 +95,14 @@ status! {
     Syntax = 11,
     /// Not possible in the state that the guest or the CPU is in.
     Mode = 12,
+    /// A guest's state lacks what is needed.
+    State = 13,
+    /// The guest is to get an exception instead.
+    Fault = 14,
+    /// A triple fault: the guest ends.
+    Shutdown = 15,
+    /// Done, and an INVVPID is owed before the guest goes on.
+    OwesInvvpid = 16,
     /// The CPU refused the operation.
     Cpu = 5,
 }

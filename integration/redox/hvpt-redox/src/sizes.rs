@@ -12,7 +12,7 @@ pub const VMCS_IMAGE: usize = 256;
 /// `struct hvctl_report`.
 pub const REPORT: usize = 448;
 /// `struct hvctl_guest_state`.
-pub const GUEST_STATE: usize = 56;
+pub const GUEST_STATE: usize = 96;
 /// `struct hvctl_vmx_cpu`.
 pub const VMX_CPU: usize = 4;
 /// `struct hvctl_svm_cpu`.
@@ -20,4 +20,4 @@ pub const SVM_CPU: usize = 4;
 /// `struct hvctl_tag_pool`.
 pub const TAG_POOL: usize = 4;
 /// `struct hvctl_tag`.
-pub const TAG: usize = 2;
+pub const TAG: usize = 4;

@@ -279,7 +279,7 @@ static void check_tags(void)
         check_true(pool.first == 1 && pool.last == svm_caps()->asids - 1 && pool.last >= TAGS,
                    "tags: 1 to one less than CPUID says");
     }
-    hvctl_tag_pool_init(&pool, 1, TAGS);
+    check_equal(hvctl_tag_pool_init(&pool, 1, TAGS), HVCTL_OK, "tags: a pool of seven");
     memset(tag, 0, sizeof(tag));
     /* Three tables for each: PML4, directory pointers, directory; the page that LINEAR leads to is of 2 MiB, and its
      * own */
@@ -327,8 +327,9 @@ static void check_tags(void)
     check_equal(wrong, 0, "tags: each virtual CPU sees its own page");
     check_equal(twice, 0, "tags: no two that are valid have the same one");
     check_equal(fresh + flushes + kept, 6 * VCPUS, "tags: one for each run");
-    check_equal(fresh + flushes, pool.generation * TAGS - (TAGS - (pool.next - 1)), "tags: seven in each generation");
-    check_equal(flushes, pool.generation - 1, "tags: a flush for each generation but the first");
+    check_equal(fresh + flushes, (pool.generation - 1) * TAGS + (pool.next == 0 ? TAGS : pool.next - 1),
+                "tags: seven in each generation");
+    check_equal(flushes, pool.generation, "tags: a flush for each generation");
     check_equal(kept, 36, "tags: who runs twice in a row keeps its tag");
     paging_unmap(&lab.vm.paging, HVPT_1G, HVPT_2M * (VCPUS + 1));
 }

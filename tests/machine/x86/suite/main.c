@@ -30,6 +30,7 @@ void kernel_main(void)
     suite_guest_walk(&frames);
     suite_hvctl_events(&frames);
     suite_hvctl_areas(&frames);
+    suite_hvctl_state(&frames);
     if (cpu_vendor() == CPU_INTEL) {
         suite_vmx(&frames);
         suite_vmx_features(&frames);

@@ -51,6 +51,7 @@ void suite_hvctl_readme(struct frames *frames);
 void suite_hvctl_solver(struct frames *frames);
 void suite_hvctl_events(struct frames *frames);
 void suite_hvctl_areas(struct frames *frames);
+void suite_hvctl_state(struct frames *frames);
 void suite_hvctl_svm_exits(struct frames *frames);
 void suite_hvctl_vmx_exits(struct frames *frames); /* the last that enters a guest: see there */
 

@@ -51,11 +51,13 @@ reasons! {
     WRMSR 32 "WRMSR";
     ENTRY_FAILURE_GUEST_STATE 33 "VM-entry failure: invalid guest state";
     ENTRY_FAILURE_MSR_LOADING 34 "VM-entry failure: MSR loading";
+    VMEXIT_FAILURE 35 "VM-exit failure";
     MWAIT 36 "MWAIT";
     MONITOR_TRAP_FLAG 37 "monitor trap flag";
     MONITOR 39 "MONITOR";
     PAUSE 40 "PAUSE";
     ENTRY_FAILURE_MACHINE_CHECK 41 "VM-entry failure: machine check";
+    C_STATE_SMI 42 "SMI in a C-state";
     TPR_BELOW_THRESHOLD 43 "TPR below threshold";
     APIC_ACCESS 44 "APIC access";
     VIRTUALIZED_EOI 45 "virtualized EOI";
@@ -84,6 +86,7 @@ reasons! {
     TPAUSE 68 "TPAUSE";
     LOADIWKEY 69 "LOADIWKEY";
     ENCLV 70 "ENCLV";
+    SGX_CONFLICT 71 "SGX conflict";
     ENQCMD_PASID_TRANSLATION_FAILURE 72 "ENQCMD PASID translation failure";
     ENQCMDS_PASID_TRANSLATION_FAILURE 73 "ENQCMDS PASID translation failure";
     BUS_LOCK 74 "bus lock";

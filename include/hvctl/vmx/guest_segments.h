@@ -1,0 +1,141 @@
+/*
+ * Segments as VM entry demands them, made of segments that a guest of either vendor can have: SVM looks at fewer of
+ * their bits. SDM vol. 3, "Checks on Guest Segment Registers"; APM vol. 2, "Segment State in the VMCB".
+ */
+#ifndef HVCTL_VMX_GUEST_SEGMENTS_H
+#define HVCTL_VMX_GUEST_SEGMENTS_H
+
+#include "../common/guest_state.h"
+
+#define HVCTL_RIGHTS_RESERVED UINT32_C(0xfffe0f00)
+#define HVCTL_RIGHTS_DPL      UINT32_C(0x60)
+#define HVCTL_RIGHTS_V86      UINT32_C(0xf3)
+
+/* An address with its upper bits all as the highest of bits; 0 for bits: not known, and the address stays. */
+static inline uint64_t hvctl_sign_extend(uint64_t address, unsigned bits)
+{
+    if (bits == 0 || bits >= 64)
+        return address;
+    address &= ((uint64_t)1 << bits) - 1;
+    return address >> (bits - 1) & 1u ? address | ~(uint64_t)0 << bits : address;
+}
+
+/* G goes with the limit: VM entry demands it, and SVM's CPUs keep G for nobody. */
+static inline void hvctl_vmx_fit_limit(struct hvctl_segment *segment)
+{
+    if (segment->limit >> 20) {
+        segment->limit |= 0xfffu;
+        segment->rights |= HVCTL_RIGHTS_GRANULARITY;
+    } else if ((segment->limit & 0xfffu) != 0xfffu) {
+        segment->rights &= ~HVCTL_RIGHTS_GRANULARITY;
+    }
+}
+
+/* What all usable segments share. */
+static inline void hvctl_vmx_fit_usable(struct hvctl_segment *segment, bool code_or_data)
+{
+    segment->rights &= ~(HVCTL_RIGHTS_RESERVED | HVCTL_RIGHTS_UNUSABLE | HVCTL_RIGHTS_S);
+    segment->rights |= HVCTL_RIGHTS_PRESENT | (code_or_data ? HVCTL_RIGHTS_S | HVCTL_RIGHTS_ACCESSED : 0);
+    hvctl_vmx_fit_limit(segment);
+}
+
+/* DS, ES, FS, GS. SVM may keep the accessed bit of the descriptor, and code that cannot be read. */
+static inline void hvctl_vmx_fit_data(struct hvctl_segment *segment)
+{
+    if (segment->rights & HVCTL_RIGHTS_UNUSABLE)
+        return;
+    hvctl_vmx_fit_usable(segment, true);
+    if (segment->rights & HVCTL_RIGHTS_CODE)
+        segment->rights |= HVCTL_RIGHTS_WRITABLE; /* readable, that is */
+}
+
+static inline void hvctl_vmx_fit_cs(struct hvctl_segment *cs, unsigned cpl, bool data_allowed)
+{
+    uint32_t dpl;
+
+    hvctl_vmx_fit_usable(cs, true); /* CS is never null: SVM ignores its P */
+    cs->base &= UINT32_C(0xffffffff);
+    if (!(cs->rights & HVCTL_RIGHTS_CODE)) {
+        cs->rights = (cs->rights & ~HVCTL_RIGHTS_TYPE_MASK) | HVCTL_RIGHTS_WRITABLE | HVCTL_RIGHTS_ACCESSED;
+        if (!data_allowed || cpl != 0)
+            cs->rights |= HVCTL_RIGHTS_CODE;
+    }
+    dpl = cs->rights >> HVCTL_RIGHTS_DPL_SHIFT & 3u;
+    if (!(cs->rights & HVCTL_RIGHTS_CODE) || !(cs->rights & HVCTL_RIGHTS_CONFORMING) || dpl > cpl)
+        dpl = cpl;
+    cs->rights = (cs->rights & ~HVCTL_RIGHTS_DPL) | dpl << HVCTL_RIGHTS_DPL_SHIFT;
+}
+
+static inline void hvctl_vmx_fit_ss(struct hvctl_segment *ss, unsigned cpl)
+{
+    if (ss->rights & HVCTL_RIGHTS_UNUSABLE) {
+        ss->rights &= ~HVCTL_RIGHTS_DB; /* some CPUs of AMD's leave it set in a null segment */
+    } else {
+        hvctl_vmx_fit_usable(ss, true);
+        ss->rights &= ~HVCTL_RIGHTS_CODE;
+        ss->rights |= HVCTL_RIGHTS_WRITABLE;
+        ss->base &= UINT32_C(0xffffffff);
+    }
+    ss->rights = (ss->rights & ~HVCTL_RIGHTS_DPL) | (uint32_t)cpl << HVCTL_RIGHTS_DPL_SHIFT;
+}
+
+/* LDTR: SVM looks at P alone. TR is never null, and busy; in IA-32e mode it is a 64-bit one. */
+static inline void hvctl_vmx_fit_system(struct hvctl_segment *ldtr, struct hvctl_segment *tr)
+{
+    if (!(ldtr->rights & HVCTL_RIGHTS_UNUSABLE)) {
+        hvctl_vmx_fit_usable(ldtr, false);
+        ldtr->rights = (ldtr->rights & ~HVCTL_RIGHTS_TYPE_MASK) | HVCTL_RIGHTS_TYPE_LDT;
+    }
+    hvctl_vmx_fit_usable(tr, false);
+    tr->rights |= HVCTL_RIGHTS_WRITABLE; /* busy */
+}
+
+/* Virtual-8086 mode: base, limit and rights are what loading the selector makes them. */
+static inline void hvctl_vmx_fit_v86(struct hvctl_segment *segment)
+{
+    segment->base = (uint64_t)segment->selector << 4;
+    segment->limit = 0xffff;
+    segment->rights = HVCTL_RIGHTS_V86;
+}
+
+/*
+ * All of a guest's segments. linear_bits: of the CPU's linear addresses, to which VMRUN and VMLOAD would have
+ * sign-extended bases; 0: not known. unrestricted: "unrestricted guest" is on, and CS may be data. A guest that VMX can
+ * run and that VM entry takes as it is stays as it is.
+ */
+static inline void hvctl_vmx_fit_segments(struct hvctl_guest_state *state, unsigned linear_bits, bool unrestricted)
+{
+    struct hvctl_segment *data[4];
+    bool v86 = (state->cr0 & HVCTL_CR0_PE) && (state->rflags >> 17 & 1u);
+    unsigned i, cpl = !(state->cr0 & HVCTL_CR0_PE) ? 0 : v86 ? 3 : hvctl_guest_cpl(state);
+
+    data[0] = &state->es;
+    data[1] = &state->ds;
+    data[2] = &state->fs;
+    data[3] = &state->gs;
+    if (v86) {
+        hvctl_vmx_fit_v86(&state->cs);
+        hvctl_vmx_fit_v86(&state->ss);
+    } else {
+        hvctl_vmx_fit_cs(&state->cs, cpl, unrestricted);
+        hvctl_vmx_fit_ss(&state->ss, cpl);
+    }
+    for (i = 0; i < 4; i++) {
+        if (v86)
+            hvctl_vmx_fit_v86(data[i]);
+        else
+            hvctl_vmx_fit_data(data[i]);
+        data[i]->base = i < 2 && !(data[i]->rights & HVCTL_RIGHTS_UNUSABLE)
+                          ? data[i]->base & UINT32_C(0xffffffff)
+                          : hvctl_sign_extend(data[i]->base, linear_bits);
+    }
+    hvctl_vmx_fit_system(&state->ldtr, &state->tr);
+    state->ldtr.base = hvctl_sign_extend(state->ldtr.base, linear_bits);
+    state->tr.base = hvctl_sign_extend(state->tr.base, linear_bits);
+    state->gdtr.base = hvctl_sign_extend(state->gdtr.base, linear_bits);
+    state->idtr.base = hvctl_sign_extend(state->idtr.base, linear_bits);
+    state->gdtr.limit &= 0xffffu;
+    state->idtr.limit &= 0xffffu;
+}
+
+#endif
