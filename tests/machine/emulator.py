@@ -2,13 +2,15 @@
 import os
 import re
 import select
-import shutil
 import subprocess
 import tempfile
 import time
 
+from program import find
+
 BEGIN = "---- kernel begins ----"
 END = "---- kernel ends ----"
+VERSION_LIMIT = 300  # seconds until an emulator has said its version: far more than it takes on any machine
 
 BOCHSRC = """\
 config_interface: textconfig
@@ -34,17 +36,6 @@ VGA_ROM = bytes([0x55, 0xAA, 1, 0xCB]).ljust(511, b"\0")
 VGA_ROM += bytes([-sum(VGA_ROM) & 0xFF])  # an option ROM's bytes add up to 0
 
 
-def find(name):
-    """The emulator's program: in a folder that HVPT_EMULATORS names, if it is there, else in PATH."""
-    return shutil.which(name, path=os.environ.get("HVPT_EMULATORS") or None) or shutil.which(name)
-
-
-def environment():
-    """Ours without malloc's perturbation, which test runners set: Bochs' exit qualification of an instruction with a register
-    operand is memory that it never wrote, where the SDM leaves the displacement of such an instruction at 0."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
-
-
 class Bochs:
     name = "Bochs"
     package = "bochs"
@@ -56,8 +47,9 @@ class Bochs:
 
     def version(self):
         # Bochs has no option for it, but says it whenever it starts; without a display it goes no further
-        start = subprocess.run([self.binary, "-n", "-q", "log: /dev/null", "display_library: none"],
-                               stdin=subprocess.DEVNULL, capture_output=True, timeout=20)
+        start = subprocess.run(self.binary.words + ["-n", "-q", "log: /dev/null", "display_library: none"],
+                               stdin=subprocess.DEVNULL, capture_output=True, timeout=VERSION_LIMIT,
+                               env=self.binary.environment())
         said = (start.stdout + start.stderr).decode("latin-1")
         return parse_version(said.partition("Bochs x86 Emulator")[2]) or (0,)
 
@@ -70,7 +62,7 @@ class Bochs:
                                    log=os.path.join(folder, "log")))
         with open(script, "w") as f:
             f.write("c\n")  # Debian's Bochs has its debugger built in, and would wait for a command
-        return [self.binary, "-q", "-f", config, "-rc", script]
+        return self.binary.words + ["-q", "-f", config, "-rc", script]
 
 
 class Qemu:
@@ -83,12 +75,19 @@ class Qemu:
         self.binary = find("qemu-system-x86_64")
 
     def version(self):
-        return parse_version(subprocess.run([self.binary, "--version"], capture_output=True, text=True).stdout) or (0,)
+        return qemu_version(self.binary)
 
     def command(self, rom, folder):
-        return [self.binary, "-accel", "tcg", "-M", "pc", "-m", "2048", "-cpu", self.cpu, "-bios", rom, "-display", "none",
+        return self.binary.words + self.binary.options + [
+                "-accel", "tcg", "-M", "pc", "-m", "2048", "-cpu", self.cpu, "-bios", rom, "-display", "none",
                 "-nodefaults", "-debugcon", "stdio", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-no-reboot",
                 "-D", os.path.join(folder, "log")]
+
+
+def qemu_version(program):
+    said = subprocess.run(program.words + ["--version"], capture_output=True, text=True, timeout=VERSION_LIMIT,
+                          env=program.environment()).stdout
+    return parse_version(said) or (0,)
 
 
 def parse_version(text):
@@ -147,7 +146,7 @@ def run_once(machine, rom, limit, echo):
         output, terminal = os.openpty()
         with open(os.path.join(folder, "errors"), "wb") as errors:
             process = subprocess.Popen(machine.command(rom, folder), stdin=subprocess.DEVNULL, stdout=terminal, stderr=errors,
-                                       env=environment())
+                                       env=machine.binary.environment())
         os.close(terminal)
         try:
             rest = b""

@@ -23,7 +23,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, "..", "..", "..")
 sys.path[:0] = [os.path.join(HERE, ".."), os.path.join(ROOT, "examples", "thinhv", "guest"), HERE]
 import image
-from emulator import BEGIN, END, MACHINES, Bochs, environment, read_terminal
+from emulator import BEGIN, END, MACHINES, Bochs, read_terminal
 from kernel import NoKernel, kernel
 
 RAM_MIB = 2048
@@ -103,7 +103,7 @@ class Boot:
             output, terminal = os.openpty()
             with open(os.path.join(folder, "errors"), "wb") as errors:
                 process = subprocess.Popen(self.command(rom, disk, folder), stdin=subprocess.DEVNULL, stdout=terminal,
-                                           stderr=errors, env=environment())
+                                           stderr=errors, env=self.machine.binary.environment())
             os.close(terminal)
             try:
                 self.listen(process, output, os.path.join(folder, "serial"), start + LIMIT, echo)

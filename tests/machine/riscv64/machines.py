@@ -1,9 +1,10 @@
 """The RISC-V machines: QEMU's virt with H; where QEMU differs from the manual; their part of the demo."""
+import functools
 import os
-import subprocess
 
 from deviations import Deviation, Versions
-from emulator import find, parse_version
+from emulator import qemu_version
+from program import find
 
 
 class QemuRiscv:
@@ -15,18 +16,18 @@ class QemuRiscv:
         self.title = "QEMU RISC-V, " + what
         self.package = "qemu-system-riscv64 of QEMU %d.%d or later" % since
 
-    @property
+    @functools.cached_property
     def binary(self):
-        path = find(self.binary_name)
-        return path if path and self.version() >= self.since else None
+        program = find(self.binary_name)
+        return program if program and qemu_version(program) >= self.since else None
 
     def version(self):
-        said = subprocess.run([find(self.binary_name), "--version"], capture_output=True, text=True).stdout
-        return parse_version(said) or (0,)
+        return qemu_version(self.binary)
 
     def command(self, kernel, folder):
         # Two harts, one asleep: with a single one QEMU makes an atomic of a load and a store, and faults as a load
-        return [self.binary, "-accel", "tcg", "-M", "virt", "-m", "2048", "-smp", "2", "-cpu", self.cpu,
+        return self.binary.words + self.binary.options + [
+                "-accel", "tcg", "-M", "virt", "-m", "2048", "-smp", "2", "-cpu", self.cpu,
                 "-bios", "none", "-display", "none", "-nodefaults", "-serial", "stdio", "-monitor", "none",
                 "-no-reboot", "-kernel", kernel, "-D", os.path.join(folder, "log")]
 
