@@ -22,7 +22,7 @@ vgaromimage: file={vga_rom}
 port_e9_hack: enabled=1
 clock: sync=none, time0=1
 log: {log}
-panic: action=fatal
+panic: action=fatal{but}
 error: action=report
 info: action=report
 debug: action=ignore
@@ -58,7 +58,7 @@ class Bochs:
         with open(vga_rom, "wb") as f:
             f.write(VGA_ROM)
         with open(config, "w") as f:
-            f.write(BOCHSRC.format(model=self.model, rom=os.path.abspath(rom), vga_rom=vga_rom,
+            f.write(BOCHSRC.format(model=self.model, rom=os.path.abspath(rom), vga_rom=vga_rom, but=", cpu0=report",
                                    log=os.path.join(folder, "log")))
         with open(script, "w") as f:
             f.write("c\n")  # Debian's Bochs has its debugger built in, and would wait for a command

@@ -395,7 +395,7 @@ static void check_vectoring(void)
     check_equal(paging_unmap(&lab.vm.paging, LAB_IDT, HVPT_4K), HVPT_OK, "the IDT's page is taken away");
     exit = lab_run(&lab, LAB_CODE_OF(touch_far));
     check_exit(
-        &exit, 48, 0x181,
+        &exit, 48, 0x181 | advanced_information(&lab.vm),
         "EPT violation: data read; EPT allows nothing; by the translation of a linear address, guest-physical 0x180e0, "
         "linear 0x180e0, while delivering hardware exception #PF, error code 0x2",
         "#PF with its gate unmapped");
@@ -668,7 +668,7 @@ static void check_ept(void)
                 "EPT: a page that may be read");
     lab.vm.regs.r8 = HVPT_1G + 0x10;
     exit = lab_run(&lab, LAB_CODE_OF(store));
-    check_exit(&exit, 48, 0x18a,
+    check_exit(&exit, 48, 0x18a | advanced_information(&lab.vm),
                "EPT violation: data write; EPT allows read; by the translation of a linear address, "
                "guest-physical 0x40000010, "
                "linear 0x40000010",
