@@ -606,6 +606,9 @@ LAB_SNIPPET(store, "mov %rax, (%r8)")
 #define CR4_SMXE    (1 << 14)
 #define CR4_OSXSAVE (1 << 18)
 
+/* IA32_XSS has a bit that can be 1: without one neither XSAVES nor XRSTORS can exit. */
+static bool has_supervisor_state;
+
 static void check_with_cr4(void)
 {
     struct vm_exit exit;
@@ -629,6 +632,7 @@ static void check_with_cr4(void)
     lab_reset(&lab);
     if (lab_require(&lab, HVCTL_SECONDARY_ENABLE_XSAVES_XRSTORS) && cpu_wrmsr(0xda0, 0x1800) && cpu_rdmsr(0xda0, &xss)
         && xss == 0x1800) {
+        has_supervisor_state = true;
         lab_put(&lab, HVCTL_VMCS_XSS_EXITING_BITMAP, 0x800);
         lab_put(&lab, HVCTL_VMCS_GUEST_CR4, lab_get(&lab, HVCTL_VMCS_GUEST_CR4) | CR4_OSXSAVE);
         lab.vm.regs.rax = 0x800;
@@ -775,8 +779,8 @@ static const struct {
     {60, HVCTL_SECONDARY_ENABLE_ENCLS_EXITING, "no SGX"},
     {61, HVCTL_SECONDARY_RDSEED_EXITING, "RDSEED cannot be made to exit"},
     {62, HVCTL_SECONDARY_ENABLE_PML, "no page-modification logging"},
-    {63, HVCTL_SECONDARY_ENABLE_XSAVES_XRSTORS, "no XSAVES"},
-    {64, HVCTL_SECONDARY_ENABLE_XSAVES_XRSTORS, "no XRSTORS"},
+    {63, HVCTL_SECONDARY_ENABLE_XSAVES_XRSTORS, "no XSAVES, or no state that only it saves"},
+    {64, HVCTL_SECONDARY_ENABLE_XSAVES_XRSTORS, "no XRSTORS, or no state that only it restores"},
     {65, HVCTL_SECONDARY_ENABLE_PCONFIG, "no PCONFIG"},
     {66, HVCTL_SECONDARY_SUB_PAGE_WRITE_PERMISSIONS_FOR_EPT, "no sub-page write permissions"},
     {67, HVCTL_SECONDARY_ENABLE_USER_WAIT_AND_PAUSE, "no UMWAIT"},
@@ -806,7 +810,8 @@ static void check_reasons(void)
         const char *name = hvctl_vmx_exit_reason_name(reason), *why = NULL;
 
         for (unsigned i = 0; i < sizeof(absent) / sizeof(absent[0]); i++)
-            if (absent[i].reason == reason && !hvctl_vmx_can(vmx_caps(), absent[i].needs))
+            if (absent[i].reason == reason
+                && (!hvctl_vmx_can(vmx_caps(), absent[i].needs) || ((reason == 63 || reason == 64) && !has_supervisor_state)))
                 why = absent[i].why;
         if (name == NULL) {
             if (lab.seen[reason])
