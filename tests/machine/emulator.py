@@ -1,4 +1,5 @@
 """The machines that the x86 kernels run on: how to start each, headless, for a ROM image, and what its version is."""
+import functools
 import os
 import re
 import select
@@ -16,7 +17,7 @@ BOCHSRC = """\
 config_interface: textconfig
 display_library: rfb, options="timeout=0"
 cpu: model={model}, count=1, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=0
-memory: guest=2048, host=256
+memory: guest=2048, host={host}
 romimage: file={rom}
 vgaromimage: file={vga_rom}
 port_e9_hack: enabled=1
@@ -29,36 +30,49 @@ debug: action=ignore
 speaker: enabled=0
 sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
 """
-# The sound line matters: without a configured ALSA device the default driver aborts Bochs at start.
+# Bochs 3.0 panics, after which it does what is right, when CR0.WP is 0 and a supervisor dirties a read-only page on a CPU
+# that has shadow stacks. The sound line matters: without a configured ALSA device the default driver aborts Bochs at start.
 # So does the line for the video ROM: Bochs 3.0 panics without its default ROM, which no Debian package contains. This ROM has
 # a header and no code, because no BIOS runs here that would call it.
 VGA_ROM = bytes([0x55, 0xAA, 1, 0xCB]).ljust(511, b"\0")
 VGA_ROM += bytes([-sum(VGA_ROM) & 0xFF])  # an option ROM's bytes add up to 0
 
 
+@functools.lru_cache
+def bochs_version(program):
+    # Bochs has no option for it, but says it whenever it starts; without a display it goes no further
+    start = subprocess.run(program.words + ["-n", "-q", "log: /dev/null", "display_library: none"],
+                           stdin=subprocess.DEVNULL, capture_output=True, timeout=VERSION_LIMIT, env=program.environment())
+    said = (start.stdout + start.stderr).decode("latin-1")
+    return parse_version(said.partition("Bochs x86 Emulator")[2]) or (0,)
+
+
 class Bochs:
     name = "Bochs"
     package = "bochs"
+    host_mib = 256  # of the guest's memory, as much as is in use at a time
 
-    def __init__(self, model, what):
-        self.model, self.what = model, what
+    def __init__(self, model, what, since=(2, 7)):
+        self.model, self.what, self.since = model, what, since
         self.title = "Bochs, %s: %s" % (model, what)
-        self.binary = find("bochs-bin") or find("bochs")
+        if since > (2, 7):
+            self.package = "bochs %d.%d or later" % since
+
+    @functools.cached_property
+    def binary(self):
+        program = find("bochs-bin") or find("bochs")
+        return program if program and bochs_version(program) >= self.since else None
 
     def version(self):
-        # Bochs has no option for it, but says it whenever it starts; without a display it goes no further
-        start = subprocess.run(self.binary.words + ["-n", "-q", "log: /dev/null", "display_library: none"],
-                               stdin=subprocess.DEVNULL, capture_output=True, timeout=VERSION_LIMIT,
-                               env=self.binary.environment())
-        said = (start.stdout + start.stderr).decode("latin-1")
-        return parse_version(said.partition("Bochs x86 Emulator")[2]) or (0,)
+        return bochs_version(self.binary)
 
     def command(self, rom, folder):
         config, script, vga_rom = (os.path.join(folder, name) for name in ("bochsrc", "debugger", "vga.rom"))
         with open(vga_rom, "wb") as f:
             f.write(VGA_ROM)
         with open(config, "w") as f:
-            f.write(BOCHSRC.format(model=self.model, rom=os.path.abspath(rom), vga_rom=vga_rom, but=", cpu0=report",
+            f.write(BOCHSRC.format(model=self.model, rom=os.path.abspath(rom), vga_rom=vga_rom, host=self.host_mib,
+                                   but=", cpu0=report" if self.version() == (3, 0) else "",
                                    log=os.path.join(folder, "log")))
         with open(script, "w") as f:
             f.write("c\n")  # Debian's Bochs has its debugger built in, and would wait for a command
@@ -101,6 +115,9 @@ MACHINES = {
     "bochs-haswell_4770": Bochs("corei7_haswell_4770", "VMX + EPT"),
     "bochs-cnl": Bochs("corei3_cnl", "VMX + EPT"),
     "bochs-icelake_u": Bochs("corei7_icelake_u", "VMX + EPT"),
+    "bochs-sapphire_rapids": Bochs("sapphire_rapids", "VMX + EPT", (3, 1)),
+    "bochs-arrow_lake": Bochs("arrow_lake", "VMX + EPT", (3, 0)),
+    "bochs-wildcat_lake": Bochs("wildcat_lake", "VMX + EPT", (3, 1)),
     "bochs-ryzen": Bochs("ryzen", "SVM + NPT"),
     "qemu-svm": Qemu("max,la57=off", "SVM + NPT"),
     "qemu-milan": Qemu("EPYC-Milan,+svm,+npt", "SVM + NPT"),

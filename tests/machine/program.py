@@ -32,6 +32,12 @@ class Program:
     def __str__(self):
         return self.path
 
+    def __eq__(self, other):
+        return isinstance(other, Program) and self.words == other.words
+
+    def __hash__(self):
+        return hash(self.path)
+
     def environment(self):
         """Ours without malloc's perturbation, which test runners set: Bochs' exit qualification of an instruction with a
         register operand is memory that it never wrote, where the SDM leaves the displacement of such an instruction at 0."""

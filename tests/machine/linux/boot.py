@@ -71,7 +71,7 @@ class Boot:
         config = os.path.join(folder, "bochsrc")
         with open(config) as f:
             text = f.read()
-        text = text.replace("count=1", "count=%d" % self.cpus).replace("host=256", "host=512")
+        text = text.replace("count=1", "count=%d" % self.cpus).replace("host=%d" % self.machine.host_mib, "host=512")
         text += "com1: enabled=1, mode=file, dev=%s\n" % serial
         text += "ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14\n"
         text += "ata0-master: type=disk, path=%s, mode=flat, cylinders=%d, heads=16, spt=63\n" % (disk, cylinders)

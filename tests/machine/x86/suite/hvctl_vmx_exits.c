@@ -601,6 +601,10 @@ LAB_SNIPPET(getsec, "xor %eax, %eax\n getsec")
 LAB_SNIPPET(xsaves, "xsaves 0x40(%rbx)")
 LAB_SNIPPET(xrstors, "xrstors (%r8)")
 LAB_SNIPPET(mwait_armed, "xor %ecx, %ecx\n xor %edx, %edx\n mov %rbx, %rax\n monitor\n mwait")
+LAB_SNIPPET(umwait, ".byte 0xf2, 0x41, 0x0f, 0xae, 0xf1") /* umwait %r9d */
+LAB_SNIPPET(tpause, ".byte 0x66, 0x0f, 0xae, 0xf3")       /* tpause %ebx */
+LAB_SNIPPET(rdmsrlist, ".byte 0xf2, 0x0f, 0x01, 0xc6")
+LAB_SNIPPET(wrmsrlist, ".byte 0xf3, 0x0f, 0x01, 0xc6")
 LAB_SNIPPET(store, "mov %rax, (%r8)")
 
 #define CR4_SMXE    (1 << 14)
@@ -657,6 +661,69 @@ static void check_with_cr4(void)
     exit = lab_run(&lab, LAB_CODE_OF(mwait_armed));
     check_exit(&exit, 36, 1, "MWAIT: monitor armed", "MWAIT, armed");
     cpu_wrmsr(0x2ff, mtrr);
+}
+
+/* SDM vol. 3, "Instructions That Cause VM Exits Conditionally": UMWAIT and TPAUSE exit as RDTSC does. */
+static void check_waits(void)
+{
+    struct vm_exit exit;
+    uint64_t address;
+
+    lab_reset(&lab);
+    if (!lab_require(&lab, HVCTL_SECONDARY_ENABLE_USER_WAIT_AND_PAUSE)
+        || !lab_require(&lab, HVCTL_PRIMARY_RDTSC_EXITING)) {
+        check_skip("this CPU has no UMWAIT and TPAUSE", "UMWAIT and TPAUSE");
+        return;
+    }
+    lab.vm.regs.r9 = 1;
+    exit = lab_run(&lab, LAB_CODE_OF(umwait));
+    check_exit(&exit, 67, 0, "UMWAIT", "UMWAIT");
+    check_equal(exit.length, 5, "UMWAIT: instruction length");
+    check_text(operand_words(&address), "register R9", "UMWAIT: operands in words");
+    lab_reset(&lab);
+    lab_require(&lab, HVCTL_SECONDARY_ENABLE_USER_WAIT_AND_PAUSE);
+    lab_require(&lab, HVCTL_PRIMARY_RDTSC_EXITING);
+    lab.vm.regs.rbx = 0;
+    exit = lab_run(&lab, LAB_CODE_OF(tpause));
+    check_exit(&exit, 68, 0, "TPAUSE", "TPAUSE");
+    check_equal(exit.length, 4, "TPAUSE: instruction length");
+    check_text(operand_words(&address), "register RBX", "TPAUSE: operands in words");
+}
+
+/*
+ * SDM vol. 3, "Exit Qualification for RDMSRLIST and WRMSRLIST": the MSR's number. RSI: the numbers, RDI: the values, RCX:
+ * which of the 64 entries. By MSR bitmaps of ones each MSR exits.
+ */
+static void check_msr_lists(void)
+{
+    void *bitmaps = frames_page(lab.vm.frames);
+    struct vm_exit exit;
+
+    memset(bitmaps, 0xff, 4096);
+
+    for (unsigned write = 0; write < 2; write++) {
+        lab_reset(&lab);
+        if (!lab_require(&lab, HVCTL_TERTIARY_ENABLE_MSR_LIST_INSTRUCTIONS)
+            || !lab_require(&lab, HVCTL_PRIMARY_USE_MSR_BITMAPS)) {
+            check_skip("this CPU has no MSR-list instructions", write ? "WRMSRLIST" : "RDMSRLIST");
+            continue;
+        }
+        lab_put(&lab, HVCTL_VMCS_ADDRESS_OF_MSR_BITMAPS, (uintptr_t)bitmaps);
+        *lab_word(&lab, LAB_DATA + 8 * 3) = 0x175;
+        *lab_word(&lab, LAB_DATA + 0x200 + 8 * 3) = 0x1000;
+        lab.vm.regs.rsi = LAB_DATA;
+        lab.vm.regs.rdi = LAB_DATA + 0x200;
+        lab.vm.regs.rcx = 1 << 3;
+        if (write)
+            exit = lab_run(&lab, LAB_CODE_OF(wrmsrlist));
+        else
+            exit = lab_run(&lab, LAB_CODE_OF(rdmsrlist));
+        check_exit(&exit, 78 + write, 0x175, write ? "WRMSRLIST: MSR 0x175" : "RDMSRLIST: MSR 0x175",
+                   write ? "WRMSRLIST" : "RDMSRLIST");
+        check_equal(lab.vm.regs.rcx, 1 << 3, "%s: RCX still asks for the entry", write ? "WRMSRLIST" : "RDMSRLIST");
+        check_equal(exit.length, 4, "%s: instruction length", write ? "WRMSRLIST" : "RDMSRLIST");
+    }
+    frames_give_page(lab.vm.frames, bitmaps);
 }
 
 /* What EPT brings, once each: the suites of EPT look closer. */
@@ -840,6 +907,8 @@ void suite_hvctl_vmx_exits(struct frames *frames)
     check_events();
     check_apic();
     check_with_cr4();
+    check_waits();
+    check_msr_lists();
     check_ept();
     check_entry_failures();
     check_init();

@@ -49,6 +49,7 @@ void suite_exits(struct frames *frames);
 void suite_switch(struct frames *frames);
 void suite_vmx(struct frames *frames);
 void suite_vmx_features(struct frames *frames);
+void suite_vmx_rights(struct frames *frames);
 void suite_vmx_entry(struct frames *frames);
 void suite_svm(struct frames *frames);
 void suite_svm_entry(struct frames *frames);
