@@ -28,8 +28,8 @@ g++                       g++
 pc:criterion              libcriterion-dev
 gcovr                     gcovr
 valgrind                  valgrind
-clang                     clang-19|clang-18|clang-17|clang-16|clang-15|clang-14
-ld.lld                    lld-19|lld-18|lld-17|lld-16|lld-15|lld-14
+clang                     clang-21|clang-20|clang-19|clang-18|clang-17|clang-16|clang-15|clang-14
+ld.lld                    lld-21|lld-20|lld-19|lld-18|lld-17|lld-16|lld-15|lld-14
 aarch64-linux-gnu-gcc     gcc-aarch64-linux-gnu
 riscv64-linux-gnu-gcc     gcc-riscv64-linux-gnu
 '
