@@ -18,11 +18,11 @@ config_interface: textconfig
 display_library: rfb, options="timeout=0"
 cpu: model={model}, count=1, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=0
 memory: guest=2048, host={host}
-romimage: file={rom}
-vgaromimage: file={vga_rom}
+romimage: file="{rom}"
+vgaromimage: file="{vga_rom}"
 port_e9_hack: enabled=1
 clock: sync=none, time0=1
-log: {log}
+log: "{log}"
 panic: action=fatal{but}
 error: action=report
 info: action=report

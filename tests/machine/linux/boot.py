@@ -72,9 +72,9 @@ class Boot:
         with open(config) as f:
             text = f.read()
         text = text.replace("count=1", "count=%d" % self.cpus).replace("host=%d" % self.machine.host_mib, "host=512")
-        text += "com1: enabled=1, mode=file, dev=%s\n" % serial
+        text += "com1: enabled=1, mode=file, dev=\"%s\"\n" % serial
         text += "ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14\n"
-        text += "ata0-master: type=disk, path=%s, mode=flat, cylinders=%d, heads=16, spt=63\n" % (disk, cylinders)
+        text += "ata0-master: type=disk, path=\"%s\", mode=flat, cylinders=%d, heads=16, spt=63\n" % (disk, cylinders)
         with open(config, "w") as f:
             f.write(text)
         return command
@@ -280,6 +280,10 @@ def tap(arguments, boots):
     missing = sorted({MACHINES[b.partition(":")[0]].package for b in boots if not MACHINES[b.partition(":")[0]].binary})
     if missing:
         print("1..0 # SKIP not installed: %s" % ", ".join(missing))
+        return 0
+    if any(isinstance(machine, Bochs) and machine.version() == (3, 1) for machine in
+           (MACHINES[b.partition(":")[0]] for b in boots)):
+        print("1..0 # SKIP on Bochs 3.1 Linux counts a TSC of 0 Hz and divides by it; why is not known")
         return 0
     try:
         files = ready(arguments)
