@@ -28,8 +28,8 @@ g++                       g++
 pc:criterion              libcriterion-dev
 gcovr                     gcovr
 valgrind                  valgrind
-clang                     clang-19|clang-18|clang-17|clang-16|clang-15|clang-14
-ld.lld                    lld-19|lld-18|lld-17|lld-16|lld-15|lld-14
+clang                     clang-21|clang-20|clang-19|clang-18|clang-17|clang-16|clang-15|clang-14
+ld.lld                    lld-21|lld-20|lld-19|lld-18|lld-17|lld-16|lld-15|lld-14
 aarch64-linux-gnu-gcc     gcc-aarch64-linux-gnu
 riscv64-linux-gnu-gcc     gcc-riscv64-linux-gnu
 '
@@ -126,6 +126,17 @@ require_build() {
     local missing
     missing=$(missing_packages "$needs_build")
     [ -z "$missing" ] || die "Cannot build without these (Debian packages): $(one_line "$missing")"
+}
+
+# Makes the build folder, and keeps it for this run: two at once in one folder would spoil each other's figures.
+claim_build() {
+    # The name is a folder's, so its parent must take new ones as well (build-sanitize, logs).
+    if ! mkdir -p "$build" 2>/dev/null || ! [ -w "$build" ] || ! [ -w "$(dirname "$build")" ]; then
+        die "Nothing can be written to $build: set HVPT_BUILD to a folder in a place where it can."
+    fi
+    command -v flock >/dev/null 2>&1 || return 0
+    exec 8>"$build/.in-use"
+    flock --nonblock 8 || die "Another run works in $build: wait for its end, or set HVPT_BUILD to another folder."
 }
 
 # configure DIR OPTION...: set up or update a build directory, quietly unless it fails.

@@ -28,32 +28,30 @@ redox_case() {
 }
 
 redox() {
-    local workspace=$root/integration/redox logs=$build/redox manifest
+    local workspace=$root/integration/redox logs=$build/redox manifest=()
     command -v cargo >/dev/null 2>&1 || { case_skipped redox "no cargo (Debian: cargo)"; return 0; }
     say "== redox"
     mkdir -p "$logs"
-    manifest="--manifest-path $workspace/Cargo.toml"
+    manifest=(--manifest-path "$workspace/Cargo.toml")
     export CARGO_TARGET_DIR=$logs/target
-    # shellcheck disable=SC2086
-    if ! cargo fetch --locked $manifest >"$logs/fetch.log" 2>&1; then
+    if ! cargo fetch --locked "${manifest[@]}" >"$logs/fetch.log" 2>&1; then
         case_skipped redox "cargo cannot fetch the crate cc ($logs/fetch.log)"
         unset CARGO_TARGET_DIR
         return 0
     fi
-    # shellcheck disable=SC2086
     {
-        redox_tests crate "$logs/crate.log" cargo test --locked $manifest --package hvpt-redox
-        redox_tests module "$logs/module.log" cargo test --locked $manifest --package redox-standin
+        redox_tests crate "$logs/crate.log" cargo test --locked "${manifest[@]}" --package hvpt-redox
+        redox_tests module "$logs/module.log" cargo test --locked "${manifest[@]}" --package redox-standin
         RUSTDOCFLAGS='-D warnings' redox_case "cargo doc has nothing to say" "$logs/doc.log" \
-            cargo doc --locked --no-deps $manifest --package hvpt-redox
+            cargo doc --locked --no-deps "${manifest[@]}" --package hvpt-redox
         if cargo clippy --version >/dev/null 2>&1; then
             redox_case "clippy has nothing to say" "$logs/clippy.log" \
-                cargo clippy --locked $manifest --package hvpt-redox --package redox-standin --all-targets -- -D warnings
+                cargo clippy --locked "${manifest[@]}" --package hvpt-redox --package redox-standin --all-targets -- -D warnings
         else
             case_skipped "redox: clippy" "no cargo-clippy (Debian: rust-clippy)"
         fi
         if cargo fmt --version >/dev/null 2>&1; then
-            redox_case "rustfmt changes nothing" "$logs/fmt.log" cargo fmt $manifest --all --check
+            redox_case "rustfmt changes nothing" "$logs/fmt.log" cargo fmt "${manifest[@]}" --all --check
         else
             case_skipped "redox: rustfmt" "no rustfmt (Debian: rustfmt)"
         fi

@@ -16,7 +16,7 @@ for line in Path(sys.argv[1]).read_text().splitlines():
         continue
     command = [word for word in record["command"] if word != "--tap"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=300)
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=1200)
     except (OSError, subprocess.TimeoutExpired) as error:
         print(f"{record['name']}: {error}")
         continue

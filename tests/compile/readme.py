@@ -36,7 +36,7 @@ def runs(root):
                                "-o", str(program), str(host)], capture_output=True, text=True)
         if done.returncode:
             return done.stderr
-        done = subprocess.run([str(program)], capture_output=True, text=True, timeout=20)
+        done = subprocess.run([str(program)], capture_output=True, text=True, timeout=600)
         return None if done.returncode == 0 else done.stdout + done.stderr + f"exit code {done.returncode}"
 
 

@@ -1,76 +1,82 @@
 """The machines that the x86 kernels run on: how to start each, headless, for a ROM image, and what its version is."""
+import functools
 import os
 import re
 import select
-import shutil
 import subprocess
 import tempfile
 import time
 
+from program import find
+
 BEGIN = "---- kernel begins ----"
 END = "---- kernel ends ----"
+VERSION_LIMIT = 300  # seconds until an emulator has said its version: far more than it takes on any machine
 
 BOCHSRC = """\
 config_interface: textconfig
 display_library: rfb, options="timeout=0"
 cpu: model={model}, count=1, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=0
-memory: guest=2048, host=256
-romimage: file={rom}
-vgaromimage: file={vga_rom}
+memory: guest=2048, host={host}
+romimage: file="{rom}"
+vgaromimage: file="{vga_rom}"
 port_e9_hack: enabled=1
 clock: sync=none, time0=1
-log: {log}
-panic: action=fatal
+log: "{log}"
+panic: action=fatal{but}
 error: action=report
 info: action=report
 debug: action=ignore
 speaker: enabled=0
 sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
 """
-# The sound line matters: without a configured ALSA device the default driver aborts Bochs at start.
+# Bochs 3.0 panics, after which it does what is right, when CR0.WP is 0 and a supervisor dirties a read-only page on a CPU
+# that has shadow stacks. The sound line matters: without a configured ALSA device the default driver aborts Bochs at start.
 # So does the line for the video ROM: Bochs 3.0 panics without its default ROM, which no Debian package contains. This ROM has
 # a header and no code, because no BIOS runs here that would call it.
 VGA_ROM = bytes([0x55, 0xAA, 1, 0xCB]).ljust(511, b"\0")
 VGA_ROM += bytes([-sum(VGA_ROM) & 0xFF])  # an option ROM's bytes add up to 0
 
 
-def find(name):
-    """The emulator's program: in a folder that HVPT_EMULATORS names, if it is there, else in PATH."""
-    return shutil.which(name, path=os.environ.get("HVPT_EMULATORS") or None) or shutil.which(name)
-
-
-def environment():
-    """Ours without malloc's perturbation, which test runners set: Bochs' exit qualification of an instruction with a register
-    operand is memory that it never wrote, where the SDM leaves the displacement of such an instruction at 0."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+@functools.lru_cache
+def bochs_version(program):
+    # Bochs has no option for it, but says it whenever it starts; without a display it goes no further
+    start = subprocess.run(program.words + ["-n", "-q", "log: /dev/null", "display_library: none"],
+                           stdin=subprocess.DEVNULL, capture_output=True, timeout=VERSION_LIMIT, env=program.environment())
+    said = (start.stdout + start.stderr).decode("latin-1")
+    return parse_version(said.partition("Bochs x86 Emulator")[2]) or (0,)
 
 
 class Bochs:
     name = "Bochs"
     package = "bochs"
+    host_mib = 256  # of the guest's memory, as much as is in use at a time
 
-    def __init__(self, model, what):
-        self.model, self.what = model, what
+    def __init__(self, model, what, since=(2, 7)):
+        self.model, self.what, self.since = model, what, since
         self.title = "Bochs, %s: %s" % (model, what)
-        self.binary = find("bochs-bin") or find("bochs")
+        if since > (2, 7):
+            self.package = "bochs %d.%d or later" % since
+
+    @functools.cached_property
+    def binary(self):
+        program = find("bochs-bin") or find("bochs")
+        return program if program and bochs_version(program) >= self.since else None
 
     def version(self):
-        # Bochs has no option for it, but says it whenever it starts; without a display it goes no further
-        start = subprocess.run([self.binary, "-n", "-q", "log: /dev/null", "display_library: none"],
-                               stdin=subprocess.DEVNULL, capture_output=True, timeout=20)
-        said = (start.stdout + start.stderr).decode("latin-1")
-        return parse_version(said.partition("Bochs x86 Emulator")[2]) or (0,)
+        return bochs_version(self.binary)
 
     def command(self, rom, folder):
         config, script, vga_rom = (os.path.join(folder, name) for name in ("bochsrc", "debugger", "vga.rom"))
         with open(vga_rom, "wb") as f:
             f.write(VGA_ROM)
         with open(config, "w") as f:
-            f.write(BOCHSRC.format(model=self.model, rom=os.path.abspath(rom), vga_rom=vga_rom,
+            f.write(BOCHSRC.format(model=self.model, rom=os.path.abspath(rom), vga_rom=vga_rom, host=self.host_mib,
+                                   but=", cpu0=report" if self.version() == (3, 0) else "",
                                    log=os.path.join(folder, "log")))
         with open(script, "w") as f:
             f.write("c\n")  # Debian's Bochs has its debugger built in, and would wait for a command
-        return [self.binary, "-q", "-f", config, "-rc", script]
+        return self.binary.words + ["-q", "-f", config, "-rc", script]
 
 
 class Qemu:
@@ -83,12 +89,19 @@ class Qemu:
         self.binary = find("qemu-system-x86_64")
 
     def version(self):
-        return parse_version(subprocess.run([self.binary, "--version"], capture_output=True, text=True).stdout) or (0,)
+        return qemu_version(self.binary)
 
     def command(self, rom, folder):
-        return [self.binary, "-accel", "tcg", "-M", "pc", "-m", "2048", "-cpu", self.cpu, "-bios", rom, "-display", "none",
+        return self.binary.words + self.binary.options + [
+                "-accel", "tcg", "-M", "pc", "-m", "2048", "-cpu", self.cpu, "-bios", rom, "-display", "none",
                 "-nodefaults", "-debugcon", "stdio", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-no-reboot",
                 "-D", os.path.join(folder, "log")]
+
+
+def qemu_version(program):
+    said = subprocess.run(program.words + ["--version"], capture_output=True, text=True, timeout=VERSION_LIMIT,
+                          env=program.environment()).stdout
+    return parse_version(said) or (0,)
 
 
 def parse_version(text):
@@ -102,6 +115,9 @@ MACHINES = {
     "bochs-haswell_4770": Bochs("corei7_haswell_4770", "VMX + EPT"),
     "bochs-cnl": Bochs("corei3_cnl", "VMX + EPT"),
     "bochs-icelake_u": Bochs("corei7_icelake_u", "VMX + EPT"),
+    "bochs-sapphire_rapids": Bochs("sapphire_rapids", "VMX + EPT", (3, 1)),
+    "bochs-arrow_lake": Bochs("arrow_lake", "VMX + EPT", (3, 0)),
+    "bochs-wildcat_lake": Bochs("wildcat_lake", "VMX + EPT", (3, 1)),
     "bochs-ryzen": Bochs("ryzen", "SVM + NPT"),
     "qemu-svm": Qemu("max,la57=off", "SVM + NPT"),
     "qemu-milan": Qemu("EPYC-Milan,+svm,+npt", "SVM + NPT"),
@@ -147,7 +163,7 @@ def run_once(machine, rom, limit, echo):
         output, terminal = os.openpty()
         with open(os.path.join(folder, "errors"), "wb") as errors:
             process = subprocess.Popen(machine.command(rom, folder), stdin=subprocess.DEVNULL, stdout=terminal, stderr=errors,
-                                       env=environment())
+                                       env=machine.binary.environment())
         os.close(terminal)
         try:
             rest = b""

@@ -2,8 +2,8 @@
  * The memory model: the few accesses to entries and counters that must be single and ordered.
  * Hardware walks the tables at any time, and other CPUs may read them or set bits in them.
  */
-#ifndef static inline_ATOMIC_H
-#define static inline_ATOMIC_H
+#ifndef HVPT_ENGINE_ATOMIC_H
+#define HVPT_ENGINE_ATOMIC_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -2,8 +2,8 @@
  * The one place that knows compilers: attributes of functions, linkage, and hints.
  * gcc and clang (all targets, the MSVC ABI included) in C11 and later and in C++17 and later.
  */
-#ifndef static inline_ATTRIBUTES_H
-#define static inline_ATTRIBUTES_H
+#ifndef HVPT_ENGINE_ATTRIBUTES_H
+#define HVPT_ENGINE_ATTRIBUTES_H
 
 #if !defined(__GNUC__) && !defined(__clang__)
 #error "hvpt needs the __atomic builtins and always_inline of gcc or clang"

@@ -1,8 +1,8 @@
 /*
  * Bitmaps of pages: bit i of a range is bit i % 64 of word i / 64.
  */
-#ifndef static inline_BITMAP_H
-#define static inline_BITMAP_H
+#ifndef HVPT_ENGINE_BITMAP_H
+#define HVPT_ENGINE_BITMAP_H
 
 #include <stdint.h>
 

@@ -1,8 +1,8 @@
 /*
  * collapse: the same translations by larger pages. Nothing that a leaf says is lost, and what stays small has a reason.
  */
-#ifndef static inline_COLLAPSE_H
-#define static inline_COLLAPSE_H
+#ifndef HVPT_ENGINE_COLLAPSE_H
+#define HVPT_ENGINE_COLLAPSE_H
 
 #include "entry.h"
 

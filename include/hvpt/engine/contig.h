@@ -2,8 +2,8 @@
  * Contiguous sets: runs of neighbouring leaves that hardware may hold as one (Arm's contiguous bit, Svnapot).
  * map makes them where they fit; whatever changes a part of one unfolds it first; collapse folds it again.
  */
-#ifndef static inline_CONTIG_H
-#define static inline_CONTIG_H
+#ifndef HVPT_ENGINE_CONTIG_H
+#define HVPT_ENGINE_CONTIG_H
 
 #include "defer.h"
 #include "walk.h"

@@ -3,8 +3,8 @@
  * Nothing is written into a table between its unlinking and its flush: a retired subtree stays as it was, and is freed
  * as a whole.
  */
-#ifndef static inline_DEFER_H
-#define static inline_DEFER_H
+#ifndef HVPT_ENGINE_DEFER_H
+#define HVPT_ENGINE_DEFER_H
 
 #include "fill.h"
 #include "frames.h"

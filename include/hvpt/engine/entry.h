@@ -2,8 +2,8 @@
  * The one place where a live entry changes: statistics, break-before-make, contiguous sets, accessed and dirty bits.
  * Each change is one store into a visible table, and what it makes visible is complete by then.
  */
-#ifndef static inline_ENTRY_H
-#define static inline_ENTRY_H
+#ifndef HVPT_ENGINE_ENTRY_H
+#define HVPT_ENGINE_ENTRY_H
 
 #include "contig.h"
 

@@ -1,8 +1,8 @@
 /*
  * fault_map: one page from a fault handler, on many CPUs at once, without a lock. The loser learns that it lost.
  */
-#ifndef static inline_FAULT_MAP_H
-#define static inline_FAULT_MAP_H
+#ifndef HVPT_ENGINE_FAULT_MAP_H
+#define HVPT_ENGINE_FAULT_MAP_H
 
 #include "map.h"
 

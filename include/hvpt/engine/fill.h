@@ -2,8 +2,8 @@
  * The inner loops: runs of neighbouring entries in one table. Everything that is done once an entry is here; the rest of
  * the engine runs once a table.
  */
-#ifndef static inline_FILL_H
-#define static inline_FILL_H
+#ifndef HVPT_ENGINE_FILL_H
+#define HVPT_ENGINE_FILL_H
 
 #include "rules.h"
 

@@ -2,8 +2,8 @@
  * Table frames on their way in and out: taken in advance, so that nothing fails half-way, and given back only after
  * the flush that covers them.
  */
-#ifndef static inline_FRAMES_H
-#define static inline_FRAMES_H
+#ifndef HVPT_ENGINE_FRAMES_H
+#define HVPT_ENGINE_FRAMES_H
 
 #include "rules.h"
 

@@ -1,8 +1,8 @@
 /*
  * The life of a space that was made: its root, flushes, statistics, and giving everything back.
  */
-#ifndef static inline_LIFECYCLE_H
-#define static inline_LIFECYCLE_H
+#ifndef HVPT_ENGINE_LIFECYCLE_H
+#define HVPT_ENGINE_LIFECYCLE_H
 
 #include "setup.h"
 

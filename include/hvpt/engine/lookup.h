@@ -2,8 +2,8 @@
  * translate and translate_batch: what hardware would do with guest-physical addresses, without its side effects.
  * The way down is blind to meaning; the format says once, at the end, what the leaf says.
  */
-#ifndef static inline_LOOKUP_H
-#define static inline_LOOKUP_H
+#ifndef HVPT_ENGINE_LOOKUP_H
+#define HVPT_ENGINE_LOOKUP_H
 
 #include "fault_map.h"
 

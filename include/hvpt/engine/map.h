@@ -1,8 +1,8 @@
 /*
  * map: a range, with the largest pages that fit, all or nothing.
  */
-#ifndef static inline_MAP_H
-#define static inline_MAP_H
+#ifndef HVPT_ENGINE_MAP_H
+#define HVPT_ENGINE_MAP_H
 
 #include "plan.h"
 

@@ -2,8 +2,8 @@
  * What an edit needs, before it changes anything: are its arguments right, does anything stand in the way, how many
  * tables will it take? One look, then all allocations, then stores that cannot fail.
  */
-#ifndef static inline_PLAN_H
-#define static inline_PLAN_H
+#ifndef HVPT_ENGINE_PLAN_H
+#define HVPT_ENGINE_PLAN_H
 
 #include "entry.h"
 

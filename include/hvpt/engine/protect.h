@@ -2,8 +2,8 @@
  * protect and write_protect: change what leaves say, not where they lead. Accessed and dirty bits that hardware sets
  * meanwhile survive.
  */
-#ifndef static inline_PROTECT_H
-#define static inline_PROTECT_H
+#ifndef HVPT_ENGINE_PROTECT_H
+#define HVPT_ENGINE_PROTECT_H
 
 #include "plan.h"
 

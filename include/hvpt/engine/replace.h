@@ -1,8 +1,8 @@
 /*
  * replace: point mapped pages elsewhere, one store an entry, so that a guest sees the old page or the new one.
  */
-#ifndef static inline_REPLACE_H
-#define static inline_REPLACE_H
+#ifndef HVPT_ENGINE_REPLACE_H
+#define HVPT_ENGINE_REPLACE_H
 
 #include "plan.h"
 

@@ -1,8 +1,8 @@
 /*
  * How many frames will it take, and taking them in advance: for callers who may not allocate later.
  */
-#ifndef static inline_RESERVE_H
-#define static inline_RESERVE_H
+#ifndef HVPT_ENGINE_RESERVE_H
+#define HVPT_ENGINE_RESERVE_H
 
 #include "split.h"
 

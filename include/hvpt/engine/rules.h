@@ -2,8 +2,8 @@
  * What a format tells the engine: a dozen functions without loops, and what is constant in its bits. The engine asks
  * them where the masks in struct hvpt_space do not answer: once a call, once a table, or for unusual entries.
  */
-#ifndef static inline_RULES_H
-#define static inline_RULES_H
+#ifndef HVPT_ENGINE_RULES_H
+#define HVPT_ENGINE_RULES_H
 
 #include "atomic.h"
 #include "space.h"

@@ -1,8 +1,8 @@
 /*
  * The beginning of a space: its config, an empty root, or tables taken over from others.
  */
-#ifndef static inline_SETUP_H
-#define static inline_SETUP_H
+#ifndef HVPT_ENGINE_SETUP_H
+#define HVPT_ENGINE_SETUP_H
 
 #include "entry.h"
 

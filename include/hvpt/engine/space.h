@@ -2,8 +2,8 @@
  * One guest's second-level tables: struct hvpt_space, its statistics, and the geometry of its tree.
  * A format fills in masks, shifts and rules at init; the engine knows the tables by these alone.
  */
-#ifndef static inline_SPACE_H
-#define static inline_SPACE_H
+#ifndef HVPT_ENGINE_SPACE_H
+#define HVPT_ENGINE_SPACE_H
 
 #include "../flush.h"
 #include "../hooks.h"

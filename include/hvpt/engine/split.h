@@ -1,8 +1,8 @@
 /*
  * split: the same translations by smaller pages. Nothing that a leaf says is lost.
  */
-#ifndef static inline_SPLIT_H
-#define static inline_SPLIT_H
+#ifndef HVPT_ENGINE_SPLIT_H
+#define HVPT_ENGINE_SPLIT_H
 
 #include "plan.h"
 

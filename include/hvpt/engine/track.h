@@ -2,8 +2,8 @@
  * What the guest used and wrote: accessed and dirty pages, tested and cleared by the bits that hardware keeps or, without
  * them, by taking permissions away and giving them back at the fault.
  */
-#ifndef static inline_TRACK_H
-#define static inline_TRACK_H
+#ifndef HVPT_ENGINE_TRACK_H
+#define HVPT_ENGINE_TRACK_H
 
 #include "bitmap.h"
 #include "entry.h"

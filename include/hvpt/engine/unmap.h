@@ -1,8 +1,8 @@
 /*
  * unmap: a range with or without holes. Large pages that stick out are split first; tables left empty go away.
  */
-#ifndef static inline_UNMAP_H
-#define static inline_UNMAP_H
+#ifndef HVPT_ENGINE_UNMAP_H
+#define HVPT_ENGINE_UNMAP_H
 
 #include "map.h"
 

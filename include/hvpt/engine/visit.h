@@ -1,8 +1,8 @@
 /*
  * walk and next_leaf: a range shown to the caller, tables, leaves and holes, in ascending order.
  */
-#ifndef static inline_VISIT_H
-#define static inline_VISIT_H
+#ifndef HVPT_ENGINE_VISIT_H
+#define HVPT_ENGINE_VISIT_H
 
 #include "lookup.h"
 

@@ -2,8 +2,8 @@
  * The ways through a tree: down to the entry that decides about one address, and over a range, table by table.
  * No recursion; a path is an array of tables, one a level.
  */
-#ifndef static inline_WALK_H
-#define static inline_WALK_H
+#ifndef HVPT_ENGINE_WALK_H
+#define HVPT_ENGINE_WALK_H
 
 #include "fill.h"
 

@@ -1,9 +1,9 @@
 """The Arm machines: QEMU's virt with EL2, several CPUs; where QEMU differs from the Arm ARM; their part of the demo."""
 import os
-import subprocess
 
 from deviations import ALL, Deviation, Versions
-from emulator import find, parse_version
+from emulator import qemu_version
+from program import find
 
 
 class QemuArm:
@@ -16,10 +16,11 @@ class QemuArm:
         self.binary = find("qemu-system-aarch64")
 
     def version(self):
-        return parse_version(subprocess.run([self.binary, "--version"], capture_output=True, text=True).stdout) or (0,)
+        return qemu_version(self.binary)
 
     def command(self, kernel, folder):
-        return [self.binary, "-accel", "tcg", "-M", "virt,virtualization=on", "-m", "2048", "-cpu", self.cpu,
+        return self.binary.words + self.binary.options + [
+                "-accel", "tcg", "-M", "virt,virtualization=on", "-m", "2048", "-cpu", self.cpu,
                 "-display", "none", "-nodefaults", "-serial", "stdio", "-monitor", "none", "-no-reboot", "-kernel", kernel,
                 "-D", os.path.join(folder, "log")]
 

@@ -23,7 +23,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, "..", "..", "..")
 sys.path[:0] = [os.path.join(HERE, ".."), os.path.join(ROOT, "examples", "thinhv", "guest"), HERE]
 import image
-from emulator import BEGIN, END, MACHINES, Bochs, environment, read_terminal
+from emulator import BEGIN, END, MACHINES, Bochs, read_terminal
 from kernel import NoKernel, kernel
 
 RAM_MIB = 2048
@@ -32,7 +32,7 @@ COMMAND_LINE = ("console=ttyS0,115200 earlyprintk=serial,ttyS0,115200 nokaslr mi
 LINUX_BEGINS = "Linux begins"
 USER_SPACE = "init: Linux has come to user space"
 DONE = "init: done"
-LIMIT = int(os.environ.get("HVPT_LINUX_LIMIT", "580"))
+LIMIT = int(os.environ.get("HVPT_LINUX_LIMIT", "1800"))  # seconds, to end what hangs: an idle machine takes a tenth at most
 SLOWER_AT_MOST = 1.5
 ROUNDS = 3
 
@@ -71,10 +71,10 @@ class Boot:
         config = os.path.join(folder, "bochsrc")
         with open(config) as f:
             text = f.read()
-        text = text.replace("count=1", "count=%d" % self.cpus).replace("host=256", "host=512")
-        text += "com1: enabled=1, mode=file, dev=%s\n" % serial
+        text = text.replace("count=1", "count=%d" % self.cpus).replace("host=%d" % self.machine.host_mib, "host=512")
+        text += "com1: enabled=1, mode=file, dev=\"%s\"\n" % serial
         text += "ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14\n"
-        text += "ata0-master: type=disk, path=%s, mode=flat, cylinders=%d, heads=16, spt=63\n" % (disk, cylinders)
+        text += "ata0-master: type=disk, path=\"%s\", mode=flat, cylinders=%d, heads=16, spt=63\n" % (disk, cylinders)
         with open(config, "w") as f:
             f.write(text)
         return command
@@ -103,7 +103,7 @@ class Boot:
             output, terminal = os.openpty()
             with open(os.path.join(folder, "errors"), "wb") as errors:
                 process = subprocess.Popen(self.command(rom, disk, folder), stdin=subprocess.DEVNULL, stdout=terminal,
-                                           stderr=errors, env=environment())
+                                           stderr=errors, env=self.machine.binary.environment())
             os.close(terminal)
             try:
                 self.listen(process, output, os.path.join(folder, "serial"), start + LIMIT, echo)
@@ -280,6 +280,10 @@ def tap(arguments, boots):
     missing = sorted({MACHINES[b.partition(":")[0]].package for b in boots if not MACHINES[b.partition(":")[0]].binary})
     if missing:
         print("1..0 # SKIP not installed: %s" % ", ".join(missing))
+        return 0
+    if any(isinstance(machine, Bochs) and machine.version() == (3, 1) for machine in
+           (MACHINES[b.partition(":")[0]] for b in boots)):
+        print("1..0 # SKIP on Bochs 3.1 Linux counts a TSC of 0 Hz and divides by it; why is not known")
         return 0
     try:
         files = ready(arguments)

@@ -1,9 +1,10 @@
 """The RISC-V machines: QEMU's virt with H; where QEMU differs from the manual; their part of the demo."""
+import functools
 import os
-import subprocess
 
 from deviations import Deviation, Versions
-from emulator import find, parse_version
+from emulator import qemu_version
+from program import find
 
 
 class QemuRiscv:
@@ -15,18 +16,18 @@ class QemuRiscv:
         self.title = "QEMU RISC-V, " + what
         self.package = "qemu-system-riscv64 of QEMU %d.%d or later" % since
 
-    @property
+    @functools.cached_property
     def binary(self):
-        path = find(self.binary_name)
-        return path if path and self.version() >= self.since else None
+        program = find(self.binary_name)
+        return program if program and qemu_version(program) >= self.since else None
 
     def version(self):
-        said = subprocess.run([find(self.binary_name), "--version"], capture_output=True, text=True).stdout
-        return parse_version(said) or (0,)
+        return qemu_version(self.binary)
 
     def command(self, kernel, folder):
         # Two harts, one asleep: with a single one QEMU makes an atomic of a load and a store, and faults as a load
-        return [self.binary, "-accel", "tcg", "-M", "virt", "-m", "2048", "-smp", "2", "-cpu", self.cpu,
+        return self.binary.words + self.binary.options + [
+                "-accel", "tcg", "-M", "virt", "-m", "2048", "-smp", "2", "-cpu", self.cpu,
                 "-bios", "none", "-display", "none", "-nodefaults", "-serial", "stdio", "-monitor", "none",
                 "-no-reboot", "-kernel", kernel, "-D", os.path.join(folder, "log")]
 
@@ -44,6 +45,7 @@ DEMO = [("qemu-riscv", "riscv64/machine-riscv64-demo.elf")]
 ALL = Versions((7, 2))
 BEFORE_10 = Versions((7, 2), (10, 0))  # seen in 7.2 and not in 10.0; those between have not been looked at
 SINCE_10 = Versions((8, 0))            # seen in 10.0 and not in 7.2
+SINCE_11 = Versions((10, 1))           # seen in 11.1 and not in 10.0; those between have not been looked at
 WALK = "Privileged Architecture, Two-Stage Address Translation: the exception is reported for the original access type"
 TOP = "Privileged Architecture, Guest Physical Address Translation: 41, 50 or 59 bits, zero-extended"
 HLVX = ("Privileged Architecture, Hypervisor Virtual-Machine Load and Store Instructions: HLVX is a load that wants "
@@ -52,6 +54,8 @@ RESERVED = "Privileged Architecture, Sv39: bits 60:54 are reserved, and must fau
 STATUS = ("Privileged Architecture, Hypervisor Virtual-Machine Load and Store Instructions: HLV and HSV act by "
           "vsstatus.SUM and vsstatus.MXR, as the guest would")
 MXR = "Privileged Architecture, Two-Stage Address Translation: vsstatus.MXR is for loads, at VS-stage"
+PSEUDO = ("Privileged Architecture, Transformed Instruction or Pseudoinstruction for mtinst or htinst: 3000H for a read of "
+          "the walk, and 3020H for a write to update A or D; QEMU gives 3020H for each walk of a store")
 UPDATE = ("Privileged Architecture, Two-Stage Address Translation: the walk's update of an entry is a store that the "
           "G-stage must allow")
 ADUE = ("Privileged Architecture, Hypervisor Environment Configuration (henvcfg) Register: ADUE is for VS-stage, whoever "
@@ -84,4 +88,7 @@ DEVIATIONS = [
     deviation(BEFORE_10, "guest walk: tables that the G-stage keeps from a write or fetch: *", "", WALK),
     deviation(ALL, "guest walk: tables that the G-stage keeps from being updated: *", "", UPDATE),
     deviation(SINCE_10, "guest walk*: page faults for accessed and dirty, of HLV and HSV: *", "", ADUE),
+    deviation(SINCE_11, "exits: guest's page walk, for a write: the walk itself reads", "3020", PSEUDO),
+    deviation(SINCE_11, "guest walk*: tables that the G-stage keeps from a read, with MXR: *", "", PSEUDO),
+    deviation(SINCE_11, "guest walk*: tables that the G-stage keeps from a write or fetch: *", "", PSEUDO),
 ]

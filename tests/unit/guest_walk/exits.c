@@ -262,7 +262,7 @@ Test(guest_walk_exits, ept_misconfigurations)
         uint64_t clear, set;
     } wrong[] = {{0, 7, 2},    {0, 7, 6},    {0, 0x38, 0x10}, {0, 0x38, 0x38}, {0, 0, UINT64_C(1) << 40},
                  {1, 0, 0x08}, {2, 0, 0x10}, {3, 0, 0x40},    {3, 0, 0x80},    {2, 0, UINT64_C(1) << 51}};
-    struct x86_config config = {.kind = HVPT_KIND_EPT};
+    struct hvpt_space_config config = {.kind = HVPT_KIND_EPT};
     struct world world;
     struct oracle cpu;
 
@@ -572,7 +572,7 @@ Test(guest_walk_exits, shapes_of_the_second_level)
     static const uint64_t sizes[] = {HVPT_2M, HVPT_1G};
 
     for (unsigned i = 0; i < 8; i++) {
-        struct x86_config config = {.kind = i & 1 ? HVPT_KIND_NPT : HVPT_KIND_EPT};
+        struct hvpt_space_config config = {.kind = i & 1 ? HVPT_KIND_NPT : HVPT_KIND_EPT};
         struct world world;
         struct oracle cpu;
         struct hvpt_guest_walk walk;

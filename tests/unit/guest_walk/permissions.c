@@ -134,7 +134,7 @@ Test(guest_walk_permissions, every_pair_of_npt_entries)
 {
     for (unsigned host = 0; host < 4; host++) {
         const bool no_nx = host & 1;
-        struct x86_config config = {.kind = HVPT_KIND_NPT};
+        struct hvpt_space_config config = {.kind = HVPT_KIND_NPT};
         struct world world;
         struct oracle cpu;
 

@@ -64,7 +64,7 @@ void world_touch(struct world *world, uint64_t gpa)
     EXPECT(hvpt_space_touch(&world->space, hvpt_make_gpa(gpa), HVPT_READ), HVPT_OK);
 }
 
-void world_open(struct world *world, const struct x86_config *config, uint64_t page_size)
+void world_open(struct world *world, const struct hvpt_space_config *config, uint64_t page_size)
 {
     const struct hvpt_attr all = {HVPT_READ | HVPT_WRITE | HVPT_EXEC | HVPT_EXEC_USER, HVPT_MEM_WB, 0, 0};
 
@@ -94,7 +94,7 @@ void world_open(struct world *world, const struct x86_config *config, uint64_t p
 
 void world_open_ept(struct world *world, uint32_t features)
 {
-    struct x86_config config;
+    struct hvpt_space_config config;
 
     memset(&config, 0, sizeof(config));
     config.kind = HVPT_KIND_EPT;
@@ -105,7 +105,7 @@ void world_open_ept(struct world *world, uint32_t features)
 
 void world_open_npt(struct world *world)
 {
-    struct x86_config config;
+    struct hvpt_space_config config;
 
     memset(&config, 0, sizeof(config));
     config.kind = HVPT_KIND_NPT;

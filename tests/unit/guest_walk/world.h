@@ -5,7 +5,7 @@
 #ifndef GUEST_WALK_WORLD_H
 #define GUEST_WALK_WORLD_H
 
-#include "../x86_config.h"
+#include <hvpt/space.h>
 
 #include <hvpt/guest/walk.h>
 
@@ -28,7 +28,7 @@ struct world {
 };
 
 /* How the guest's memory is mapped at first: by 4K pages to scattered frames, or by one 2M or 1G page. */
-void world_open(struct world *world, const struct x86_config *config, uint64_t page_size);
+void world_open(struct world *world, const struct hvpt_space_config *config, uint64_t page_size);
 void world_close(struct world *world);
 
 /* EPT with these features (4 levels, execute-only allowed), or NPT; 4K pages, all rights. */

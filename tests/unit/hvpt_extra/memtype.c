@@ -6,7 +6,7 @@
 
 #include "../hvpt/support/hardware.h"
 #include "../hvpt/support/reference.h"
-#include "../x86_config.h"
+#include <hvpt/space.h>
 
 #include <hvpt/x86/map_by_mtrr.h>
 
@@ -31,7 +31,7 @@ struct bench {
     struct hvpt_mtrr mtrr;
     struct memory memory;
     struct cpu cpu;
-    struct x86_config config;
+    struct hvpt_space_config config;
     struct hvpt_space space;
     struct hvpt_flush flush;
 };
@@ -64,7 +64,7 @@ static bool open_bench(struct bench *bench, size_t number, uint64_t pat)
     bench->config.kind = pat != 0 ? HVPT_KIND_NPT : HVPT_KIND_EPT;
     bench->config.ept.maxphyaddr = bench->config.npt.maxphyaddr = features.maxphyaddr;
     bench->config.npt.pat = pat;
-    CHECK_STATUS(x86_space_init(&bench->space, &bench->memory.hooks, &bench->config), HVPT_OK, "init");
+    CHECK_STATUS(hvpt_space_init(&bench->space, &bench->memory.hooks, &bench->config), HVPT_OK, "init");
     bench->memory.flush_root = hvpt_space_root(&bench->space);
     memory_track(&bench->memory, cpu_child, &bench->cpu, 12, 9,
                  cpu_root_table(&bench->cpu, hvpt_space_root(&bench->space)), 3);
@@ -392,7 +392,7 @@ Test(memtype, a_space_for_reading_stays_as_it_is)
     static struct hvpt_space reader;
 
     CHECK(open_bench(&bench, 0, 0), "no machine");
-    CHECK_STATUS(x86_space_adopt(&reader, &bench.memory.hooks, &bench.config, hvpt_space_root(&bench.space), true),
+    CHECK_STATUS(hvpt_space_adopt(&reader, &bench.memory.hooks, &bench.config, hvpt_space_root(&bench.space), true),
                  HVPT_OK, "adopt");
     CHECK_STATUS(hvpt_memtype_map_identity(&reader, &bench.mtrr, 0, rwx, &bench.flush), HVPT_E_READONLY, "map");
     hvpt_space_destroy(&reader);

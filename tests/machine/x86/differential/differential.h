@@ -63,6 +63,10 @@ static inline bool count_looks_for_edge(struct rule_count *count)
     return true;
 }
 
+/* Was this rule, which is not listed as out of reach, seen too rarely as yet? */
+bool count_is_wanting(const struct rule_count *count, const struct unreachable *unreachable, unsigned unreachables,
+                      const void *world);
+
 /* Prints the counts, and checks those that must not be 0 and those that must be. */
 void counts_check(const struct rule_count *count, unsigned rules, const struct unreachable *unreachable,
                   unsigned unreachables, const void *world);
@@ -80,6 +84,9 @@ typedef enum hvctl_rule_result (*edge_ask_fn)(void *ctx, uint64_t value, struct 
 bool edge_is_near(uint64_t value, uint64_t good, unsigned bits, bool conditional, edge_ask_fn ask, void *ctx);
 
 bool same(const char *a, const char *b);
+
+/* Is id pattern, or does it begin as pattern does up to its star? */
+bool fits(const char *pattern, const char *id);
 
 /* A mismatch, in words; only the first few are printed. */
 bool mismatch_begin(unsigned number);

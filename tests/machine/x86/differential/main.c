@@ -21,8 +21,7 @@ bool mismatch_begin(unsigned number)
     return number < 20;
 }
 
-/* Is id pattern, or does it begin as pattern does up to its star? */
-static bool fits(const char *pattern, const char *id)
+bool fits(const char *pattern, const char *id)
 {
     while (*pattern != '\0' && *pattern != '*' && *pattern == *id)
         pattern++, id++;
@@ -35,6 +34,16 @@ static const struct unreachable *find(const struct unreachable *list, unsigned c
         if (fits(list[i].id, id) && (list[i].here == NULL || list[i].here(world)))
             return &list[i];
     return NULL;
+}
+
+bool count_is_wanting(const struct rule_count *count, const struct unreachable *unreachable, unsigned unreachables,
+                      const void *world)
+{
+    const struct unreachable *known = find(unreachable, unreachables, count->id, world);
+
+    return count->reachable
+        && ((!(known != NULL && known->alone) && count->alone + count->deviated < COUNT_MIN)
+            || (!(known != NULL && known->edge) && count->edge < COUNT_MIN));
 }
 
 void counts_check(const struct rule_count *count, unsigned rules, const struct unreachable *unreachable,

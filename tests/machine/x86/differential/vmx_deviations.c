@@ -1,5 +1,5 @@
 /*
- * Known deviations of Bochs 2.7's VM entry, each as narrow as it can be told. The first table has rules that the
+ * Known deviations of Bochs' VM entry, each as narrow as it can be told. The first table has rules that the
  * emulator does not keep to, with the condition; the second, where it fails though the manual does not say so, or
  * otherwise. Versions and the manual's sections are in tests/machine/deviations.py.
  */
@@ -13,7 +13,8 @@ struct ignored {
 
 struct extra {
     struct deviation seen;
-    /* Does the emulator fail here, with exit 33 and qualification 0? broken: a rule is, which the record is about. */
+    enum hvctl_failure failure; /* how: VMfail 7, or exit 33 with qualification 0 */
+    /* Does the emulator fail here? broken: a rule is, which the record is about. */
     bool (*applies)(const struct hvctl_vmx_view *view, const struct hvctl_violation *broken);
 };
 
@@ -125,6 +126,12 @@ static bool cet_high_half(const struct hvctl_vmx_view *view, const struct hvctl_
     return hvctl_vmx_view_on(view, HVCTL_ENTRY_LOAD_CET_STATE) && !view->ia32e_guest && both >> 32 != 0;
 }
 
+static bool without_tpr_shadow(const struct hvctl_vmx_view *view, const struct hvctl_violation *violation)
+{
+    (void)violation;
+    return !hvctl_vmx_view_on(view, HVCTL_PRIMARY_USE_TPR_SHADOW);
+}
+
 static struct ignored ignored[] = {
     {{"GUEST.RIP.WIDTH: not checked", 0, 0}, "GUEST.RIP.WIDTH", NULL},
     {{"GUEST.DEBUGCTL: not checked", 0, 0}, "GUEST.DEBUGCTL", NULL},
@@ -167,13 +174,26 @@ static struct ignored ignored[] = {
     {{"GUEST.ES.DPL_RPL: type 11 is not checked", 0, 0}, "GUEST.ES.DPL_RPL", type_11},
     {{"GUEST.FS.DPL_RPL: type 11 is not checked", 0, 0}, "GUEST.FS.DPL_RPL", type_11},
     {{"GUEST.GS.DPL_RPL: type 11 is not checked", 0, 0}, "GUEST.GS.DPL_RPL", type_11},
+    {{"CTRL.POSTED.*: checked only with TPR shadow", 0, 0}, "CTRL.POSTED.*", without_tpr_shadow},
 };
 
+static bool descriptor_inside_a_page(const struct hvctl_vmx_view *view, const struct hvctl_violation *broken)
+{
+    (void)broken;
+    return hvctl_vmx_view_on(view, HVCTL_PIN_PROCESS_POSTED_INTERRUPTS)
+        && hvctl_vmx_view_on(view, HVCTL_PRIMARY_USE_TPR_SHADOW)
+        && (of(view, HVCTL_VMCS_SLOT_POSTED_INTERRUPT_DESCRIPTOR_ADDRESS) & 0xfc0) != 0;
+}
+
+#define GUEST    HVCTL_FAILURE_GUEST_STATE
+#define CONTROLS HVCTL_FAILURE_VMFAIL_CONTROLS
+
 static struct extra extra[] = {
-    {{"GUEST.INTERRUPTIBILITY.NMI_STI: qualification 0 instead of 3", 0, 0}, nmi_under_sti},
-    {{"GUEST.CS.DPL_NONCONFORMING: fails where CS.DPL and CS.RPL do not go together", 0, 0}, cs_against_rpl},
-    {{"GUEST.SSP.WIDTH: fails where SSP is not canonical", 0, 0}, ssp_not_canonical},
-    {{"GUEST.SSP.WIDTH: fails where SSP or S_CET has bits 63:32 outside IA-32e mode", 0, 0}, cet_high_half},
+    {{"GUEST.INTERRUPTIBILITY.NMI_STI: qualification 0 instead of 3", 0, 0}, GUEST, nmi_under_sti},
+    {{"GUEST.CS.DPL_NONCONFORMING: fails where CS.DPL and CS.RPL do not go together", 0, 0}, GUEST, cs_against_rpl},
+    {{"GUEST.SSP.WIDTH: fails where SSP is not canonical", 0, 0}, GUEST, ssp_not_canonical},
+    {{"GUEST.SSP.WIDTH: fails where SSP or S_CET has bits 63:32 outside IA-32e mode", 0, 0}, GUEST, cet_high_half},
+    {{"CTRL.POSTED.ALIGN: fails where bits 11:6 are not 0", 0, 0}, CONTROLS, descriptor_inside_a_page},
 };
 
 #define IGNORED (sizeof(ignored) / sizeof(ignored[0]))
@@ -182,16 +202,18 @@ static struct extra extra[] = {
 struct deviation *vmx_deviation_ignored(const struct hvctl_vmx_view *view, const struct hvctl_violation *violation)
 {
     for (unsigned i = 0; i < IGNORED; i++)
-        if (same(ignored[i].rule, violation->rule)
+        if (fits(ignored[i].rule, violation->rule)
             && (ignored[i].applies == NULL || ignored[i].applies(view, violation)))
             return &ignored[i].seen;
     return NULL;
 }
 
 struct deviation *vmx_deviation_extra(const struct hvctl_vmx_view *view, const struct hvctl_violation *violation,
-                                      unsigned violations)
+                                      unsigned violations, enum hvctl_failure failure)
 {
     for (unsigned i = 0; i < EXTRA; i++) {
+        if (failure != HVCTL_FAILURE_NONE && failure != extra[i].failure)
+            continue;
         if (extra[i].applies(view, NULL))
             return &extra[i].seen;
         for (unsigned k = 0; k < violations; k++)
@@ -199,6 +221,11 @@ struct deviation *vmx_deviation_extra(const struct hvctl_vmx_view *view, const s
                 return &extra[i].seen;
     }
     return NULL;
+}
+
+bool vmx_deviation_wants_pages(void)
+{
+    return extra[EXTRA - 1].seen.differed > 0;
 }
 
 void vmx_deviations_check(void)

@@ -1,4 +1,4 @@
-/* Where Bochs 2.7 does not do what the SDM says about VM entry. */
+/* Where Bochs does not do what the SDM says about VM entry. */
 #ifndef DIFFERENTIAL_VMX_DEVIATIONS_H
 #define DIFFERENTIAL_VMX_DEVIATIONS_H
 
@@ -9,11 +9,14 @@
 struct deviation *vmx_deviation_ignored(const struct hvctl_vmx_view *view, const struct hvctl_violation *violation);
 
 /*
- * The record that says that the emulator ends this entry, of which these rules are broken, with exit 33 and
- * qualification 0, where the manual does not say so; or NULL.
+ * The record that says that the emulator ends this entry, of which these rules are broken, with VMfail 7, or exit 33 and
+ * qualification 0, where the manual does not say so; or NULL. failure: which of the two; HVCTL_FAILURE_NONE: any.
  */
 struct deviation *vmx_deviation_extra(const struct hvctl_vmx_view *view, const struct hvctl_violation *violation,
-                                      unsigned violations);
+                                      unsigned violations, enum hvctl_failure failure);
+
+/* Was a posted-interrupt descriptor refused that is not at the beginning of a page? Then none can be aligned otherwise. */
+bool vmx_deviation_wants_pages(void);
 
 void vmx_deviations_check(void);
 

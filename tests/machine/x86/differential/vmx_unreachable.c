@@ -56,6 +56,54 @@ static bool has_no_spp(const void *world)
     return lacks(HVCTL_SECONDARY_SUB_PAGE_WRITE_PERMISSIONS_FOR_EPT);
 }
 
+static bool has_no_mbec(const void *world)
+{
+    (void)world;
+    return lacks(HVCTL_SECONDARY_MODE_BASED_EXECUTE_CONTROL_FOR_EPT);
+}
+
+static bool has_no_posted(const void *world)
+{
+    (void)world;
+    return lacks(HVCTL_PIN_PROCESS_POSTED_INTERRUPTS);
+}
+
+static bool has_no_exit2(const void *world)
+{
+    (void)world;
+    return lacks(HVCTL_EXIT_ACTIVATE_SECONDARY_CONTROLS);
+}
+
+static bool has_no_uinv(const void *world)
+{
+    (void)world;
+    return lacks(HVCTL_ENTRY_LOAD_UINV);
+}
+
+static bool has_no_pks(const void *world)
+{
+    (void)world;
+    return lacks(HVCTL_ENTRY_LOAD_PKRS);
+}
+
+static bool has_no_spec_ctrl(const void *world)
+{
+    (void)world;
+    return lacks(HVCTL_ENTRY_LOAD_GUEST_IA32_SPEC_CTRL);
+}
+
+static bool has_no_host_spec_ctrl(const void *world)
+{
+    (void)world;
+    return lacks(HVCTL_EXIT2_LOAD_HOST_IA32_SPEC_CTRL);
+}
+
+static bool wants_pages(const void *world)
+{
+    (void)world;
+    return vmx_deviation_wants_pages();
+}
+
 #define LEGACY "the host is in IA-32e mode"
 #define FRED   "the CPU has no FRED"
 #define CET    "the CPU has no CET"
@@ -73,20 +121,21 @@ const struct unreachable vmx_unreachable[] = {
     {"CTRL.EPT_REQUIRED.EPT_PAGING_WRITE_CONTROL", true, true, "the CPU has no tertiary controls", NULL},
     {"CTRL.EPT_REQUIRED.GUEST_PAGING_VERIFICATION", true, true, "the CPU has no tertiary controls", NULL},
     {"CTRL.EPT_REQUIRED.PEBS_USES_GUEST_PHYSICAL_ADDRESSES", true, true, "the CPU has no tertiary controls", NULL},
-    {"CTRL.EPT_REQUIRED.MODE_BASED_EXECUTE_CONTROL_FOR_EPT", true, true, "the CPU has no MBEC", NULL},
+    {"CTRL.EPT_REQUIRED.MODE_BASED_EXECUTE_CONTROL_FOR_EPT", true, true, "the CPU has no MBEC", has_no_mbec},
     {"CTRL.EPT_REQUIRED.PT_USES_GUEST_PHYSICAL_ADDRESSES", true, true, "the CPU has no Intel PT", NULL},
     {"CTRL.PT.*", true, true, "the CPU has no Intel PT", NULL},
     {"GUEST.RTIT_CTL", true, true, "the CPU has no Intel PT", NULL},
     {"CTRL.PASID.*", true, true, "the CPU has no PASID translation", NULL},
-    {"CTRL.POSTED.*", true, true, "the CPU has no posted interrupts", NULL},
-    {"CTRL.EXIT2.RESERVED", true, true, "the CPU has no secondary exit controls", NULL},
+    {"CTRL.POSTED.*", true, true, "the CPU has no posted interrupts", has_no_posted},
+    {"CTRL.POSTED.ALIGN", false, true, "Bochs 3.0 wants the descriptor at the beginning of a page", wants_pages},
+    {"CTRL.EXIT2.RESERVED", true, true, "the CPU has no secondary exit controls", has_no_exit2},
     {"GUEST.BNDCFGS.*", true, true, "the CPU has no MPX controls", NULL},
     {"GUEST.LBR_CTL", true, true, "the CPU has no architectural LBRs", NULL},
-    {"GUEST.UINV", true, true, "the CPU has no user interrupts", NULL},
-    {"GUEST.PKRS", true, true, "the CPU has no PKS", NULL},
-    {"HOST.PKRS", true, true, "the CPU has no PKS", NULL},
-    {"GUEST.SPEC_CTRL", true, true, "the CPU has no secondary exit controls", NULL},
-    {"HOST.SPEC_CTRL", true, true, "the CPU has no secondary exit controls", NULL},
+    {"GUEST.UINV", true, true, "the CPU has no user interrupts", has_no_uinv},
+    {"GUEST.PKRS", true, true, "the CPU has no PKS", has_no_pks},
+    {"HOST.PKRS", true, true, "the CPU has no PKS", has_no_pks},
+    {"GUEST.SPEC_CTRL", true, true, "the CPU has no secondary exit controls", has_no_spec_ctrl},
+    {"HOST.SPEC_CTRL", true, true, "the CPU has no secondary exit controls", has_no_host_spec_ctrl},
     {"GUEST.FRED_*", true, true, FRED, NULL},
     {"HOST.FRED_*", true, true, FRED, NULL},
     {"GUEST.SS.FRED_*", true, true, FRED, NULL},

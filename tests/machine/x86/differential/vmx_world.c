@@ -41,6 +41,13 @@ static const enum hvctl_vmx_control optional[] = {
     HVCTL_ENTRY_LOAD_IA32_BNDCFGS,
     HVCTL_ENTRY_LOAD_CET_STATE,
     HVCTL_ENTRY_LOAD_PKRS,
+    HVCTL_PIN_PROCESS_POSTED_INTERRUPTS,
+    HVCTL_SECONDARY_MODE_BASED_EXECUTE_CONTROL_FOR_EPT,
+    HVCTL_ENTRY_LOAD_UINV,
+    HVCTL_ENTRY_LOAD_GUEST_IA32_SPEC_CTRL,
+    HVCTL_EXIT_ACTIVATE_SECONDARY_CONTROLS,
+    HVCTL_EXIT2_LOAD_HOST_IA32_SPEC_CTRL,
+    HVCTL_EXIT2_PREMATURELY_BUSY_SHADOW_STACK,
 };
 
 enum kind { LONG, LONG_USER, COMPATIBLE, PAE, FLAT, VIRTUAL_8086, REAL, KINDS };
@@ -134,6 +141,8 @@ static void make(struct hvctl_vmcs_image *image, enum kind kind, bool ept, const
         case HVCTL_VMCS_ADDRESS_OF_MSR_BITMAPS: value = AT(msr_bitmap); break;
         case HVCTL_VMCS_VIRTUAL_APIC_ADDRESS: value = AT(virtual_apic); break;
         case HVCTL_VMCS_APIC_ACCESS_ADDRESS: value = AT(apic_access); break;
+        case HVCTL_VMCS_POSTED_INTERRUPT_DESCRIPTOR_ADDRESS: value = AT(posted); break;
+        case HVCTL_VMCS_POSTED_INTERRUPT_NOTIFICATION_VECTOR: value = 0xf2; break;
         case HVCTL_VMCS_PML_ADDRESS: value = AT(pml); break;
         case HVCTL_VMCS_SUB_PAGE_PERMISSION_TABLE_POINTER: value = AT(spp); break;
         case HVCTL_VMCS_EPTP_LIST_ADDRESS: value = AT(eptp_list); break;
@@ -222,12 +231,14 @@ void world_make(struct world *world, struct random *random)
             hvctl_vmx_controls_remove(&wanted, HVCTL_SECONDARY_VIRTUALIZE_APIC_ACCESSES);
             hvctl_vmx_controls_remove(&wanted, HVCTL_SECONDARY_APIC_REGISTER_VIRTUALIZATION);
             hvctl_vmx_controls_remove(&wanted, HVCTL_SECONDARY_VIRTUAL_INTERRUPT_DELIVERY);
+            hvctl_vmx_controls_remove(&wanted, HVCTL_PIN_PROCESS_POSTED_INTERRUPTS); /* which would bring it back */
         }
         if (!ept) { /* what would bring it back */
             hvctl_vmx_controls_remove(&wanted, HVCTL_SECONDARY_ENABLE_PML);
             hvctl_vmx_controls_remove(&wanted, HVCTL_VMFUNC_EPTP_SWITCHING);
             hvctl_vmx_controls_remove(&wanted, HVCTL_SECONDARY_SUB_PAGE_WRITE_PERMISSIONS_FOR_EPT);
             hvctl_vmx_controls_remove(&wanted, HVCTL_SECONDARY_EPT_VIOLATION_VE);
+            hvctl_vmx_controls_remove(&wanted, HVCTL_SECONDARY_MODE_BASED_EXECUTE_CONTROL_FOR_EPT);
         }
         make(&world->image[made++], kind, ept, &wanted);
     }

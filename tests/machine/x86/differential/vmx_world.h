@@ -19,7 +19,7 @@ struct world_pages {
     uint8_t linked[4096]; /* a VMCS for the link pointer; its address differs from the current one's in bit 12 */
     uint8_t zero[4096];   /* what the guest's CR3 leads to: no translation */
     uint8_t io_a[4096], io_b[4096], msr_bitmap[4096], virtual_apic[4096], apic_access[4096], pml[4096], spp[4096];
-    uint8_t eptp_list[4096], vmread_bitmap[4096], vmwrite_bitmap[4096], ve_info[4096];
+    uint8_t eptp_list[4096], vmread_bitmap[4096], vmwrite_bitmap[4096], ve_info[4096], posted[4096];
     uint64_t entry_msrs[512], exit_msrs[512], stored_msrs[512]; /* 256 entries each */
 };
 

@@ -30,6 +30,13 @@ struct vm_exit access_do(struct vm *vm, enum access access, uint64_t gpa, uint64
     return access == ACCESS_WRITE ? vm_write(vm, gpa, UINT64_C(0x1122334455667700) | 0xc3) : vm_fetch(vm, gpa);
 }
 
+uint64_t advanced_information(const struct vm *vm)
+{
+    if (vm->svm || (vmx_ept_capabilities() >> 22 & 1) == 0)
+        return 0;
+    return vm->real ? 3 << 9 : 1 << 10;
+}
+
 uint64_t fault_info(const struct vm *vm, enum access access, uint32_t perm)
 {
     uint64_t info;
@@ -41,7 +48,7 @@ uint64_t fault_info(const struct vm *vm, enum access access, uint32_t perm)
     }
     info = 1 << 7 | 1 << 8; /* the linear address is valid, and it is its translation that faulted */
     info |= UINT64_C(1) << access;
-    return info | (uint64_t)perm << 3;
+    return info | (uint64_t)perm << 3 | advanced_information(vm);
 }
 
 void check_fault(const struct vm *vm, const struct vm_exit *exit, enum access access, uint32_t perm, uint64_t gpa,

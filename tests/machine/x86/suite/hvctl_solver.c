@@ -62,6 +62,8 @@ static void provide(void)
     give(HVCTL_VMCS_EPT_POINTER, paging_root(&lab.vm.paging));
 }
 
+#define CR4_LA57 (UINT64_C(1) << 12)
+
 /* Bochs offers to load IA32_PERF_GLOBAL_CTRL and does not have the MSR. Any value goes: 0. */
 static bool lenient_rdmsr(void *ctx, uint32_t msr, uint64_t *value)
 {
@@ -90,8 +92,10 @@ static struct vm_exit enter(const struct hvctl_vmx_controls *words, bool *taken)
     if (!*taken)
         return exit;
     provide();
-    if (!ept)
+    if (!ept) {
         state.cr3 = vmx_ops()->read_cr3(NULL);
+        state.cr4 |= cpu_read_cr4() & CR4_LA57; /* the tables have as many levels as the host walks */
+    }
     lab_state(&lab, &state);
     /* The guest's mode is the guest's; all other words are the solver's, to the bit */
     hvctl_vmx_controls_add(&adjusted, HVCTL_ENTRY_IA32E_MODE_GUEST);

@@ -395,7 +395,7 @@ static void check_vectoring(void)
     check_equal(paging_unmap(&lab.vm.paging, LAB_IDT, HVPT_4K), HVPT_OK, "the IDT's page is taken away");
     exit = lab_run(&lab, LAB_CODE_OF(touch_far));
     check_exit(
-        &exit, 48, 0x181,
+        &exit, 48, 0x181 | advanced_information(&lab.vm),
         "EPT violation: data read; EPT allows nothing; by the translation of a linear address, guest-physical 0x180e0, "
         "linear 0x180e0, while delivering hardware exception #PF, error code 0x2",
         "#PF with its gate unmapped");
@@ -601,10 +601,17 @@ LAB_SNIPPET(getsec, "xor %eax, %eax\n getsec")
 LAB_SNIPPET(xsaves, "xsaves 0x40(%rbx)")
 LAB_SNIPPET(xrstors, "xrstors (%r8)")
 LAB_SNIPPET(mwait_armed, "xor %ecx, %ecx\n xor %edx, %edx\n mov %rbx, %rax\n monitor\n mwait")
+LAB_SNIPPET(umwait, ".byte 0xf2, 0x41, 0x0f, 0xae, 0xf1") /* umwait %r9d */
+LAB_SNIPPET(tpause, ".byte 0x66, 0x0f, 0xae, 0xf3")       /* tpause %ebx */
+LAB_SNIPPET(rdmsrlist, ".byte 0xf2, 0x0f, 0x01, 0xc6")
+LAB_SNIPPET(wrmsrlist, ".byte 0xf3, 0x0f, 0x01, 0xc6")
 LAB_SNIPPET(store, "mov %rax, (%r8)")
 
 #define CR4_SMXE    (1 << 14)
 #define CR4_OSXSAVE (1 << 18)
+
+/* IA32_XSS has a bit that can be 1: without one neither XSAVES nor XRSTORS can exit. */
+static bool has_supervisor_state;
 
 static void check_with_cr4(void)
 {
@@ -629,6 +636,7 @@ static void check_with_cr4(void)
     lab_reset(&lab);
     if (lab_require(&lab, HVCTL_SECONDARY_ENABLE_XSAVES_XRSTORS) && cpu_wrmsr(0xda0, 0x1800) && cpu_rdmsr(0xda0, &xss)
         && xss == 0x1800) {
+        has_supervisor_state = true;
         lab_put(&lab, HVCTL_VMCS_XSS_EXITING_BITMAP, 0x800);
         lab_put(&lab, HVCTL_VMCS_GUEST_CR4, lab_get(&lab, HVCTL_VMCS_GUEST_CR4) | CR4_OSXSAVE);
         lab.vm.regs.rax = 0x800;
@@ -655,6 +663,69 @@ static void check_with_cr4(void)
     cpu_wrmsr(0x2ff, mtrr);
 }
 
+/* SDM vol. 3, "Instructions That Cause VM Exits Conditionally": UMWAIT and TPAUSE exit as RDTSC does. */
+static void check_waits(void)
+{
+    struct vm_exit exit;
+    uint64_t address;
+
+    lab_reset(&lab);
+    if (!lab_require(&lab, HVCTL_SECONDARY_ENABLE_USER_WAIT_AND_PAUSE)
+        || !lab_require(&lab, HVCTL_PRIMARY_RDTSC_EXITING)) {
+        check_skip("this CPU has no UMWAIT and TPAUSE", "UMWAIT and TPAUSE");
+        return;
+    }
+    lab.vm.regs.r9 = 1;
+    exit = lab_run(&lab, LAB_CODE_OF(umwait));
+    check_exit(&exit, 67, 0, "UMWAIT", "UMWAIT");
+    check_equal(exit.length, 5, "UMWAIT: instruction length");
+    check_text(operand_words(&address), "register R9", "UMWAIT: operands in words");
+    lab_reset(&lab);
+    lab_require(&lab, HVCTL_SECONDARY_ENABLE_USER_WAIT_AND_PAUSE);
+    lab_require(&lab, HVCTL_PRIMARY_RDTSC_EXITING);
+    lab.vm.regs.rbx = 0;
+    exit = lab_run(&lab, LAB_CODE_OF(tpause));
+    check_exit(&exit, 68, 0, "TPAUSE", "TPAUSE");
+    check_equal(exit.length, 4, "TPAUSE: instruction length");
+    check_text(operand_words(&address), "register RBX", "TPAUSE: operands in words");
+}
+
+/*
+ * SDM vol. 3, "Exit Qualification for RDMSRLIST and WRMSRLIST": the MSR's number. RSI: the numbers, RDI: the values, RCX:
+ * which of the 64 entries. By MSR bitmaps of ones each MSR exits.
+ */
+static void check_msr_lists(void)
+{
+    void *bitmaps = frames_page(lab.vm.frames);
+    struct vm_exit exit;
+
+    memset(bitmaps, 0xff, 4096);
+
+    for (unsigned write = 0; write < 2; write++) {
+        lab_reset(&lab);
+        if (!lab_require(&lab, HVCTL_TERTIARY_ENABLE_MSR_LIST_INSTRUCTIONS)
+            || !lab_require(&lab, HVCTL_PRIMARY_USE_MSR_BITMAPS)) {
+            check_skip("this CPU has no MSR-list instructions", write ? "WRMSRLIST" : "RDMSRLIST");
+            continue;
+        }
+        lab_put(&lab, HVCTL_VMCS_ADDRESS_OF_MSR_BITMAPS, (uintptr_t)bitmaps);
+        *lab_word(&lab, LAB_DATA + 8 * 3) = 0x175;
+        *lab_word(&lab, LAB_DATA + 0x200 + 8 * 3) = 0x1000;
+        lab.vm.regs.rsi = LAB_DATA;
+        lab.vm.regs.rdi = LAB_DATA + 0x200;
+        lab.vm.regs.rcx = 1 << 3;
+        if (write)
+            exit = lab_run(&lab, LAB_CODE_OF(wrmsrlist));
+        else
+            exit = lab_run(&lab, LAB_CODE_OF(rdmsrlist));
+        check_exit(&exit, 78 + write, 0x175, write ? "WRMSRLIST: MSR 0x175" : "RDMSRLIST: MSR 0x175",
+                   write ? "WRMSRLIST" : "RDMSRLIST");
+        check_equal(lab.vm.regs.rcx, 1 << 3, "%s: RCX still asks for the entry", write ? "WRMSRLIST" : "RDMSRLIST");
+        check_equal(exit.length, 4, "%s: instruction length", write ? "WRMSRLIST" : "RDMSRLIST");
+    }
+    frames_give_page(lab.vm.frames, bitmaps);
+}
+
 /* What EPT brings, once each: the suites of EPT look closer. */
 static void check_ept(void)
 {
@@ -668,7 +739,7 @@ static void check_ept(void)
                 "EPT: a page that may be read");
     lab.vm.regs.r8 = HVPT_1G + 0x10;
     exit = lab_run(&lab, LAB_CODE_OF(store));
-    check_exit(&exit, 48, 0x18a,
+    check_exit(&exit, 48, 0x18a | advanced_information(&lab.vm),
                "EPT violation: data write; EPT allows read; by the translation of a linear address, "
                "guest-physical 0x40000010, "
                "linear 0x40000010",
@@ -777,8 +848,8 @@ static const struct {
     {60, HVCTL_SECONDARY_ENABLE_ENCLS_EXITING, "no SGX"},
     {61, HVCTL_SECONDARY_RDSEED_EXITING, "RDSEED cannot be made to exit"},
     {62, HVCTL_SECONDARY_ENABLE_PML, "no page-modification logging"},
-    {63, HVCTL_SECONDARY_ENABLE_XSAVES_XRSTORS, "no XSAVES"},
-    {64, HVCTL_SECONDARY_ENABLE_XSAVES_XRSTORS, "no XRSTORS"},
+    {63, HVCTL_SECONDARY_ENABLE_XSAVES_XRSTORS, "no XSAVES, or no state that only it saves"},
+    {64, HVCTL_SECONDARY_ENABLE_XSAVES_XRSTORS, "no XRSTORS, or no state that only it restores"},
     {65, HVCTL_SECONDARY_ENABLE_PCONFIG, "no PCONFIG"},
     {66, HVCTL_SECONDARY_SUB_PAGE_WRITE_PERMISSIONS_FOR_EPT, "no sub-page write permissions"},
     {67, HVCTL_SECONDARY_ENABLE_USER_WAIT_AND_PAUSE, "no UMWAIT"},
@@ -809,7 +880,8 @@ static void check_reasons(void)
         const char *name = hvctl_vmx_exit_reason_name(reason), *why = NULL;
 
         for (unsigned i = 0; i < sizeof(absent) / sizeof(absent[0]); i++)
-            if (absent[i].reason == reason && !hvctl_vmx_can(vmx_caps(), absent[i].needs))
+            if (absent[i].reason == reason
+                && (!hvctl_vmx_can(vmx_caps(), absent[i].needs) || ((reason == 63 || reason == 64) && !has_supervisor_state)))
                 why = absent[i].why;
         if (name == NULL) {
             if (lab.seen[reason])
@@ -838,6 +910,8 @@ void suite_hvctl_vmx_exits(struct frames *frames)
     check_events();
     check_apic();
     check_with_cr4();
+    check_waits();
+    check_msr_lists();
     check_ept();
     check_entry_failures();
     check_init();

@@ -34,6 +34,7 @@ void kernel_main(void)
     if (cpu_vendor() == CPU_INTEL) {
         suite_vmx(&frames);
         suite_vmx_features(&frames);
+        suite_vmx_rights(&frames);
         suite_vmx_entry(&frames);
         suite_hvctl_fields(&frames);
         suite_hvctl_solver(&frames);

@@ -18,6 +18,12 @@ bool access_allowed(enum access access, uint32_t perm);
 struct vm_exit access_do(struct vm *vm, enum access access, uint64_t gpa, uint64_t *value);
 
 /*
+ * Bits 11:9 of an EPT violation's qualification, on a CPU that reports them (SDM vol. 3, "Exit Qualification for EPT
+ * Violations"): what the guest's own tables say, which is supervisor's page, writable, executable; without paging, user's.
+ */
+uint64_t advanced_information(const struct vm *vm);
+
+/*
  * The exit qualification (SDM vol. 3, "Exit Qualification for EPT Violations") or EXITINFO1 (APM vol. 2, "Nested Table Walk")
  * of this access by the guest's supervisor to a page that all levels together give perm; 0: not mapped.
  */
@@ -43,6 +49,7 @@ void suite_exits(struct frames *frames);
 void suite_switch(struct frames *frames);
 void suite_vmx(struct frames *frames);
 void suite_vmx_features(struct frames *frames);
+void suite_vmx_rights(struct frames *frames);
 void suite_vmx_entry(struct frames *frames);
 void suite_svm(struct frames *frames);
 void suite_svm_entry(struct frames *frames);

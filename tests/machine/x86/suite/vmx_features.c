@@ -197,7 +197,7 @@ static void check_ve(struct frames *frames)
     check_true(hvpt_ve_page_read(area, &found), "#VE: there is something in the information area");
     check_equal(found.exit_reason, 48, "#VE: information area, reason");
     check_equal(area->busy, HVPT_VE_BUSY, "#VE: information area, busy");
-    check_equal(found.qualification, 0x18a, "#VE: information area, qualification");
+    check_equal(found.qualification, 0x18a | advanced_information(&vm), "#VE: information area, qualification");
     check_equal(found.guest_linear_address, BASE + 0x18, "#VE: information area, linear address");
     check_equal(found.guest_physical_address.value, BASE + 0x18, "#VE: information area, guest-physical address");
     check_equal(get(&vm, HVCTL_VMCS_EPTP_INDEX), 7, "#VE: EPTP_INDEX is 7");

@@ -56,6 +56,7 @@ void vm_destroy(struct vm *vm)
 void vm_start_long(struct vm *vm)
 {
     memset(&vm->regs, 0, sizeof(vm->regs));
+    vm->real = false;
     vm->regs.rflags = 2;
     vm->regs.rsp = GUEST_STACK;
     vm->regs.rip = guest_entry(&vm->guest, PIECE_CALL);
@@ -68,6 +69,7 @@ void vm_start_long(struct vm *vm)
 void vm_start_real(struct vm *vm, enum guest_piece piece)
 {
     memset(&vm->regs, 0, sizeof(vm->regs));
+    vm->real = true;
     vm->regs.rflags = 2;
     vm->regs.rsp = GUEST_STACK;
     vm->regs.rip = guest_entry(&vm->guest, piece);

@@ -42,6 +42,7 @@ struct vm_registers {
 
 struct vm {
     bool svm;
+    bool real; /* it started in real mode */
     struct frames *frames;
     struct paging paging;
     struct guest guest;
