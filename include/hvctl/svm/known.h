@@ -5,7 +5,7 @@
 #ifndef HVCTL_SVM_KNOWN_H
 #define HVCTL_SVM_KNOWN_H
 
-#include "../../hvpt/engine/atomic.h"
+#include "../../hvpt/engine/attributes.h"
 #include "check.h"
 
 /* Which bytes of a VMCB are known, a bit each. All zero: none. 512 bytes. */

@@ -6,7 +6,7 @@
 #ifndef HVCTL_VMX_CHECK_H
 #define HVCTL_VMX_CHECK_H
 
-#include "../../hvpt/engine/atomic.h"
+#include "../../hvpt/engine/attributes.h"
 #include "check_controls.h"
 #include "check_guest.h"
 #include "check_host.h"

@@ -5,7 +5,7 @@
 #ifndef HVCTL_VMX_CHECK_UNKNOWN_H
 #define HVCTL_VMX_CHECK_UNKNOWN_H
 
-#include "../../hvpt/engine/atomic.h"
+#include "../../hvpt/engine/attributes.h"
 #include "check_controls.h"
 #include "check_guest.h"
 #include "check_host.h"

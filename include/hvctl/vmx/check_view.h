@@ -4,7 +4,7 @@
 #ifndef HVCTL_VMX_CHECK_VIEW_H
 #define HVCTL_VMX_CHECK_VIEW_H
 
-#include "../../hvpt/engine/atomic.h"
+#include "../../hvpt/engine/attributes.h"
 #include "check_rule.h"
 #include "event.h"
 #include "check_guest.h"

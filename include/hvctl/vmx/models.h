@@ -189,11 +189,13 @@ static inline unsigned hvctl_vmx_models(void)
  */
 static inline void hvctl_vmx_model_caps(const struct hvctl_vmx_model *model, struct hvctl_vmx_caps *caps)
 {
-    static const struct hvctl_vmx_caps none = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-                                               {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}};
     uint32_t flags = model->flags;
 
-    *caps = none;
+    unsigned char *byte = (unsigned char *)caps;
+    size_t i;
+
+    for (i = 0; i < sizeof(*caps); i++)
+        byte[i] = 0;
     caps->basic = model->basic;
     caps->pin = (uint64_t)model->pin << 32 | 0x16;
     caps->primary = (uint64_t)model->primary << 32 | 0x0401e172;

@@ -54,6 +54,8 @@
 #define HVPT_STATIC_ASSERT(condition, text) _Static_assert(condition, text)
 #endif
 
+HVPT_STATIC_ASSERT(sizeof(unsigned char) == 1, "the unit of sizes");
+
 #define HVPT_LIKELY(x)   __builtin_expect(!!(x), 1)
 #define HVPT_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
