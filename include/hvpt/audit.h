@@ -80,7 +80,7 @@ static inline uint64_t hvpt_audit_space_size(const struct hvpt_space *space)
 static inline uint64_t hvpt_audit_table_size(const struct hvpt_space *space, uint64_t frame, unsigned level)
 {
     return HVPT_4K << (level == space->root_level && frame == space->root_frame ? space->root_order
-                                                                                : space->table_order);
+                                                                                : hvpt_table_order(space));
 }
 
 /*

@@ -101,7 +101,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_npt_configure(struct hvpt_space *s
         space->table_bits | HVPT_NPT_BIT_NX | HVPT_NPT_BIT_LARGE | UINT64_C(1) << 8 | space->reserved_bits;
     space->leaf_bits = HVPT_NPT_BIT_PRESENT;
     space->leaf_mask = HVPT_NPT_BIT_PRESENT | space->reserved_bits;
-    space->memtypes = config->pat == 0 ? HVPT_PAT_RESET : config->pat;
+    space->format_register = config->pat == 0 ? HVPT_PAT_RESET : config->pat;
     return HVPT_OK;
 }
 

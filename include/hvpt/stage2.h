@@ -73,7 +73,7 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_s2_adopt(struct hvpt_space *space,
 /** The VTCR_EL2 that goes with the space. */
 static inline uint64_t hvpt_s2_vtcr(const struct hvpt_space *space)
 {
-    return space->control_register;
+    return space->format_register;
 }
 
 /* The PARange and PS code of a width, and the width of a code; 0: there is none. */
@@ -210,7 +210,6 @@ static inline HVPT_COLD enum hvpt_status hvpt_s2_configure(struct hvpt_space *sp
     }
     space->flush_kind = HVPT_FLUSH_TLBI;
     space->page_shift = (uint8_t)shift;
-    space->table_order = (uint8_t)(shift - 12);
     space->root_level = (uint8_t)(levels - 1);
     space->gpa_limit = UINT64_C(1) << ipa_bits;
     space->hpa_limit = UINT64_C(1) << pa_bits;
@@ -240,7 +239,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_s2_configure(struct hvpt_space *sp
         if (level < space->max_leaf_level)
             space->max_leaf_level = (uint8_t)level;
     }
-    space->control_register =
+    space->format_register =
         (uint64_t)(64 - ipa_bits) | hvpt_s2_start_level_bits(shift, levels) | HVPT_VTCR_IRGN0_WB | HVPT_VTCR_ORGN0_WB
         | HVPT_VTCR_SH0_INNER | (uint64_t)pa_code << HVPT_VTCR_PS_SHIFT | HVPT_VTCR_RES1
         | (shift == 14   ? HVPT_VTCR_TG0_16K

@@ -48,7 +48,7 @@ static inline void hvpt_collapse_finish(struct hvpt_collapse *collapse)
 
         if (late & ~hvpt_load(collapse->replaced[i]))
             hvpt_fetch_or(collapse->replaced[i], late);
-        hvpt_free_frame(space, collapse->frame[i], space->table_order);
+        hvpt_free_frame(space, collapse->frame[i], hvpt_table_order(space));
     }
     collapse->pending = 0;
 }

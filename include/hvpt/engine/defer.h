@@ -89,7 +89,7 @@ HVPT_FUNCTION void hvpt_free_subtree(struct hvpt_space *space, uint64_t frame, u
     next[at] = hvpt_table_entries(space, at);
     for (;;) {
         if (table[at] == NULL || next[at] == 0) {
-            hvpt_give_frame(space, frames[at], at == space->root_level ? space->root_order : space->table_order);
+            hvpt_give_frame(space, frames[at], at == space->root_level ? space->root_order : hvpt_table_order(space));
             freed++;
             if (at == level)
                 break;
@@ -97,7 +97,7 @@ HVPT_FUNCTION void hvpt_free_subtree(struct hvpt_space *space, uint64_t frame, u
         } else if (at == 1) {
             const uint64_t mask = space->table_mask | space->far_bits, bits = space->table_bits;
             const uint64_t address = space->frame_mask;
-            const unsigned shift = space->frame_shift, order = space->table_order;
+            const unsigned shift = space->frame_shift, order = hvpt_table_order(space);
             const hvpt_entry *entries = table[1];
             unsigned i;
 

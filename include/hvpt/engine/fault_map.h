@@ -44,12 +44,12 @@ static inline enum hvpt_status hvpt_path_build(struct hvpt_space *space, struct 
     while (path->count < level - fault->level) {
         uint64_t *frame = &path->frame[path->count];
 
-        path->table[path->count] = hvpt_alloc_frame(space, space->table_order, frame);
+        path->table[path->count] = hvpt_alloc_frame(space, hvpt_table_order(space), frame);
         if (path->table[path->count] == NULL)
             return HVPT_E_NOMEM;
         path->count++;
         if ((space->policy & HVPT_POLICY_GUARD_TABLES) && *frame < fault->hpa + fault->size
-            && fault->hpa < *frame + (HVPT_4K << space->table_order))
+            && fault->hpa < *frame + (HVPT_4K << hvpt_table_order(space)))
             return HVPT_E_RANGE;
     }
     *entry = fault->bits;
@@ -141,7 +141,7 @@ HVPT_FUNCTION enum hvpt_status hvpt_fault_slow(struct hvpt_space *space, uint64_
     path.count = 0;
     status = hvpt_fault_insert(space, &path, &fault);
     while (path.count != 0)
-        hvpt_give_frame(space, path.frame[--path.count], space->table_order);
+        hvpt_give_frame(space, path.frame[--path.count], hvpt_table_order(space));
     if (space->map_flushes && status == HVPT_OK)
         hvpt_flush_grown(space, NULL, gpa, size, true); /* tables may have been linked */
     return status;

@@ -102,7 +102,7 @@ HVPT_FUNCTION void hvpt_frames_release(struct hvpt_space *space, struct hvpt_fra
         uint64_t frame;
 
         (void)hvpt_frames_pop(space, list, &frame);
-        hvpt_give_frame(space, frame, space->table_order);
+        hvpt_give_frame(space, frame, hvpt_table_order(space));
     }
 }
 
@@ -114,7 +114,7 @@ HVPT_FUNCTION enum hvpt_status hvpt_frames_alloc(struct hvpt_space *space, struc
 
     while (list->count != end) {
         uint64_t frame = 0;
-        hvpt_entry *table = hvpt_alloc_frame(space, space->table_order, &frame);
+        hvpt_entry *table = hvpt_alloc_frame(space, hvpt_table_order(space), &frame);
 
         if (table == NULL) {
             hvpt_frames_release(space, list, had);
@@ -153,7 +153,7 @@ HVPT_FUNCTION enum hvpt_status hvpt_frames_take(struct hvpt_space *space, struct
 static inline bool hvpt_frames_touch(const struct hvpt_space *space, const struct hvpt_frames *list, uint64_t first,
                                      uint64_t end)
 {
-    const uint64_t size = HVPT_4K << space->table_order;
+    const uint64_t size = HVPT_4K << hvpt_table_order(space);
     uint64_t head = list->head, left = list->count;
 
     while (left != 0) {

@@ -34,7 +34,14 @@ HVPT_INLINE void hvpt_describe_page(const struct hvpt_space *space, uint64_t gpa
     out->page_size = HVPT_4K;
     out->level = 0;
     out->entry = entry;
-    out->attr = space->rules->decode(space, entry, 0);
+    if (HVPT_LIKELY((entry & ~space->frame_mask) == space->usual_bits)) {
+        out->attr.perm = HVPT_READ | HVPT_WRITE | HVPT_EXEC;
+        out->attr.memtype = HVPT_MEM_WB;
+        out->attr.flags = space->usual_flags;
+        out->attr.software = 0;
+    } else {
+        out->attr = space->rules->decode(space, entry, 0);
+    }
 }
 
 /* Is this a leaf of 4 KiB that hvpt_describe_page can take? */

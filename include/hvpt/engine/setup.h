@@ -54,8 +54,10 @@ static inline HVPT_COLD void hvpt_space_open(struct hvpt_space *space)
         space->fast_limit = space->hpa_limit < HVPT_FAR_ADDRESS ? space->hpa_limit : HVPT_FAR_ADDRESS;
     if (space->rules->place == NULL && space->fast_limit != 0)
         space->fast_limit = space->hpa_limit;
-    if (hvpt_leaf_make(space, usual, &leaf) == HVPT_OK)
+    if (hvpt_leaf_make(space, usual, &leaf) == HVPT_OK) {
         space->usual_bits = leaf.bits[0];
+        space->usual_flags = space->rules->decode(space, leaf.bits[0], 0).flags;
+    }
 }
 
 /* The end of init and adopt: a space that was not made is cleared, so that every call refuses it. Returns status. */

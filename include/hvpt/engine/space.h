@@ -66,7 +66,6 @@ struct hvpt_space {
     hvpt_entry *root_table;
     uint64_t root_frame;
     uint64_t root_register;    /* as hardware wants it; it also names the space in a flush */
-    uint64_t control_register; /* the register that goes with it: VTCR_EL2 */
     uint64_t gpa_limit;        /* first guest-physical address beyond the space; 0: no space */
     uint64_t hpa_limit;        /* first host-physical address beyond MAXPHYADDR */
     uint64_t fast_limit;       /* the same for pages that need no question but the attribute's; 0: all do */
@@ -82,18 +81,18 @@ struct hvpt_space {
     uint64_t frame_mask;    /* the address in such entries, once it is shifted left by frame_shift */
     uint64_t far_bits;      /* bits whose presence puts part of the address elsewhere: ask rules->address */
     uint64_t features;      /* the format's own, from its config and the CPU's capabilities */
-    uint64_t memtypes;      /* the format's own: the PAT that its memory types index */
+    uint64_t format_register; /* stage 2: VTCR_EL2; NPT: the PAT that its memory types index */
     uint64_t hardware_bits; /* the bits in which a leaf tells that it was used and written */
     uint64_t dirty_gate;    /* a leaf that has this bit tells so in rules->gated_bit as well */
     uint64_t contig_bit;    /* marks a leaf that hardware may hold together with its neighbours; 0: none */
     uint64_t break_bits;    /* of a leaf: they change only by way of an empty entry and a flush, and so does its size */
     uint64_t usual_bits;    /* a smallest leaf, readable, writable and executable write-back memory; 0: not possible */
+    uint32_t usual_flags; /* HVPT_ACCESSED, HVPT_DIRTY: what such a leaf says beside that */
     uint32_t policy;
     uint8_t kind;
     uint8_t flush_kind;
     uint8_t root_level;
     uint8_t root_order;
-    uint8_t table_order; /* the order of the frame of any other table */
     uint8_t page_shift;  /* log2 of the smallest page, which is also the size of a table */
     uint8_t frame_shift;
     uint8_t max_leaf_level;                  /* the largest page allowed */
@@ -124,6 +123,9 @@ struct hvpt_space {
     struct hvpt_shard shards[HVPT_SHARDS];
 };
 
+/* A hypervisor has one a guest, or several; what grows here grows there. */
+HVPT_STATIC_ASSERT(sizeof(struct hvpt_space) <= 640, "struct hvpt_space");
+
 /* ---- geometry ---- */
 
 HVPT_INLINE unsigned hvpt_index_bits(const struct hvpt_space *space)
@@ -140,6 +142,12 @@ HVPT_INLINE unsigned hvpt_entries(const struct hvpt_space *space)
 HVPT_INLINE unsigned hvpt_span_shift(const struct hvpt_space *space, unsigned level)
 {
     return space->page_shift + level * hvpt_index_bits(space);
+}
+
+/* The order of the frame of any table but the root. */
+HVPT_INLINE unsigned hvpt_table_order(const struct hvpt_space *space)
+{
+    return space->page_shift - 12u;
 }
 
 /* The bytes that one entry of a table at this level covers. */

@@ -141,7 +141,7 @@ static inline enum hvpt_status hvpt_npt_encode(const struct hvpt_space *space, s
         || exec == (features & HVPT_NPT_USE_GMET ? HVPT_EXEC : HVPT_EXEC_USER)
         || (exec == 0 && (features & HVPT_NPT_NO_NX)))
         return HVPT_E_ATTR;
-    index = hvpt_npt_find_memtype(space->memtypes, attr.memtype);
+    index = hvpt_npt_find_memtype(space->format_register, attr.memtype);
     if (index == HVPT_NPT_NO_INDEX)
         return HVPT_E_ATTR;
     bits = HVPT_NPT_BIT_PRESENT | (hvpt_npt_is_supervisor(space, attr) ? 0 : HVPT_NPT_BIT_USER)
@@ -191,7 +191,7 @@ static inline struct hvpt_attr hvpt_npt_decode(const struct hvpt_space *space, u
     struct hvpt_attr attr;
 
     attr.perm = hvpt_npt_leaf_perm(space, entry);
-    attr.memtype = hvpt_x86_memtype_name(space->memtypes >> (8 * hvpt_npt_pat_index(entry, level)));
+    attr.memtype = hvpt_x86_memtype_name(space->format_register >> (8 * hvpt_npt_pat_index(entry, level)));
     attr.flags = (entry & HVPT_NPT_BIT_ACCESSED ? (uint32_t)HVPT_ACCESSED : 0)
                | (entry & HVPT_NPT_BIT_DIRTY ? (uint32_t)HVPT_DIRTY : 0)
                | (entry & HVPT_NPT_BIT_LOGGED ? (uint32_t)HVPT_LOGGED : 0);

@@ -167,7 +167,7 @@ uint64_t hvpt_rs_root(const struct hvpt_rs_space *at)
 
 uint64_t hvpt_rs_control(const struct hvpt_rs_space *at)
 {
-    return at->space.control_register;
+    return at->space.format_register;
 }
 
 uint64_t hvpt_rs_page_size(const struct hvpt_rs_space *at)
