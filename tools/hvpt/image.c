@@ -439,10 +439,7 @@ void image_close(struct image *image)
         free(image->frame[i].bytes);
     free(image->frame);
     free(image->piece);
-#ifdef HVPT_HAVE_KDUMPFILE
-    if (image->kdump)
-        kdump_free(image->kdump);
-#endif
+    /* kdump_free of libkdumpfile 0.5.1 uses memory that it has freed, so its context lives as long as the process. */
     if (image->file >= 0)
         close(image->file);
     free(image);
