@@ -162,6 +162,7 @@ const struct unreachable svm_unreachable[] = {
     {"SVM.SEV.HOST64", true, true, SEV, NULL},
     {"SVM.SEVES.SEV", true, true, SEV, NULL},
     {"SVM.SEVES.LBR", true, true, SEV, NULL},
+    {"SVM.SNP.ALLOWED", true, true, SEV, NULL},
     {"SVM.AVIC.BACKING_PAGE", true, true, AVIC, NULL},
     {"SVM.AVIC.LOGICAL_TABLE", true, true, AVIC, NULL},
     {"SVM.AVIC.PHYSICAL_TABLE", true, true, AVIC, NULL},
