@@ -113,6 +113,7 @@ static bool wants_pages(const void *world)
 const struct unreachable vmx_unreachable[] = {
     /* What the models do not have */
     {"CTRL.APIC_TIMER.*", true, true, "the CPU has no tertiary controls", NULL},
+    {"CTRL.HLAT_PREFIX_SIZE", true, true, "the CPU has no tertiary controls", NULL},
     {"CTRL.TERTIARY.RESERVED", true, true, "the CPU has no tertiary controls", NULL},
     {"CTRL.TPR.IPI", true, true, "the CPU has no tertiary controls", NULL},
     {"CTRL.IPIV.*", true, true, "the CPU has no tertiary controls", NULL},
@@ -167,6 +168,7 @@ const struct unreachable vmx_unreachable[] = {
     {"CTRL.INJECT.ERROR_CODE_REQUIRED", true, true, "IA32_VMX_BASIC[56] is 1", has_any_error_code},
     {"CTRL.INJECT.ERROR_CODE_VECTOR", true, true, "IA32_VMX_BASIC[56] is 1", has_any_error_code},
     {"GUEST.PENDING_DEBUG.RTM_CPUID", false, true, RTM, NULL}, /* what keeps it is that RTM is clear */
+    {"MSR.EFER_LME", true, true, "the areas of this kernel have no IA32_EFER", NULL},
     /* States in which the kernel is not */
     {"CTRL.ENTRY.SMM_BOTH", true, true, SMM, NULL},
     {"GUEST.ACTIVITY.SMM_SIPI", true, true, SMM, NULL},
