@@ -171,7 +171,7 @@ static inline enum hvpt_status hvpt_ept_encode(const struct hvpt_space *space, s
         || attr.software > HVPT_EPT_SOFTWARE_MAX || !hvpt_flags_encode(&flags, space->features, attr.flags, &bits))
         return HVPT_E_ATTR;
     if (!(attr.perm & HVPT_READ)
-        && ((attr.perm & HVPT_WRITE) || (attr.flags & (HVPT_LOGGED | HVPT_EPT_PAGING_WRITE))
+        && ((attr.perm & HVPT_WRITE) || (attr.flags & ((uint32_t)HVPT_LOGGED | (uint32_t)HVPT_EPT_PAGING_WRITE))
             || !(space->features & HVPT_EPT_CAN_EXECUTE_ONLY)))
         return HVPT_E_ATTR;
     if ((attr.perm & (HVPT_EXEC | HVPT_EXEC_USER)) == HVPT_EXEC_USER && !two)
