@@ -2,7 +2,7 @@
 // refuses to build a shim whose structs do not fit; tests/layout.rs looks at the slack.
 
 /// `struct hvpt_space` with its hooks and the flush that is owed.
-pub const SPACE: usize = 384;
+pub const SPACE: usize = 128;
 /// `struct hvctl_vmx_caps`.
 pub const VMX_CAPS: usize = 36;
 /// `struct hvctl_svm_caps`.
