@@ -213,7 +213,8 @@ fn flushes_once_and_frees_after<A: SecondLevel>(config: A::Config) {
     let used = arena.used();
 
     let flush = mapper.unmap_range(Gpa::new(0x1000), 7 * K4).unwrap();
-    assert!(flush.is_needed());
+    // With break-before-make, unmap has flushed by itself.
+    assert_eq!(flush.is_needed(), !A::BREAK_BEFORE_MAKE);
     unsafe { flush.ignore() };
     unsafe { mapper.unmap_range(Gpa::new(0), K4).unwrap().ignore() };
     if !A::BREAK_BEFORE_MAKE {
@@ -225,7 +226,9 @@ fn flushes_once_and_frees_after<A: SecondLevel>(config: A::Config) {
     assert!(!seen.is_empty());
     assert!(seen.iter().all(|stale| stale.kind == A::INVALIDATION && stale.root == root));
     let last = seen[seen.len() - 1];
-    assert!(last.gpa == Gpa::new(0) && last.size >= 8 * K4 && last.tables, "{:?}", last);
+    if !A::BREAK_BEFORE_MAKE {
+        assert!(last.gpa == Gpa::new(0) && last.size >= 8 * K4 && last.tables, "{:?}", last);
+    }
     assert!(arena.used() < used);
 
     // dropped without a word, it is flushed all the same

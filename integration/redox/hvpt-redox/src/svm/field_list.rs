@@ -57,6 +57,8 @@ fields! {
     UPDATE_IRR update_irr 0x134 u32;
     ALLOWED_SEV_FEATURES allowed_sev_features 0x138 u64;
     GUEST_SEV_FEATURES guest_sev_features 0x140 u64;
+    EXITINTDATA exitintdata 0x170 u64;
+    EVENTINJDATA eventinjdata 0x178 u64;
     PML_ADDR pml_addr 0x1c8 u64;
     PML_INDEX pml_index 0x1d0 u16;
     ES es 0x400 Segment;
@@ -115,6 +117,17 @@ fields! {
     LASTEXCPTO lastexcpto 0x690 u64;
     DBGEXTNCTL dbgextnctl 0x698 u64;
     SPEC_CTRL spec_ctrl 0x6e0 u64;
+    GUEST_EXITINTDATA guest_exitintdata 0x8a8 u64;
+    GUEST_EVENTINJDATA guest_eventinjdata 0x8b0 u64;
+    FRED_RSP0 fred_rsp0 0x8b8 u64;
+    FRED_RSP1 fred_rsp1 0x8c0 u64;
+    FRED_RSP2 fred_rsp2 0x8c8 u64;
+    FRED_RSP3 fred_rsp3 0x8d0 u64;
+    FRED_STKLVLS fred_stklvls 0x8d8 u64;
+    FRED_SSP1 fred_ssp1 0x8e0 u64;
+    FRED_SSP2 fred_ssp2 0x8e8 u64;
+    FRED_SSP3 fred_ssp3 0x8f0 u64;
+    FRED_CONFIG fred_config 0x8f8 u64;
     LBR_SELECT lbr_select 0xb70 u64;
     IBS_FETCH_CTL ibs_fetch_ctl 0xb78 u64;
     IBS_FETCH_LINADDR ibs_fetch_linaddr 0xb80 u64;
