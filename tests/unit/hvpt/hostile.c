@@ -8,7 +8,6 @@
 #include <hvpt/stage2.h>
 
 #include <criterion/criterion.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define FRAMES 64
@@ -63,8 +62,10 @@ static void flushed(void *ctx, const struct hvpt_flush *flush)
 
 static void arena_open(struct arena *arena)
 {
+    static _Alignas(4096) unsigned char memory[FRAMES * HVPT_4K];
+
     memset(arena, 0, sizeof(*arena));
-    arena->memory = aligned_alloc(HVPT_4K, FRAMES * HVPT_4K);
+    arena->memory = memory;
     memset(arena->memory, 0xa5, FRAMES * HVPT_4K);
     arena->next = 1;
     arena->hooks = (struct hvpt_hooks) {arena, take, give, see, NULL, flushed};
