@@ -13,14 +13,17 @@ struct hvpt_path {
     unsigned count;
 };
 
-/* CPUs that fault at once have stacks of their own: their addresses spread the counting over the shards. */
+/*
+ * CPUs that fault at once have stacks of their own: their addresses spread the counting over the shards. The sum tells
+ * neighbours apart whether stacks are a few pages apart, as kernels' are, or megabytes and a guard page, as threads' are.
+ */
 HVPT_INLINE hvpt_counter *hvpt_shard_here(struct hvpt_space *space)
 {
     volatile char here = 0;
-    uint64_t hash = ((uint64_t)(uintptr_t)&here >> 12) * UINT64_C(0x9e3779b97f4a7c15);
+    const uintptr_t at = (uintptr_t)&here;
 
     (void)here;
-    return &space->shards[hash >> (64 - HVPT_SHARDS_LOG2)].leaves;
+    return &space->shards[((at >> 12) + (at >> 14) + (at >> 16)) & (HVPT_SHARDS - 1)].leaves;
 }
 
 /* What is mapped, and where; bits is the leaf. */
