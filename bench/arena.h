@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The benchmark's physical memory: one huge anonymous mapping, in which an address is an offset.
  * Frames come from a list of free ones, last in first out, as a kernel's page allocator gives them.

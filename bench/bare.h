@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The roofline: the least that a processor must do for each job, with nothing around it. Bare tables of 512 entries on
  * the same frames, filled, cleared and walked by loops that any compiler turns into plain loads and stores.

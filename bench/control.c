@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Control structures: what it costs to bring a changed VMCS image to the CPU, and to write a whole VMCS or VMCB. The CPU is
  * played by two functions that count.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The main jobs of EPT, each once and small, for an instruction counter: counts.py runs this under callgrind, which looks
  * only at what happens inside of counted(). Prints a line for each job: its name, a tab, how many units it did.

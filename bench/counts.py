@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 """Instructions that each main job of EPT takes, counted by callgrind and held against the record, counts.csv.
 
 usage: counts.py PROGRAM COMPILER [--record | --show]

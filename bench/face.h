@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * What a mapper is asked to do, as whole jobs: the loop is inside, compiled together with the mapper, as it is in a
  * program that uses it. The library (each format, each kind of hooks), the peers and the plain walker all fill in one.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * How a job is measured: the roofline and all implementations in one process, one after another in each round, so that
  * whatever else the machine does falls on all of them alike. What counts is the ratio within a round, and its median.

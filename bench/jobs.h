@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* The jobs, by what they are about. Each prints its results as it goes. */
 #ifndef BENCH_JOBS_H
 #define BENCH_JOBS_H

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The library as the jobs see it. Compiled once for each format and each kind of hooks, with
  *   FORMAT         ept, npt, s2 or gstage; CONFIGURE, what its config wants beside the page size

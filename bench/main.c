@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * hvpt-bench: every job, a line of JSON for each result. scripts/bench runs it and makes the table and the chart.
  */

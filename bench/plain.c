@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The walker that everyone writes first: one page at a time, from the root each time, a callback for physical addresses,
  * tables zeroed before use and never given back before the end.

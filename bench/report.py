@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 """What hvpt-bench measured, for people: a table, charts, and the part of README.md that shows them.
 
 usage: hvpt-bench | report.py collect BUILD_DIR FILE    results into FILE, with the machine, the compiler and code sizes

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 """Bytes of code that all operations of a format take together, as a kernel would compile them, held against size.csv.
 
 usage: size.py [--record | --show]

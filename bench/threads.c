@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Two CPUs whose guests fault on pages at random: fault_map without a lock, against map and against a plain walker under a
  * test-and-set lock as it is written first, against one CPU alone, and against the least that two CPUs need: a bare walk, a compare-exchange, a count.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * What depends on size: whole machines mapped and destroyed, the dirty pages of a large guest collected, and how the cost
  * of a page grows with the space. In ns a page, with the flushes that were asked for and the memory that tables take.

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 """Runs cargo for the build: is everything there that the peers need, and if so, build them.
 usage: cargo.py probe CARGO          exit code 0 if the crates are there or could be fetched; else it says why not
        cargo.py build CARGO TARGET_DIR OUTPUT

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The peers as contestants: what src/ exports, put into faces, and the frames that it takes from the arena. A job that a
  * crate has no call for is left out.

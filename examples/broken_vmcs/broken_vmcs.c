@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Ten mistakes in a VMCS, one at a time, and what hvctl_vmx_check says about each. Runs on any host: the CPU is the one
  * whose capabilities are written down below.

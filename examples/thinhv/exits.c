@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* What is done about an exit: CPUID, MSRs, XSETBV, faults of the second level; and the profile of all of them. */
 #include <hvctl/common/guest_cpuid.h>
 #include <hvpt/text.h>

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The way of the whole: find the kernel, turn virtualization on, build the second level, start each CPU in the guest,
  * and answer its exits until it ends.

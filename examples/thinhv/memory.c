@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The guest's second level: all of the machine at its own addresses, with the memory types that the MTRRs give it, but
  * for the hypervisor's own memory. Its frames, its lock, and the flush that reaches every CPU.

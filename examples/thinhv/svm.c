@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* SVM: capabilities, VMCB, and its exits in the terms of thinhv.h. */
 #include <hvctl/svm/advance.h>
 #include <hvctl/common/bitmaps.h>

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * A thin hypervisor: the machine's only guest owns the machine, but for one range of memory. What its files share.
  * Read main.c first; then memory.c, vmx.c, svm.c, exits.c; work.c if you want to see the second level at work.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* VMX: capabilities, control words, VMCS, and its exits in the terms of thinhv.h. */
 #include <hvctl/vmx/advance.h>
 #include <hvctl/common/bitmaps.h>

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The second level at work under a running kernel: /init asks through VMCALL (work.h) for pages to be split, collapsed,
  * logged, replaced, hooked, dropped, and finds out by itself whether it was done.

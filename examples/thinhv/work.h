@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* What /init asks of the hypervisor: RAX = WORK_MAGIC | number, RBX and RCX are arguments; RAX is the answer. */
 #ifndef WORK_H
 #define WORK_H

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Everything for AMD SVM but the instructions, which are in hvctl/cpu/. */
 #ifndef HVCTL_SVM_H
 #define HVCTL_SVM_H

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Everything for Intel VMX but the instructions, which are in hvctl/cpu/. */
 #ifndef HVCTL_VMX_H
 #define HVCTL_VMX_H

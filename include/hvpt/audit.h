@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The isolation audit: which host frames two guests can both reach, which of them either may write, and which are a
  * table of the second level. It only reads, keeps its work in memory that the caller gives, and trusts no entry.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * EPT, Intel's second-level format: its capabilities, its config, and the space made of them.
  * SDM vol. 3, "The Extended Page-Table Mechanism (EPT)". The calls on a space are in hvpt.h.

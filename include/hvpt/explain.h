@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Why is an access to a guest-physical address allowed, denied or misconfigured: which level, which bit, which rule; in
  * words, with the section of the manual that says so, or in a struct. For whoever looks at a fault and wants to know why.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The flush obligation: what an operation left behind that a CPU may still have cached, and the frames that wait for
  * it. A zeroed struct hvpt_flush is empty. Several operations on one space may share one, then a single flush covers

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The G-stage, RISC-V's second-level format: Sv39x4, Sv48x4 and Sv57x4, with Svpbmt, Svnapot, Svadu and Svvptc.
  * RISC-V Privileged Architecture, "Two-Stage Address Translation". Its config, and the space made of it; the calls on a

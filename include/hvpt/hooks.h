@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * What the environment provides: frames for tables, a view of physical memory, invalidation.
  * The library calls nothing else; a kernel, a host test and a fuzzer differ in this struct alone.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The API: one guest's second-level tables, whatever their format. A format's header makes a space (hvpt_ept_init,
  * hvpt_npt_adopt, ...); every call on it is here, documented once.

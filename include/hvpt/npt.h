@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * NPT, AMD's second-level format: the x86-64 page-table format, walked with the host's paging mode.
  * APM vol. 2, "Nested Paging". Its config, and the space made of it; the calls on a space are in hvpt.h.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * A space whose format a program learns at run time: a kernel that boots on Intel or AMD, a tool that reads an image.
  * All formats are compiled in; the calls on the space are those of hvpt.h.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Stage 2, Arm's second-level format (VMSAv8-64): granules of 4, 16 and 64 KiB, concatenated roots, LPA2.
  * Arm ARM, "The AArch64 Virtual Memory System Architecture". Its registers and config, and the space made of them; the

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Where words go, hvpt's and hvctl's: a callback that takes pieces of text, and a sink that collects them in a buffer. No printf.
  */

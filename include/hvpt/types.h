@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The words everything else is said in: addresses, permissions, memory types, attributes, mappings, status.
  * They are common to all formats; what a format or a CPU cannot express is answered with HVPT_E_ATTR.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Every call with external linkage, for programs that link hvpt instead of compiling it into each unit: their units
  * define HVPT_EXTERN before they include a header, and so do bindings for other languages.

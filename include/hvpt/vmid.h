@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * VMIDs of Arm and RISC-V: a number for each guest, the same on all CPUs, given out again after a flush when they run
  * out. Arm ARM, "VMID"; RISC-V Privileged Architecture, "Hypervisor Guest Address Translation and Protection (hgatp)

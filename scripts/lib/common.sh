@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 # What the scripts share: where things are, what they need, and how it gets installed. Sourced, not run.
 # shellcheck shell=bash
 

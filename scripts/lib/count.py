@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 # Counts single cases in what meson logged, and ends with "N passed, N failed" (", N skipped" may follow).
 # usage: count.py LABEL=FILE...    FILE: a testlog.json of meson, or a .tap file
 # Exit code: 0 if something passed and nothing failed.

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 # The Rust side of integration/redox, for scripts/test: tests, doc tests, lints, form. Sourced, not run.
 # shellcheck shell=bash
 

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 # Criterion keeps what a case writes to stderr to itself when it speaks TAP. Runs the tests that ended badly once more
 # without TAP, and prints what the sanitizers and assertions say. usage: rerun.py TESTLOG_JSON
 import json

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 # The compilers and targets that the headers promise to work with, the flags of each, and what is there of them.
 import functools
 import platform

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 # README.md's table of features names the tests that show each: they must exist and be built, and a cell must say by a
 # dagger whether an emulator or only the manual's tables judged it.
 # usage: features.py SOURCE_ROOT

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 # The three ways a project takes the headers in: installed with pkg-config, as a meson subproject, and by plain -I.
 # Each must find every header, and a build that only wants headers must compile nothing.
 # usage: install.py SOURCE_ROOT

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 # Every public header, alone and included twice, with every compiler, standard and target that is promised.
 # usage: matrix.py SOURCE_ROOT
 import sys

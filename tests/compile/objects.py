@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 # All headers together, compiled for real: one unit with everything, two units linked, and what the objects need from
 # outside. Every inline function is emitted, called or not (-fkeep-inline-functions), so that nothing hides.
 # usage: objects.py SOURCE_ROOT

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 # The README's examples are pieces of programs that people paste: they must compile as they stand, with all warnings, and
 # do what the README says: that of hvpt when it is called on a host, that of hvctl on the emulated machines.
 # usage: readme.py SOURCE_ROOT          checks, as TAP

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Plays the kernel for the README's example: supplies frames, calls it, and reads the tables it made bit by bit. */
 #include "example.h"
 

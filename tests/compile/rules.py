@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 # The house rules that no compiler checks: who includes whom, no libc, no instruction in the wrong place, no bit-fields,
 # no name without its prefix, and files that say what they are for.
 # usage: rules.py SOURCE_ROOT
@@ -94,7 +96,8 @@ def check(rule, name, include):
 
 
 def opening(name, include):
-    return None if (include / name).read_text().startswith("/*") else "does not open with a comment on what it is for"
+    after_licence = re.sub(r"^/\* SPDX-[^\n]* \*/\n", "", (include / name).read_text(), flags=re.M)
+    return None if after_licence.startswith("/*") else "does not open with a comment on what it is for"
 
 
 def main(root):

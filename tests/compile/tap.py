@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 # Cases in, TAP out. A case is a name and a function that returns None (well), Skip, or a string that says what is wrong.
 import concurrent.futures
 import os

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Fuzz target: every decoder of hvctl over any value. None reads or writes where it should not, every text ends within
  * its buffer and is as long as it says, and what is decoded and encoded again is what it was.

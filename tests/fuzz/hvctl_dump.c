@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Fuzz target: any text as a dump of a VMCS. What is understood makes an image whose own dump makes the same image;
  * what is not names its line, and no field has a bit that it cannot have.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Fuzz target: any CPU at all, as its capability MSRs and CPUID say, asked for any controls. The solver ends; its words
  * are such that VM entry could take them, by rules written down here and not there; a refusal has a true reason.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Any bytes as a memory image: a raw file, an ELF core, or what claims to be one. Every frame asked for is there or not. */
 
 #ifndef _GNU_SOURCE

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Hostile second-level tables under hvpt walk and hvpt map: whatever lies in memory, the work ends, and nothing outside is
  * read. Input: 4 bytes of choices; words up to a zero byte; then the memory, entry by entry, repeated over 64 frames.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Any text as a log for hvpt vmcs: the reader must end, stay inside, answer with a status, and give JSON whose strings are closed.
  */

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Any text as an exit, an entry or capabilities: no crash, no read outside, and an answer that is text or JSON. The first
  * byte says which core, and whether JSON is wanted.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Fuzz target: bytes as operations on a space, with the model and the processor of the unit tests watching each step.
  * The first byte chooses the configuration.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * A fuzz target without a fuzzer: every file of a corpus, and inputs made from them by a fixed random stream. Speaks
  * TAP. Arguments: the corpus directory, and how many made inputs.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Fuzz target: arbitrary bytes as tables, adopted for reading. Translate, batch, walk, iterator and explain say what
  * the processor of the unit tests would do, end, write nothing, and look at nothing but the frames offered.

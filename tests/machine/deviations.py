@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 """Where an emulator differs from the architecture's manual: the manual wins, and the check is expected to fail here.
 
 One record a deviation: the emulator, its versions, the check by its name in the kernel's output, what the emulator gives

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 """The machines that the x86 kernels run on: how to start each, headless, for a ROM image, and what its version is."""
 import functools
 import os

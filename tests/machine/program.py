@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 """An emulator's program: where it is, and how it starts. One that lies in another suite's root starts with the loader, the
 libraries and the data files of that suite, and nothing of it has to be installed or to be root's."""
 import glob

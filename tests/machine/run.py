@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 """Runs the bare-metal kernels on emulated machines.
 
   run.py demo                       the demo on all machines, one after the other, for a person ($HVPT_BUILD: build folder)

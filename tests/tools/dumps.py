@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 """Made-up dumps in the forms that hypervisors print, and what mail, loggers and terminals do to them. No value is from a real machine."""
 
 

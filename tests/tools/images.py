@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 """Memory images with second-level tables, built from the manuals' entry formats and from nothing of the library:
 SDM vol. 3, "EPT Translation Mechanism"; APM vol. 2, "Page-Translation-Table Entry Fields"; Arm ARM, "VMSAv8-64
 translation table format descriptors"; RISC-V Privileged Architecture, "Virtual-Memory System". A model keeps what was

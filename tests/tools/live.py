@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 """The helpers for gdb, lldb and QEMU's monitor on a live machine: the RISC-V demo stops before its guest runs, and what each
 helper says of its G-stage is held against the picture that the demo prints of itself. Arguments: hvpt, tools/live, kernel."""
 

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 """hvpt map, walk, --diff and --audit over images that images.py builds: runs, differences and shared frames are worked out
 here, page by page, from what was mapped."""
 

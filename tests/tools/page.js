@@ -1,3 +1,5 @@
+// SPDX-FileCopyrightText: 2026 the hvpt authors
+// SPDX-License-Identifier: MIT
 // The page in a real browser: the same answers as the command on every input, with the keyboard, in the dark, and on a phone.
 // usage: node page.js PAGE HVPT CHROMIUM INPUTS.json [SCREENSHOT.png]; speaks TAP. Skips where playwright-core is missing.
 "use strict";

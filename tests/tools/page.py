@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 """Runs page.js in Debian's chromium over all inputs of the command's tests.
 
 usage: page.py PAGE HVPT WORK [SCREENSHOT]

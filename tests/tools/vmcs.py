@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 """hvpt vmcs against made-up dumps: in every form, with one field wrong, through whatever logs do to text, and cut anywhere.
 
 usage: vmcs.py HVPT

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 """hvpt exit, entry and caps: what they say, held against the tables that tests/reference took from the manuals."""
 
 import csv

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * hvpt caps: capability MSRs and CPUID in words. The work is core/caps.c's; this file can also read the MSRs of a CPU.
  */

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Files, arguments and messages: see command.h. Nothing here knows what the subcommands do.
  */

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Memory images: see image.h. Every number in a file is checked against the file's length before it is used; frames are
  * read into memory of our own, so that a file that changes or shrinks meanwhile cannot hurt.

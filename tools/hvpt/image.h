@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Memory images: raw files, QEMU's dump-guest-memory cores, kdump cores, /dev/mem. Only what is asked for is read.
  */

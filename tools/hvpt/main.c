@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * hvpt: what a dump, an exit, a table entry, a capability MSR or a memory image says, in words. This file only picks the subcommand.
  */

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * hvpt walk and hvpt map: images, arguments and options. The work is core/walk.c's, core/map.c's and core/svg.c's.
  */

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * hvpt vmcs FILE|-: every dump of a log explained. The work is core/vmcs.c's.
  */

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 """hvpt in gdb: explains a guest's address on a live kernel under QEMU's gdbstub or kgdb.
 
     (gdb) source /usr/share/hvpt/hvpt_gdb.py

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 """Runs hvpt over the memory of a machine that a debugger or QEMU's monitor holds: hvpt asks for frames, the caller's function
 reads them. What the helpers for gdb, lldb and the monitor share."""
 

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 """hvpt in lldb, as hvpt_gdb.py is in gdb:
 
     (lldb) command script import /usr/share/hvpt/hvpt_lldb.py

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 """The second level that QEMU's "info tlb" and "info mem" have not got: asks a running QEMU for a guest's tables by its
 monitor (QMP).
 

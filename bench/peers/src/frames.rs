@@ -1,3 +1,5 @@
+// SPDX-FileCopyrightText: 2026 the hvpt authors
+// SPDX-License-Identifier: MIT
 //! Frames of the benchmark's arena: the same list of free frames that every other contestant takes from.
 
 extern "C" {

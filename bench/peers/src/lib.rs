@@ -1,3 +1,5 @@
+// SPDX-FileCopyrightText: 2026 the hvpt authors
+// SPDX-License-Identifier: MIT
 //! The mappers of two crates behind functions that C can call: a job at a time, with its loop on this side, as a program
 //! in Rust would have it. The names are those of `struct bench_face`.
 

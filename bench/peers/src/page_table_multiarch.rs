@@ -1,3 +1,5 @@
+// SPDX-FileCopyrightText: 2026 the hvpt authors
+// SPDX-License-Identifier: MIT
 //! The `page_table_multiarch` crate: `X64PageTable`, with its calls for regions. On a hosted target it flushes nothing. It
 //! frees tables only when the whole page table is dropped.
 

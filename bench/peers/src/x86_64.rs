@@ -1,3 +1,5 @@
+// SPDX-FileCopyrightText: 2026 the hvpt authors
+// SPDX-License-Identifier: MIT
 //! The `x86_64` crate: `OffsetPageTable`, its mapper for a kernel that sees all memory at one offset. It has no call for a
 //! range, so a range is a loop over its call for a page; no flush is asked of the processor (`ignore`).
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The least ACPI by which Linux finds a second CPU that the firmware has started: RSDP, XSDT, and a MADT with the
  * multiprocessor wakeup structure (ACPI specification, "Multiple APIC Description Table").

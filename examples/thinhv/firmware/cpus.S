@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The second CPU's way: from the start-up IPI in real mode to second_cpu() in 64-bit mode, and the loop in which it
  * waits as a guest; and the jump into a kernel without a hypervisor.

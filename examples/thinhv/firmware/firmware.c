@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Boot image, memory types, LAPIC, second CPU, Linux's boot protocol: see firmware.h. */
 #include "firmware.h"
 

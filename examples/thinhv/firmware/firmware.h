@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * What a BIOS and a boot loader leave behind on a PC: memory types, a LAPIC that passes interrupts on, ACPI tables, a
  * kernel with its boot parameters in memory. Start-up code: nothing of hvpt or hvctl is to be learnt here.

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 """Packs a Linux kernel and an /init into a boot image of thinhv: a page that says what to do, then kernel, then initrd.
 
 usage: image.py KERNEL INIT OUT RAM_MIB OPTIONS COMMAND_LINE

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The first process of the Linux that thinhv boots: proves that user space lives, then has the hypervisor work on the
  * pages under it and looks whether it did. A line "good: ..." or "bad: ..." for each thing that was to be seen.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Which MSR and port accesses of a guest exit: the permission maps of both vendors, as the CPU reads them.
  * SDM vol. 3, "MSR-Bitmap Address", "I/O-Bitmap Addresses"; APM vol. 2, "MSR Intercepts", "I/O Intercepts".

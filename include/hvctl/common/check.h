@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * What a check of a VMCS or VMCB found: every rule that is broken, with what is there and what must be there, and in
  * words. Filled by vmx_check.h and svm_check.h; needs no memory but the report itself.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * What becomes of an exception that arises while another is being delivered: both in turn, #DF, or shutdown.
  * SDM vol. 3, "Interrupt 8 - Double Fault Exception (#DF)"; APM vol. 2, "#DF - Double-Fault Exception (Vector 8)".

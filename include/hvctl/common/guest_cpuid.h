@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * CPUID for a guest that gets the machine's own CPU, but not its virtualization: the host's answer with what must
  * differ. SDM vol. 2, "CPUID - CPU Identification"; APM vol. 3, appendix "Obtaining Processor Information Via the CPUID

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * A guest's state for either vendor: registers and segments in plain members, read from a VMCS image or a VMCB, kept,
  * and written to either; and presets for the usual beginnings. vmx/guest.h and svm/guest.h read and write it.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* The model-specific registers and CPUID leaves that hvctl asks about, and the callbacks through which it asks. */
 #ifndef HVCTL_COMMON_MSR_H
 #define HVCTL_COMMON_MSR_H

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* A guest's general registers, where the world switch keeps them while the guest does not run. */
 #ifndef HVCTL_COMMON_REGS_H
 #define HVCTL_COMMON_REGS_H

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Segments in the three shapes that virtualization knows: a descriptor in a GDT, VMX access rights, SVM attributes.
  * SDM vol. 3, "Guest Register State"; APM vol. 2, "Segment State in the VMCB".

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* What hvctl's functions return: one value for each cause, and its text. */
 #ifndef HVCTL_COMMON_STATUS_H
 #define HVCTL_COMMON_STATUS_H

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * VPIDs and ASIDs: a tag for each virtual CPU that is running, given out again after a flush when they run out.
  * SDM vol. 3, "Virtual-Processor Identifiers (VPIDs)"; APM vol. 2, "Address Space Identifiers".

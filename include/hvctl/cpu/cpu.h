@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The operations that hvctl/cpu needs of a CPU, as a table: x86.h fills it with the real instructions, a test with its
  * own. Nothing here is specific to a compiler or touches the machine.

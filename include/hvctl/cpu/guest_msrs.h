@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The part of a guest's state that a VMCS has no place for, between struct hvctl_guest_state and the CPU's own
  * registers: on VMX the guest's values stay in them after a VM exit. SDM vol. 3, "Saving Guest State"; vol. 2,

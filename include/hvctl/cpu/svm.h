@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Turning SVM on and off on one CPU, with every precondition checked and named. APM vol. 2, "Enabling SVM".
  */

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The world switch of SVM: VMRUN with the guest's general registers and the state of VMLOAD, and back. gcc and clang,
  * x86-64. APM vol. 2, "VMRUN", "VMSAVE and VMLOAD Instructions", "Global Interrupt Flag, STGI and CLGI Instructions".

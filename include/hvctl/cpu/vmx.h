@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Entering and leaving VMX operation on one CPU, with every precondition checked and named; making a VMCS current.
  * SDM vol. 3, "Enabling and Entering VMX Operation" and "Restrictions on VMX Operation".

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The host-state area of a VMCS from the CPU that runs this: where a VM exit returns to is what the host is now.
  * SDM vol. 3, "Host-State Area", "Checks on Host Control Registers, MSRs, and SSP", "Loading Host State".

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The world switch of VMX: VMLAUNCH or VMRESUME with the guest's general registers, and back. gcc and clang, x86-64.
  * SDM vol. 3, "VM Entries", "VM Exits".

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The instructions behind struct hvctl_cpu_ops, for gcc and clang on x86-64. All need CPL 0 but CPUID.
  * SDM vol. 3, "VMX Instruction Reference"; APM vol. 3, "System Instruction Reference".

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Before the guest goes on: past the instruction that exited, and an event that the exit interrupted delivered again.
  * APM vol. 2, "State Saved on Exit", "EXITINTINFO Pseudo-Code".

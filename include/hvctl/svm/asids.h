@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* The ASIDs of one CPU as a pool of tags (common/tags.h). APM vol. 2, "Address Space Identifiers". */
 #ifndef HVCTL_SVM_ASIDS_H
 #define HVCTL_SVM_ASIDS_H

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * What a CPU's SVM can do: CPUID leaf 8000000AH as data. APM vol. 2, "Enabling SVM"; APM vol. 3, "Function 8000_000Ah".
  */

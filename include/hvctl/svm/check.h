@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Why does VMRUN end with VMEXIT_INVALID? Every rule of APM vol. 2 that a VMCB and the capabilities can break, asked of
  * a VMCB. Pure: no instruction, no allocation, fixed stack. Ask before VMRUN, or of a copy: VMEXIT_INVALID may

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * VMRUN rules on the control area: broken, VMRUN ends with VMEXIT_INVALID where the manual says what happens at all.
  * APM vol. 2, "VMRUN Instruction", "Event Injection", "Nested Paging", and the chapters on SEV.

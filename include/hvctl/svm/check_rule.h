@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * What a VMRUN rule is: a row of a table with a small function, and the view of a VMCB that these functions look at.
  * The tables are in the svm_check_*.h files beside this one; svm_check.h runs them.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * VMRUN rules on the state-save area: broken, the guest ends with VMEXIT_INVALID before its first instruction.
  * APM vol. 2, "VMRUN Instruction", "Canonicalization and Consistency Checks".

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * SVM's exits as structs and in words, and events injected into a guest or interrupted in it.
  * APM vol. 2, "#VMEXIT", "Event Injection", "Decode Assists", "Nested Table Walk"; appendix "SVM Intercept Exit Codes".

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * SVM's exit codes, once. Codes 0 to A6H are also the positions of the intercept bits in the VMCB: word code / 32, bit
  * code % 32. APM vol. 2, appendix "SVM Intercept Exit Codes".

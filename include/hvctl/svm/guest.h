@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * A guest's state into a VMCB's state-save area and back. APM vol. 2, "VMRUN Instruction", "Segment State in the VMCB".
  */

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * VMRUN rules asked of a VMCB of which not every byte is known, as one that was read from a text: the verdict stands
  * only if it is the same whatever the rest holds.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The virtual machine control block, byte for byte, with setters that keep its clean bits.
  * APM vol. 2, appendix "Layout of VMCB".

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The state-save area of a guest with encrypted state, SEV-ES or SEV-SNP, byte for byte: a page of its own, which the
  * hypervisor writes before the guest's launch and cannot read afterwards. APM vol. 2, "SEV-ES" and appendix "Layout of

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * What a CPU's VMX can do, read once through an rdmsr callback and then plain data: the same questions can be asked on
  * a host. SDM vol. 3, appendix "VMX Capability Reporting Facility".

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Why would, or did, this VM entry fail? Every rule of SDM vol. 3, "VM Entries", that a VMCS and the capabilities can
  * break, asked of a VMCS image. Pure: no instruction, no allocation, fixed stack; fit for use right after a failed

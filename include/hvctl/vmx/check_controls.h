@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * VM-entry rules on the VMX controls but for event injection: broken, VM entry ends with VMfail 7.
  * SDM vol. 3, "Checks on VMX Controls".

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * VM-entry rules on the guest's control and debug registers, MSRs, descriptor tables, RIP, RFLAGS and SSP: broken, VM
  * entry fails with exit reason 33. SDM vol. 3, "Checks on the Guest State Area".

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * VM-entry rules on the host-state area: broken, VM entry ends with VMfail 8.
  * SDM vol. 3, "Checks on the Host-State Area".

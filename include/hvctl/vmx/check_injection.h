@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * VM-entry rules on event injection: broken, VM entry ends with VMfail 7. All of them are idle while no event is valid.
  * SDM vol. 3, "Checks on VMX Controls", "VM-Entry Control Fields".

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * VM-entry rules on what lies in memory, and on addresses and entries that lead there: virtual TPR, VMCS link pointer,
  * PDPTEs, MSR-load area. SDM vol. 3, "VM Entries".

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * What a VM-entry rule is: a row of a table with a small function, and the view of a VMCS that these functions look at.
  * The tables are in the vmx_check_*.h files beside this one; vmx_check.h runs them.

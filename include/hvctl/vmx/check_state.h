@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * VM-entry rules on the guest's non-register state: activity, interruptibility, pending debug exceptions. Broken, VM
  * entry fails with exit reason 33. SDM vol. 3, "Checks on Guest Non-Register State".

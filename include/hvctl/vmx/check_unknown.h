@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * VM-entry rules asked of an image of which not every field is known. A rule looks at few bits of the fields that it
  * does not judge, so all they could be are tried: the verdict stands only if it is the same for each.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * How one VM-entry rule is asked: the view of an image that all rules look at, and what is filled in around a check.
  */

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Events in a VMCS: injection at VM entry, interruption information at VM exit, and the IDT-vectoring information of an
  * event that was being delivered. One layout, three fields. SDM vol. 3, "VM-Entry Controls for Event Injection".

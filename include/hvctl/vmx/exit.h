@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * VM exits as structs and in words: basic reasons, exit qualifications, VM-instruction errors.
  * SDM vol. 3, "VM-Exit Information Fields", "Basic VM-Exit Information", appendix "VMX Basic Exit Reasons".

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * A guest's state into a VMCS image and back: the guest-state area as VM entry wants it, with what VMX fixes added and
  * hidden from the guest. SDM vol. 3, "Guest-State Area", "Checks on the Guest State Area".

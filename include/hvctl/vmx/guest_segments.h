@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Segments as VM entry demands them, made of segments that a guest of either vendor can have: SVM looks at fewer of
  * their bits. SDM vol. 3, "Checks on Guest Segment Registers"; APM vol. 2, "Segment State in the VMCB".

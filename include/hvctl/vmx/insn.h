@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * VM-exit instruction information: which operands the instruction had that made the guest exit.
  * SDM vol. 3, "VM-Exit Instruction Information".

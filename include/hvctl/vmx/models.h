@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * What VMX can do on CPUs that people have, by model: for a dump from a machine that is not at hand. The rows are what
  * the capability MSRs and CPUID of such CPUs were read as; SDM vol. 3, appendix "VMX Capability Reporting Facility".

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * MSRs that VM entry and VM exit load and store through lists in memory.
  * SDM vol. 3, "VM-Exit Controls for MSRs", "VM-Entry Controls for MSRs".

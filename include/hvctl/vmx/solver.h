@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * From what a hypervisor wants to the control words that a CPU takes: capabilities, and what controls demand of each
  * other. SDM vol. 3, "Checks on VMX Controls" and "Algorithms for Determining VMX Capabilities".

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * A VMCS in plain memory: fields read and written by encoding in constant time, loaded from and stored to a CPU through
  * two callbacks. SDM vol. 3, "Virtual Machine Control Structures".

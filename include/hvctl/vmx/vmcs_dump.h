@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * A VMCS image as text, a field a line, grouped, control words with their bits in words; and an image from such text.
  */

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Every VMCS field, once: its encoding, what it is and what makes it exist. All field knowledge of the library is made
  * from this list. SDM vol. 3, appendix "Field Encoding in VMCS".

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The fields of a VMCS image with their widths in the types: hvctl_vmcs_set_16(image, hvctl_vmcs_GUEST_ES_SELECTOR(),
  * 8) takes a uint16_t, and a field of another width does not compile.

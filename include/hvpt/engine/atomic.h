@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The memory model: the few accesses to entries and counters that must be single and ordered.
  * Hardware walks the tables at any time, and other CPUs may read them or set bits in them.

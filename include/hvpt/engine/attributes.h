@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The one place that knows compilers: attributes of functions, linkage, and hints.
  * gcc and clang (all targets, the MSVC ABI included) in C11 and later and in C++17 and later.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Bitmaps of pages: bit i of a range is bit i % 64 of word i / 64.
  */

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * collapse: the same translations by larger pages. Nothing that a leaf says is lost, and what stays small has a reason.
  */

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Contiguous sets: runs of neighbouring leaves that hardware may hold as one (Arm's contiguous bit, Svnapot).
  * map makes them where they fit; whatever changes a part of one unfolds it first; collapse folds it again.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Deferred flushes: what became stale, which tables were retired, and making it good.
  * Nothing is written into a table between its unlinking and its flush: a retired subtree stays as it was, and is freed

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The one place where a live entry changes: statistics, break-before-make, contiguous sets, accessed and dirty bits.
  * Each change is one store into a visible table, and what it makes visible is complete by then.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * fault_map: one page from a fault handler, on many CPUs at once, without a lock. The loser learns that it lost.
  */

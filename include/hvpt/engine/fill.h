@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The inner loops: runs of neighbouring entries in one table. Everything that is done once an entry is here; the rest of
  * the engine runs once a table.

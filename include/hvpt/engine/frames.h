@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Table frames on their way in and out: taken in advance, so that nothing fails half-way, and given back only after
  * the flush that covers them.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * translate and translate_batch: what hardware would do with guest-physical addresses, without its side effects.
  * The way down is blind to meaning; the format says once, at the end, what the leaf says.

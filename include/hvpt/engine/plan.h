@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * What an edit needs, before it changes anything: are its arguments right, does anything stand in the way, how many
  * tables will it take? One look, then all allocations, then stores that cannot fail.

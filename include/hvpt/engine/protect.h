@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * protect and write_protect: change what leaves say, not where they lead. Accessed and dirty bits that hardware sets
  * meanwhile survive.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * replace: point mapped pages elsewhere, one store an entry, so that a guest sees the old page or the new one.
  */

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * What a format tells the engine: a dozen functions without loops, and what is constant in its bits. The engine asks
  * them where the masks in struct hvpt_space do not answer: once a call, once a table, or for unusual entries.

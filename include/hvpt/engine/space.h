@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * One guest's second-level tables: struct hvpt_space, its statistics, and the geometry of its tree.
  * A format fills in masks, shifts and rules at init; the engine knows the tables by these alone.

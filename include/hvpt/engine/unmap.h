@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * unmap: a range with or without holes. Large pages that stick out are split first; tables left empty go away.
  */

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * walk and next_leaf: a range shown to the caller, tables, leaves and holes, in ascending order.
  */

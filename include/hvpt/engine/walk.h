@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The ways through a tree: down to the entry that decides about one address, and over a range, table by table.
  * No recursion; a path is an array of tables, one a level.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * EPT's rules in words. SDM vol. 3, "EPT Misconfigurations", "EPT Violations". Part of explain.h.
  */

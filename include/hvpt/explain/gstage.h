@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The G-stage's rules in words. RISC-V Privileged Architecture, "Virtual Address Translation Process", "Two-Stage Address
  * Translation". Part of explain.h.

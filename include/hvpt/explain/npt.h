@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * NPT's rules in words. APM vol. 2, "Nested Paging", "Page-Translation-Table Entry Fields". Part of explain.h.
  */

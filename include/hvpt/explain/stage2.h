@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Stage 2's rules in words. Arm ARM, "VMSAv8-64 translation table format descriptors", "Stage 2 access permissions". Part
  * of explain.h.

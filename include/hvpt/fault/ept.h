@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * EPT's faults as a VM exit reports them: the exit qualification of an EPT violation taken apart, put into words, and
  * composed. SDM vol. 3, "Exit Qualification for EPT Violations". No tables are needed, only the number.

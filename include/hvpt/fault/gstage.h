@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The G-stage's faults as HS-mode gets them: scause, stval, htval and htinst taken apart, and what a trapped access to
  * a device needs to be emulated. RISC-V Privileged Architecture, "Hypervisor Extension", "Traps".

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * NPT's faults as #VMEXIT(NPF) reports them: EXITINFO1 and EXITINFO2 taken apart, put into words, and composed.
  * APM vol. 2, "Nested versus Guest Page Faults, Fault Ordering". No tables are needed, only the numbers.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Stage 2's faults as EL2 gets them: ESR_EL2, FAR_EL2 and HPFAR_EL2 taken apart, and what a trapped access to a device
  * needs to be emulated. Arm ARM, "ESR_EL2, Exception Syndrome Register (EL2)" and "HPFAR_EL2".

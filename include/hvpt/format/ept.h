@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * EPT entries: bits, flags and rules. SDM vol. 3, "EPT Translation Mechanism", "EPT Misconfigurations".
  */

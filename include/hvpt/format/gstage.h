@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * G-stage entries: bits, flags and rules. RISC-V Privileged Architecture, "Two-Stage Address Translation".
  */

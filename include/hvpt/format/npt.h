@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * NPT entries: bits, flags and rules. APM vol. 2, "Long-Mode Page Translation", "Nested Paging".
  */

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Stage 2 descriptors: bits, flags and rules. Arm ARM, "VMSAv8-64 translation table format descriptors".
  * Levels here count from the smallest page upwards, as everywhere in hvpt: Arm's level 3 is level 0, and so on.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Memory types as x86 numbers them, in EPT entries, PAT, MTRRs: UC 0, WC 1, WT 4, WP 5, WB 6.
  * SDM vol. 3, "Methods of Caching Available"; APM vol. 2, "PAT Register". A PAT also has UC- 7, which counts as UC.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The walk of an Arm guest's address: stage 1 of EL1 and EL0 in the VMSAv8-64 format, over stage 2.
  * Arm ARM, "The AArch64 Virtual Memory System Architecture"; the pseudocode AArch64.TranslateAddress gives the order.

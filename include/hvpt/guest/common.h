@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * What the walks of all guests' addresses share: how an access ends, an entry of the guest's as it was met, and reading
  * the guest's memory.

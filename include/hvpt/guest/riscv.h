@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The walk of a RISC-V guest's address: Bare, Sv39, Sv48 and Sv57 by vsatp, over the G-stage.
  * RISC-V Privileged Architecture, "Virtual Address Translation Process", "Two-Stage Address Translation".

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * What the second level makes of one guest-physical access, to the entry and the right that decide: unlike translate,
  * which says only that an address cannot be had.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Guest-virtual -> guest-physical -> host-physical, through the guest's own tables and the second level, as hardware
  * does it; faults of the two stages told apart. One file a guest architecture; see there.

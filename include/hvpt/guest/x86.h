@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The walk of an x86 guest's address: no paging, 32-bit, PAE, 4-level and 5-level, over EPT or NPT.
  * SDM vol. 3, "Paging" and "Prioritization of EPT Misconfigurations and EPT Violations"; APM vol. 2, "Nested Paging".

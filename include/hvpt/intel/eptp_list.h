@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The list of EPTPs that a guest may switch between by VM function 0, and what makes an EPTP valid.
  * SDM vol. 3, "EPTP Switching", "Extended-Page-Table Pointer (EPTP)".

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The page-modification log: the processor writes into a page which guest pages it made dirty, and exits when that is
  * full. SDM vol. 3, "Page-Modification Logging". Drained into a bitmap, and into the dirty bits of EPT.

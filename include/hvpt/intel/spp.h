@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The sub-page permission table (SPPT): which of the 32 parts, 128 bytes each, of a guest page may be written although
  * its EPT leaf forbids it. SDM vol. 3, "Sub-Page Write Permissions". Its own small tables with their own small walker.

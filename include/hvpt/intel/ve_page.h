@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The virtualization-exception information area: what the processor tells a guest of the EPT violation that it turned
  * into #VE. SDM vol. 3, "Virtualization Exceptions", "Virtualization-Exception Information".

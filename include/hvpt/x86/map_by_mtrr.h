@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Mapping with the memory types that the machine's MTRRs give: each page as it would be without a guest, large pages
  * wherever the type does not change. For an identity map of a whole machine, with its MMIO holes, that is one call.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Memory types by physical address: the MTRRs as a snapshot of their MSRs, and pure questions about it.
  * SDM vol. 3, "Memory Type Range Registers (MTRRs)"; APM vol. 2, "Memory-Type Range Registers".

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The memory type that a guest under nested paging really gets: its own PAT, the host's PAT and the MTRRs combined.
  * APM vol. 2, "Combining Memory Types, MTRRs". Pure functions; gCR0.CD and hCR0.CD are taken to be clear.

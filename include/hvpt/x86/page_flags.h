@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Page flags of a kernel's own (an x86 stage-1 entry and IA32_PAT) to struct hvpt_attr and back.
  * A translation, never a reuse of bits: SDM vol. 3, "4-Level Paging and 5-Level Paging"; APM vol. 2, "Page-Translation-

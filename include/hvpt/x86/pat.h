@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The page attribute table: what the eight bytes of IA32_PAT say, and what they amount to together with the MTRRs.
  * SDM vol. 3, "Page Attribute Table (PAT)"; APM vol. 2, "Page-Attribute Table Mechanism". Pure arithmetic on values.

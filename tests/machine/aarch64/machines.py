@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 """The Arm machines: QEMU's virt with EL2, several CPUs; where QEMU differs from the Arm ARM; their part of the demo."""
 import os
 

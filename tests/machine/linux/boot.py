@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 """Boots Linux on examples/thinhv, on emulated machines.
 
   boot.py tap ROM INIT CACHE BOOT...   as TAP; BOOT: a machine and options, "qemu-svm:work,cpus=2" (see OPTIONS)

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 """A Linux kernel as its distribution packages it: found, or fetched with apt and unpacked; nothing is installed."""
 import fcntl
 import glob

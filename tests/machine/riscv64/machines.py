@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 """The RISC-V machines: QEMU's virt with H; where QEMU differs from the manual; their part of the demo."""
 import functools
 import os

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * What the hypervisor and the guest are told, by hand: values seen on emulated processors, and the manuals' rules on
  * which fault comes first. SDM vol. 3, "Exit Qualification for EPT Violations", "Prioritization of EPT

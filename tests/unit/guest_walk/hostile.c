@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * A guest that means harm: tables that contain themselves, lie outside memory, hold garbage, or change under the walk. The
  * walk ends, stays inside the frames it was offered, writes nothing, and says what the oracle says.

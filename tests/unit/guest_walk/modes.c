@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The paging modes: which bits index, which are reserved, which make a page large. SDM vol. 3, "32-Bit Paging", "PAE
  * Paging", "4-Level Paging and 5-Level Paging"; APM vol. 2, "Legacy PAE Mode" of nested paging.

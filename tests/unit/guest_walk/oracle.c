@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The other walker. Permissions are a list of combinations that deny (SDM vol. 3, "Determination of Access Rights",
  * "Protection Keys"); reserved bits are ranges by mode and level (the figures of entry formats there); the second level

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Every combination of the guest's rights at every level, of CR0.WP, CR4.SMEP, CR4.SMAP, RFLAGS.AC and EFER.NXE, by
  * every access: SDM vol. 3, "Determination of Access Rights", as the oracle has it.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * A host with a little memory and one guest in it: 2 MiB of guest memory, its frames scattered over the host, and an EPT
  * or NPT over it. What lies elsewhere is no memory, and phys_to_virt says so.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The other walker. Geometry is a loop over levels from the last one up; rights are the Arm ARM's tables ("Data access
  * permissions", "Instruction execution permissions") and rows that deny; faults are composed from their codes.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Another walker of both stages, written from the Arm ARM's tables and lists of what denies, knowing nothing of the
  * headers: what a test compares the walk with. Levels are Arm's own here: 3 holds the smallest pages.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * scause, stval, htval and htinst taken apart, against gstage_instructions.csv: what an assembler makes of each
  * instruction, and the Privileged Architecture's rules for transforming it ("Transformed Instruction or

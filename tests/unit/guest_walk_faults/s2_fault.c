@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * ESR_EL2, FAR_EL2 and HPFAR_EL2 taken apart, against s2_fault_status.csv (Arm ARM, "ISS encoding for an exception from
  * a Data Abort", the fault status codes), s2_fault_syndrome.csv (the fields there) and values seen on an emulated CPU.

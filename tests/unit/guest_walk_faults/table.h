@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * One row after another of a file of tests/reference/hvpt, and comparisons that name the case.
  */

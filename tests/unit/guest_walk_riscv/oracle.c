@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The other walker. An entry is first named (nothing, wrong, a table, a page) by a list of patterns; rights are a list
  * of combinations that deny: Privileged Architecture, "Virtual Address Translation Process".

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Another walker of both stages, written from the Privileged Architecture as lists of what denies, and recursion,
  * knowing nothing of the headers: what a test compares the walk with.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * A host with a little memory, a guest in it, and its G-stage; the walk and the oracle answer the same questions: all
  * combinations of rights, every bit of every entry, tables that mean harm.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * What a hypervisor does before the guest goes on: past an instruction, an event again, CPUID's answer, CR0. SDM vol.
  * 3, "Information for VM Exits Due to Instruction Execution", "Information for VM Exits That Occur During Event

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Permission maps, MSR areas, tags. SDM vol. 3, "MSR-Bitmap Address", "I/O-Bitmap Addresses", "Loading
  * MSRs"; APM vol. 2, "MSR Intercepts", "I/O Intercepts". The maps are compared byte for byte with what the manual's

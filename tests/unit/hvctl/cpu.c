@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Entering and leaving VMX and SVM with a CPU played by this file: each step can be made to fail, and every register is
  * checked afterwards. SDM vol. 3, "Enabling and Entering VMX Operation"; APM vol. 2, "Enabling SVM".

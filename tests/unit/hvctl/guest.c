@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Segments and the state in which a guest begins. SDM vol. 3, "Segment Descriptors", "Guest Register State", "Checks on
  * the Guest State Area"; APM vol. 2, "Segment State in the VMCB".

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * A guest's state kept: read from either vendor and written to either, with the checkers of VM entry and VMRUN as
  * judges. What the members are to be is from APM vol. 2, "Segment State in the VMCB", and SDM vol. 3, "Guest-State

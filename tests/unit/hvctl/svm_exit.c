@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * SVM's exits, events and capabilities. APM vol. 2, "SVM Intercept Exit Codes", "Event Injection", as recorded in
  * svm_exit_codes.csv and svm_features.csv.

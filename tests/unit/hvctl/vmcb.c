@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The VMCB and the VMSA: layout, setters and clean bits, intercepts. APM vol. 2, "Layout of VMCB", "VMCB Clean Bits",
  * as recorded in vmcb_fields.csv, vmcb_clean.csv and svm_intercepts.csv.

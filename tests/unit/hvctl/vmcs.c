@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* The field table and the image. SDM vol. 3, "Field Encoding in VMCS", as recorded in vmcs_fields.csv. */
 #include <hvctl/vmx/vmcs.h>
 

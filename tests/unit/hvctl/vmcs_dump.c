@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Dump and restore of an image, and typed access. The text's form is what the header promises. */
 #include <hvctl/vmx/vmcs_dump.h>
 #include <hvctl/vmx/vmcs_typed.h>

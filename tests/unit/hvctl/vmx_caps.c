@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Capabilities and the control solver: names and bits from the manual's tables, capability MSRs as five emulated CPUs
  * have them. SDM vol. 3, "VMX Capability Reporting Facility", "Checks on VMX Controls".

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * VM exits and events of VMX. SDM vol. 3, "VMX Basic Exit Reasons", "VM Instruction Error Numbers", "Basic VM-Exit
  * Information", as recorded in vmx_exit_reasons.csv and vmx_instruction_errors.csv.

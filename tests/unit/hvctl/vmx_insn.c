@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* VM-exit instruction information. SDM vol. 3, "VM-Exit Instruction Information", as recorded in vmx_insn_info.csv. */
 #include <hvctl/vmx/insn.h>
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Reads tests/reference/hvctl_check: comma-separated lines after a header. */
 #ifndef CASES_H
 #define CASES_H

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* The report: what it keeps, what it counts, how it says it. */
 #include <hvctl/common/check.h>
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Prints the table of rules as a page of documentation: rules vmx COUNTS | rules svm COUNTS. COUNTS is counts.py's. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 # Is a page of the documentation what a program prints? usage: same_text.py PAGE PROGRAM ARGUMENT
 import subprocess
 import sys

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Every rule of VMRUN that a VMCB can break, broken alone and kept at its edge. APM vol. 2, "VMRUN Instruction". */
 #include <hvctl/svm/check.h>
 #include <hvctl/svm/guest.h>

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Images of which not everything is known: the verdict against what any filling of the unknown fields gives, and the lists
  * of what a rule looks at against rules that are watched.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Every rule of VM entry, broken alone and kept at its edge, as tests/reference/hvctl_check lists the cases; on a CPU
  * that has every feature, so that no rule is out of reach.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Tables that changed behind the library's back, and those that change while a call is under way: every call that
  * meets a broken one says so and stores nothing, and every other ends as the contract of concurrency says.

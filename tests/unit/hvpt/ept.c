@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * EPT's bits and rules against the manual's tables, as recorded in tests/reference/hvpt/ept_*.csv
  * (SDM vol. 3, "EPT Translation Mechanism", "EPT Misconfigurations", "Extended-Page-Table Pointer (EPTP)").

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * explain: over random tables it says "allowed" exactly where the processor's walk allows, and names the level and the
  * entry that decide; every rule of the manuals, broken alone, is named.

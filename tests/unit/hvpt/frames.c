@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Many frames at once: the reserve and the frames of one map, below, at and beyond the number whose addresses one frame
  * holds. Each frame that the hook gave is used once and given back once, whatever fails on the way.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * What holds for every format and configuration, each case written once and run over all of support/setups.c.
  * The rig compares the library with the model and with the processor after every case; a case only has to do things.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The G-stage's register, entries and refusals against the Privileged Architecture ("hgatp", "Sv39", "Svpbmt",
  * "Svnapot"), written out by hand.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * A handle whose kind, or whose granule, is none: what memory that was never initialized may hold. Every call answers
  * and touches nothing. (What the calls do for each kind the generic suites judge, through rows of their own.)

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * What a hostile reader of the engine tried: the arguments of one call against the frames of another, two spaces with one
  * flush, permissions that would come back wrong. The expectations are the manuals' and those of hvpt.h.

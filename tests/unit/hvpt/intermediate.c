@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Every intermediate state: after each store of each operation a walk as hardware would do it gives the old or the new
  * translation of every address, never a third (but on Arm none at all, on the way), never the old one again after the new one, and never leaves the tables.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Random sequences of all operations against a flat model: after each step translation, numbers, frames and caches are
  * what they should be. The seeds are fixed; HVPT_SOAK=1 runs a hundred times longer, from a seed that is printed.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Memory runs out at the n-th allocation, for every n, in every operation: it answers HVPT_E_NOMEM, everything is what
  * it was, no frame is held that was not before; and with memory back the same call succeeds.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * NPT's bits and rules against the manual's tables, as recorded in tests/reference/hvpt/npt_*.csv
  * (APM vol. 2, "Nested Paging", "Long-Mode Page Translation", "Page-Attribute Table Mechanism").

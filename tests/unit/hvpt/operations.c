@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The operations beyond map, unmap and protect, for every format and configuration: what each promises, one promise a
  * case. The rig compares with the model and the processor after every case.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * What the concurrency contract allows beside one another: fault_map with fault_map, with a map of other pages, with
  * readers; touch with dirty and write_protect. A program of its own, also built with -fsanitize=thread, speaking TAP.

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 """No function of the engine uses more than 512 bytes of stack, and none calls itself, by whatever way round.
 
 Compiles every operation of every format (support/adapters.c) as a user would, and reads what the compiler says of

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Stage 2's registers, descriptors and refusals against tables made by hand from the Arm ARM ("VTCR_EL2",
  * "VMSAv8-64 translation table format descriptors", "ID_AA64MMFR0_EL1" to "ID_AA64MMFR2_EL1").

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The audit with little memory: whatever the number of rows, it finds the frames that a list of what was mapped says are
  * shared, each pair of pages once. The lists are the expectation; the trees are only built from them.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * hvpt/x86/map_by_mtrr.h: trees that were mapped by memory type, as a processor walks them (support/hardware.h), against the
  * ranges of known machines (tests/reference/hvpt/mtrr_machine_ranges.csv).

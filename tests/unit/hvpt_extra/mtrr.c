@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * hvpt/x86/mtrr.h against the manual's tables, dumps of machines with the ranges that belong to them, and a model that
  * looks at every page. SDM vol. 3, "Memory Type Range Registers (MTRRs)".

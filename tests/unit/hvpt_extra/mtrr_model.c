@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* The slow way to the type of an address, and machines to ask it of. */
 #include "mtrr_model.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * MTRRs as the manual's prose has them: MSRs by number, every address looked at for itself, every bit compared alone.
  * SDM vol. 3, "Memory Type Range Registers (MTRRs)". Shares nothing with the library.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * hvpt/x86/page_flags.h against the fields of a leaf as the manuals have them (tests/reference/hvpt/page_fields.csv;
  * SDM vol. 3, formats of entries that map a page; the same in APM vol. 2).

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * hvpt/x86/pat.h and hvpt/x86/npt_memtype.h against the manuals' tables: SDM vol. 3, "Page Attribute Table (PAT)" and "Selecting
  * Memory Types for Pentium III and More Recent Processor Families"; APM vol. 2, "Combining Memory Types, MTRRs".

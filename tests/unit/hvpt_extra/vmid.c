@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * VMIDs of Arm and RISC-V. A model of the machine's TLBs says which guest last ran under each number since the last
  * flush of all: no guest may meet another's translations. Arm ARM, "VMID"; RISC-V Privileged Architecture, "hgatp".

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Every record of the tables of bits (tests/reference/hvpt/ept_fields.csv, npt_fields.csv) is reachable through
  * attributes or the config, does what its name says, and is refused and read over where its condition does not hold.

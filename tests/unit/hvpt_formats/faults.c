@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Exit qualifications of EPT violations and EXITINFO1 of nested page faults, taken apart: every record of
  * tests/reference/hvpt/ept_violation_qualification.csv and npf_exitinfo1.csv is one member and no other.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * NPT with guest mode execute trap, supervisor shadow stacks and the C-bit. No emulator at hand has any of them, so the
  * expectation is the manual's table (tests/reference/hvpt/npt_gmet.csv; APM vol. 2, "GMET Page Configuration") and its

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Draining the page-modification log: a log filled as the processor fills it (SDM vol. 3, "Page-Modification Logging"),
  * against a list of the pages that were written.

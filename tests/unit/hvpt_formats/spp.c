@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The sub-page permission table against the manual's figures (tests/reference/hvpt/spp_fields.csv; SDM vol. 3,
  * "Sub-Page Write Permissions"), a walker of its own, and a model that is one number a page.

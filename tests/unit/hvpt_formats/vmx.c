@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The EPTP list and the #VE page: validity by the table of the EPTP's fields (tests/reference/hvpt/ept_fields.csv; SDM
  * vol. 3, "Extended-Page-Table Pointer (EPTP)"), and the layout of "Virtualization-Exception Information Area".

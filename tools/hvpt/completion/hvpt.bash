@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 # Completion of hvpt for bash: subcommands, options, formats, names. What words there are "hvpt COMMAND --help" says.
 _hvpt() {
     local word=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]:-} words="" files=false

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 # Completion of hvpt for fish: subcommands, options, formats, names. What words there are "hvpt COMMAND --help" says.
 complete -c hvpt -n __fish_use_subcommand -f -a vmcs -d 'say why an entry failed'
 complete -c hvpt -n __fish_use_subcommand -f -a exit -d 'say what one exit says'

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Words for the bits of a number: which of them have a name, and what each value of a field means. Tables of rows are
  * written from the manuals; the printing is the same for all.

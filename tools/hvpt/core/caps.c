@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * What a CPU's capability MSRs and CPUID say about virtualization, in words. Read from "0x480 = 0x...",
  * "IA32_VMX_BASIC: ...", a VirtualBox log's lines, or the output of cpuid -r; a line a value, in any order.

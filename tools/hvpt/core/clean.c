@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Two passes: what a byte was before it was encoded (quoted-printable, HTML, JSON, terminals), then what a line was before it was prefixed
  * (quotes, levels, time stamps, loggers).

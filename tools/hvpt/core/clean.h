@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * A log as its writer meant it: without what mail, loggers, terminals and browsers put around each line, and with a map back to where each byte
  * came from.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * What the command's cores have in common. A core turns text into an answer, as text or JSON; it uses no libc and touches no file, because the
  * page runs the same cores as WebAssembly. command.h has what only the command needs.

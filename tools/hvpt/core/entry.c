@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * One table entry in words: its bits by name, what it maps, which rule it breaks, and which facts of the CPU that hangs
  * on. Facts that nobody gave are tried in all their values: only what holds for every one of them is called certain.

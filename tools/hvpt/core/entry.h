@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * What the files of hvpt entry share: what is known of the CPU, and what the library's rules say of one entry.
  */

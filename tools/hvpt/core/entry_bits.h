@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The bits of table entries by name, a list a format. SDM vol. 3, "EPT Translation Mechanism"; APM vol. 2,
  * "Page-Translation-Table Entry Fields"; Arm ARM, "VMSAv8-64 translation table format descriptors"; RISC-V Privileged

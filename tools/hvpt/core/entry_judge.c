@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * One entry put where the library can look at it: in a tree of a table a level, whose other entries are sound. What the
  * library then explains is what it has to say of the entry. No rule is written here.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * One exit in words, from numbers given by name: VMX, SVM, Arm, RISC-V. Which of them it is follows from the names. The
  * decoders are the headers'; this file reads the numbers and says what was not given.

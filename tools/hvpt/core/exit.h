@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * What the files of hvpt exit share: the numbers of an exit on Arm and on RISC-V, whose words are in files of their own.
  */

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * An exception taken to EL2 in words. Aborts are taken apart by hvpt/fault/stage2.h; the other classes are named here.
  * Arm ARM, "ESR_EL2, Exception Syndrome Register (EL2)".

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * A trap taken in HS-mode in words. Guest-page faults are taken apart by hvpt/fault/gstage.h; other causes are named
  * here. RISC-V Privileged Architecture, "Supervisor Cause (scause) Register", and the hypervisor extension's additions.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * A JSON writer over a text sink: it puts the commas and escapes what strings may not hold. Numbers of 64 bits are written as strings
  * ("0x80000021"), since JSON readers keep only 53 bits of a number.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * A dump against every rule, on every CPU that it may be from: what is broken for certain, what on some CPUs only, and what cannot be told.
  */

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The tables of labels: KVM's dump_vmcs, Xen's vmcs_dump_vcpu, KVM's dump_vmcb, Xen's svm_vmcb_dump.
  */

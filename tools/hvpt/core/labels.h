@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The labels that hypervisors print before a value, by section of a dump. A blank in a label stands for any run of blanks and line ends.
  */

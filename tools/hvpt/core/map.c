@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * hvpt map: a tree printed as tables and runs, as text or JSON; what two trees differ in; and the isolation audit.
  */

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * What hvpt walk and hvpt map look at: a memory that answers with frames, and one guest's second-level tables in it,
  * described by words.

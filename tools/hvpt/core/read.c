@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Takes a log apart into dumps: where each begins, what is said just before it, and which reader it goes to.
  */

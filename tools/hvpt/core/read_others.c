@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Formats that say less: XMHF, QEMU's and VirtualBox's registers, bhyve, and hvctl's own, which says all.
  */

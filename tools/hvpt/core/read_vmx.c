@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The VMCS dumps of KVM and Xen, value by value: tokens, not lines, since mail wraps lines anywhere.
  */

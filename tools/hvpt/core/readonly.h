@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Hooks for spaces that are only looked at: frames come from a function of the caller's, and none is ever allocated.
  */

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * An answer of a few named values with words: the same calls print it as text or as JSON. Order: report_begin, values,
  * notes, report_end.

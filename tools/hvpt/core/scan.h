@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Steps over a cleaned text: labels, numbers, and their places in the input. All of them stay inside [at, end).
  */

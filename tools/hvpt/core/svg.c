@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * hvpt map --svg: the tree as a picture. A row is a run of pages; the bars on the left are the tables that hold it, the
  * root first; colours say what may be done there and of which memory type it is.

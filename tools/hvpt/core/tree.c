@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Going through a tree that nobody vouches for: runs put together, and an end to loops and to trees that are larger
  * than the memory they lie in. See memory.h.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * From the text of a log to what its dumps say: for each what happened, what is broken, what on some CPUs, what cannot be told.
  */

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * hvpt walk: one guest-physical address through the second level, or a guest-virtual one through both, entry by entry.
  */

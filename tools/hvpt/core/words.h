@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * How exit, entry and caps read what they are given: words, "name=value", "name: value" or "name value", and numbers as
  * manuals, logs and debuggers write them.

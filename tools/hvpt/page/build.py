@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 """Puts the WebAssembly module into the page, as base64: one file that works from disk.
 
 usage: build.py TEMPLATE WASM PAGE

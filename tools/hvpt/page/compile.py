@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 """Compiles C sources to one WebAssembly module without a libc.
 
 usage: compile.py CLANG WASM_LD OUTPUT DEPFILE INCLUDE SOURCE...

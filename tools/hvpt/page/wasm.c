@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The cores as a WebAssembly module: text in, JSON and text out. No libc: what a compiler may call without being asked is below.
  */

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Entered at EL2 with the MMU off: a stack, zeroed variables, vectors; then C. */
     .section .text.start, "ax"
     .globl start

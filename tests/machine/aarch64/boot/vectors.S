@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * EL2's vectors and the world switch. A synchronous exception from a guest is its exit; anything else is the end of
  * the run.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The main job on Arm, for a person to read: stage 2 tables through this kernel's own allocator, a guest at EL1 in
  * them, every

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * A picture of the tables for a person: the registers, then tables indented by level, runs of like pages in one
  * line.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * What the guests run: EL1's vectors, then position-independent pieces, copied to guest-physical 0 by guest.c.
  * The host sets registers and PC to a piece, enters, and gets the guest back at its hypercall, or at a fault on the

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* The guest's home, filled. Arm ARM, "VMSAv8-64 translation table format descriptors" for its own table. */
 #include "guest.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* A guest's home: the first 128 KiB of guest-physical memory, with vectors, code and the guest's own page table. */
 #ifndef GUEST_GUEST_H
 #define GUEST_GUEST_H

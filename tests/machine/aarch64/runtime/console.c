@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Text to the PL011 of QEMU's virt machine, which never makes anybody wait. */
 #include "console.h"
 

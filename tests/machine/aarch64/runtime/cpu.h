@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* System registers and barriers, one function each. Registers that only newer assemblers know go by their encoding. */
 #ifndef RUNTIME_CPU_H
 #define RUNTIME_CPU_H

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Where things lie in the machine's RAM, 0x40000000 to 0xc0000000. The first 16 MiB hold the device tree and the
  * kernel.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* The end of a run: PSCI's SYSTEM_OFF, which QEMU answers itself where there is no EL3. */
 #include "machine.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* The four functions that a freestanding compiler may call on its own. */
 #include "memory.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* What start.S calls: EL2's own translation, then the kernel's main between the two lines that mark its output. */
 #include <stdint.h>
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The access flag and the dirty state: kept by hardware where VTCR_EL2.HA and HD are set, else by faults that the
  * host answers

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Runs of leaves joined by the contiguous bit: made where they fit, taken apart before a part changes, made again. */
 #include "suite.h"
 

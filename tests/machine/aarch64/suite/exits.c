@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* A guest enters, exits, faults, is mapped and goes on; and every form of access, as the syndrome tells it. */
 #include "suite.h"
 

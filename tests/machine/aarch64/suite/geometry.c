@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Every geometry: granule, width of the guest-physical space, depth of the tree and how many tables stand side by
  * side at its

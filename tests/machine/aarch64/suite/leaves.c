@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Leaves of every size: each translates its first, last and some inner word right, and its neighbours not at all. */
 #include "suite.h"
 

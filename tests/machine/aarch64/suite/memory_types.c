@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The memory type that both stages give together, as PAR_EL1 tells it, with and without FEAT_S2FWB.
  * Arm ARM, "Combining stage 1 and stage 2 memory type attributes", "Stage 2 memory type and Cacheability attributes

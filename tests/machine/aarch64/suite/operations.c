@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Changes under a living guest: unmap, protect, split, collapse, replace, fault_map, reserve; in every granule. */
 #include "suite.h"
 

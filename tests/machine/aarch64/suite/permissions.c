@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Every combination of permissions that stage 2 has, against every access of EL1 and EL0, in pages of every size. */
 #include "suite.h"
 

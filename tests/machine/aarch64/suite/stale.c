@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * What CPUs keep after a change: without the flush the old translation is still used (so these machines can judge
  * flushes), with

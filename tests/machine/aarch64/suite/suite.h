@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The suites of checks, and the expectations they share: values from the Arm ARM's tables, computed here and nowhere
  * else.

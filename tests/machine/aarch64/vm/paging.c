@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Stage 2 tables on this machine: ID registers, hooks, and the registers that turn them on. */
 #include "paging.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * A guest's stage 2 tables in the headers' struct hvpt_space, with hooks that do what a hypervisor's would. The calls
  * here flush

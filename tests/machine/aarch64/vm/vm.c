@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* A guest: its home, the registers of EL1, entry and exit. */
 #include "vm.h"
 

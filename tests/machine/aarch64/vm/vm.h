@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* A guest on this machine: stage 2 tables, registers, entry and exit. */
 #ifndef VM_VM_H
 #define VM_VM_H

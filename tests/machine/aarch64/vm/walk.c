@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* A stage 2 walk. Arm ARM: "VTCR_EL2", "VTTBR_EL2", "VMSAv8-64 translation table format descriptors". */
 #include "walk.h"
 

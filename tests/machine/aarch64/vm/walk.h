@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * A stage 2 walk of the tests' own, from the two registers alone and the Arm ARM's tables: it shares nothing with the
  * headers. For reading back what hardware wrote, and for seeing what the tables hold in the middle of an operation.

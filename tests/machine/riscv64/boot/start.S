@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * From reset to kernel code in HS-mode. Machine mode opens all memory, delegates every trap that HS-mode may take, and
  * afterwards serves one call: an ecall from HS-mode sets menvcfg to a0 and answers with what it reads back.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Into the guest and back, and the kernel's own exceptions. While a guest runs, sscratch holds its struct vm_context
  * (offsets here are checked in vm/vm.c); while the kernel runs it is 0, which tells the two kinds of trap apart.

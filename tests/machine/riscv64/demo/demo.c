@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The main job on RISC-V, for a person to read: G-stage tables through this kernel's own allocator, a guest in VS-mode
  * in them, every exit in words, and all frames back in the end. What is expected of the guest is checked here.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The pieces, position-independent, copied into guest memory. The host sets registers and pc to a piece, enters, and
  * gets the guest back at its ecall or at a fault on the way. No compressed instructions: the host skips four bytes.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * A guest's home in memory, and the tables of its own. Privileged manual, "Sv39: Page-Based 39-bit Virtual-Memory
  * System".

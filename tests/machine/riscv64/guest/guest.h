@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* What the guests run: short pieces of VS-mode code, each ending in an ecall, in a home at guest-physical 0. */
 #ifndef GUEST_GUEST_H
 #define GUEST_GUEST_H

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Text to the serial port of QEMU's virt machine, a 16550 that takes a byte at any time. */
 #include "console.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* What the processor has: misa, and the names in the device tree, since many extensions show nowhere else. */
 #include "cpu.h"
 

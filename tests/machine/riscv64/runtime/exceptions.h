@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Exceptions of the kernel itself: a fixup if the instruction has one, else the end of the run. */
 #ifndef RUNTIME_EXCEPTIONS_H
 #define RUNTIME_EXCEPTIONS_H

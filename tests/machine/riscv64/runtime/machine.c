@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* The end of a run: the test device of QEMU's virt machine. */
 #include "machine.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Accessed and dirty bits. With Svadu hardware sets them; without, an access that would set one faults, so the engine
  * maps pages with both set. Privileged manual, "Addressing and Memory Protection" (A and D bits); "Svadu" and "Svade".

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Entries broken by hand: what the manual reserves must fault, and the engine must call it corrupt. Leaves that the
  * engine makes are held against the same rules by every other suite.

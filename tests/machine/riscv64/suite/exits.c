@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Entry and exit themselves: registers, causes, and faults in the guest's own page walk. */
 #include "suite.h"
 

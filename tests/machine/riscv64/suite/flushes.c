@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Flush obligations, where they show: HLV goes on through a translation that is no longer in the tables until the
  * fence, and not after it. A machine may drop a translation at any time, so "still seen" is asked only of one that

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Every mode, by HLV and HSV: its first and last address, random ones, each single address bit, and what lies beyond.
  * Privileged manual, "Guest Physical Address Translation": roots of 16 KiB, two bits more than Sv39, Sv48, Sv57.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Both stages at once: tables of the guest and of the G-stage, broken at random, walked by hvpt_guest_walk_riscv and by
  * the processor. What the walk foretells (where the access ends, with which cause, at which address, which accessed and

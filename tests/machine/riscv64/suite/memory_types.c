@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Svpbmt: 0 as the platform says, 1 NC, 2 IO. No emulator has caches to tell them by; what shows is that the processor
  * takes the entries, and that without the extension the engine refuses to make them.

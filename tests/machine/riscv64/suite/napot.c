@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Svnapot: sixteen entries that are one page of 64 KiB. Made where they fit, unmade when a part changes, and the guest
  * sees no difference. Manual, "Svnapot" Standard Extension for NAPOT Translation Contiguity: N set, low page-number

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* G-stage tables with this kernel's allocator and fences. */
 #include "paging.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * G-stage tables with this kernel's allocator and fences. The calls here flush before they return; for others,
  * hvpt_gstage_* takes &paging->gstage.

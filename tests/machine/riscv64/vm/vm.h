@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * A guest on this machine: second-level tables, registers, entry and exit; and its accesses made from here by HLV and
  * HSV.

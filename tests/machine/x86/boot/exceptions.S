@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * One stub a vector, 16 bytes apart: each leaves vector and error code on the stack and calls exception_entry() with a
  * struct exception_frame. What the handler writes into the frame is what the interrupted code goes on with.

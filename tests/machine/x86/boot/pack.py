@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 """Packs a kernel's ELF file into a ROM image: the kernel's bytes right below the page with the reset vector.
 
 usage: pack.py KERNEL.elf OUT.rom

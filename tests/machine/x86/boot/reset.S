@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The last 4 KiB of the ROM: from the reset vector to 32-bit protected mode, copy the kernel to 1 MiB, jump to it.
  * At reset CS.base is 0xffff0000 and IP is 0xfff0, so a label's offset in CS is its distance from .reset plus 0xf000.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * From 32-bit protected mode to runtime_start() in long mode: 4 GiB mapped one to one by 2 MiB pages, a GDT with a TSS
  * (VMX demands one). Five levels where the CPU has them, since NPT has as many levels as the host's paging.

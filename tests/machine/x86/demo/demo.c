@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The main job, for a person to read: tables through this kernel's own allocator, a 64-bit and a real-mode guest in them,
  * every exit in words, and all frames back in the end. What is expected of a guest is checked here; the last line says so.

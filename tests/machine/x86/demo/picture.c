@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* The picture, drawn by a visitor of the headers' walk: it knows no entry bits and no levels' shifts. */
 #include "picture.h"
 

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 """Sums what runs of the differential tests saw of each rule, for the tables in docs/.
 
   counts.py MACHINE=FILE... > tests/reference/hvctl_check/vmx_counts.csv

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The checkers against the CPU: the same pseudo-random mutations of good control structures are checked and entered. An
  * entry must succeed if and only if no rule is broken, and fail as the broken rule says.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* What it is for a value to be at the edge of a rule. */
 #include "differential.h"
 

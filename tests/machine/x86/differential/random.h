@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Pseudo-random numbers, the same in every run: xorshift64*. */
 #ifndef DIFFERENTIAL_RANDOM_H
 #define DIFFERENTIAL_RANDOM_H

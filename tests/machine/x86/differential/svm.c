@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* The judge of hvctl_svm_check: mutations of good VMCBs are checked and run, and both must say the same. */
 #include <hvctl/svm/check.h>
 

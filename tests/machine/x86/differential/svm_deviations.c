@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Known deviations of VMRUN on Bochs 2.7 and QEMU 7.2, each as narrow as it can be told: rules that an emulator does
  * not keep to, and where it fails though the manual does not say so. Versions and the manual's sections are in

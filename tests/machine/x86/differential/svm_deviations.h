@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Where Bochs 2.7 and QEMU 7.2 do not do what the APM says about VMRUN, and what they cannot show. */
 #ifndef DIFFERENTIAL_SVM_DEVIATIONS_H
 #define DIFFERENTIAL_SVM_DEVIATIONS_H

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* The judge of hvctl_vmx_check: cases are checked and entered, and both must say the same. */
 #include "differential.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Known deviations of Bochs' VM entry, each as narrow as it can be told. The first table has rules that the
  * emulator does not keep to, with the condition; the second, where it fails though the manual does not say so, or

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Where Bochs does not do what the SDM says about VM entry. */
 #ifndef DIFFERENTIAL_VMX_DEVIATIONS_H
 #define DIFFERENTIAL_VMX_DEVIATIONS_H

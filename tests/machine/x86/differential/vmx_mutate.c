@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Mutations of VMCS fields. Most are a flipped bit or a value at an edge; those of fields with a structure keep to what
  * is near a rule. What would break the kernel itself if the entry succeeded is left out.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* From a good VMCS to a case: one to three fields, or what they lead to in memory, become something else. */
 #ifndef DIFFERENTIAL_VMX_MUTATE_H
 #define DIFFERENTIAL_VMX_MUTATE_H

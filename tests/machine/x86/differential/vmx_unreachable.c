@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Rules of VM entry that Bochs' models cannot show broken alone, or kept at their edge, and why not. The run fails if
  * one that is not here is missed, or one that is here is met. A name may end in a star.

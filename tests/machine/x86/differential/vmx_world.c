@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Good VMCSs, and entering. No guest ever runs an instruction: EPT and the guest's own tables translate nothing. */
 #include "vmx_world.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The VMCS that the cases are made from: pages that its fields lead to, good images of many kinds, and an entry that
  * survives what a case does to the host's state.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * What the guests run: position-independent pieces, once with each vendor's hypercall, copied into guest memory by vm/guest.c.
  * The host sets registers and RIP to a piece, enters, and gets the guest back at its hypercall, or at a fault on the way.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* A guest's home in memory. The tables here are the guest's own (stage 1): 4-level paging, 2 MiB pages. */
 #include "guest.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * A guest's home: the first 128 KiB of guest-physical memory, with code, stack and the guest's own page tables.
  * Linear addresses are guest-physical ones up to 4 GiB less the last 2 MiB, which are a window to any address.

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 """Builds the Rust library of the Redox test kernel: cargo.py CARGO WORKSPACE TARGET_DIR OUT.a
 
 Cargo knows what is stale, so it is asked each time; the library is copied only where it changed, so that nothing is linked

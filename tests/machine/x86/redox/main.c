@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The Redox kernel module on bare metal: starts integration/redox/machine, a Rust library, and lends it the runtime's
  * console, checks and fault-safe MSRs.

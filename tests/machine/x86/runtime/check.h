@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Checks, one line each: "ok NAME", "not ok NAME: expected E, got G", "skip NAME: WHY". The runner turns them into TAP.
  * A name is "group: what holds"; it is unique in a kernel, since known deviations are listed by it.

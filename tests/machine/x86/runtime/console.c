@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Text to port 0xE9, which Bochs and QEMU both turn into their standard output. */
 #include "console.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Instructions that the runtime needs, and the fault-safe forms of those that may raise an exception.
  * A safe form names its own instruction and its way out in the .fixups section; see exceptions.c.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* The IDT, and the table of instructions that may fault: each with the place where to go on when it did. */
 #include "exceptions.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* A frame allocator that keeps books. First fit: the pool is small and a test wants the same frames each time. */
 #include "frames.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * A frame allocator behind struct hvpt_hooks that keeps books: who holds what, and every way to give back wrongly.
  * A frame that is given back is poisoned at once: whoever still walks through it after the flush falls over it.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* The end of a run: both emulators' ways to be switched off. */
 #include "machine.h"
 

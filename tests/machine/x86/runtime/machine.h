@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* The end of a run, good or bad. The last line printed tells whoever started the emulator which it was. */
 #ifndef RUNTIME_MACHINE_H
 #define RUNTIME_MACHINE_H

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* What start.S calls: the kernel's own main between the two lines that tell its output from the emulator's. */
 #include "console.h"
 #include "exceptions.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Accessed and dirty bits that the emulated hardware sets, read back through the library and past it. */
 #include "suite.h"
 

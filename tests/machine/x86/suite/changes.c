@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Changes under a living guest: what was unmapped faults, what was moved is seen where it is now, splits lose nothing. */
 #include "suite.h"
 

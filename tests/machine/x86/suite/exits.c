@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Each exit that a small hypervisor handles: its number, what it tells, and that the guest goes on behind it. */
 #include "suite.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Both stages at once: the guest's tables and the second level, broken at random, walked by hvpt_guest_walk_x86 and by
  * the processor. What the walk foretells (who gets which fault, with which error code, qualification or EXITINFO1, at

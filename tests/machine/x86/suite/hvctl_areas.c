@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * What lies in memory beside the control structure, made by the headers and read by the CPU: permission maps, MSR
  * areas, the list of EPTPs; and tags for the TLB, handed out over and over.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Events that the headers encode arrive in the guest: the vector's handler is entered, with the error code and the
  * return address that the manuals give it. SDM vol. 3, "Event Injection"; APM vol. 2, "Event Injection".

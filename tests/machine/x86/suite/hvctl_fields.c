@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The VMCS image against the CPU's own VMCS: which fields there are, that each keeps what is written, and that a store
  * writes what changed and nothing else.

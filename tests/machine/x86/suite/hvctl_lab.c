@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* A bench for one guest instruction at a time. */
 #include "hvctl_lab.h"
 

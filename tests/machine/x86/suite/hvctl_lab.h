@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * A bench for one guest instruction at a time: a 64-bit guest with GDT, IDT and TSS of its own, put back to the same
  * state before each run. What a run ends with is taken down, so that a suite can tell at its end which exits nobody has

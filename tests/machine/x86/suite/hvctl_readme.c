@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* README.md's way "from rdmsr to a running guest", as it stands there, on this machine. */
 #include "readme_example.h"
 

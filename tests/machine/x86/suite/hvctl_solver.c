@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * What the solver makes of control bits, judged by VM entry: every control that the CPU offers, alone and with others,
  * must be accepted with what the solver adds to it; what the solver refuses, the CPU must refuse, too (SDM vol. 3,

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * A guest is stopped at random moments, its state taken out, put into words and back, and entered from a control structure that
  * holds nothing else: it goes on to the same end as if nobody had stopped it. SDM vol. 3, "Saving Guest State", "Loading Guest

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Every VMEXIT that this machine can be brought to make, intercept by intercept: code, EXITINFO1 and EXITINFO2, the
  * next instruction's address where the CPU gives it, and what the headers make of it, in words. At the end, which codes

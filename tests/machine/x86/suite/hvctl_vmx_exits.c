@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Every VM exit that this machine can be brought to make: number, qualification and instruction length as the manual
  * has them, and what the headers' decoders make of it, in words, against what the guest did. At the end, which reasons

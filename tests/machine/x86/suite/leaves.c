@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Leaves of every size, as hardware translates them: at their first byte, inside, at their last word; in every place. */
 #include "suite.h"
 

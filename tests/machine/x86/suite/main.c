@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* The kernel of checks: what both vendors share, then what is this one's own. */
 #include "console.h"
 #include "cpu.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Memory types: each leaf says what it should, read by the manual's figure, and the guest reaches memory through it. */
 #include "suite.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* replace, split, collapse, fault_map and reserve under a living guest. */
 #include "suite.h"
 

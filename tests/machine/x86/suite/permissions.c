@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Every combination of permissions a format has, against every access, in pages of every size. */
 #include "suite.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * NPT entries broken by hand: reserved bits (APM vol. 2, "Nested Paging", and the page-table figures of long mode), the user
  * bit, which every nested access needs, and what the CPU ignores. EXITINFO1 as in APM vol. 2, "Nested Table Walk".

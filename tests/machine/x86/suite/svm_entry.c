@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * VMRUNs that must fail with VMEXIT_INVALID (APM vol. 2, "VMRUN Instruction", "Canonicalization and Consistency Checks"), one
  * thing broken at a time, and what the VMCB's clean bits allow the CPU to overlook.

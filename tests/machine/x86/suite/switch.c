@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* The world switch: every general register goes in and comes out as it was, and the host's are what they were. */
 #include "suite.h"
 

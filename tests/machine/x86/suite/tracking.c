@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* What the guest touched: write_protect, dirty and age against a guest that reads and writes known pages. */
 #include "suite.h"
 

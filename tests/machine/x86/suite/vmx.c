@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * EPT entries broken by hand, rule by rule (SDM vol. 3, "EPT Misconfigurations"), and what is no misconfiguration. The
  * guest's access must end in an EPT misconfiguration, and go on once the entry is mended.

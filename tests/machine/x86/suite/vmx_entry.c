@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * VM entries that must fail, each with its number: VM-instruction errors, control fields (7), host state (8), guest state
  * (exit reason 33) and MSR loading (34). SDM vol. 3, "VM Entries" and "VM Instruction Error Numbers". One field is broken

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * What VMX builds on EPT: page-modification logging, EPTP switching by VMFUNC, EPT violations turned into #VE, and sub-page
  * write permissions. Each is asked of the solver, and skipped on a CPU that does not have it.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Rights of EPT that only newer CPUs have: execution for the supervisor and the user apart, and the supervisor's shadow
  * stacks. Skipped, with the reason, where the CPU has neither.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Second-level tables of this machine's format. */
 #include "paging.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Second-level tables of whatever format this machine has, in the headers' struct hvpt_space, so that a check can be written
  * once and run on both. The calls here flush before they return; for others, hvpt_space_* takes &paging->space.

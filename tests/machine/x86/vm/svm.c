@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Guests on SVM: the VMCB and the headers' world switch behind struct vm. */
 #include "svm.h"
 

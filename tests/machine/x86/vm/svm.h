@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* The SVM backend's state, for checks that go below struct vm. */
 #ifndef VM_SVM_H
 #define VM_SVM_H

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* A guest on this machine: what is the same for both vendors. */
 #include "vm.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * A guest on this machine, whatever its vendor: second-level tables, control structure, registers, entry and exit.
  * What differs between VMX and SVM is in vmx.c and svm.c; a check that asserts raw exit values looks at struct vm_exit's.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Guests on VMX: the VMCS image and the headers' world switch behind struct vm. */
 #include "vmx.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* The VMX backend's state, for checks that go below struct vm. */
 #ifndef VM_VMX_H
 #define VM_VMX_H

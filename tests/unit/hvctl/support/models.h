@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* The capability MSRs of emulated CPUs, and an rdmsr that plays one of them. */
 #ifndef MODELS_H
 #define MODELS_H

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Reads a table of tests/reference/hvctl: comma-separated, a header line, no quoting. */
 #ifndef TABLE_H
 #define TABLE_H

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The library as the cases see it, which run for every row of the table of setups: the calls of hvpt.h with plain numbers
  * for addresses, a format's init and adopt, and for some rows the inline calls of a format instead.

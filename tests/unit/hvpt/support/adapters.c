@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* The library as the cases see it. The engine is compiled here and nowhere else. */
 #include "adapter.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* The context line and the wording of failures; check_end_test is each program's own. */
 #include "check.h"
 

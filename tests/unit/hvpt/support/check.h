@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Checks that the support code and the cases make. One failed check ends the test; a passed one costs a compare, where
  * Criterion's own would send a message: the model makes millions of them.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* A failed check stops the program: what a fuzzer and a plain program want. */
 #include "check.h"
 

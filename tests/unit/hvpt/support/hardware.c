@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* The walk, rule by rule from the records, and the caches. */
 #include "hardware.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * A processor's second-level walk, as the manuals' tables describe it (tests/reference/hvpt), and the TLB behind it.
  * It interprets the records at run time and shares nothing with the library but the names of permissions and types.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Frames at scattered addresses, their states, and what each callback and each store may do in which state. */
 #define _GNU_SOURCE
 #include "memory.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * A fake physical memory behind struct hvpt_hooks that knows the life of every frame: free, new, linked into a tree,
  * unlinked but perhaps still cached by a CPU. It ends the test at the first access that a contract forbids.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * What a space should say, as a sorted list of intervals: no levels, no entries, no page sizes.
  * Bounds are inclusive, so that the top of a 64-bit space needs no care.

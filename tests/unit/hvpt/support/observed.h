@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The library as the tests include it: every store into a table is reported to the memory that holds the table.
  * Nothing includes hvpt/ but by way of this file.

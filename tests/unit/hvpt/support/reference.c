@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* A reader for the plain CSV of tests/reference: no quotes, no empty lines. */
 #include "reference.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The records of tests/reference/hvpt, read at run time: which bit of which entry means what, and which are forbidden.
  * Addresses depend on MAXPHYADDR; the records say "M" and it is put in here.

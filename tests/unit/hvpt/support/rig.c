@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* Foretelling, doing, comparing. What an operation should answer is derived from its contract and the model alone. */
 #include "rig.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The bench a case stands on: a space of one setup, its memory, the processor beside it, and the model of what it should be.
  * Each rig_ operation foretells the status, does the operation, and brings the model up to date.

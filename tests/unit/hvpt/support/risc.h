@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The two walks that no table of records describes well: field by field, in the order and words of the manuals.
  * Privileged Architecture, "Virtual Address Translation Process" and "Two-Stage Address Translation"; Arm ARM,

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* From bytes to operations. Most arguments are sensible; some are not, and must be refused. */
 #include "script.h"
 

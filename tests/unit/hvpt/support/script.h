@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Operations decoded from bytes and done on a rig: random bytes make the model test, a fuzzer's bytes make the fuzzer.
  * Addresses come from a few neighbourhoods, so that operations meet each other.

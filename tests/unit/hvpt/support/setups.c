@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /* The table of configurations that every generic case runs over, and what each format and processor can say. */
 #include "adapter.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * One of each operation, in situations that make it do all it can: split, build, reclaim. Shared by the tests that
  * interrupt operations half-way: by looking at the tables after each store, and by failing each allocation.
