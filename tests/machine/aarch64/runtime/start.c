@@ -1,9 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
-/* What start.S calls: EL2's own translation, then the kernel's main between the two lines that mark its output. */
+/* What start.S calls: EL2's own translation, then the kernel. */
 #include <stdint.h>
 
-#include "console.h"
 #include "cpu.h"
 #include "kernel.h"
 #include "machine.h"
@@ -15,8 +14,7 @@ static uint64_t table[512] __attribute__((aligned(4096)));
 
 /*
  * One to one, in blocks of 1 GiB: devices in the first, write-back memory in the next three. Without it EL2's
- * accesses would
- * be to Device memory, on which atomics need not work, and not coherent with the guests'.
+ * accesses would be to Device memory, on which atomics need not work, and not coherent with the guests'.
  */
 static void translation_init(void)
 {
@@ -37,10 +35,7 @@ static void translation_init(void)
 void runtime_start(void)
 {
     translation_init();
-    print("\n---- kernel begins ----\n");
-    kernel_main();
-    print("---- kernel ends ----\n");
-    machine_end();
+    runtime_run();
 }
 
 void exception_entry(uint64_t vector, uint64_t esr, uint64_t elr, uint64_t far)

@@ -1,18 +1,13 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
-/* What start.S calls: the kernel's own main between the two lines that tell its output from the emulator's. */
-#include "console.h"
+/* What start.S calls. */
 #include "exceptions.h"
 #include "kernel.h"
-#include "machine.h"
 
 void runtime_start(void);
 
 void runtime_start(void)
 {
     exceptions_init();
-    print("\n---- kernel begins ----\n");
-    kernel_main();
-    print("---- kernel ends ----\n");
-    machine_end();
+    runtime_run();
 }

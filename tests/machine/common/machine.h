@@ -1,8 +1,13 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
-/* The end of a run, good or bad. The last line printed tells whoever started the emulator which it was. */
+/*
+ * What an architecture provides: a character's way out and the end of a run. The last line printed tells whoever started
+ * the emulator whether the run was good or bad.
+ */
 #ifndef RUNTIME_MACHINE_H
 #define RUNTIME_MACHINE_H
+
+void machine_put(char c);
 
 /* Switches the emulator off. */
 _Noreturn void machine_end(void);

@@ -1,20 +1,20 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
-/* The four functions that a freestanding compiler may call on its own. */
+/* The four functions that a freestanding compiler may call on its own. x86 has its own, of string instructions. */
 #include "memory.h"
 
 #include <stdint.h>
 
 /*
- * Whole words first: tables of 64 KiB and roots of 1 MiB are filled by these. volatile: or they would call
- * themselves.
+ * Whole words first: tables of 64 KiB and roots of 1 MiB are filled by this. volatile: or the compiler makes the loops
+ * calls of the functions that they are.
  */
 void *memset(void *at, int value, size_t size)
 {
     volatile unsigned char *to = at;
-    uint64_t word = UINT64_C(0x0101010101010101) * (unsigned char)value;
+    uint64_t word = (unsigned char)value * UINT64_C(0x0101010101010101);
 
-    for (; ((uintptr_t)to & 7) != 0 && size > 0; size--)
+    for (; size > 0 && ((uintptr_t)to & 7) != 0; size--)
         *to++ = (unsigned char)value;
     for (; size >= 8; size -= 8, to += 8)
         *(volatile uint64_t *)(uintptr_t)to = word;
@@ -39,9 +39,11 @@ void *memmove(void *to, const void *from, size_t size)
     const unsigned char *f = from;
 
     if ((uintptr_t)to <= (uintptr_t)from)
-        return memcpy(to, from, size);
-    for (; size > 0; size--)
-        t[size - 1] = f[size - 1];
+        for (size_t i = 0; i < size; i++)
+            t[i] = f[i];
+    else
+        for (; size > 0; size--)
+            t[size - 1] = f[size - 1];
     return to;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
-/* Text to the emulator's debug port. print() understands %s %c %d %u %x with l, ll and z, width, 0, - and %%. */
+/* Text to where the emulator prints it. print() understands %s %c %d %u %x with l, ll and z, width, 0, - and %%. */
 #ifndef RUNTIME_CONSOLE_H
 #define RUNTIME_CONSOLE_H
 

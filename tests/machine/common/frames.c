@@ -6,7 +6,11 @@
 #include "machine.h"
 #include "memory.h"
 
-#define POISON 0xdb /* as an entry: bits 60:54 that must be 0 are set, and so is the address beyond any memory */
+/*
+ * As an entry of any format it is malformed: EPT's memory type is reserved, RISC-V's bits 60:54 are set, and the address
+ * lies outside RAM and above MAXPHYADDR. A walk through a frame that was given back therefore shows.
+ */
+#define POISON 0xdb
 
 void frames_init(struct frames *frames)
 {

@@ -1,15 +1,15 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
-/* Text to port 0xE9, which Bochs and QEMU both turn into their standard output. */
+/* Formatted text, to the machine's way out or to a buffer. */
 #include "console.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "cpu.h"
+#include "machine.h"
 
 struct sink {
-    char *buffer; /* NULL: the debug port */
+    char *buffer; /* NULL: the machine */
     size_t size;
     size_t length;
 };
@@ -17,7 +17,7 @@ struct sink {
 static void put(struct sink *sink, char c)
 {
     if (sink->buffer == NULL)
-        cpu_out8(0xe9, (uint8_t)c);
+        machine_put(c);
     else if (sink->length + 1 < sink->size)
         sink->buffer[sink->length++] = c;
 }

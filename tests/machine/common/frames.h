@@ -9,9 +9,7 @@
 
 #include <hvpt/hooks.h>
 
-/* The pool: in the middle of the machine's 256 MiB, above the kernel. Memory outside it is free for guests. */
-#define FRAMES_BASE  UINT64_C(0x01000000)
-#define FRAMES_COUNT 4096u
+#include "layout.h"
 
 enum frame_state { FRAME_FREE, FRAME_HELD, FRAME_TAIL /* of a frame of higher order */ };
 
