@@ -44,7 +44,7 @@ def inputs():
                        (2, "ept level=0 0x8000000012345077"), (2, "ept pte 0x2"), (2, "npt pde 0x800000000001e3"), (2, "stage2 l3 0x4007fd"),
                        (2, "gstage level=0 0xdf"), (2, "x86 pte 0x8000000012345067"), (2, "ept"),
                        (3, "0x480 = 0xda040000000010\n0x481 = 0x7f00000016"), (3, "0x48c = 0xf0106334141"), (3, "nothing")):
-        yield {"name": text[:40], "core": core, "text": text}
+        yield {"name": text.replace("\n", ", ")[:40], "core": core, "text": text}
 
 
 if not Path(PAGE).is_file():
