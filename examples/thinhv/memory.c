@@ -1,25 +1,18 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * The guest's second level: all of the machine at its own addresses, with the memory types that the MTRRs give it, but
- * for the hypervisor's own memory. Its frames, its lock, and the flush that reaches every CPU.
+ * The guest's second level: all of the machine at its own addresses, but for the hypervisor's own memory. Its frames and
+ * its lock.
  */
-#include <hvpt/x86/map_by_mtrr.h>
-
 #include "console.h"
-#include "cpu.h"
 #include "machine.h"
 #include "thinhv.h"
-
-#define MACHINE_END (UINT64_C(1) << 32)
 
 /* Table frames come from the upper half of the hypervisor's memory. */
 #define FRAMES_START (HYPERVISOR_START + (HYPERVISOR_END - HYPERVISOR_START) / 2)
 
 struct hvpt_space space;
-uint32_t memory_flushes;
 
-static struct hvpt_mtrr mtrr;
 static uint64_t next_frame = FRAMES_START, free_frames; /* a list through the frames' first words */
 static bool frames_busy;
 static uint32_t users; /* of the tables: how many, or ALONE */
@@ -31,7 +24,7 @@ static uint32_t users; /* of the tables: how many, or ALONE */
 static void frames_lock(void)
 {
     while (__atomic_test_and_set(&frames_busy, __ATOMIC_ACQUIRE))
-        __asm__ volatile("pause");
+        arch_pause();
 }
 
 bool memory_allocate(void *ctx, unsigned order, hvpt_hpa *out)
@@ -59,30 +52,7 @@ static void free_frame(void *ctx, hvpt_hpa frame, unsigned order)
     __atomic_clear(&frames_busy, __ATOMIC_RELEASE);
 }
 
-/*
- * No CPU may translate by what was, once this returns. Those in the host flush before they enter the guest again
- * (main.c); the others are sent there, again and again: an NMI that arrives just before an entry is lost on the host.
- */
-static void flush_everywhere(void *ctx, const struct hvpt_flush *flush)
-{
-    uint32_t now = __atomic_add_fetch(&memory_flushes, 1, __ATOMIC_SEQ_CST);
-
-    (void)ctx;
-    (void)flush;
-    for (unsigned i = 0; i < cpus; i++) {
-        struct vcpu *other = &vcpus[i];
-
-        for (unsigned long spin = 0; __atomic_load_n(&other->in_guest, __ATOMIC_SEQ_CST); spin++) {
-            if ((int32_t)(__atomic_load_n(&other->flushes, __ATOMIC_SEQ_CST) - now) >= 0)
-                break;
-            if (spin % 100000 == 0)
-                firmware_nmi(i);
-            __asm__ volatile("pause");
-        }
-    }
-}
-
-static const struct hvpt_hooks hooks = {NULL, memory_allocate, free_frame, NULL, NULL, flush_everywhere};
+static const struct hvpt_hooks hooks = {NULL, memory_allocate, free_frame, NULL, NULL, arch_flush};
 
 /* ---- the lock ---- */
 
@@ -95,7 +65,7 @@ void memory_lock(bool alone)
             && __atomic_compare_exchange_n(&users, &seen, alone ? ALONE : seen + 1, false, __ATOMIC_ACQUIRE,
                                            __ATOMIC_RELAXED))
             return;
-        __asm__ volatile("pause");
+        arch_pause();
     }
 }
 
@@ -110,25 +80,6 @@ static void expect_mapped(enum hvpt_status status, const char *what)
 {
     if (status != HVPT_OK)
         panic("%s: %s", what, hvpt_status_text(status));
-}
-
-struct hvpt_attr memory_attr(uint64_t address)
-{
-    struct hvpt_attr attr = {HVPT_READ | HVPT_WRITE | HVPT_EXEC, hvpt_mtrr_type(&mtrr, hvpt_make_hpa(address)), 0, 0};
-
-    return attr;
-}
-
-static void print_memory_types(void)
-{
-    static const char *const names[] = {"UC", "WC", "WT", "WP", "WB"};
-    struct hvpt_memtype_range range = {0, 0, HVPT_MEM_UC, false};
-    char line[200];
-    size_t length = 0;
-
-    while (hvpt_mtrr_next(&mtrr, &range) && length < sizeof(line) - 40)
-        length += print_to(line + length, sizeof(line) - length, " %lx %s", range.start, names[range.type]);
-    say("memory types from:%s", line);
 }
 
 void memory_print(const char *when)
@@ -146,14 +97,13 @@ enum hvpt_status memory_init(struct hvpt_space *out)
     uint64_t page = 0;
 
     option(image, "pages", &page); /* 4, 2048 or 1048576 KiB; 0: as large as the CPU can */
-    return vendor->open(out, &hooks, page * 1024);
+    return arch_open(out, &hooks, page * 1024);
 }
 
 enum hvpt_status memory_map_machine(struct hvpt_space *in, uint32_t perm)
 {
-    struct hvpt_attr attr = {perm, HVPT_MEM_UC, 0, 0}; /* the memory type is the MTRRs' to say */
     struct hvpt_flush flush = {0};
-    enum hvpt_status status = hvpt_memtype_map_identity(in, &mtrr, MACHINE_END, attr, &flush);
+    enum hvpt_status status = arch_map(in, perm, &flush);
 
     if (status == HVPT_OK)
         status = hvpt_space_unmap(in, hvpt_make_gpa(HYPERVISOR_START), HYPERVISOR_END - HYPERVISOR_START, &flush);
@@ -164,8 +114,7 @@ enum hvpt_status memory_map_machine(struct hvpt_space *in, uint32_t perm)
 void memory_build(void)
 {
     expect_mapped(memory_init(&space), "second level");
-    expect_mapped(hvpt_mtrr_read(&mtrr, cpu_ops->rdmsr, cpu_ops->ctx, cpu_physical_address_bits(), 0), "MTRRs");
-    print_memory_types();
+    arch_read_memory_map();
     if (!option(image, "lazy", NULL))
         expect_mapped(memory_map_machine(&space, HVPT_READ | HVPT_WRITE | HVPT_EXEC), "the machine");
     memory_print("at the beginning");

@@ -2,79 +2,46 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A thin hypervisor: the machine's only guest owns the machine, but for one range of memory. What its files share.
- * Read main.c first; then memory.c, vmx.c, svm.c, exits.c; work.c if you want to see the second level at work.
+ * Read main.c first, then memory.c and exits.c; then the folder of an architecture; work.c if you want to see the second
+ * level at work.
  */
 #ifndef THINHV_H
 #define THINHV_H
 
-#include <hvctl/common/check.h>
-#include <hvctl/cpu/cpu.h>
-#include <hvctl/common/guest_state.h>
-#include <hvctl/common/regs.h>
-#include <hvpt/intel/pml.h>
-#include <hvpt/ept.h>
-#include <hvpt/npt.h>
+#include <hvpt/hvpt.h>
 
-#include "firmware/firmware.h"
+#include "arch.h" /* of the folder that this is built with: where memory lies, what a virtual CPU has */
+#include "boot.h"
 
-/* What an exit asks for, whichever vendor's it is. */
+/* What an exit asks for, whichever architecture's it is. */
 enum exit_kind {
-    EXIT_CPUID,
-    EXIT_RDMSR,
-    EXIT_WRMSR,
-    EXIT_XSETBV,
-    EXIT_CALL,    /* VMCALL, VMMCALL */
-    EXIT_FAULT,   /* EPT violation, nested page fault */
-    EXIT_SETTLED, /* the vendor's file has done all there was to do */
-    EXIT_DEAD,    /* triple fault: how Linux restarts a machine that it knows no better way for */
+    EXIT_CALL,    /* /init asks for something: work.h */
+    EXIT_FAULT,   /* of the second level */
+    EXIT_SETTLED, /* the architecture has done all there was to do */
+    EXIT_DEAD,    /* the machine is to be restarted or switched off */
     EXIT_OTHER
 };
 
 struct exit {
     enum exit_kind kind;
-    unsigned reason; /* VMX: basic reason; SVM: exit code */
+    unsigned reason; /* the architecture's number for it, below ARCH_REASONS; the profile counts them */
     uint64_t gpa;    /* of a fault */
     uint32_t access; /* of a fault: HVPT_READ, HVPT_WRITE or HVPT_EXEC */
 };
 
-#define REASONS 0x410u
-
 /* A virtual CPU, which is a CPU. */
 struct vcpu {
     unsigned id;
-    struct hvctl_guest_regs regs;
-    bool in_guest;           /* may be translating: whoever changes the tables interrupts it */
-    uint32_t flushes;        /* what it has seen of memory's */
+    struct arch_vcpu arch;
     struct hvpt_space *view; /* instead of space; NULL: that one */
-    unsigned long exits, counts[REASONS];
+    unsigned long exits, counts[ARCH_REASONS];
 };
-
-/* What differs between the vendors. Each ends the run if it cannot. */
-struct vendor {
-    const char *format;
-    void (*enable)(struct vcpu *vcpu);                   /* turns virtualization on, on this CPU */
-    /* the second level, its pages no larger than max_page_size (0: as large as the CPU can) */
-    enum hvpt_status (*open)(struct hvpt_space *space, const struct hvpt_hooks *hooks, uint64_t max_page_size);
-    void (*prepare)(struct vcpu *vcpu, const struct hvctl_guest_state *state); /* the control structure */
-    struct exit (*run)(struct vcpu *vcpu);
-    void (*flush)(struct vcpu *vcpu); /* before the next entry: what is cached of the second level */
-    void (*advance)(struct vcpu *vcpu);
-    void (*inject)(struct vcpu *vcpu, uint8_t vector); /* an exception; the error code, where there is one, is 0 */
-    uint64_t (*cr4)(struct vcpu *vcpu);
-    void (*describe)(struct vcpu *vcpu, const struct hvpt_text *text);
-    const char *(*reason)(unsigned reason);
-};
-
-extern const struct vendor vmx_vendor, svm_vendor;
 
 /* main.c */
 extern const struct image *image;
-extern const struct vendor *vendor;
-extern const struct hvctl_cpu_ops *const cpu_ops;
 extern struct vcpu vcpus[MAX_CPUS];
 extern unsigned cpus;
-void expect(enum hvctl_status status, const char *what);
-void expect_kept(const struct hvctl_report *report); /* the rules of VM entry, of VMRUN */
+_Noreturn void run_cpu(struct vcpu *vcpu); /* the loop of entries and exits */
 
 /* Room for what the headers put into words. */
 struct words {
@@ -86,24 +53,52 @@ const char *exit_words(struct words *words, struct vcpu *vcpu);
 
 /* memory.c: the guest's second level, shared by all CPUs. */
 extern struct hvpt_space space;
-extern uint32_t memory_flushes; /* counts demands on all CPUs to flush */
 void memory_build(void);
 enum hvpt_status memory_init(struct hvpt_space *out);                      /* an empty one, as the options say */
 enum hvpt_status memory_map_machine(struct hvpt_space *in, uint32_t perm); /* all but the hypervisor */
 void memory_print(const char *when);
 void memory_lock(bool alone); /* alone: to change tables; not: to add to them by fault_map and touch */
 void memory_unlock(bool alone);
-struct hvpt_attr memory_attr(uint64_t address);
 bool memory_allocate(void *ctx, unsigned order, hvpt_hpa *out);
 
 /* exits.c */
 void exit_handle(struct vcpu *vcpu, const struct exit *exit);
 void profile_print(void);
 
-/* work.c: what /init asks for through VMCALL, and the faults that come of it. Only with the option "work". */
+/* work.c: what /init asks for, and the faults that come of it. Only with the option "work". */
 void work_call(struct vcpu *vcpu);
-bool work_fault(struct vcpu *vcpu, const struct exit *exit);     /* false: nothing can be done about it */
-uint16_t work_drain(struct hvpt_pml_page *page, uint16_t index); /* a page-modification log: the new index */
+bool work_fault(struct vcpu *vcpu, const struct exit *exit); /* false: nothing can be done about it */
+uint64_t *work_written(unsigned method); /* a bit a page below 4 GiB, if enum work_method is in use; else NULL */
 extern unsigned long work_refused;
+
+/* ---- what an architecture's folder brings; each function ends the run if it cannot ---- */
+
+const struct image *arch_image(void);        /* NULL: there is none */
+void arch_load_linux(struct start *start);   /* kernel, command line and initrd to where the kernel wants them */
+_Noreturn void arch_jump(const struct start *start); /* without a hypervisor */
+void arch_enable(struct vcpu *vcpu);         /* turns virtualization on, on this CPU */
+void arch_prepare(struct vcpu *vcpu, const struct start *start); /* the guest's first state */
+void arch_start_others(void);                /* CPUs that do not wait for the guest to ask for them */
+const char *arch_cpu(void);
+const char *arch_format(void);
+
+/* The second level, its pages no larger than max_page_size (0: as large as the CPU can). */
+enum hvpt_status arch_open(struct hvpt_space *out, const struct hvpt_hooks *hooks, uint64_t max_page_size);
+enum hvpt_status arch_map(struct hvpt_space *in, uint32_t perm, struct hvpt_flush *flush); /* all of the machine */
+void arch_read_memory_map(void); /* what the next two go by; once, before them */
+struct hvpt_attr arch_attr(uint64_t address);
+void arch_flush(void *ctx, const struct hvpt_flush *flush); /* the hook: on every CPU, before it returns */
+bool arch_has_log(void);                                    /* CPUs log the pages they write: PML */
+bool arch_see_view(struct vcpu *vcpu);                      /* enter vcpu->view next; false: this one cannot switch */
+void arch_code_written(uint64_t address, uint64_t size);    /* for every CPU's instruction fetches */
+
+struct exit arch_run(struct vcpu *vcpu);
+bool arch_exit(struct vcpu *vcpu, const struct exit *exit); /* one of no common kind; false: it was not foreseen */
+void arch_advance(struct vcpu *vcpu);                       /* past the instruction */
+void arch_refuse(struct vcpu *vcpu, const struct exit *exit); /* the access: as one to memory that fails */
+void arch_refuse_call(struct vcpu *vcpu);                   /* as an instruction that there is not */
+uint64_t *arch_argument(struct vcpu *vcpu, unsigned number); /* of a call, 0 to 2; 0 takes the answer */
+void arch_describe(struct vcpu *vcpu, const struct hvpt_text *text);
+const char *arch_reason(unsigned reason);
 
 #endif

@@ -1,12 +1,11 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * The second level at work under a running kernel: /init asks through VMCALL (work.h) for pages to be split, collapsed,
+ * The second level at work under a running kernel: /init asks by calls (work.h) for pages to be split, collapsed,
  * logged, replaced, hooked, dropped, and finds out by itself whether it was done.
  */
 #include "work.h"
 
-#include "machine.h"
 #include "memory.h"
 #include "thinhv.h"
 
@@ -53,10 +52,10 @@ typedef enum hvpt_status (*on_range)(hvpt_gpa gpa, uint64_t size, struct hvpt_fl
 static enum hvpt_status on_ram(on_range job)
 {
     struct hvpt_flush flush = {0};
-    enum hvpt_status status = job(hvpt_make_gpa(0), HYPERVISOR_START, &flush);
+    enum hvpt_status status = job(hvpt_make_gpa(RAM_START), HYPERVISOR_START - RAM_START, &flush);
 
     if (status == HVPT_OK)
-        status = job(hvpt_make_gpa(HYPERVISOR_END), image->ram_size - HYPERVISOR_END, &flush);
+        status = job(hvpt_make_gpa(HYPERVISOR_END), RAM_START + image->ram_size - HYPERVISOR_END, &flush);
     hvpt_space_flush(&space, &flush);
     return note(status);
 }
@@ -90,13 +89,13 @@ static enum hvpt_status take_dirty(hvpt_gpa gpa, uint64_t size, struct hvpt_flus
 
 static enum hvpt_status make_writable(hvpt_gpa gpa, uint64_t size, struct hvpt_flush *flush)
 {
-    return hvpt_space_protect(&space, gpa, size, memory_attr(0), HVPT_WRITE, flush);
+    return hvpt_space_protect(&space, gpa, size, arch_attr(gpa.value), HVPT_WRITE, flush);
 }
 
 /* What write protection took. Where RAM has holes, as it has when it is mapped lazily, each page gets it by itself. */
 static void give_back(void)
 {
-    struct hvpt_leaf_iterator leaves = hvpt_leaves(hvpt_make_gpa(0), image->ram_size);
+    struct hvpt_leaf_iterator leaves = hvpt_leaves(hvpt_make_gpa(RAM_START), image->ram_size);
     struct hvpt_mapping leaf;
     hvpt_gpa gpa;
 
@@ -116,18 +115,9 @@ static void note_written(uint64_t gpa)
         __atomic_or_fetch(&written[gpa / HVPT_4K / 64], UINT64_C(1) << (gpa / HVPT_4K % 64), __ATOMIC_RELAXED);
 }
 
-uint16_t work_drain(struct hvpt_pml_page *page, uint16_t index)
+uint64_t *work_written(unsigned method)
 {
-    static bool busy;
-    struct hvpt_pml_report report;
-
-    if (__atomic_load_n(&logging, __ATOMIC_RELAXED) != WORK_PML + 1)
-        return HVPT_PML_START; /* nobody wants to know */
-    while (__atomic_test_and_set(&busy, __ATOMIC_ACQUIRE))
-        __asm__ volatile("pause");
-    index = hvpt_pml_drain(page, index, hvpt_make_gpa(0), sizeof(written) * 8 * HVPT_4K, written, &report);
-    __atomic_clear(&busy, __ATOMIC_RELEASE);
-    return index;
+    return __atomic_load_n(&logging, __ATOMIC_RELAXED) == method + 1 ? written : NULL;
 }
 
 /* Each CPU empties its log when it exits: make it. */
@@ -145,7 +135,7 @@ static void empty_logs(void)
  */
 static enum hvpt_status log_begin(uint64_t method)
 {
-    if (method == WORK_PML && vendor != &vmx_vendor)
+    if (method == WORK_PML && !arch_has_log())
         return HVPT_E_ATTR;
     if (method == WORK_PML)
         empty_logs();
@@ -187,6 +177,7 @@ static enum hvpt_status make_copy(uint64_t gpa, uint64_t words)
     for (unsigned i = 0; i + 4 <= HVPT_4K; i++)
         if (memcmp(bytes + i, &find, 4) == 0) {
             memcpy(bytes + i, &put, 4);
+            arch_code_written(hook.copy.value, HVPT_4K);
             return HVPT_OK;
         }
     return HVPT_E_ABSENT;
@@ -194,7 +185,7 @@ static enum hvpt_status make_copy(uint64_t gpa, uint64_t words)
 
 static enum hvpt_status show(hvpt_hpa hpa, uint32_t perm)
 {
-    struct hvpt_attr attr = memory_attr(hook.page.value);
+    struct hvpt_attr attr = arch_attr(hook.page.value);
 
     attr.perm = perm;
     return hvpt_space_replace(&space, hook.page, hpa, HVPT_4K, attr, NULL);
@@ -213,7 +204,7 @@ static enum hvpt_status replace_page(uint64_t gpa, uint64_t words)
  */
 static enum hvpt_status make_view(void)
 {
-    struct hvpt_attr attr = memory_attr(hook.page.value);
+    struct hvpt_attr attr = arch_attr(hook.page.value);
     enum hvpt_status status = memory_init(&view);
 
     attr.perm = HVPT_READ | HVPT_EXEC;
@@ -260,8 +251,7 @@ static bool hook_fault(struct vcpu *vcpu, const struct exit *exit)
     hook_faults++;
     if (hook.two_views) {
         vcpu->view = vcpu->view == NULL ? &view : NULL;
-        vendor->flush(vcpu);
-        return true;
+        return arch_see_view(vcpu);
     }
     if (exit->access == HVPT_EXEC)
         return show(hook.copy, HVPT_EXEC) == HVPT_OK;
@@ -275,7 +265,7 @@ static bool map_lazily(uint64_t gpa)
 {
     uint64_t page = gpa & ~(HVPT_4K - 1);
     enum hvpt_status status =
-        hvpt_space_fault_map(&space, hvpt_make_gpa(page), hvpt_make_hpa(page), HVPT_4K, memory_attr(page));
+        hvpt_space_fault_map(&space, hvpt_make_gpa(page), hvpt_make_hpa(page), HVPT_4K, arch_attr(page));
 
     count_mapped(status);
     return status == HVPT_OK || status == HVPT_E_EXISTS || status == HVPT_E_RACE;
@@ -322,30 +312,30 @@ static uint64_t stats(uint64_t which)
     }
 }
 
-static uint64_t carry_out(uint32_t number, uint64_t rbx, uint64_t rcx)
+static uint64_t carry_out(uint32_t number, uint64_t first, uint64_t second)
 {
     switch (number) {
-    case WORK_STATS: return stats(rbx);
+    case WORK_STATS: return stats(first);
     case WORK_SPLIT: return (uint64_t)on_ram(split);
     case WORK_COLLAPSE: return (uint64_t)on_ram(collapse);
-    case WORK_LOG: return (uint64_t)log_begin(rbx);
+    case WORK_LOG: return (uint64_t)log_begin(first);
     case WORK_LOG_END: return log_end();
-    case WORK_WRITTEN: return rbx >> 32 == 0 ? written[rbx / HVPT_4K / 64] >> (rbx / HVPT_4K % 64) & 1 : 0;
-    case WORK_REPLACE: return (uint64_t)replace_page(rbx, rcx);
-    case WORK_HOOK: return (uint64_t)set_hook(rbx, rcx);
+    case WORK_WRITTEN: return first >> 32 == 0 ? written[first / HVPT_4K / 64] >> (first / HVPT_4K % 64) & 1 : 0;
+    case WORK_REPLACE: return (uint64_t)replace_page(first, second);
+    case WORK_HOOK: return (uint64_t)set_hook(first, second);
     case WORK_RESTORE: return (uint64_t)restore();
-    case WORK_DROP: return (uint64_t)hvpt_space_unmap(&space, page_of(rbx), HVPT_4K, NULL);
+    case WORK_DROP: return (uint64_t)hvpt_space_unmap(&space, page_of(first), HVPT_4K, NULL);
     default: return ~UINT64_C(0);
     }
 }
 
 void work_call(struct vcpu *vcpu)
 {
-    uint64_t *gpr = vcpu->regs.gpr;
+    uint64_t *number = arch_argument(vcpu, 0);
 
-    if ((gpr[HVCTL_RAX] & 0xffff0000u) != WORK_MAGIC)
+    if ((*number & 0xffff0000u) != WORK_MAGIC)
         return;
     memory_lock(true);
-    gpr[HVCTL_RAX] = carry_out((uint32_t)gpr[HVCTL_RAX] & 0xffff, gpr[HVCTL_RBX], gpr[HVCTL_RCX]);
+    *number = carry_out((uint32_t)*number & 0xffff, *arch_argument(vcpu, 1), *arch_argument(vcpu, 2));
     memory_unlock(true);
 }

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
-/* VMX: capabilities, control words, VMCS, and its exits in the terms of thinhv.h. */
+/* VMX: capabilities, control words, VMCS, and its exits in the terms of thinhv.h and x86.h. */
 #include <hvctl/vmx/advance.h>
 #include <hvctl/common/bitmaps.h>
 #include <hvctl/cpu/vmx.h>
@@ -10,10 +10,13 @@
 #include <hvctl/vmx/solver.h>
 #include <hvctl/vmx/exit.h>
 #include <hvctl/vmx/guest.h>
+#include <hvpt/ept.h>
+#include <hvpt/intel/pml.h>
 
 #include "console.h"
 #include "machine.h"
-#include "thinhv.h"
+#include "work.h"
+#include "x86.h"
 
 #define PAGE __attribute__((aligned(4096)))
 
@@ -156,7 +159,7 @@ static void write_cr0(struct vcpu *vcpu, struct cpu *cpu)
         panic("an access to CR%u that nobody foresaw", access.cr);
     load(cpu, HVCTL_VMCS_GUEST_CR4);
     load(cpu, HVCTL_VMCS_GUEST_TR_ACCESS_RIGHTS);
-    status = hvctl_vmx_guest_set_cr0(&cpu->image, &caps, vcpu->regs.gpr[access.gpr]);
+    status = hvctl_vmx_guest_set_cr0(&cpu->image, &caps, vcpu->arch.regs.gpr[access.gpr]);
     if (status == HVCTL_E_FAULT) {
         expect(hvctl_vmx_inject_nested(&cpu->image, &caps,
                                        hvctl_vmx_event_make(HVCTL_EVENT_HARDWARE_EXCEPTION, 13, 0, 0)),
@@ -175,14 +178,14 @@ static struct exit classify(struct vcpu *vcpu, struct cpu *cpu, uint32_t reason)
     struct hvpt_ept_violation violation;
 
     switch (exit.reason) {
-    case HVCTL_VMX_REASON_CPUID: exit.kind = EXIT_CPUID; break;
-    case HVCTL_VMX_REASON_RDMSR: exit.kind = EXIT_RDMSR; break;
-    case HVCTL_VMX_REASON_WRMSR: exit.kind = EXIT_WRMSR; break;
-    case HVCTL_VMX_REASON_XSETBV: exit.kind = EXIT_XSETBV; break;
+    case HVCTL_VMX_REASON_CPUID: exit.kind = (enum exit_kind)EXIT_CPUID; break;
+    case HVCTL_VMX_REASON_RDMSR: exit.kind = (enum exit_kind)EXIT_RDMSR; break;
+    case HVCTL_VMX_REASON_WRMSR: exit.kind = (enum exit_kind)EXIT_WRMSR; break;
+    case HVCTL_VMX_REASON_XSETBV: exit.kind = (enum exit_kind)EXIT_XSETBV; break;
     case HVCTL_VMX_REASON_VMCALL: exit.kind = EXIT_CALL; break;
     case HVCTL_VMX_REASON_TRIPLE_FAULT: exit.kind = EXIT_DEAD; break;
     case HVCTL_VMX_REASON_PAGE_MODIFICATION_LOG_FULL: exit.kind = EXIT_SETTLED; break;
-    case HVCTL_VMX_REASON_EXCEPTION_OR_NMI:               /* an NMI: memory.c wants us here */
+    case HVCTL_VMX_REASON_EXCEPTION_OR_NMI:               /* an NMI: x86.c wants us here */
         __asm__ volatile("int $2");                       /* the exit blocks further NMIs until the host's next IRET */
         put(cpu, HVCTL_VMCS_GUEST_INTERRUPTIBILITY_STATE, /* the guest itself never has one to block others */
             hvctl_vmcs_get(&cpu->image, HVCTL_VMCS_GUEST_INTERRUPTIBILITY_STATE) & ~UINT64_C(8));
@@ -204,6 +207,22 @@ static struct exit classify(struct vcpu *vcpu, struct cpu *cpu, uint32_t reason)
     return exit;
 }
 
+/* A page-modification log: the new index. */
+static uint16_t drain(struct hvpt_pml_page *page, uint16_t index)
+{
+    static bool busy;
+    struct hvpt_pml_report report;
+    uint64_t *written = work_written(WORK_PML);
+
+    if (written == NULL)
+        return HVPT_PML_START; /* nobody wants to know */
+    while (__atomic_test_and_set(&busy, __ATOMIC_ACQUIRE))
+        arch_pause();
+    index = hvpt_pml_drain(page, index, hvpt_make_gpa(0), UINT64_C(1) << 32, written, &report);
+    __atomic_clear(&busy, __ATOMIC_RELEASE);
+    return index;
+}
+
 static struct exit run(struct vcpu *vcpu)
 {
     struct cpu *cpu = of(vcpu);
@@ -212,7 +231,7 @@ static struct exit run(struct vcpu *vcpu)
 
     if (hvctl_vmcs_store(&cpu->image, cpu_ops->vmwrite, cpu_ops->ctx, &refused) != HVCTL_OK)
         panic("VMWRITE of %s", hvctl_vmcs_field_name(refused));
-    result = hvctl_vmx_enter(cpu_ops, &vcpu->regs, &cpu->launched);
+    result = hvctl_vmx_enter(cpu_ops, &vcpu->arch.regs, &cpu->launched);
     if (result.result != HVCTL_VMX_SUCCEED)
         panic("VM entry: %s", hvctl_vmx_instruction_error_text(result.instruction_error));
     if (hvctl_vmcs_load(&cpu->image, HVCTL_VMCS_LOAD_EXIT_INFO, cpu_ops->vmread, cpu_ops->ctx, &refused) != HVCTL_OK)
@@ -225,7 +244,7 @@ static struct exit run(struct vcpu *vcpu)
     load(cpu, HVCTL_VMCS_GUEST_IA32_EFER);
     load(cpu, HVCTL_VMCS_VM_ENTRY_CONTROLS);
     if (hvctl_vmx_control_on(&cpu->image, HVCTL_SECONDARY_ENABLE_PML))
-        put(cpu, HVCTL_VMCS_PML_INDEX, work_drain(&cpu->log, (uint16_t)load(cpu, HVCTL_VMCS_PML_INDEX)));
+        put(cpu, HVCTL_VMCS_PML_INDEX, drain(&cpu->log, (uint16_t)load(cpu, HVCTL_VMCS_PML_INDEX)));
     expect(hvctl_vmx_redeliver(&cpu->image), "the event that the exit interrupted");
     return classify(vcpu, cpu, result.exit_reason);
 }
@@ -260,5 +279,5 @@ static const char *reason(unsigned number)
     return words != NULL ? words : "unknown";
 }
 
-const struct vendor vmx_vendor = {"VMX and EPT", enable, open, prepare,  run,   flush,
+const struct vendor vmx_vendor = {"VMX and EPT", true, enable, open, prepare,  run,   flush,
                                   advance,       inject, cr4,       describe, reason};

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
-/* SVM: capabilities, VMCB, and its exits in the terms of thinhv.h. */
+/* SVM: capabilities, VMCB, and its exits in the terms of thinhv.h and x86.h. */
 #include <hvctl/svm/advance.h>
 #include <hvctl/common/bitmaps.h>
 #include <hvctl/cpu/svm.h>
@@ -8,11 +8,12 @@
 #include <hvctl/svm/check.h>
 #include <hvctl/svm/exit.h>
 #include <hvctl/svm/guest.h>
+#include <hvpt/npt.h>
 
 #include "console.h"
 #include "cpu.h"
 #include "machine.h"
-#include "thinhv.h"
+#include "x86.h"
 
 #define PAGE __attribute__((aligned(4096)))
 
@@ -109,15 +110,15 @@ static bool efer(struct vcpu *vcpu, struct hvctl_vmcb *vmcb, bool write)
     const uint64_t own = HVCTL_EFER_SVME | HVCTL_EFER_LMA;
     uint64_t value = vmcb->save.efer;
 
-    if ((uint32_t)vcpu->regs.gpr[HVCTL_RCX] != HVCTL_MSR_EFER)
+    if ((uint32_t)vcpu->arch.regs.gpr[HVCTL_RCX] != HVCTL_MSR_EFER)
         return false;
     if (write) {
-        uint64_t written = vcpu->regs.gpr[HVCTL_RDX] << 32 | (uint32_t)vcpu->regs.gpr[HVCTL_RAX];
+        uint64_t written = vcpu->arch.regs.gpr[HVCTL_RDX] << 32 | (uint32_t)vcpu->arch.regs.gpr[HVCTL_RAX];
 
         hvctl_vmcb_set_efer(vmcb, (written & ~own) | (value & own));
     } else {
-        vcpu->regs.gpr[HVCTL_RAX] = (uint32_t)(value & ~HVCTL_EFER_SVME);
-        vcpu->regs.gpr[HVCTL_RDX] = value >> 32;
+        vcpu->arch.regs.gpr[HVCTL_RAX] = (uint32_t)(value & ~HVCTL_EFER_SVME);
+        vcpu->arch.regs.gpr[HVCTL_RDX] = value >> 32;
     }
     expect(hvctl_svm_advance(vmcb, &caps), "past EFER");
     return true;
@@ -130,12 +131,12 @@ static struct exit classify(struct vcpu *vcpu, struct hvctl_vmcb *vmcb)
     struct hvpt_npt_fault fault;
 
     switch (vmcb->control.exitcode) {
-    case HVCTL_SVM_EXIT_CPUID: exit.kind = EXIT_CPUID; break;
+    case HVCTL_SVM_EXIT_CPUID: exit.kind = (enum exit_kind)EXIT_CPUID; break;
     case HVCTL_SVM_EXIT_MSR:
-        exit.kind = efer(vcpu, vmcb, write) ? EXIT_SETTLED : write ? EXIT_WRMSR : EXIT_RDMSR;
+        exit.kind = efer(vcpu, vmcb, write) ? EXIT_SETTLED : (enum exit_kind)(write ? EXIT_WRMSR : EXIT_RDMSR);
         break;
     case HVCTL_SVM_EXIT_VMMCALL: exit.kind = EXIT_CALL; break;
-    case HVCTL_SVM_EXIT_NMI: exit.kind = EXIT_SETTLED; break; /* memory.c wants us here */
+    case HVCTL_SVM_EXIT_NMI: exit.kind = EXIT_SETTLED; break; /* x86.c wants us here */
     case HVCTL_SVM_EXIT_EXCP_DF:
     case HVCTL_SVM_EXIT_SHUTDOWN: exit.kind = EXIT_DEAD; break;
     case HVCTL_SVM_EXIT_NPF:
@@ -177,9 +178,9 @@ static struct exit run(struct vcpu *vcpu)
     struct cpu *cpu = of(vcpu);
     struct hvctl_vmcb *vmcb = &cpu->vmcb;
 
-    hvctl_vmcb_set_rax(vmcb, vcpu->regs.gpr[HVCTL_RAX]);
-    hvctl_svm_switch(&vcpu->regs, (uintptr_t)vmcb, (uintptr_t)cpu->host_state, false);
-    vcpu->regs.gpr[HVCTL_RAX] = vmcb->save.rax;
+    hvctl_vmcb_set_rax(vmcb, vcpu->arch.regs.gpr[HVCTL_RAX]);
+    hvctl_svm_switch(&vcpu->arch.regs, (uintptr_t)vmcb, (uintptr_t)cpu->host_state, false);
+    vcpu->arch.regs.gpr[HVCTL_RAX] = vmcb->save.rax;
     if (hvctl_svm_exit_invalid(vmcb->control.exitcode))
         panic("VMRUN: invalid");
     hvctl_vmcb_mark_clean(vmcb);
@@ -215,5 +216,5 @@ static const char *reason(unsigned number)
     return name != NULL ? name : "unknown";
 }
 
-const struct vendor svm_vendor = {"SVM and NPT", enable, open, prepare,  run,   flush,
+const struct vendor svm_vendor = {"SVM and NPT", false, enable, open, prepare,  run,   flush,
                                   advance,       inject, cr4,       describe, reason};

@@ -3,9 +3,6 @@
 /* Boot image, memory types, LAPIC, second CPU, Linux's boot protocol: see firmware.h. */
 #include "firmware.h"
 
-#include <stdarg.h>
-
-#include "console.h"
 #include "cpu.h"
 #include "memory.h"
 
@@ -15,20 +12,6 @@ void firmware_enter(uint64_t rip, uint64_t rsi, uint64_t cr3);
 static void *at(uint64_t address)
 {
     return (void *)(uintptr_t)address;
-}
-
-void say(const char *format, ...)
-{
-    static bool busy;
-    va_list args;
-
-    while (__atomic_test_and_set(&busy, __ATOMIC_ACQUIRE))
-        __asm__ volatile("pause");
-    va_start(args, format);
-    print_arguments(format, args);
-    va_end(args);
-    print("\n");
-    __atomic_clear(&busy, __ATOMIC_RELEASE);
 }
 
 /* ---- the image ---- */
@@ -75,30 +58,11 @@ const struct image *firmware_image(void)
 {
     const struct image *image = at(IMAGE);
 
-    if (memcmp(image->magic, "THINHV01", 8) == 0)
+    if (image_at(IMAGE))
         return image;
-    if (in8(0x1f7) == 0xff || !disk_read(0, 8, at(IMAGE)) || memcmp(image->magic, "THINHV01", 8) != 0)
+    if (in8(0x1f7) == 0xff || !disk_read(0, 8, at(IMAGE)) || !image_at(IMAGE))
         return NULL;
     return disk_read(8, (image->size + 511) / 512 - 8, at(IMAGE + 4096)) ? image : NULL;
-}
-
-bool option(const struct image *image, const char *word, uint64_t *value)
-{
-    for (const char *p = image->options; *p != '\0'; p++) {
-        const char *w = word, *q = p;
-
-        if (p != image->options && p[-1] != ' ')
-            continue;
-        while (*w != '\0' && *w == *q)
-            w++, q++;
-        if (*w != '\0' || (*q != '\0' && *q != ' ' && *q != '='))
-            continue;
-        if (value != NULL && *q == '=')
-            for (*value = 0; *++q >= '0' && *q <= '9';)
-                *value = *value * 10 + (uint64_t)(*q - '0');
-        return true;
-    }
-    return false;
 }
 
 /* ---- a CPU ---- */
@@ -166,7 +130,7 @@ void firmware_start_cpu(unsigned apic_id)
 
 struct start firmware_park(unsigned apic_id)
 {
-    struct start start = {PARK, apic_id, IDENTITY_MAP};
+    struct start start = {PARK, {apic_id, IDENTITY_MAP}};
 
     memcpy(at(PARK), firmware_park_code, (size_t)(firmware_park_end - firmware_park_code));
     memset(at(MAILBOX), 0, 4096);
@@ -249,14 +213,14 @@ bool firmware_load_linux(const struct image *image, unsigned cpus, struct start 
     add_memory(params, HYPERVISOR_START, HYPERVISOR_END, 2);
     add_memory(params, HYPERVISOR_END, image->ram_size, 1);
     memcpy(at(load), kernel + setup, image->kernel_size - setup);
-    start->rip = load + 0x200;
-    start->rsi = BOOT_PARAMS;
-    start->cr3 = IDENTITY_MAP;
+    start->pc = load + 0x200;
+    start->arguments[0] = BOOT_PARAMS;
+    start->arguments[1] = IDENTITY_MAP;
     return true;
 }
 
 _Noreturn void firmware_jump(const struct start *start)
 {
-    firmware_enter(start->rip, start->rsi, start->cr3);
+    firmware_enter(start->pc, start->arguments[0], start->arguments[1]);
     __builtin_unreachable();
 }
