@@ -51,6 +51,8 @@ DEVIATIONS = [
               "Arm ARM, ISS encoding for an exception from a Data Abort: with S1PTW the level is that of stage 2"),
     Deviation("QEMU Arm", BEFORE_10, "guest walk: blocks where there are none: *", "",
               "Arm ARM, VMSAv8-64 descriptor formats: a block descriptor at such a level is not valid"),
+    Deviation("QEMU Arm", BEFORE_10, "entries, *: a block where there are none: *", "",
+              "Arm ARM, VMSAv8-64 descriptor formats: a block descriptor at such a level is not valid"),
     Deviation("QEMU Arm", ALL, "guest walk: addresses of more than 48 bits: *", "",
               "Arm ARM, AArch64.LeafBase and AArch64.OAOutOfRange: with FEAT_LPA and 64K, or DS, the upper bits of a "
               "descriptor's address count, whatever TCR_EL1.IPS; QEMU ignores them unless IPS is 52 bits"),

@@ -3,6 +3,8 @@
 /* What the suites expect, from the Arm ARM's tables. */
 #include "suite.h"
 
+#include <hvpt/explain.h>
+
 #include "machine.h"
 
 unsigned fault_status(enum fault fault, int level)
@@ -127,15 +129,34 @@ static void check_decoded(const struct vm_exit *exit, enum access access, enum f
     check_true(right, "%s: as the headers take it apart", name);
 }
 
+/* What the headers make of the tables, without having seen the fault: the same reason, at the same level. */
+static void check_explained(const struct vm *vm, enum access access, enum fault fault, int level, uint64_t gpa,
+                            const char *name)
+{
+    static const uint32_t rights[] = {HVPT_READ, HVPT_WRITE, HVPT_EXEC, HVPT_READ, HVPT_WRITE, HVPT_EXEC_USER};
+    struct hvpt_diagnosis found;
+    enum hvpt_status status = hvpt_space_diagnose(&vm->paging.s2, hvpt_make_gpa(gpa), rights[access], &found);
+    bool right;
+
+    if (fault == FAULT_TRANSLATION)
+        right = status == HVPT_E_ABSENT || status == HVPT_E_CORRUPT;
+    else
+        right = status == (fault == FAULT_ADDRESS_SIZE ? HVPT_E_CORRUPT : HVPT_E_ATTR);
+    right = right && found.level == (unsigned)(3 - level) && found.bits != 0;
+    if (fault == FAULT_ACCESS_FLAG || fault == FAULT_PERMISSION)
+        right = right && (fault == FAULT_ACCESS_FLAG) == (found.bits == UINT64_C(1) << 10);
+    check_true(right, "%s: as the headers explain it", name);
+}
+
 void check_fault(const struct vm *vm, const struct vm_exit *exit, enum access access, enum fault fault, int level,
                  uint64_t gpa, const char *name)
 {
-    (void)vm;
     check_equal(exit->esr, fault_syndrome(access, fault_status(fault, level)), "%s: ESR_EL2", name);
     check_equal(exit->far, gpa, "%s: FAR_EL2", name);
     if (fault != FAULT_PERMISSION) /* HPFAR_EL2 is unknown then */
         check_equal(exit->hpfar, gpa >> 12 << 4, "%s: HPFAR_EL2", name);
     check_decoded(exit, access, fault, level, gpa, name);
+    check_explained(vm, access, fault, level, gpa, name);
 }
 
 void check_reads(struct vm *vm, uint64_t gpa, uint64_t hpa, const char *name)

@@ -27,6 +27,7 @@ void kernel_main(void)
     suite_contiguous(&frames);
     suite_accessed_dirty(&frames);
     suite_memory_types(&frames);
+    suite_entries(&frames);
     suite_guest_walk(&frames);
     check_group("frames");
     check_equal(frames.held, 0, "none is held");

@@ -75,6 +75,7 @@ void suite_operations(struct frames *frames);
 void suite_contiguous(struct frames *frames);
 void suite_accessed_dirty(struct frames *frames);
 void suite_memory_types(struct frames *frames);
+void suite_entries(struct frames *frames);
 void suite_guest_walk(struct frames *frames);
 
 #endif

@@ -32,7 +32,7 @@ unsigned walk_span_shift(const struct walk_geometry *g, int level)
     return g->granule_shift + (unsigned)(3 - level) * (g->granule_shift - 3);
 }
 
-struct walk walk_tables(uint64_t vttbr, uint64_t vtcr, uint64_t ipa)
+struct walk walk_to(uint64_t vttbr, uint64_t vtcr, uint64_t ipa, int level)
 {
     struct walk_geometry g = walk_geometry(vtcr);
     uint64_t table = vttbr & UINT64_C(0x0000fffffffffffe),
@@ -47,9 +47,14 @@ struct walk walk_tables(uint64_t vttbr, uint64_t vtcr, uint64_t ipa)
             walk.valid = (walk.value & 3) == 3;
             return walk;
         }
-        if ((walk.value & 3) != 3)
+        if ((walk.value & 3) != 3 || walk.level == level)
             return walk;
         table = walk.value & UINT64_C(0x0000fffffffff000) & ~((UINT64_C(1) << g.granule_shift) - 1);
         mask = (UINT64_C(1) << walk_span_shift(&g, walk.level)) - 1;
     }
+}
+
+struct walk walk_tables(uint64_t vttbr, uint64_t vtcr, uint64_t ipa)
+{
+    return walk_to(vttbr, vtcr, ipa, 3);
 }

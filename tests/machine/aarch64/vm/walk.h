@@ -30,6 +30,9 @@ struct walk {
 };
 struct walk walk_tables(uint64_t vttbr, uint64_t vtcr, uint64_t ipa);
 
+/* The same no further than to an entry at level, Arm's number: for breaking entries on purpose. */
+struct walk walk_to(uint64_t vttbr, uint64_t vtcr, uint64_t ipa, int level);
+
 /* log2 of what an entry at Arm's level covers. */
 unsigned walk_span_shift(const struct walk_geometry *geometry, int level);
 

@@ -17,7 +17,7 @@ static void check_unmap(struct frames *frames)
     check_reads(&vm, BASE, VM_MEMORY, "before unmap");
     check_equal(paging_unmap(&vm.paging, BASE, HVPT_4K), HVPT_OK, "unmap");
     exit = vm_read(&vm, BASE, NULL);
-    check_fault(&exit, ACCESS_READ, BASE, "read after unmap");
+    check_fault(&vm, &exit, ACCESS_READ, BASE, "read after unmap");
 
     check_equal(paging_map(&vm.paging, BASE, VM_MEMORY + HVPT_4K, HVPT_4K, paging_attr(RWX)), HVPT_OK, "map elsewhere");
     check_reads(&vm, BASE, VM_MEMORY + HVPT_4K, "the guest sees the new page");
@@ -38,7 +38,7 @@ static void check_protect(struct frames *frames)
     check_equal(vm_write(&vm, BASE, 1).cause, CAUSE_CALL_VS, "write before protect");
     check_equal(paging_protect(&vm.paging, BASE, HVPT_4K, HVPT_READ), HVPT_OK, "protect");
     exit = vm_write(&vm, BASE, 2);
-    check_fault(&exit, ACCESS_WRITE, BASE, "write after protect");
+    check_fault(&vm, &exit, ACCESS_WRITE, BASE, "write after protect");
     check_equal(*vm_host_word(VM_MEMORY), 1, "the refused write left no trace");
     check_equal(paging_protect(&vm.paging, BASE, HVPT_4K, RW), HVPT_OK, "protect back");
     check_equal(vm_run(&vm).cause, CAUSE_CALL_VS, "the write goes on");
@@ -64,14 +64,14 @@ static void check_split(struct frames *frames, uint64_t size, uint64_t part, con
     paging_translate(&vm.paging, gpa + hole, &mapping);
     check_equal(mapping.page_size, part, "%s: the part is a page of its own", name);
     exit = vm_write(&vm, gpa + hole, 0);
-    check_fault(&exit, ACCESS_WRITE, gpa + hole, "write to the protected part");
+    check_fault(&vm, &exit, ACCESS_WRITE, gpa + hole, "write to the protected part");
     check_reads(&vm, gpa + hole, hpa + hole, "reading the protected part");
     check_equal(vm_write(&vm, gpa + hole - 8, 7).cause, CAUSE_CALL_VS, "%s: write just before it", name);
     check_equal(vm_write(&vm, gpa + hole + part, 7).cause, CAUSE_CALL_VS, "%s: write just after it", name);
 
     check_equal(paging_unmap(&vm.paging, gpa + hole, part), HVPT_OK, "%s: unmap the part", name);
     exit = vm_read(&vm, gpa + hole + part - 8, NULL);
-    check_fault(&exit, ACCESS_READ, gpa + hole + part - 8, "read in the hole");
+    check_fault(&vm, &exit, ACCESS_READ, gpa + hole + part - 8, "read in the hole");
     check_reads(&vm, gpa + hole - 8, hpa + hole - 8, "just before the hole");
     check_reads(&vm, gpa + hole + part, hpa + hole + part, "just after the hole");
     check_reads(&vm, gpa + size - 8, hpa + size - 8, "at the end of what was the large page");

@@ -58,7 +58,7 @@ static void check_leaf(struct frames *frames, unsigned mode, uint64_t gpa, unsig
         struct vm_exit exit = vm_read(&vm, beyond, NULL);
 
         print_to(name, sizeof(name), "%s page %s: just beyond", size_name(size), place);
-        check_fault(&exit, ACCESS_READ, beyond, name);
+        check_fault(&vm, &exit, ACCESS_READ, beyond, name);
     }
     vm_destroy(&vm);
     check_equal(frames->held, 0, "%s page %s: every frame came back", size_name(size), place);

@@ -80,13 +80,13 @@ static void check_runs(struct frames *frames)
     check_equal(count_napot(&vm, BASE, VM_MEMORY), 0, "protect one page: no entry of a run is left");
     check_equal(count_plain(&vm, BASE, VM_MEMORY), PAGES, "protect one page: sixteen pages with their own addresses");
     exit = vm_write(&vm, BASE + 5 * HVPT_4K, 1);
-    check_fault(&exit, ACCESS_WRITE, BASE + 5 * HVPT_4K, "protect one page: write to it");
+    check_fault(&vm, &exit, ACCESS_WRITE, BASE + 5 * HVPT_4K, "protect one page: write to it");
     check_equal(vm_write(&vm, BASE + 6 * HVPT_4K, 1).cause, CAUSE_CALL_VS, "protect one page: write to the next");
     check_all_pages(&vm, BASE, VM_MEMORY, PAGES, "protect one page");
 
     check_equal(paging_unmap(&vm.paging, BASE + 3 * HVPT_64K + 9 * HVPT_4K, HVPT_4K), HVPT_OK, "unmap one page");
     exit = vm_read(&vm, BASE + 3 * HVPT_64K + 9 * HVPT_4K, NULL);
-    check_fault(&exit, ACCESS_READ, BASE + 3 * HVPT_64K + 9 * HVPT_4K, "unmap one page: read of it");
+    check_fault(&vm, &exit, ACCESS_READ, BASE + 3 * HVPT_64K + 9 * HVPT_4K, "unmap one page: read of it");
     check_all_pages(&vm, BASE + 3 * HVPT_64K, VM_MEMORY + 3 * HVPT_64K, 9, "unmap one page");
     check_equal(count_napot(&vm, BASE + 3 * HVPT_64K, VM_MEMORY + 3 * HVPT_64K), 0,
                 "unmap one page: no entry of a run is left");

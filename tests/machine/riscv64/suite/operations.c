@@ -21,7 +21,7 @@ static void check_replace(struct frames *frames)
     hvpt_space_flush(&vm.paging.gstage, &flush);
     check_reads(&vm, BASE + 0x5000, VM_MEMORY + HVPT_2M, "replace: the guest sees the new page after the flush");
     exit = vm_write(&vm, BASE + 0x5000, 1);
-    check_fault(&exit, ACCESS_WRITE, BASE + 0x5000, "replace: with the new page's rights");
+    check_fault(&vm, &exit, ACCESS_WRITE, BASE + 0x5000, "replace: with the new page's rights");
     check_reads(&vm, BASE + 0x4ff8, VM_MEMORY + 0x4ff8, "replace: just before it, the old");
     check_reads(&vm, BASE + 0x6000, VM_MEMORY + 0x6000, "replace: just after it, the old");
     check_equal(hvpt_space_replace(&vm.paging.gstage, hvpt_make_gpa(BASE + HVPT_2M), hvpt_make_hpa(VM_MEMORY), HVPT_4K,
@@ -84,7 +84,7 @@ static void check_fault_map(struct frames *frames)
 
     vm_create(&vm, frames, NULL);
     exit = vm_read(&vm, HVPT_512G + 0x10, NULL);
-    check_fault(&exit, ACCESS_READ, HVPT_512G + 0x10, "fault_map: before");
+    check_fault(&vm, &exit, ACCESS_READ, HVPT_512G + 0x10, "fault_map: before");
     check_equal(hvpt_space_fault_map(&vm.paging.gstage, hvpt_make_gpa(HVPT_512G), hvpt_make_hpa(VM_MEMORY), HVPT_4K,
                                       paging_attr(HVPT_READ)),
                 HVPT_OK, "fault_map");

@@ -18,7 +18,7 @@ static void check_combination(struct vm *vm, uint64_t gpa, uint64_t hpa, uint64_
         check_true(access_through(access, &exit), "%s: goes through", name);
         return;
     }
-    check_fault(&exit, access, gpa + offset, name);
+    check_fault(vm, &exit, access, gpa + offset, name);
 
     /* The handler grants what was missing, and the guest goes on where it was */
     check_equal(paging_protect(&vm->paging, gpa, size, RWX), HVPT_OK, "%s: protect", name);
@@ -40,7 +40,7 @@ static void check_unmapped(struct frames *frames)
         print_to(name, sizeof(name), "%s of nothing", access_name(access));
         vm_tag(hpa + 0x128);
         exit = access_do(&vm, access, at);
-        check_fault(&exit, access, at, name);
+        check_fault(&vm, &exit, access, at, name);
         check_equal(paging_map(&vm.paging, gpa, hpa, HVPT_4K, paging_attr(RWX)), HVPT_OK, "%s: map", name);
         exit = access >= ACCESS_HLV ? access_do(&vm, access, at) : vm_run(&vm);
         check_true(access_through(access, &exit), "%s: goes on once it is mapped", name);

@@ -56,7 +56,7 @@ struct vm_exit access_do(struct vm *vm, enum access access, uint64_t gpa);
 bool access_through(enum access access, const struct vm_exit *exit);
 
 /* The exit is the guest-page fault of this access, with every value that hardware reports. */
-void check_fault(const struct vm_exit *exit, enum access access, uint64_t gpa, const char *name);
+void check_fault(const struct vm *vm, const struct vm_exit *exit, enum access access, uint64_t gpa, const char *name);
 
 /* The guest reads the tag of hpa at gpa. */
 void check_reads(struct vm *vm, uint64_t gpa, uint64_t hpa, const char *name);

@@ -112,7 +112,7 @@ static void check_write_protect(struct frames *frames)
     check_equal(hvpt_space_write_protect(&vm.paging.gstage, hvpt_make_gpa(BASE + 0x4000), 0x2000, NULL), HVPT_OK,
                 "write_protect");
     exit = vm_write(&vm, BASE + 0x5008, 5);
-    check_fault(&exit, ACCESS_WRITE, BASE + 0x5008, "write to a protected page");
+    check_fault(&vm, &exit, ACCESS_WRITE, BASE + 0x5008, "write to a protected page");
     check_equal(hvpt_space_touch(&vm.paging.gstage, hvpt_make_gpa(BASE + 0x5008), HVPT_WRITE), HVPT_OK, "touch");
     check_equal(vm_run(&vm).cause, CAUSE_CALL_VS, "the guest goes on");
     check_equal(*vm_host_word(VM_MEMORY + 0x5008), 5, "the write arrived");

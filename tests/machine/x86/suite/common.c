@@ -3,6 +3,8 @@
 /* What the suites expect, from the manuals' tables. */
 #include "suite.h"
 
+#include <hvpt/explain.h>
+
 const char *access_name(enum access access)
 {
     return access == ACCESS_READ ? "read" : access == ACCESS_WRITE ? "write" : "fetch";
@@ -53,6 +55,20 @@ uint64_t fault_info(const struct vm *vm, enum access access, uint32_t perm)
     return info | (uint64_t)perm << 3 | advanced_information(vm);
 }
 
+/* What the headers make of the tables, without having seen the fault: the tests' own walk ends at the same entry. */
+static void check_explained(const struct vm *vm, enum access access, uint32_t perm, uint64_t gpa, const char *name)
+{
+    static const uint32_t rights[] = {HVPT_READ, HVPT_WRITE, HVPT_EXEC};
+    struct hvpt_diagnosis found;
+    enum hvpt_status status = hvpt_space_diagnose(&vm->paging.space, hvpt_make_gpa(gpa), rights[access], &found);
+    unsigned level = 0;
+
+    while (paging_entry(&vm->paging, gpa, level) == NULL)
+        level++;
+    check_true(status == (perm == 0 ? HVPT_E_ABSENT : HVPT_E_ATTR) && found.level == level && found.bits != 0,
+               "%s: as the headers explain it", name);
+}
+
 void check_fault(const struct vm *vm, const struct vm_exit *exit, enum access access, uint32_t perm, uint64_t gpa,
                  const char *name)
 {
@@ -62,6 +78,7 @@ void check_fault(const struct vm *vm, const struct vm_exit *exit, enum access ac
     check_true(exit->read == (access == ACCESS_READ) && exit->write == (access == ACCESS_WRITE)
                    && exit->fetch == (access == ACCESS_FETCH) && !exit->walk,
                "%s: decoded as a %s", name, access_name(access));
+    check_explained(vm, access, perm, gpa, name);
 }
 
 void check_reads(struct vm *vm, uint64_t gpa, uint64_t hpa, const char *name)

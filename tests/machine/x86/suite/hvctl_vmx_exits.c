@@ -161,6 +161,19 @@ static void check_exit(const struct vm_exit *exit, uint64_t reason, uint64_t qua
     check_text(lab_text(&lab), words, "%s: in words", name);
 }
 
+/*
+ * An EPT violation of the lab's guest. A CPU with advanced information (IA32_VMX_EPT_VPID_CAP[22]) tells what the guest's
+ * own tables say, too: here a supervisor page that may be written and executed.
+ */
+static const char *violation_words(const char *access, const char *rest)
+{
+    static char words[320];
+
+    print_to(words, sizeof(words), "EPT violation: %s; by the translation of a linear address%s, %s", access,
+             advanced_information(&lab.vm) ? "; by the guest's tables a supervisor page, writable" : "", rest);
+    return words;
+}
+
 static void check_instructions(void)
 {
     for (unsigned i = 0; i < sizeof(instructions) / sizeof(instructions[0]); i++) {
@@ -398,8 +411,9 @@ static void check_vectoring(void)
     exit = lab_run(&lab, LAB_CODE_OF(touch_far));
     check_exit(
         &exit, 48, 0x181 | advanced_information(&lab.vm),
-        "EPT violation: data read; EPT allows nothing; by the translation of a linear address, guest-physical 0x180e0, "
-        "linear 0x180e0, while delivering hardware exception #PF, error code 0x2",
+        violation_words(
+            "data read; EPT allows nothing",
+            "guest-physical 0x180e0, linear 0x180e0, while delivering hardware exception #PF, error code 0x2"),
         "#PF with its gate unmapped");
     event = hvctl_vmx_event_decode((uint32_t)lab_get(&lab, HVCTL_VMCS_IDT_VECTORING_INFORMATION_FIELD),
                                    (uint32_t)lab_get(&lab, HVCTL_VMCS_IDT_VECTORING_ERROR_CODE));
@@ -742,9 +756,7 @@ static void check_ept(void)
     lab.vm.regs.r8 = HVPT_1G + 0x10;
     exit = lab_run(&lab, LAB_CODE_OF(store));
     check_exit(&exit, 48, 0x18a | advanced_information(&lab.vm),
-               "EPT violation: data write; EPT allows read; by the translation of a linear address, "
-               "guest-physical 0x40000010, "
-               "linear 0x40000010",
+               violation_words("data write; EPT allows read", "guest-physical 0x40000010, linear 0x40000010"),
                "EPT violation");
     entry = paging_entry(&lab.vm.paging, HVPT_1G, 0);
     *entry = (*entry & ~UINT64_C(7)) | 2;
