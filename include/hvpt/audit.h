@@ -31,7 +31,7 @@ static inline bool hvpt_past_leaf(void *ctx, hvpt_gpa gpa, const struct hvpt_map
     struct hvpt_past *past = (struct hvpt_past *)ctx;
 
     past->next = gpa.value + mapping->page_size;
-    past->ended = past->visitor->leaf != NULL && !past->visitor->leaf(past->visitor->ctx, gpa, mapping);
+    past->ended = past->visitor->leaf != NULL && !(past->visitor->leaf)(past->visitor->ctx, gpa, mapping);
     return !past->ended;
 }
 
@@ -40,7 +40,7 @@ static inline bool hvpt_past_hole(void *ctx, hvpt_gpa gpa, uint64_t size, unsign
     struct hvpt_past *past = (struct hvpt_past *)ctx;
 
     past->next = gpa.value + size;
-    past->ended = past->visitor->hole != NULL && !past->visitor->hole(past->visitor->ctx, gpa, size, level);
+    past->ended = past->visitor->hole != NULL && !(past->visitor->hole)(past->visitor->ctx, gpa, size, level);
     return !past->ended;
 }
 
@@ -51,7 +51,7 @@ static inline bool hvpt_past_enter(void *ctx, hvpt_gpa gpa, hvpt_hpa table, unsi
     past->level = level;
     if (gpa.value < past->from)
         return true;
-    past->ended = past->visitor->enter != NULL && !past->visitor->enter(past->visitor->ctx, gpa, table, level);
+    past->ended = past->visitor->enter != NULL && !(past->visitor->enter)(past->visitor->ctx, gpa, table, level);
     return !past->ended;
 }
 
@@ -60,7 +60,7 @@ static inline bool hvpt_past_leave(void *ctx, hvpt_gpa gpa, hvpt_hpa table, unsi
     struct hvpt_past *past = (struct hvpt_past *)ctx;
 
     past->level = level + 1;
-    past->ended = past->visitor->leave != NULL && !past->visitor->leave(past->visitor->ctx, gpa, table, level);
+    past->ended = past->visitor->leave != NULL && !(past->visitor->leave)(past->visitor->ctx, gpa, table, level);
     return !past->ended;
 }
 
@@ -117,7 +117,7 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_walk_past(const struct hvpt_s
         skip = span - (past.next & (span - 1));
         if (skip > end - past.next)
             skip = end - past.next;
-        if (broken != NULL && !broken(visitor->ctx, hvpt_make_gpa(past.next), skip, past.level))
+        if (broken != NULL && !(broken)(visitor->ctx, hvpt_make_gpa(past.next), skip, past.level))
             return HVPT_OK;
         past.next += skip;
         past.from = past.next;
@@ -293,7 +293,7 @@ static inline bool hvpt_audit_tell(struct hvpt_audit_state *state, const struct 
     state->report->findings[finding->kind]++;
     state->report->bytes[finding->kind] += finding->size;
     state->report->writable[finding->kind] += writable ? finding->size : 0;
-    if (state->audit->found != NULL && !state->audit->found(state->audit->ctx, finding))
+    if (state->audit->found != NULL && !(state->audit->found)(state->audit->ctx, finding))
         state->stopped = true;
     return !state->stopped;
 }
@@ -398,7 +398,7 @@ static inline bool hvpt_audit_enter(void *ctx, hvpt_gpa gpa, hvpt_hpa table, uns
     const struct hvpt_space *space = state->guest == 0 ? state->audit->first : state->audit->second;
     struct hvpt_audit_item item = {0, 0, 0, 0, 0, 0, 0};
 
-    if (state->audit->go_on != NULL && !state->audit->go_on(state->audit->ctx)) {
+    if (state->audit->go_on != NULL && !(state->audit->go_on)(state->audit->ctx)) {
         state->stopped = true;
         return false;
     }
@@ -418,7 +418,7 @@ static inline bool hvpt_audit_broken(void *ctx, hvpt_gpa gpa, uint64_t size, uns
     (void)size;
     (void)level;
     state->report->broken += state->counting;
-    if (state->audit->go_on != NULL && !state->audit->go_on(state->audit->ctx))
+    if (state->audit->go_on != NULL && !(state->audit->go_on)(state->audit->ctx))
         state->stopped = true;
     return !state->stopped;
 }

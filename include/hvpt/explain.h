@@ -151,7 +151,7 @@ HVPT_FUNCTION void hvpt_explain_meaning(const struct hvpt_text *text, const stru
     uint32_t right, rights = 0;
 
     for (right = HVPT_READ; right <= HVPT_EXEC_USER; right <<= 1)
-        if (words->reason(space, entry, level, right).status == HVPT_OK)
+        if ((words->reason)(space, entry, level, right).status == HVPT_OK)
             rights |= right;
     hvpt_text_string(text, ": ");
     if (size == 0) {
@@ -220,7 +220,7 @@ HVPT_FUNCTION void hvpt_explain_way(const struct hvpt_space *space, uint64_t gpa
         entry = hvpt_load(&table[index]);
         if (text != NULL)
             hvpt_explain_entry(text, words, level, frame, index, entry);
-        reason = words->reason(space, entry, level, access);
+        reason = (words->reason)(space, entry, level, access);
         if (reason.status == HVPT_E_ABSENT || reason.status == HVPT_E_CORRUPT) {
             hvpt_diagnose_by(out, &reason, entry, level);
             return;

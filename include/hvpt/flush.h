@@ -50,6 +50,13 @@ struct hvpt_flush {
     uint64_t dead[HVPT_FLUSH_DEAD_MAX];
 };
 
+/* An obligation that owes nothing, as `= {0}` in C and `= {}` in C++ make it. */
+static inline struct hvpt_flush hvpt_flush_empty(void)
+{
+    const struct hvpt_flush empty = {HVPT_FLUSH_NONE, false, {0}, 0, 0, 0, {0}};
+    return empty;
+}
+
 /* Must the flush hook run before the guest's view can be trusted and frames be reused? */
 static inline bool hvpt_flush_needed(const struct hvpt_flush *flush)
 {

@@ -6,9 +6,7 @@
 #ifndef HVPT_TEXT_H
 #define HVPT_TEXT_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "std.h"
 
 /* A sink. put gets length bytes that are not terminated by a zero, in the order in which they are to be read. */
 struct hvpt_text {
@@ -23,7 +21,7 @@ static inline void hvpt_text_string(const struct hvpt_text *text, const char *st
 
     while (string[length])
         length++;
-    text->put(text->ctx, string, length);
+    (text->put)(text->ctx, string, length);
 }
 
 /* The string, if condition holds. */
@@ -43,7 +41,7 @@ static inline void hvpt_text_decimal(const struct hvpt_text *text, uint64_t valu
         digits[--at] = (char)('0' + (int)(value % 10));
         value /= 10;
     } while (value);
-    text->put(text->ctx, digits + at, sizeof(digits) - at);
+    (text->put)(text->ctx, digits + at, sizeof(digits) - at);
 }
 
 /* An unsigned number as 0x and lower-case hexadecimal digits without leading zeros. */
@@ -58,7 +56,7 @@ static inline void hvpt_text_hex(const struct hvpt_text *text, uint64_t value)
     } while (value);
     digits[--at] = 'x';
     digits[--at] = '0';
-    text->put(text->ctx, digits + at, sizeof(digits) - at);
+    (text->put)(text->ctx, digits + at, sizeof(digits) - at);
 }
 
 /* Words between separators: remembers whether a separator is due. Begin with {text, ", ", false}. */

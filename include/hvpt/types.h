@@ -7,9 +7,7 @@
 #ifndef HVPT_TYPES_H
 #define HVPT_TYPES_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "std.h"
 
 #include "engine/atomic.h"
 

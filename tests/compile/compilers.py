@@ -16,7 +16,7 @@ FREESTANDING = "-ffreestanding -nostdlib".split()
 KERNEL = "-mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-pic".split()
 
 C = ("c11", "c17", "c2x")
-CXX = ("c++17",)
+CXX = ("c++17", "c++20", "c++23", "c++26")
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,10 @@ TARGETS = (
     # gcc for Linux calls libgcc for its atomics unless told not to, which every kernel does.
     Target("aarch64", "aarch64-linux-gnu-", ("--target=aarch64-none-elf",), ("c11", "c++17"), ("-mno-outline-atomics",)),
     Target("riscv64", "riscv64-linux-gnu-", ("--target=riscv64-none-elf",), ("c11", "c++17")),
-    Target("windows", None, ("--target=x86_64-pc-windows-msvc",), ("c11", "c++17")),
+    Target("windows", None, ("--target=x86_64-pc-windows-msvc",), ("c11", "c++17"), cpu=True),
+    Target("UEFI", None, ("--target=x86_64-unknown-windows",), ("c11", "c++17"), ("-mno-red-zone", "-fshort-wchar"),
+           cpu=True),
+    Target("UEFI aarch64", None, ("--target=aarch64-unknown-windows",), ("c11",)),
 )
 
 
@@ -57,6 +60,15 @@ def major(program):
     return int(re.match(r"\d+", text).group())
 
 
+@functools.lru_cache(None)
+def knows(program, standard):
+    """Has this compiler heard of the standard?"""
+    language = "c++" if standard.startswith("c++") else "c"
+    done = subprocess.run([program, f"-std={standard}", "-x", language, "-fsyntax-only", "-"], input="",
+                          capture_output=True, text=True)
+    return done.returncode == 0
+
+
 def command(family, target, standard):
     """The compiler's argv for one standard, or Skip. family is "gcc" or "clang"."""
     cxx = standard.startswith("c++")
@@ -73,6 +85,8 @@ def command(family, target, standard):
             package = program if not target.gcc else f"{'g++' if cxx else 'gcc'}-{target.gcc.rstrip('-')}"
             return Skip(f"no {program} (Debian: {package})")
         argv = [program]
+    if not knows(argv[0], standard):
+        return Skip(f"{argv[0]} does not know {standard}")
     return argv + [f"-std={standard}", "-x", "c++" if cxx else "c", *target.flags, *FREESTANDING, *WARNINGS]
 
 

@@ -24,6 +24,8 @@ def compiles(root, half, family, target, standard):
     argv = compilers.command(family, target, standard)
     if isinstance(argv, tap.Skip):
         return argv
+    if standard in compilers.CXX: # C++ warns of members that a designated initialiser leaves out; what it warns of by default counts
+        argv = [word for word in argv if word not in compilers.WARNINGS or word == "-Werror"]
     return compilers.compile_text(argv, Path(root) / "include", example(root, half), "-O2", "-c", "-o", "/dev/null")
 
 
@@ -48,7 +50,7 @@ def main(root):
               compiles(root, half, family, target, standard))
              for half in ("hvpt", "hvctl")
              for family, target, standard in compilers.combinations()
-             if standard in compilers.C and (half == "hvpt" or target.cpu)]
+             if standard != "c++17" and (half == "hvpt" or target.cpu)] # C++17 has no designated initialisers
     cases.append(("the README's example of hvpt does what it says", lambda: runs(root)))
     return tap.run(cases)
 

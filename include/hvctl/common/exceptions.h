@@ -7,7 +7,7 @@
 #ifndef HVCTL_COMMON_EXCEPTIONS_H
 #define HVCTL_COMMON_EXCEPTIONS_H
 
-#include <stdint.h>
+#include "../../hvpt/std.h"
 
 #define HVCTL_VECTOR_DOUBLE_FAULT 8
 

@@ -74,7 +74,7 @@ static inline uint32_t hvctl_xsave_size(const struct hvctl_guest_cpuid_facts *fa
 
         if (!(components >> i & 1u))
             continue;
-        id = facts->cpuid(facts->ctx, 0xd, i);
+        id = (facts->cpuid)(facts->ctx, 0xd, i);
         if (compacted)
             size = (id.ecx & 2u ? (size + 63u) & ~UINT32_C(63) : size) + id.eax;
         else if (id.ebx + id.eax > size)

@@ -146,7 +146,7 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_guest_load_pdptes(struct h
 
     if (!hvctl_guest_uses_pdptes(state))
         return HVCTL_OK;
-    if (!read(ctx, state->cr3 & UINT64_C(0xffffffe0), bytes, sizeof(bytes)))
+    if (!(read)(ctx, state->cr3 & UINT64_C(0xffffffe0), bytes, sizeof(bytes)))
         return HVCTL_E_CPU;
     for (i = 0; i < 32; i++)
         entry[i / 8] |= (uint64_t)bytes[i] << (8 * (i % 8));

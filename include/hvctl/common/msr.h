@@ -4,8 +4,7 @@
 #ifndef HVCTL_COMMON_MSR_H
 #define HVCTL_COMMON_MSR_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "../../hvpt/std.h"
 
 /* SDM vol. 4; SDM vol. 3, appendix "VMX Capability Reporting Facility"; APM vol. 2, appendix "MSR Cross-Reference". */
 enum hvctl_msr {
@@ -146,14 +145,14 @@ static inline uint64_t hvctl_perf_global_ctrl(hvctl_cpuid_fn cpuid, void *ctx, u
     if (top >= 10) {
         unsigned general, fixed;
 
-        id = cpuid(ctx, 10, 0);
+        id = (cpuid)(ctx, 10, 0);
         general = id.eax >> 8 & 0xffu;
         fixed = (id.eax & 0xffu) > 1 ? id.edx & 0x1fu : 0;
         bits |= general >= 32 ? UINT32_C(0xffffffff) : ((uint64_t)1 << general) - 1;
         bits |= (uint64_t)((((uint32_t)1 << fixed) - 1) | (id.ecx & 0xffffu)) << 32;
     }
-    if (top >= 0x23 && (cpuid(ctx, 0x23, 0).eax >> 1 & 1u)) {
-        id = cpuid(ctx, 0x23, 1);
+    if (top >= 0x23 && ((cpuid)(ctx, 0x23, 0).eax >> 1 & 1u)) {
+        id = (cpuid)(ctx, 0x23, 1);
         bits |= id.eax | (uint64_t)(id.ebx & 0xffffu) << 32;
     }
     return top >= 10 ? bits : 0;
@@ -164,15 +163,15 @@ static inline void hvctl_cpu_features_read(struct hvctl_cpu_features *out, hvctl
 {
     const struct hvctl_cpu_features none = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
                                             0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
-    uint32_t top = cpuid(ctx, 0, 0).eax;
-    uint32_t top_extended = cpuid(ctx, UINT32_C(0x80000000), 0).eax;
+    uint32_t top = (cpuid)(ctx, 0, 0).eax;
+    uint32_t top_extended = (cpuid)(ctx, UINT32_C(0x80000000), 0).eax;
     struct hvctl_cpuid id;
 
     *out = none;
     out->maxphyaddr = 36;
     out->linear_bits = 32;
     if (top >= 1) {
-        id = cpuid(ctx, 1, 0);
+        id = (cpuid)(ctx, 1, 0);
         out->vmx = (id.ecx >> 5 & 1u) != 0;
         out->pcid = (id.ecx >> 17 & 1u) != 0;
         out->xsave = (id.ecx >> 26 & 1u) != 0;
@@ -180,7 +179,7 @@ static inline void hvctl_cpu_features_read(struct hvctl_cpu_features *out, hvctl
     if (top >= 7) {
         uint32_t top_subleaf;
 
-        id = cpuid(ctx, 7, 0);
+        id = (cpuid)(ctx, 7, 0);
         top_subleaf = id.eax;
         out->fsgsbase = (id.ebx & 1u) != 0;
         out->smep = (id.ebx >> 7 & 1u) != 0;
@@ -198,7 +197,7 @@ static inline void hvctl_cpu_features_read(struct hvctl_cpu_features *out, hvctl
         out->uintr = (id.edx >> 5 & 1u) != 0;
         out->perf_global_ctrl = hvctl_perf_global_ctrl(cpuid, ctx, top);
         if (top_subleaf >= 1) {
-            id = cpuid(ctx, 7, 1);
+            id = (cpuid)(ctx, 7, 1);
             out->fred = (id.eax >> 17 & 1u) != 0;
             out->lass = (id.eax >> 6 & 1u) != 0;
             out->nmi_source = (id.eax >> 20 & 1u) != 0;
@@ -208,7 +207,7 @@ static inline void hvctl_cpu_features_read(struct hvctl_cpu_features *out, hvctl
         }
     }
     if (top_extended >= UINT32_C(0x80000001) && top_extended < UINT32_C(0x80010000)) {
-        id = cpuid(ctx, UINT32_C(0x80000001), 0);
+        id = (cpuid)(ctx, UINT32_C(0x80000001), 0);
         out->svm = (id.ecx >> 2 & 1u) != 0;
         out->nx = (id.edx >> 20 & 1u) != 0;
         out->page1g = (id.edx >> 26 & 1u) != 0;
@@ -216,7 +215,7 @@ static inline void hvctl_cpu_features_read(struct hvctl_cpu_features *out, hvctl
         if (out->long_mode)
             out->linear_bits = 48;
         if (top_extended >= UINT32_C(0x80000008)) {
-            id = cpuid(ctx, UINT32_C(0x80000008), 0);
+            id = (cpuid)(ctx, UINT32_C(0x80000008), 0);
             out->maxphyaddr = id.eax & 0xffu;
             out->linear_bits = id.eax >> 8 & 0xffu;
         }

@@ -4,7 +4,7 @@
 #ifndef HVCTL_COMMON_REGS_H
 #define HVCTL_COMMON_REGS_H
 
-#include <stdint.h>
+#include "../../hvpt/std.h"
 
 /* Numbers of the general registers, as instructions and exit qualifications encode them. */
 enum hvctl_gpr {

@@ -7,8 +7,7 @@
 #ifndef HVCTL_COMMON_SEGMENT_H
 #define HVCTL_COMMON_SEGMENT_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "../../hvpt/std.h"
 
 /* VMX access rights. Bits 11:8 and 31:17 are reserved. */
 #define HVCTL_RIGHTS_TYPE_MASK UINT32_C(0xf)

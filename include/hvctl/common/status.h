@@ -5,7 +5,7 @@
 #define HVCTL_COMMON_STATUS_H
 
 #if defined(__GNUC__)
-#define HVCTL_NODISCARD __attribute__((warn_unused_result))
+#define HVCTL_NODISCARD __attribute__((__warn_unused_result__))
 #else
 #define HVCTL_NODISCARD
 #endif

@@ -7,9 +7,7 @@
 #ifndef HVCTL_COMMON_TAGS_H
 #define HVCTL_COMMON_TAGS_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "../../hvpt/std.h"
 
 #include "status.h"
 

@@ -41,7 +41,7 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_guest_msrs_save(const stru
     for (i = 0; i < 5; i++) {
         uint32_t msr = hvctl_guest_msr(state, i, &member);
 
-        if (!ops->rdmsr(ops->ctx, msr, member))
+        if (!(ops->rdmsr)(ops->ctx, msr, member))
             return HVCTL_E_MSR;
     }
     state->known |= HVCTL_KNOWS_SYSCALL;
@@ -64,7 +64,7 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_guest_msrs_load(const stru
     for (i = 0; i < 5 && (state->known & HVCTL_KNOWS_SYSCALL); i++) {
         uint32_t msr = hvctl_guest_msr(state, i, &member);
 
-        if (!ops->wrmsr(ops->ctx, msr, *member))
+        if (!(ops->wrmsr)(ops->ctx, msr, *member))
             return HVCTL_E_MSR;
     }
     return HVCTL_OK;

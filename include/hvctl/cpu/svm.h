@@ -69,7 +69,7 @@ HVCTL_NODISCARD static inline enum hvctl_svm_enable_status hvctl_svm_enable(cons
     cpu->on = cpu->vm_cr_changed = false;
     if (hvctl_svm_caps_read(caps, ops->cpuid, ops->ctx) != HVCTL_OK)
         return HVCTL_SVM_NO_CPUID;
-    if (!ops->rdmsr(ops->ctx, HVCTL_MSR_EFER, &cpu->saved_efer))
+    if (!(ops->rdmsr)(ops->ctx, HVCTL_MSR_EFER, &cpu->saved_efer))
         return HVCTL_SVM_EFER_MSR;
     if (cpu->saved_efer & HVCTL_EFER_SVME)
         return HVCTL_SVM_ALREADY_ON;
@@ -78,26 +78,26 @@ HVCTL_NODISCARD static inline enum hvctl_svm_enable_status hvctl_svm_enable(cons
     if (host_save == 0 || (caps->cpu.maxphyaddr < 64 && host_save >> caps->cpu.maxphyaddr))
         return HVCTL_SVM_REGION_RANGE;
 
-    if (!ops->rdmsr(ops->ctx, HVCTL_MSR_VM_CR, &cpu->saved_vm_cr))
+    if (!(ops->rdmsr)(ops->ctx, HVCTL_MSR_VM_CR, &cpu->saved_vm_cr))
         return HVCTL_SVM_VM_CR_MSR;
     if (cpu->saved_vm_cr & HVCTL_VM_CR_SVMDIS) {
         if (cpu->saved_vm_cr & HVCTL_VM_CR_LOCK)
             return hvctl_svm_can(caps, HVCTL_SVM_SVML) ? HVCTL_SVM_LOCKED_BY_KEY : HVCTL_SVM_LOCKED_OFF;
-        if (!ops->wrmsr(ops->ctx, HVCTL_MSR_VM_CR, cpu->saved_vm_cr & ~HVCTL_VM_CR_SVMDIS) ||
-            !ops->rdmsr(ops->ctx, HVCTL_MSR_VM_CR, &value) || (value & HVCTL_VM_CR_SVMDIS))
+        if (!(ops->wrmsr)(ops->ctx, HVCTL_MSR_VM_CR, cpu->saved_vm_cr & ~HVCTL_VM_CR_SVMDIS) ||
+            !(ops->rdmsr)(ops->ctx, HVCTL_MSR_VM_CR, &value) || (value & HVCTL_VM_CR_SVMDIS))
             return HVCTL_SVM_VM_CR_WRITE;
         cpu->vm_cr_changed = true;
     }
 
-    if (!ops->wrmsr(ops->ctx, HVCTL_MSR_EFER, cpu->saved_efer | HVCTL_EFER_SVME) ||
-        !ops->rdmsr(ops->ctx, HVCTL_MSR_EFER, &value) || !(value & HVCTL_EFER_SVME))
+    if (!(ops->wrmsr)(ops->ctx, HVCTL_MSR_EFER, cpu->saved_efer | HVCTL_EFER_SVME) ||
+        !(ops->rdmsr)(ops->ctx, HVCTL_MSR_EFER, &value) || !(value & HVCTL_EFER_SVME))
         failure = HVCTL_SVM_EFER_WRITE;
-    else if (!ops->wrmsr(ops->ctx, HVCTL_MSR_VM_HSAVE_PA, host_save))
+    else if (!(ops->wrmsr)(ops->ctx, HVCTL_MSR_VM_HSAVE_PA, host_save))
         failure = HVCTL_SVM_HSAVE_WRITE;
     if (failure != HVCTL_SVM_ENABLED) {
-        (void)ops->wrmsr(ops->ctx, HVCTL_MSR_EFER, cpu->saved_efer);
+        (void)(ops->wrmsr)(ops->ctx, HVCTL_MSR_EFER, cpu->saved_efer);
         if (cpu->vm_cr_changed)
-            (void)ops->wrmsr(ops->ctx, HVCTL_MSR_VM_CR, cpu->saved_vm_cr);
+            (void)(ops->wrmsr)(ops->ctx, HVCTL_MSR_VM_CR, cpu->saved_vm_cr);
         return failure;
     }
     cpu->on = true;
@@ -113,12 +113,12 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_svm_disable(const struct h
 {
     if (!cpu->on)
         return HVCTL_E_MODE;
-    ops->stgi(ops->ctx); /* with the flag clear, clearing SVME would leave interrupts held off for good */
-    (void)ops->wrmsr(ops->ctx, HVCTL_MSR_VM_HSAVE_PA, 0);
-    if (!ops->wrmsr(ops->ctx, HVCTL_MSR_EFER, cpu->saved_efer))
+    (ops->stgi)(ops->ctx); /* with the flag clear, clearing SVME would leave interrupts held off for good */
+    (void)(ops->wrmsr)(ops->ctx, HVCTL_MSR_VM_HSAVE_PA, 0);
+    if (!(ops->wrmsr)(ops->ctx, HVCTL_MSR_EFER, cpu->saved_efer))
         return HVCTL_E_CPU;
     if (cpu->vm_cr_changed)
-        (void)ops->wrmsr(ops->ctx, HVCTL_MSR_VM_CR, cpu->saved_vm_cr);
+        (void)(ops->wrmsr)(ops->ctx, HVCTL_MSR_VM_CR, cpu->saved_vm_cr);
     cpu->on = false;
     return HVCTL_OK;
 }
@@ -137,7 +137,7 @@ static inline enum hvctl_status hvctl_svm_vmcb_check(uint64_t physical, const st
  */
 static inline void hvctl_svm_invlpga(const struct hvctl_cpu_ops *ops, uint64_t linear, uint32_t asid)
 {
-    ops->invlpga(ops->ctx, linear, asid);
+    (ops->invlpga)(ops->ctx, linear, asid);
 }
 
 #endif

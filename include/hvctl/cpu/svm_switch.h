@@ -25,8 +25,8 @@
  * VMRUN raises #GP for a VMCB that is not 4 KiB aligned or beyond MAXPHYADDR, and #UD without EFER.SVME; nothing here
  * catches it.
  */
-__attribute__((noinline, unused)) static void hvctl_svm_switch(struct hvctl_guest_regs *regs, uint64_t vmcb,
-                                                               uint64_t host, bool interrupts)
+__attribute__((__noinline__, __unused__)) static void hvctl_svm_switch(struct hvctl_guest_regs *regs, uint64_t vmcb,
+                                                                       uint64_t host, bool interrupts)
 {
     uint32_t sti = interrupts;
 

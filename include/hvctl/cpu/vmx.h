@@ -104,21 +104,21 @@ HVCTL_NODISCARD static inline enum hvctl_vmx_enable_status hvctl_vmx_enable(cons
 
     cpu->on = false;
     caps->failed_msr = 0;
-    if (ops->cpuid(ops->ctx, 0, 0).eax < 1 || !(ops->cpuid(ops->ctx, 1, 0).ecx >> 5 & 1u))
+    if ((ops->cpuid)(ops->ctx, 0, 0).eax < 1 || !((ops->cpuid)(ops->ctx, 1, 0).ecx >> 5 & 1u))
         return HVCTL_VMX_NO_CPUID;
-    cpu->saved_cr0 = ops->read_cr0(ops->ctx);
-    cpu->saved_cr4 = ops->read_cr4(ops->ctx);
+    cpu->saved_cr0 = (ops->read_cr0)(ops->ctx);
+    cpu->saved_cr4 = (ops->read_cr4)(ops->ctx);
     if (cpu->saved_cr4 & HVCTL_CR4_VMXE)
         return HVCTL_VMX_ALREADY_ON;
 
-    if (!ops->rdmsr(ops->ctx, HVCTL_MSR_FEATURE_CONTROL, &feature_control))
+    if (!(ops->rdmsr)(ops->ctx, HVCTL_MSR_FEATURE_CONTROL, &feature_control))
         return HVCTL_VMX_FEATURE_CONTROL_MSR;
     if (feature_control & HVCTL_FEATURE_CONTROL_LOCK) {
         if (!(feature_control & HVCTL_FEATURE_CONTROL_VMX_OUTSIDE_SMX))
             return HVCTL_VMX_LOCKED_OFF;
     } else {
         feature_control |= HVCTL_FEATURE_CONTROL_LOCK | HVCTL_FEATURE_CONTROL_VMX_OUTSIDE_SMX;
-        if (!ops->wrmsr(ops->ctx, HVCTL_MSR_FEATURE_CONTROL, feature_control))
+        if (!(ops->wrmsr)(ops->ctx, HVCTL_MSR_FEATURE_CONTROL, feature_control))
             return HVCTL_VMX_LOCK_FAILED;
     }
 
@@ -134,21 +134,21 @@ HVCTL_NODISCARD static inline enum hvctl_vmx_enable_status hvctl_vmx_enable(cons
         return HVCTL_VMX_CR0_PAGING;
     cr0 = (cpu->saved_cr0 | caps->cr0_fixed0) & caps->cr0_fixed1;
     cr4 = hvctl_vmx_adjust_cr4(caps, cpu->saved_cr4 | HVCTL_CR4_VMXE);
-    if (cr0 != cpu->saved_cr0 && (!ops->write_cr0(ops->ctx, cr0) || ops->read_cr0(ops->ctx) != cr0)) {
-        (void)ops->write_cr0(ops->ctx, cpu->saved_cr0);
+    if (cr0 != cpu->saved_cr0 && (!(ops->write_cr0)(ops->ctx, cr0) || (ops->read_cr0)(ops->ctx) != cr0)) {
+        (void)(ops->write_cr0)(ops->ctx, cpu->saved_cr0);
         return HVCTL_VMX_CR0_WRITE;
     }
-    if (!ops->write_cr4(ops->ctx, cr4) || ops->read_cr4(ops->ctx) != cr4) {
-        (void)ops->write_cr4(ops->ctx, cpu->saved_cr4);
-        (void)ops->write_cr0(ops->ctx, cpu->saved_cr0);
+    if (!(ops->write_cr4)(ops->ctx, cr4) || (ops->read_cr4)(ops->ctx) != cr4) {
+        (void)(ops->write_cr4)(ops->ctx, cpu->saved_cr4);
+        (void)(ops->write_cr0)(ops->ctx, cpu->saved_cr0);
         return HVCTL_VMX_CR4_WRITE;
     }
 
     hvctl_vmx_region_format(region, caps);
-    result = ops->vmxon(ops->ctx, region->physical);
+    result = (ops->vmxon)(ops->ctx, region->physical);
     if (result != HVCTL_VMX_SUCCEED) {
-        (void)ops->write_cr4(ops->ctx, cpu->saved_cr4);
-        (void)ops->write_cr0(ops->ctx, cpu->saved_cr0);
+        (void)(ops->write_cr4)(ops->ctx, cpu->saved_cr4);
+        (void)(ops->write_cr0)(ops->ctx, cpu->saved_cr0);
         return result == HVCTL_VMX_FAULT ? HVCTL_VMX_VMXON_FAULT : HVCTL_VMX_VMXON_FAILED;
     }
     cpu->on = true;
@@ -164,11 +164,11 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_disable(const struct h
 {
     if (!cpu->on)
         return HVCTL_E_MODE;
-    if (ops->vmxoff(ops->ctx) != HVCTL_VMX_SUCCEED)
+    if ((ops->vmxoff)(ops->ctx) != HVCTL_VMX_SUCCEED)
         return HVCTL_E_CPU;
     cpu->on = false;
-    (void)ops->write_cr4(ops->ctx, cpu->saved_cr4);
-    (void)ops->write_cr0(ops->ctx, cpu->saved_cr0);
+    (void)(ops->write_cr4)(ops->ctx, cpu->saved_cr4);
+    (void)(ops->write_cr0)(ops->ctx, cpu->saved_cr0);
     return HVCTL_OK;
 }
 
@@ -178,13 +178,13 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_disable(const struct h
  */
 HVCTL_NODISCARD static inline enum hvctl_vmx_result hvctl_vmx_clear(const struct hvctl_cpu_ops *ops, uint64_t vmcs)
 {
-    return ops->vmclear(ops->ctx, vmcs);
+    return (ops->vmclear)(ops->ctx, vmcs);
 }
 
 /* VMPTRLD: make the VMCS active and current on this CPU. It must not be active on another one. */
 HVCTL_NODISCARD static inline enum hvctl_vmx_result hvctl_vmx_load(const struct hvctl_cpu_ops *ops, uint64_t vmcs)
 {
-    return ops->vmptrld(ops->ctx, vmcs);
+    return (ops->vmptrld)(ops->ctx, vmcs);
 }
 
 /*
@@ -198,8 +198,8 @@ HVCTL_NODISCARD static inline enum hvctl_vmx_result hvctl_vmx_create(const struc
     enum hvctl_vmx_result result;
 
     hvctl_vmx_region_format(region, caps);
-    result = ops->vmclear(ops->ctx, region->physical);
-    return result == HVCTL_VMX_SUCCEED ? ops->vmptrld(ops->ctx, region->physical) : result;
+    result = (ops->vmclear)(ops->ctx, region->physical);
+    return result == HVCTL_VMX_SUCCEED ? (ops->vmptrld)(ops->ctx, region->physical) : result;
 }
 
 /* The number of the last VMfailValid; 0 if there is no current VMCS to read it from. */
@@ -207,7 +207,7 @@ static inline uint32_t hvctl_vmx_instruction_error(const struct hvctl_cpu_ops *o
 {
     uint64_t number;
 
-    return ops->vmread(ops->ctx, HVCTL_VMCS_VM_INSTRUCTION_ERROR, &number) ? (uint32_t)number : 0;
+    return (ops->vmread)(ops->ctx, HVCTL_VMCS_VM_INSTRUCTION_ERROR, &number) ? (uint32_t)number : 0;
 }
 
 /*
@@ -229,7 +229,7 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_invept(const struct hv
     } else if (!(caps->ept_vpid_cap & HVCTL_EPT_CAP_INVEPT_ALL_CONTEXT)) {
         return HVCTL_E_CONTROL;
     }
-    return ops->invept(ops->ctx, type, &what) == HVCTL_VMX_SUCCEED ? HVCTL_OK : HVCTL_E_CPU;
+    return (ops->invept)(ops->ctx, type, &what) == HVCTL_VMX_SUCCEED ? HVCTL_OK : HVCTL_E_CPU;
 }
 
 /* Drop what this CPU has cached of the translations of every EPTP. Errors as hvctl_vmx_invept. */
@@ -240,7 +240,7 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_invept_all(const struc
 
     if (!(caps->ept_vpid_cap & HVCTL_EPT_CAP_INVEPT) || !(caps->ept_vpid_cap & HVCTL_EPT_CAP_INVEPT_ALL_CONTEXT))
         return HVCTL_E_CONTROL;
-    return ops->invept(ops->ctx, HVCTL_INVEPT_ALL_CONTEXT, &what) == HVCTL_VMX_SUCCEED ? HVCTL_OK : HVCTL_E_CPU;
+    return (ops->invept)(ops->ctx, HVCTL_INVEPT_ALL_CONTEXT, &what) == HVCTL_VMX_SUCCEED ? HVCTL_OK : HVCTL_E_CPU;
 }
 
 /*
@@ -272,7 +272,7 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_invvpid(const struct h
         what.low = vpid;
     if (type == HVCTL_INVVPID_INDIVIDUAL_ADDRESS)
         what.high = linear;
-    return ops->invvpid(ops->ctx, type, &what) == HVCTL_VMX_SUCCEED ? HVCTL_OK : HVCTL_E_CPU;
+    return (ops->invvpid)(ops->ctx, type, &what) == HVCTL_VMX_SUCCEED ? HVCTL_OK : HVCTL_E_CPU;
 }
 
 /*

@@ -19,7 +19,7 @@ static inline void hvctl_vmx_host_msr(const struct hvctl_cpu_ops *ops, struct hv
 
     if (*status != HVCTL_OK)
         return;
-    if (!ops->rdmsr(ops->ctx, msr, &value))
+    if (!(ops->rdmsr)(ops->ctx, msr, &value))
         *status = HVCTL_E_MSR;
     else
         hvctl_vmcs_put(image, field, hvctl_vmcs_decode(field).width == HVCTL_WIDTH_32 ? (uint32_t)value : value,
@@ -49,17 +49,17 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_host_capture(const str
     const volatile uint64_t *descriptor;
     struct hvctl_segment tr;
 
-    ops->read_selectors(ops->ctx, &selectors);
-    ops->read_gdtr(ops->ctx, &gdtr);
-    ops->read_idtr(ops->ctx, &idtr);
+    (ops->read_selectors)(ops->ctx, &selectors);
+    (ops->read_gdtr)(ops->ctx, &gdtr);
+    (ops->read_idtr)(ops->ctx, &idtr);
     if (!(selectors.cs & 0xfffcu) || !(selectors.tr & 0xfffcu) || (selectors.tr | 7u) + 8u > gdtr.limit)
         return HVCTL_E_MODE;
     descriptor = (const volatile uint64_t *)(uintptr_t)(gdtr.base + (selectors.tr & 0xfff8u));
     tr = hvctl_segment_from_descriptor(selectors.tr, descriptor[0], descriptor[1]);
 
-    hvctl_vmcs_put(image, HVCTL_VMCS_HOST_CR0, ops->read_cr0(ops->ctx), &status);
-    hvctl_vmcs_put(image, HVCTL_VMCS_HOST_CR3, ops->read_cr3(ops->ctx), &status);
-    hvctl_vmcs_put(image, HVCTL_VMCS_HOST_CR4, ops->read_cr4(ops->ctx), &status);
+    hvctl_vmcs_put(image, HVCTL_VMCS_HOST_CR0, (ops->read_cr0)(ops->ctx), &status);
+    hvctl_vmcs_put(image, HVCTL_VMCS_HOST_CR3, (ops->read_cr3)(ops->ctx), &status);
+    hvctl_vmcs_put(image, HVCTL_VMCS_HOST_CR4, (ops->read_cr4)(ops->ctx), &status);
     hvctl_vmcs_put(image, HVCTL_VMCS_HOST_ES_SELECTOR, selectors.es & 4u ? 0 : selectors.es & 0xfff8u, &status);
     hvctl_vmcs_put(image, HVCTL_VMCS_HOST_CS_SELECTOR, selectors.cs & 0xfff8u, &status);
     hvctl_vmcs_put(image, HVCTL_VMCS_HOST_SS_SELECTOR, selectors.ss & 0xfff8u, &status);

@@ -22,10 +22,12 @@
  * DEBUGCTL at 0, and it does not touch what is the caller's to switch: docs/hvctl.md, "What the world switch leaves to
  * the caller", has all of it.
  *
- * The first instruction keeps clear of the red zone, so that -mno-red-zone is not a condition.
+ * The first instruction keeps clear of the red zone, so that -mno-red-zone is not a condition. Where the compiler
+ * keeps Windows' ABI (UEFI), XMM6 to XMM15 are taken to survive the call: a guest that uses them is one whose XSAVE state the
+ * caller switches, as on every ABI, and the host's comes back before the caller's own code goes on.
  */
-__attribute__((noinline, unused)) static enum hvctl_vmx_result hvctl_vmx_switch(struct hvctl_guest_regs *regs,
-                                                                                bool launched)
+__attribute__((__noinline__, __unused__)) static enum hvctl_vmx_result
+hvctl_vmx_switch(struct hvctl_guest_regs *regs, bool launched)
 {
     uint32_t result;
     uint32_t resume = launched;
@@ -130,7 +132,7 @@ HVCTL_NODISCARD static inline struct hvctl_vmx_run hvctl_vmx_enter(const struct 
     if (run.result == HVCTL_VMX_FAIL_VALID) {
         run.instruction_error = hvctl_vmx_instruction_error(ops);
     } else if (run.result == HVCTL_VMX_SUCCEED) {
-        if (ops->vmread(ops->ctx, HVCTL_VMCS_EXIT_REASON, &value))
+        if ((ops->vmread)(ops->ctx, HVCTL_VMCS_EXIT_REASON, &value))
             run.exit_reason = (uint32_t)value;
         if (!(run.exit_reason >> 31))
             *launched = true;

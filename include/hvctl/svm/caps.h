@@ -166,7 +166,7 @@ static inline const char *hvctl_svm_feature_name(enum hvctl_svm_feature feature)
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_svm_caps_read(struct hvctl_svm_caps *caps, hvctl_cpuid_fn cpuid,
                                                                     void *ctx)
 {
-    uint32_t top = cpuid(ctx, UINT32_C(0x80000000), 0).eax;
+    uint32_t top = (cpuid)(ctx, UINT32_C(0x80000000), 0).eax;
     struct hvctl_cpuid id;
 
     caps->revision = 0;
@@ -177,13 +177,13 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_svm_caps_read(struct hvctl
     hvctl_cpu_features_read(&caps->cpu, cpuid, ctx);
     if (!caps->cpu.svm || top < UINT32_C(0x8000000a))
         return HVCTL_E_MODE;
-    id = cpuid(ctx, UINT32_C(0x8000000a), 0);
+    id = (cpuid)(ctx, UINT32_C(0x8000000a), 0);
     caps->revision = id.eax & 0xffu;
     caps->asids = id.ebx;
     caps->ecx = id.ecx;
     caps->edx = id.edx;
     if (top >= UINT32_C(0x8000001f)) {
-        id = cpuid(ctx, UINT32_C(0x8000001f), 0);
+        id = (cpuid)(ctx, UINT32_C(0x8000001f), 0);
         caps->sev_eax = id.eax;
         caps->c_bit = id.ebx & 0x3fu;
         caps->reduced_bits = id.ebx >> 6 & 0x3fu;
@@ -191,7 +191,7 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_svm_caps_read(struct hvctl
         caps->sev_min_asid = id.edx;
     }
     if (top >= UINT32_C(0x80000025) && hvctl_sev_can(caps, HVCTL_SEV_SEGMENTED_RMP)) {
-        id = cpuid(ctx, UINT32_C(0x80000025), 0);
+        id = (cpuid)(ctx, UINT32_C(0x80000025), 0);
         caps->rmp.min_segment_shift = id.eax & 0x3fu;
         caps->rmp.max_segment_shift = id.eax >> 6 & 0x3fu;
         caps->rmp.cached_segments = id.ebx & 0x3ffu;

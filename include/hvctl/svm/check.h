@@ -85,7 +85,7 @@ static inline enum hvctl_rule_result hvctl_svm_rule_ask(const struct hvctl_svm_v
     finding->actual = hvctl_vmcb_value(view->vmcb, rule->offset, rule->size);
     finding->ones = finding->zeros = finding->required = 0;
     finding->qualification = 0;
-    return rule->check(view, rule, finding);
+    return (rule->check)(view, rule, finding);
 }
 
 /*

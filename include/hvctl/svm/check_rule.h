@@ -42,21 +42,21 @@ struct hvctl_svm_surroundings {
 /* Ask CPUID once for the facts. Needs no privilege. APM vol. 3, "CPUID"; APM vol. 2, "CR4 Register", "EFER". */
 static inline void hvctl_svm_surroundings_cpuid(struct hvctl_svm_surroundings *around, hvctl_cpuid_fn cpuid, void *ctx)
 {
-    uint32_t top = cpuid(ctx, 0, 0).eax, top_extended = cpuid(ctx, UINT32_C(0x80000000), 0).eax;
+    uint32_t top = (cpuid)(ctx, 0, 0).eax, top_extended = (cpuid)(ctx, UINT32_C(0x80000000), 0).eax;
     struct hvctl_cpuid one = {0, 0, 0, 0}, seven = {0, 0, 0, 0}, ext1 = {0, 0, 0, 0}, ext8 = {0, 0, 0, 0},
                        ext21 = {0, 0, 0, 0};
     uint64_t cr4 = 0, efer = HVCTL_EFER_SVME;
 
     if (top >= 1)
-        one = cpuid(ctx, 1, 0);
+        one = (cpuid)(ctx, 1, 0);
     if (top >= 7)
-        seven = cpuid(ctx, 7, 0);
+        seven = (cpuid)(ctx, 7, 0);
     if (top_extended >= UINT32_C(0x80000001))
-        ext1 = cpuid(ctx, UINT32_C(0x80000001), 0);
+        ext1 = (cpuid)(ctx, UINT32_C(0x80000001), 0);
     if (top_extended >= UINT32_C(0x80000008))
-        ext8 = cpuid(ctx, UINT32_C(0x80000008), 0);
+        ext8 = (cpuid)(ctx, UINT32_C(0x80000008), 0);
     if (top_extended >= UINT32_C(0x80000021))
-        ext21 = cpuid(ctx, UINT32_C(0x80000021), 0);
+        ext21 = (cpuid)(ctx, UINT32_C(0x80000021), 0);
 
     cr4 |= one.edx >> 1 & 1u ? 0x3u : 0;         /* VME, PVI */
     cr4 |= one.edx >> 4 & 1u ? 0x4u : 0;         /* TSD */
@@ -77,7 +77,7 @@ static inline void hvctl_svm_surroundings_cpuid(struct hvctl_svm_surroundings *a
     cr4 |= seven.ebx >> 20 & 1u ? 0x200000u : 0; /* SMAP */
     cr4 |= seven.ecx >> 3 & 1u ? 0x400000u : 0;  /* PKE */
     cr4 |= seven.ecx >> 7 & 1u ? 0x800000u : 0;  /* CET */
-    if (top >= 7 && seven.eax >= 1 && (cpuid(ctx, 7, 1).eax >> 17 & 1u))
+    if (top >= 7 && seven.eax >= 1 && ((cpuid)(ctx, 7, 1).eax >> 17 & 1u))
         cr4 |= HVCTL_CR4_FRED;
 
     efer |= ext1.edx >> 11 & 1u ? HVCTL_EFER_SCE : 0;
@@ -168,8 +168,8 @@ static inline enum hvctl_rule_result hvctl_svm_rule_ones(const struct hvctl_svm_
 }
 
 /* A row's field, names and all: area is control or save. */
-#define HVCTL_SVM_FIELD(text, area, member, names)                                                                     \
-    text, (uint16_t)offsetof(struct hvctl_vmcb, area.member), (uint16_t)sizeof(((struct hvctl_vmcb *)0)->area.member), \
-        names
+#define HVCTL_SVM_FIELD(text, area, member, names)                      \
+    text, (uint16_t)__builtin_offsetof(struct hvctl_vmcb, area.member), \
+    (uint16_t)sizeof(((struct hvctl_vmcb *)0)->area.member), names
 
 #endif

@@ -151,7 +151,7 @@ static inline enum hvctl_rule_result hvctl_svm_rule_pdptes(const struct hvctl_sv
         uint8_t bytes[8];
         uint64_t entry = 0;
 
-        if (!view->around->read || !view->around->read(view->around->ctx, table + 8 * i, bytes, sizeof(bytes)))
+        if (!view->around->read || !(view->around->read)(view->around->ctx, table + 8 * i, bytes, sizeof(bytes)))
             return HVCTL_RULE_UNCHECKED;
         for (byte = 0; byte < 8; byte++)
             entry |= (uint64_t)bytes[byte] << (8 * byte);

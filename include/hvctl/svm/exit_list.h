@@ -7,7 +7,7 @@
 #ifndef HVCTL_SVM_EXIT_LIST_H
 #define HVCTL_SVM_EXIT_LIST_H
 
-#include <stdint.h>
+#include "../../hvpt/std.h"
 
 /*
  * X(name, code). 404H and 406H are error codes of #VC that share the numbers, not exits; 407H is from kernel patches,

@@ -41,16 +41,16 @@ struct hvctl_svm_look {
 static inline const struct hvctl_svm_look *hvctl_svm_look_at(unsigned number)
 {
     static const struct hvctl_svm_look list[] = {
-        {(uint16_t)offsetof(struct hvctl_vmcb, save.efer), 8, HVCTL_EFER_LME},
-        {(uint16_t)offsetof(struct hvctl_vmcb, save.cr0), 8, HVCTL_CR0_PG | HVCTL_CR0_NW},
-        {(uint16_t)offsetof(struct hvctl_vmcb, save.cr4), 8, HVCTL_CR4_PAE | HVCTL_CR4_CET},
-        {(uint16_t)offsetof(struct hvctl_vmcb, save.cs.attrib), 2, HVCTL_SVM_ATTRIB_L},
-        {(uint16_t)offsetof(struct hvctl_vmcb, control.nested_control), 8,
+        {(uint16_t)__builtin_offsetof(struct hvctl_vmcb, save.efer), 8, HVCTL_EFER_LME},
+        {(uint16_t)__builtin_offsetof(struct hvctl_vmcb, save.cr0), 8, HVCTL_CR0_PG | HVCTL_CR0_NW},
+        {(uint16_t)__builtin_offsetof(struct hvctl_vmcb, save.cr4), 8, HVCTL_CR4_PAE | HVCTL_CR4_CET},
+        {(uint16_t)__builtin_offsetof(struct hvctl_vmcb, save.cs.attrib), 2, HVCTL_SVM_ATTRIB_L},
+        {(uint16_t)__builtin_offsetof(struct hvctl_vmcb, control.nested_control), 8,
          HVCTL_NESTED_NP_ENABLE | HVCTL_NESTED_SEV | HVCTL_NESTED_SEV_ES | HVCTL_NESTED_SSS_CHECK},
-        {(uint16_t)offsetof(struct hvctl_vmcb, control.virtual_interrupt_control), 8,
+        {(uint16_t)__builtin_offsetof(struct hvctl_vmcb, control.virtual_interrupt_control), 8,
          HVCTL_VINTR_AVIC_ENABLE | HVCTL_VINTR_NMI_ENABLE},
-        {(uint16_t)offsetof(struct hvctl_vmcb, control.eventinj), 8, HVCTL_SVM_INJECT_VALID | 0x700},
-        {(uint16_t)offsetof(struct hvctl_vmcb, control.allowed_sev_features), 8, UINT64_C(1) << 63},
+        {(uint16_t)__builtin_offsetof(struct hvctl_vmcb, control.eventinj), 8, HVCTL_SVM_INJECT_VALID | 0x700},
+        {(uint16_t)__builtin_offsetof(struct hvctl_vmcb, control.allowed_sev_features), 8, UINT64_C(1) << 63},
     };
 
     return number < sizeof(list) / sizeof(list[0]) ? &list[number] : NULL;

@@ -7,9 +7,7 @@
 #ifndef HVCTL_SVM_VMCB_H
 #define HVCTL_SVM_VMCB_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "../../hvpt/std.h"
 
 #include "../common/regs.h"
 #include "../common/status.h"
@@ -325,27 +323,29 @@ struct hvctl_vmcb {
     X(bp_ibstgt_rip, 0x7b8, uint64_t, NONE) \
     X(ic_ibs_extd_ctl, 0x7c0, uint64_t, NONE)
 
-#define HVCTL_X(member, offset, type, clean)                                                                  \
-    HVCTL_STATIC_ASSERT(offsetof(struct hvctl_vmcb_control, member) == (offset), #member " is out of place"); \
-    HVCTL_STATIC_ASSERT(sizeof(((struct hvctl_vmcb_control *)0)->member) == sizeof(type),                     \
+#define HVCTL_X(member, offset, type, clean)                                               \
+    HVCTL_STATIC_ASSERT(__builtin_offsetof(struct hvctl_vmcb_control, member) == (offset), \
+                        #member " is out of place");                                       \
+    HVCTL_STATIC_ASSERT(sizeof(((struct hvctl_vmcb_control *)0)->member) == sizeof(type),  \
                         #member " has the wrong size");
-#define HVCTL_A(member, offset, type, count)                                                                          \
-    HVCTL_STATIC_ASSERT(offsetof(struct hvctl_vmcb_control, member) == (offset), #member " is out of place");         \
+#define HVCTL_A(member, offset, type, count)                                               \
+    HVCTL_STATIC_ASSERT(__builtin_offsetof(struct hvctl_vmcb_control, member) == (offset), \
+                        #member " is out of place");                                       \
     HVCTL_STATIC_ASSERT(sizeof(((struct hvctl_vmcb_control *)0)->member) == sizeof(type) * (count), "wrong size");
 HVCTL_VMCB_CONTROL_FIELDS(HVCTL_X, HVCTL_A)
 #undef HVCTL_X
 #undef HVCTL_A
-#define HVCTL_X(member, offset, type, clean)                                                                          \
-    HVCTL_STATIC_ASSERT(offsetof(struct hvctl_vmcb_save, member) == (offset), #member " is out of place");            \
+#define HVCTL_X(member, offset, type, clean)                                                                         \
+    HVCTL_STATIC_ASSERT(__builtin_offsetof(struct hvctl_vmcb_save, member) == (offset), #member " is out of place"); \
     HVCTL_STATIC_ASSERT(sizeof(((struct hvctl_vmcb_save *)0)->member) == sizeof(type), #member " has the wrong size");
-#define HVCTL_A(member, offset, type, count)                                                                          \
-    HVCTL_STATIC_ASSERT(offsetof(struct hvctl_vmcb_save, member) == (offset), #member " is out of place");            \
+#define HVCTL_A(member, offset, type, count)                                                                         \
+    HVCTL_STATIC_ASSERT(__builtin_offsetof(struct hvctl_vmcb_save, member) == (offset), #member " is out of place"); \
     HVCTL_STATIC_ASSERT(sizeof(((struct hvctl_vmcb_save *)0)->member) == sizeof(type) * (count), "wrong size");
 HVCTL_VMCB_SAVE_FIELDS(HVCTL_X, HVCTL_A)
 #undef HVCTL_X
 #undef HVCTL_A
 HVCTL_STATIC_ASSERT(sizeof(struct hvctl_vmcb_control) == 1024, "the control area is 1024 bytes");
-HVCTL_STATIC_ASSERT(offsetof(struct hvctl_vmcb, save) == 1024, "the state-save area follows the control area");
+HVCTL_STATIC_ASSERT(__builtin_offsetof(struct hvctl_vmcb, save) == 1024, "the state-save area follows the control area");
 HVCTL_STATIC_ASSERT(sizeof(struct hvctl_vmcb) == 4096, "a VMCB is one page");
 
 /* vmcb_clean. */

@@ -353,12 +353,12 @@ struct hvctl_vmsa {
     A(fpreg_zmm_hi, 0x9c0, uint8_t, 512) \
     A(fpreg_hi_zmm, 0xbc0, uint8_t, 1024)
 
-#define HVCTL_X(member, offset, type)                                                                                 \
-    HVCTL_STATIC_ASSERT(offsetof(struct hvctl_vmsa, member) == (offset), #member " is out of place");                 \
+#define HVCTL_X(member, offset, type)                                                                           \
+    HVCTL_STATIC_ASSERT(__builtin_offsetof(struct hvctl_vmsa, member) == (offset), #member " is out of place"); \
     HVCTL_STATIC_ASSERT(sizeof(((struct hvctl_vmsa *)0)->member) == sizeof(type), #member " has the wrong size");
-#define HVCTL_A(member, offset, type, count)                                                          \
-    HVCTL_STATIC_ASSERT(offsetof(struct hvctl_vmsa, member) == (offset), #member " is out of place"); \
-    HVCTL_STATIC_ASSERT(sizeof(((struct hvctl_vmsa *)0)->member) == sizeof(type) * (count),           \
+#define HVCTL_A(member, offset, type, count)                                                                    \
+    HVCTL_STATIC_ASSERT(__builtin_offsetof(struct hvctl_vmsa, member) == (offset), #member " is out of place"); \
+    HVCTL_STATIC_ASSERT(sizeof(((struct hvctl_vmsa *)0)->member) == sizeof(type) * (count),                     \
                         #member " has the wrong size");
 HVCTL_VMSA_FIELDS(HVCTL_X, HVCTL_A)
 #undef HVCTL_X

@@ -182,7 +182,7 @@ static inline bool hvctl_vmx_can(const struct hvctl_vmx_caps *caps, enum hvctl_v
 static inline bool hvctl_vmx_caps_msr(struct hvctl_vmx_caps *caps, hvctl_rdmsr_fn rdmsr, void *ctx, uint32_t msr,
                                       uint64_t *value)
 {
-    if (rdmsr(ctx, msr, value))
+    if ((rdmsr)(ctx, msr, value))
         return true;
     *value = 0;
     caps->failed_msr = msr;
@@ -213,7 +213,7 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_caps_read(struct hvctl
         caps->cpu.maxphyaddr = 52;
 
     /* Every CPU with VMX has this one; a nested hypervisor may forget it, and nothing but the enabling needs it. */
-    if (!rdmsr(ctx, HVCTL_MSR_FEATURE_CONTROL, &caps->feature_control))
+    if (!(rdmsr)(ctx, HVCTL_MSR_FEATURE_CONTROL, &caps->feature_control))
         caps->feature_control = 0;
 
     ok = hvctl_vmx_caps_msr(caps, rdmsr, ctx, HVCTL_MSR_VMX_BASIC, &caps->basic) &&

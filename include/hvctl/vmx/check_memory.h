@@ -17,7 +17,7 @@ static inline enum hvctl_rule_result hvctl_vmx_view_read(const struct hvctl_vmx_
     unsigned i;
 
     *value = 0;
-    if (!view->around->read || !view->around->read(view->around->ctx, physical, bytes, size))
+    if (!view->around->read || !(view->around->read)(view->around->ctx, physical, bytes, size))
         return HVCTL_RULE_UNCHECKED;
     for (i = 0; i < size; i++)
         *value |= (uint64_t)bytes[i] << (8 * i);

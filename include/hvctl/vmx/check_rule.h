@@ -36,19 +36,19 @@ struct hvctl_vmx_surroundings {
 /* Ask CPUID once for the facts. Needs no privilege. */
 static inline void hvctl_vmx_surroundings_cpuid(struct hvctl_vmx_surroundings *around, hvctl_cpuid_fn cpuid, void *ctx)
 {
-    uint32_t top = cpuid(ctx, 0, 0).eax;
+    uint32_t top = (cpuid)(ctx, 0, 0).eax;
     struct hvctl_cpuid id;
 
     around->cpu.known = true;
     around->cpu.rtm = around->cpu.sgx = around->cpu.bus_lock_detect = around->cpu.lam = false;
     around->cpu.perf_global_ctrl = 0;
     if (top >= 7) {
-        id = cpuid(ctx, 7, 0);
+        id = (cpuid)(ctx, 7, 0);
         around->cpu.sgx = (id.ebx >> 2 & 1u) != 0;
         around->cpu.rtm = (id.ebx >> 11 & 1u) != 0;
         around->cpu.bus_lock_detect = (id.ecx >> 24 & 1u) != 0;
         if (id.eax >= 1)
-            around->cpu.lam = (cpuid(ctx, 7, 1).eax >> 26 & 1u) != 0;
+            around->cpu.lam = ((cpuid)(ctx, 7, 1).eax >> 26 & 1u) != 0;
     }
     if (top >= 10)
         around->cpu.perf_global_ctrl = hvctl_perf_global_ctrl(cpuid, ctx, top);

@@ -51,7 +51,7 @@ HVPT_INLINE enum hvctl_rule_result hvctl_vmx_rule_ask_here(const struct hvctl_vm
     finding->actual = view->value[rule->slot[0]];
     finding->ones = finding->zeros = finding->required = 0;
     finding->qualification = 0;
-    result = rule->check(view, rule, finding);
+    result = (rule->check)(view, rule, finding);
     if (result == HVCTL_RULE_BROKEN) {
         if (!finding->field)
             finding->field = hvctl_vmcs_slot_info(rule->slot[0])->name;

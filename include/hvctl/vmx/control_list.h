@@ -7,9 +7,7 @@
 #ifndef HVCTL_VMX_CONTROL_LIST_H
 #define HVCTL_VMX_CONTROL_LIST_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "../../hvpt/std.h"
 
 /*
  * The words that controls live in. A group's word is 32 bits wide in the VMCS but for TERTIARY, EXIT2 and VMFUNC (64).

@@ -248,7 +248,7 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmcs_load_field(struct hvc
 
     if (status != HVCTL_OK)
         return status;
-    if (!vmread(ctx, encoding & ~UINT32_C(1), &value))
+    if (!(vmread)(ctx, encoding & ~UINT32_C(1), &value))
         return HVCTL_E_CPU;
     image->value[slot] = value;
     hvctl_vmcs_set_remove(&image->dirty, slot);
@@ -301,7 +301,7 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmcs_store(struct hvctl_vm
             if ((left & 1u) == 0)
                 continue;
             encoding = hvctl_vmcs_slot_info(slot)->encoding;
-            if (!vmwrite(ctx, encoding, image->value[slot])) {
+            if (!(vmwrite)(ctx, encoding, image->value[slot])) {
                 if (failed)
                     *failed = encoding;
                 return HVCTL_E_CPU;
@@ -329,7 +329,7 @@ static inline unsigned hvctl_vmcs_diff(const struct hvctl_vmcs_image *before, co
             hvctl_vmcs_set_has(&before->exists, slot) == hvctl_vmcs_set_has(&after->exists, slot))
             continue;
         count++;
-        if (each && !each(ctx, hvctl_vmcs_slot_info(slot)->encoding, before->value[slot], after->value[slot]))
+        if (each && !(each)(ctx, hvctl_vmcs_slot_info(slot)->encoding, before->value[slot], after->value[slot]))
             break;
     }
     return count;

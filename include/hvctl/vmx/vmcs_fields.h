@@ -7,9 +7,7 @@
 #ifndef HVCTL_VMX_VMCS_FIELDS_H
 #define HVCTL_VMX_VMCS_FIELDS_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "../../hvpt/std.h"
 
 #include "control_list.h"
 

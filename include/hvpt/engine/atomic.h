@@ -7,8 +7,7 @@
 #ifndef HVPT_ENGINE_ATOMIC_H
 #define HVPT_ENGINE_ATOMIC_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "../std.h"
 
 #include "attributes.h"
 
@@ -21,10 +20,10 @@
  * An entry of a table. It is 8-byte aligned even where the ABI aligns uint64_t to 4 (i386), so that one access is one
  * access.
  */
-typedef uint64_t hvpt_entry __attribute__((aligned(8)));
+typedef uint64_t hvpt_entry __attribute__((__aligned__(8)));
 
 /* A number that is read while another CPU may write it; aligned for the same reason. */
-typedef uint64_t hvpt_counter __attribute__((aligned(8)));
+typedef uint64_t hvpt_counter __attribute__((__aligned__(8)));
 
 /* Acquire load: if the value links a table, that table's contents are visible. */
 HVPT_INLINE uint64_t hvpt_load(const hvpt_entry *slot)

@@ -27,27 +27,27 @@
 #ifdef HVPT_EXTERN
 #define HVPT_API HVPT_EXTERNAL
 #else
-#define HVPT_API static inline __attribute__((unused))
+#define HVPT_API static inline __attribute__((__unused__))
 #endif
 
 /* Always inlined, even at -Os: functions smaller than a call, and the fast paths that callers ask for by name. */
-#define HVPT_INLINE static inline __attribute__((always_inline, unused))
+#define HVPT_INLINE static inline __attribute__((__always_inline__, __unused__))
 
 /*
  * A function of the engine that stays one: it runs once a table, or would swell the fast path of its callers. Without
  * optimisation it is an inline function, which nothing inlines and gcc leaves out of units that do not use it.
  */
 #ifdef __OPTIMIZE__
-#define HVPT_FUNCTION static __attribute__((noinline, unused))
+#define HVPT_FUNCTION static __attribute__((__noinline__, __unused__))
 #else
-#define HVPT_FUNCTION static inline __attribute__((unused))
+#define HVPT_FUNCTION static inline __attribute__((__unused__))
 #endif
 
 /* Optimised for size, and out of the way of what is hot; HOT is for the loops over entries. */
-#define HVPT_COLD __attribute__((cold))
-#define HVPT_HOT  __attribute__((hot))
+#define HVPT_COLD __attribute__((__cold__))
+#define HVPT_HOT  __attribute__((__hot__))
 
-#define HVPT_NODISCARD __attribute__((warn_unused_result))
+#define HVPT_NODISCARD __attribute__((__warn_unused_result__))
 
 /* Checked by the compiler, in both languages; a declaration. */
 #ifdef __cplusplus

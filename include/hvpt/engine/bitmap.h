@@ -6,7 +6,7 @@
 #ifndef HVPT_ENGINE_BITMAP_H
 #define HVPT_ENGINE_BITMAP_H
 
-#include <stdint.h>
+#include "../std.h"
 
 #include "attributes.h"
 

@@ -99,12 +99,12 @@ HVPT_FUNCTION enum hvpt_obstacle hvpt_collapse_check(const struct hvpt_collapse 
             return HVPT_OBSTACLE_ATTR;
     }
     *page = run->gpa;
-    attr = rules->decode(space, first, below);
+    attr = (rules->decode)(space, first, below);
     attr.flags &= ~(uint32_t)HVPT_JOINED;
     if (run->level > space->max_leaf_level || hvpt_leaf_make(space, attr, &encoded) != HVPT_OK
         || run->level > encoded.max_level)
         return HVPT_OBSTACLE_SIZE;
-    *leaf = rules->relevel(first, below, run->level) | hvpt_gather(space, table);
+    *leaf = (rules->relevel)(first, below, run->level) | hvpt_gather(space, table);
     return HVPT_OBSTACLE_NONE;
 }
 

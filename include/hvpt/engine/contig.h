@@ -132,7 +132,7 @@ HVPT_FUNCTION HVPT_COLD void hvpt_fold_run(struct hvpt_space *space, struct hvpt
         unsigned i;
 
         if (!hvpt_is_present(space, first) || !hvpt_is_leaf(space, first, level) || hvpt_is_contig(space, first, level)
-            || (rules->decode(space, first, level).flags & HVPT_LOGGED)
+            || ((rules->decode)(space, first, level).flags & HVPT_LOGGED)
             || (hvpt_leaf_address(space, first, level, set.gpa) & (size - 1)))
             continue;
         for (i = 1; i < count; i++) {

@@ -112,7 +112,7 @@ HVPT_FUNCTION void hvpt_free_subtree(struct hvpt_space *space, uint64_t frame, u
                         continue;
                     below = hvpt_frame_in(space, entry);
                 }
-                hooks->free_frame(hooks->ctx, hvpt_make_hpa(below), order);
+                (hooks->free_frame)(hooks->ctx, hvpt_make_hpa(below), order);
                 freed++;
             }
             next[1] = 0;
@@ -137,7 +137,7 @@ HVPT_FUNCTION void hvpt_finish(struct hvpt_space *space, struct hvpt_flush *flus
     unsigned i;
 
     if (flush->kind != HVPT_FLUSH_NONE && hooks->flush != NULL)
-        hooks->flush(hooks->ctx, flush);
+        (hooks->flush)(hooks->ctx, flush);
     for (i = flush->dead_count; i-- != 0;)
         hvpt_free_subtree(space, flush->dead[i] & ~(HVPT_4K - 1), (unsigned)(flush->dead[i] & (HVPT_4K - 1)));
     hvpt_flush_clear(flush);

@@ -218,7 +218,7 @@ HVPT_FUNCTION void hvpt_split_leaf(struct hvpt_space *space, struct hvpt_frames 
     if (space->break_bits != 0)
         old = hvpt_break(space, flush, run->slot, run->gpa, run->level);
     do {
-        hvpt_fill(table, entries, space->rules->relevel(old, run->level, below), hvpt_leaf_step(space, below));
+        hvpt_fill(table, entries, (space->rules->relevel)(old, run->level, below), hvpt_leaf_step(space, below));
         if (space->break_bits != 0) {
             hvpt_store_release(run->slot, link);
             break;

@@ -14,7 +14,7 @@ HVPT_INLINE void hvpt_give_frame(const struct hvpt_space *space, uint64_t frame,
 {
     const struct hvpt_hooks *hooks = hvpt_hooks_of(space);
 
-    hooks->free_frame(hooks->ctx, hvpt_make_hpa(frame), order);
+    (hooks->free_frame)(hooks->ctx, hvpt_make_hpa(frame), order);
 }
 
 static inline void hvpt_free_frame(struct hvpt_space *space, uint64_t frame, unsigned order)
@@ -31,12 +31,12 @@ HVPT_FUNCTION hvpt_entry *hvpt_alloc_frame(struct hvpt_space *space, unsigned or
     hvpt_hpa got = {0};
     hvpt_entry *table = NULL;
 
-    if (!hooks->alloc_frame(hooks->ctx, order, &got))
+    if (!(hooks->alloc_frame)(hooks->ctx, order, &got))
         return NULL;
     if ((got.value & (size - 1)) == 0 && got.value <= space->hpa_limit - size)
         table = hvpt_table_at(space, got.value);
     if (table == NULL)
-        hooks->free_frame(hooks->ctx, got, order);
+        (hooks->free_frame)(hooks->ctx, got, order);
     *frame = got.value;
     return table;
 }

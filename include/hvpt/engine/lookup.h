@@ -42,7 +42,7 @@ HVPT_INLINE void hvpt_describe_page(const struct hvpt_space *space, uint64_t gpa
         out->attr.flags = space->usual_flags;
         out->attr.software = 0;
     } else {
-        out->attr = space->rules->decode(space, entry, 0);
+        out->attr = (space->rules->decode)(space, entry, 0);
     }
 }
 

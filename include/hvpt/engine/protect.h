@@ -73,20 +73,20 @@ HVPT_FUNCTION enum hvpt_status hvpt_protect_leaf(const struct hvpt_protect *prot
     enum hvpt_status status;
 
     if (protect->log) {
-        *changed = space->rules->log_writes(space, entry);
+        *changed = (space->rules->log_writes)(space, entry);
         /* A page that may only be written would have no permission left, and could say nothing more. */
-        return space->rules->decode(space, *changed, level).perm == 0 ? HVPT_E_ATTR : HVPT_OK;
+        return (space->rules->decode)(space, *changed, level).perm == 0 ? HVPT_E_ATTR : HVPT_OK;
     }
-    old = space->rules->decode(space, entry, level);
+    old = (space->rules->decode)(space, entry, level);
     attr = hvpt_protect_attr(protect, old);
-    status = space->rules->encode(space, attr, &leaf);
+    status = (space->rules->encode)(space, attr, &leaf);
     if (status != HVPT_OK)
         return status;
     if (level > leaf.max_level
         || ((space->policy & HVPT_POLICY_EXEC_4K_ONLY) && level > 0
             && (attr.perm & ~old.perm & (HVPT_EXEC | HVPT_EXEC_USER))))
         return HVPT_E_ATTR;
-    *changed = space->rules->change(space, entry, leaf.bits[level], protect->mask, level);
+    *changed = (space->rules->change)(space, entry, leaf.bits[level], protect->mask, level);
     return HVPT_OK;
 }
 
@@ -133,7 +133,7 @@ static inline bool hvpt_is_stale(const struct hvpt_space *space, uint64_t before
     if (before == after)
         return false;
     return space->relax_flushes || ((before ^ after) & ~rules->lenient_bits) != 0
-        || (rules->decode(space, before, level).perm & ~rules->decode(space, after, level).perm) != 0;
+        || ((rules->decode)(space, before, level).perm & ~(rules->decode)(space, after, level).perm) != 0;
 }
 
 /* Change one present leaf, until no hardware comes between. */

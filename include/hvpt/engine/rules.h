@@ -81,7 +81,7 @@ HVPT_INLINE unsigned hvpt_judge(const struct hvpt_space *space, uint64_t entry, 
 {
     if (!hvpt_is_present(space, entry))
         return HVPT_ENTRY_EMPTY;
-    return space->rules->judge(space, entry, level);
+    return (space->rules->judge)(space, entry, level);
 }
 
 HVPT_INLINE bool hvpt_is_table(const struct hvpt_space *space, uint64_t entry, unsigned level)
@@ -89,14 +89,14 @@ HVPT_INLINE bool hvpt_is_table(const struct hvpt_space *space, uint64_t entry, u
     if (level == 0)
         return false;
     return hvpt_is_usual_table(space, entry)
-        || (hvpt_is_present(space, entry) && space->rules->judge(space, entry, level) == HVPT_ENTRY_TABLE);
+        || (hvpt_is_present(space, entry) && (space->rules->judge)(space, entry, level) == HVPT_ENTRY_TABLE);
 }
 
 /* Is this present entry a well-formed leaf? */
 HVPT_INLINE bool hvpt_is_leaf(const struct hvpt_space *space, uint64_t entry, unsigned level)
 {
     return (level == 0 && (entry & space->leaf_mask) == space->leaf_bits)
-        || space->rules->judge(space, entry, level) == HVPT_ENTRY_LEAF;
+        || (space->rules->judge)(space, entry, level) == HVPT_ENTRY_LEAF;
 }
 
 HVPT_INLINE bool hvpt_is_contig(const struct hvpt_space *space, uint64_t entry, unsigned level)
@@ -108,13 +108,13 @@ HVPT_INLINE bool hvpt_is_contig(const struct hvpt_space *space, uint64_t entry, 
 HVPT_INLINE uint64_t hvpt_frame_in(const struct hvpt_space *space, uint64_t entry)
 {
     if (HVPT_UNLIKELY(entry & space->far_bits))
-        return space->rules->address(space, entry);
+        return (space->rules->address)(space, entry);
     return (entry & space->frame_mask) << space->frame_shift;
 }
 
 HVPT_INLINE uint32_t hvpt_table_perm(const struct hvpt_space *space, uint64_t entry)
 {
-    return space->rules->table_perm == NULL ? HVPT_PERM_ALL : space->rules->table_perm(space, entry);
+    return space->rules->table_perm == NULL ? HVPT_PERM_ALL : (space->rules->table_perm)(space, entry);
 }
 
 /* Where the page begins that the leaf at level maps gpa to. */
@@ -131,7 +131,7 @@ HVPT_INLINE uint64_t hvpt_leaf_address(const struct hvpt_space *space, uint64_t 
 HVPT_INLINE uint64_t hvpt_place(const struct hvpt_space *space, uint64_t address)
 {
     if (HVPT_UNLIKELY(address >= HVPT_FAR_ADDRESS) && space->rules->place != NULL)
-        return space->rules->place(space, address);
+        return (space->rules->place)(space, address);
     return address >> space->frame_shift;
 }
 
@@ -158,7 +158,7 @@ HVPT_INLINE uint64_t hvpt_hardware_bits(const struct hvpt_space *space, uint64_t
 HVPT_FUNCTION enum hvpt_status hvpt_leaf_make(const struct hvpt_space *space, struct hvpt_attr attr,
                                                             struct hvpt_leaf *leaf)
 {
-    enum hvpt_status status = space->rules->encode(space, attr, leaf);
+    enum hvpt_status status = (space->rules->encode)(space, attr, leaf);
 
     if (status == HVPT_OK && (space->policy & HVPT_POLICY_EXEC_4K_ONLY) && (attr.perm & (HVPT_EXEC | HVPT_EXEC_USER)))
         leaf->max_level = 0;

@@ -207,7 +207,7 @@ HVPT_INLINE hvpt_entry *hvpt_table_by(const struct hvpt_space *space, bool calle
     const struct hvpt_hooks *hooks = hvpt_hooks_of(space);
 
     if (called)
-        return (hvpt_entry *)hooks->phys_to_virt(hooks->ctx, hvpt_make_hpa(frame));
+        return (hvpt_entry *)(hooks->phys_to_virt)(hooks->ctx, hvpt_make_hpa(frame));
     if (sizeof(uintptr_t) < sizeof(frame) && frame > UINTPTR_MAX)
         return NULL; /* a 32-bit kernel sees no such memory at a fixed offset */
     return (hvpt_entry *)hvpt_opaque((HVPT_HOOKS_KNOWN ? (char *)hooks->linear_map : space->linear) + (uintptr_t)frame);

@@ -38,7 +38,7 @@ static inline HVPT_HOT enum hvpt_status hvpt_track_slots(void *ctx, const struct
             continue;
         if (!hvpt_is_present(space, old) || !hvpt_is_leaf(space, old, run->level))
             continue;
-        cleared = track->clear(space, old);
+        cleared = (track->clear)(space, old);
         if (cleared == old) {
             quiet = run->level == 0 ? old : 0;
             continue;
@@ -50,7 +50,7 @@ static inline HVPT_HOT enum hvpt_status hvpt_track_slots(void *ctx, const struct
         if (past - first != span)
             continue; /* it stands for pages outside, too, which would be forgotten */
         while (!hvpt_compare_exchange(&run->slot[i], &old, cleared))
-            cleared = track->clear(space, old);
+            cleared = (track->clear)(space, old);
         hvpt_defer(space, track->flush, gpa, span, false);
     }
     return HVPT_OK;
@@ -121,8 +121,8 @@ HVPT_API enum hvpt_status hvpt_space_touch(struct hvpt_space *space, hvpt_gpa gp
             return status;
         if (!hvpt_is_present(space, run.entry))
             return HVPT_E_ABSENT;
-        touched = space->rules->touch(space, run.entry, access);
-        if (!(space->rules->grants(space, touched, run.level, touched != run.entry) & access))
+        touched = (space->rules->touch)(space, run.entry, access);
+        if (!((space->rules->grants)(space, touched, run.level, touched != run.entry) & access))
             return HVPT_E_ATTR;
     } while (touched != run.entry && !hvpt_compare_exchange(run.slot, &run.entry, touched));
     /* A CPU that still holds the entry as it was would go on denying, also where another CPU's touch came first. */

@@ -45,13 +45,13 @@ static inline enum hvpt_status hvpt_visit_slots(void *ctx, const struct hvpt_run
             uint64_t past = span < visit->end - gpa ? gpa + span : visit->end;
 
             if (visitor->hole != NULL)
-                go_on = visitor->hole(visitor->ctx, hvpt_make_gpa(first), past - first, run->level);
+                go_on = (visitor->hole)(visitor->ctx, hvpt_make_gpa(first), past - first, run->level);
         } else if (hvpt_is_leaf(space, entry, run->level)) {
             struct hvpt_mapping mapping;
 
             hvpt_describe(space, gpa, entry, run->level, visit->perm[run->level], &mapping);
             if (visitor->leaf != NULL)
-                go_on = visitor->leaf(visitor->ctx, hvpt_make_gpa(gpa), &mapping);
+                go_on = (visitor->leaf)(visitor->ctx, hvpt_make_gpa(gpa), &mapping);
         } else {
             return HVPT_E_CORRUPT;
         }
@@ -71,7 +71,7 @@ static inline enum hvpt_step hvpt_visit_enter(void *ctx, const struct hvpt_run *
         return HVPT_STEP_OVER;
     visit->perm[run->level - 1] = visit->perm[run->level] & hvpt_table_perm(visit->space, run->entry);
     if (visitor->enter == NULL
-        || visitor->enter(visitor->ctx, hvpt_make_gpa(run->gpa), hvpt_make_hpa(frame), run->level - 1))
+        || (visitor->enter)(visitor->ctx, hvpt_make_gpa(run->gpa), hvpt_make_hpa(frame), run->level - 1))
         return HVPT_STEP_INTO;
     visit->ended = true;
     return HVPT_STEP_OVER;
@@ -85,7 +85,7 @@ static inline enum hvpt_status hvpt_visit_leave(void *ctx, const struct hvpt_run
 
     if (visit->ended
         || (visitor->leave != NULL
-            && !visitor->leave(visitor->ctx, hvpt_make_gpa(run->gpa), hvpt_make_hpa(frame), run->level - 1)))
+            && !(visitor->leave)(visitor->ctx, hvpt_make_gpa(run->gpa), hvpt_make_hpa(frame), run->level - 1)))
         return hvpt_visit_end(visit);
     return HVPT_OK;
 }
@@ -108,13 +108,13 @@ HVPT_API enum hvpt_status hvpt_space_walk(const struct hvpt_space *space, hvpt_g
     visit.ended = false;
     for (level = 0; level < HVPT_MAX_LEVELS; level++)
         visit.perm[level] = HVPT_PERM_ALL;
-    if (visitor->enter != NULL && !visitor->enter(visitor->ctx, hvpt_make_gpa(0), root, space->root_level))
+    if (visitor->enter != NULL && !(visitor->enter)(visitor->ctx, hvpt_make_gpa(0), root, space->root_level))
         return HVPT_OK;
     status = hvpt_walk(space, visit.start, visit.end, &steps, &visit);
     if (visit.ended)
         return HVPT_OK;
     if (status == HVPT_OK && visitor->leave != NULL)
-        (void)visitor->leave(visitor->ctx, hvpt_make_gpa(0), root, space->root_level);
+        (void)(visitor->leave)(visitor->ctx, hvpt_make_gpa(0), root, space->root_level);
     return status;
 }
 

@@ -76,7 +76,7 @@ static inline void hvpt_describe(const struct hvpt_space *space, uint64_t gpa, u
     const uint64_t size = hvpt_span(space, level);
 
     out->hpa = hvpt_make_hpa(hvpt_leaf_address(space, entry, level, gpa) | (gpa & (size - 1)));
-    out->attr = space->rules->decode(space, entry, level);
+    out->attr = (space->rules->decode)(space, entry, level);
     out->attr.perm &= perm;
     out->page_size = size;
     out->level = level;
@@ -159,7 +159,7 @@ HVPT_FUNCTION enum hvpt_status hvpt_walk(const struct hvpt_space *space, uint64_
 
             run.count = left < rest ? (unsigned)left : rest;
         } else if (hvpt_is_table(space, run.entry, level)) {
-            if (steps->enter == NULL || steps->enter(ctx, &run) == HVPT_STEP_INTO) {
+            if (steps->enter == NULL || (steps->enter)(ctx, &run) == HVPT_STEP_INTO) {
                 table[level - 1] = hvpt_table_at(space, hvpt_frame_in(space, run.entry));
                 if (table[level - 1] == NULL)
                     return HVPT_E_CORRUPT;
@@ -169,7 +169,7 @@ HVPT_FUNCTION enum hvpt_status hvpt_walk(const struct hvpt_space *space, uint64_
             goto next;
         }
         if (steps->slots != NULL) {
-            status = steps->slots(ctx, &run);
+            status = (steps->slots)(ctx, &run);
             if (status != HVPT_OK)
                 return status;
         }
@@ -184,7 +184,7 @@ HVPT_FUNCTION enum hvpt_status hvpt_walk(const struct hvpt_space *space, uint64_
             run.count = 1;
             run.entry = hvpt_load(run.slot);
             if (steps->leave != NULL) {
-                status = steps->leave(ctx, &run);
+                status = (steps->leave)(ctx, &run);
                 if (status != HVPT_OK)
                     return status;
             }

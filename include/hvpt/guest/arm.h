@@ -256,9 +256,9 @@ static inline bool hvpt_arm_out_of_range(const struct hvpt_arm_guest *guest, con
                                          uint64_t linear, uint32_t access)
 {
     const bool upper = paging->upper;
-    const bool small = hvpt_arm_id(guest, guest->mmfr2, 28, 1) >= 1; /* FEAT_TTST */
+    const bool small_tables = hvpt_arm_id(guest, guest->mmfr2, 28, 1) >= 1; /* FEAT_TTST */
     const bool large = paging->ds || (paging->shift == 16 && hvpt_arm_id(guest, guest->mmfr2, 16, 1) >= 1);
-    const unsigned least = !small ? 25 : paging->shift == 16 ? 17 : 16;
+    const unsigned least = !small_tables ? 25 : paging->shift == 16 ? 17 : 16;
     uint64_t above = hvpt_arm_untagged(guest, upper, access);
 
     if (paging->input_bits < least || paging->input_bits > (large ? 52u : 48u))

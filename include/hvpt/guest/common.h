@@ -75,7 +75,7 @@ static inline bool hvpt_guest_read(const struct hvpt_space *space, const struct 
     const uint64_t page = hpa & ~(HVPT_4K - 1);
     const char *frame = hooks->phys_to_virt == NULL
                           ? (const char *)hooks->linear_map + (uintptr_t)page
-                          : (const char *)hooks->phys_to_virt(hooks->ctx, hvpt_make_hpa(page));
+                          : (const char *)(hooks->phys_to_virt)(hooks->ctx, hvpt_make_hpa(page));
 
     if (frame == NULL)
         return false;

@@ -209,7 +209,7 @@ HVPT_FUNCTION void hvpt_spp_flush(struct hvpt_spp *spp, struct hvpt_flush *flush
     unsigned i;
 
     if (flush->kind != HVPT_FLUSH_NONE && hooks->flush != NULL)
-        hooks->flush(hooks->ctx, flush);
+        (hooks->flush)(hooks->ctx, flush);
     for (i = 0; i < flush->dead_count; i++)
         hvpt_spp_free(spp, flush->dead[i] & ~(HVPT_4K - 1), (unsigned)(flush->dead[i] & (HVPT_4K - 1)));
     hvpt_flush_clear(flush);

@@ -91,7 +91,7 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_mtrr_read(struct hvpt_mtrr *m
     mtrr->top_mem2 = 0;
     if (maxphyaddr < 32 || maxphyaddr > 52)
         return HVPT_E_ATTR;
-    ok = rdmsr(ctx, HVPT_MSR_MTRRCAP, &mtrr->cap) && rdmsr(ctx, HVPT_MSR_MTRR_DEF_TYPE, &mtrr->def_type);
+    ok = (rdmsr)(ctx, HVPT_MSR_MTRRCAP, &mtrr->cap) && (rdmsr)(ctx, HVPT_MSR_MTRR_DEF_TYPE, &mtrr->def_type);
     count = (unsigned)(mtrr->cap & HVPT_MTRRCAP_COUNT);
     if (count > HVPT_MTRR_VARIABLE_MAX)
         return HVPT_E_ATTR;
@@ -102,17 +102,18 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_mtrr_read(struct hvpt_mtrr *m
 
         mtrr->fixed[i] = 0;
         if (mtrr->cap & HVPT_MTRRCAP_FIXED)
-            ok = ok && rdmsr(ctx, msr, &mtrr->fixed[i]);
+            ok = ok && (rdmsr)(ctx, msr, &mtrr->fixed[i]);
     }
     for (i = 0; i < HVPT_MTRR_VARIABLE_MAX; i++) {
         mtrr->base[i] = 0;
         mtrr->mask[i] = 0;
         if (i < count)
-            ok = ok && rdmsr(ctx, HVPT_MSR_MTRR_PHYSBASE0 + 2 * i, &mtrr->base[i])
-              && rdmsr(ctx, HVPT_MSR_MTRR_PHYSMASK0 + 2 * i, &mtrr->mask[i]);
+            ok = ok && (rdmsr)(ctx, HVPT_MSR_MTRR_PHYSBASE0 + 2 * i, &mtrr->base[i])
+              && (rdmsr)(ctx, HVPT_MSR_MTRR_PHYSMASK0 + 2 * i, &mtrr->mask[i]);
     }
     if (options & HVPT_MTRR_AMD)
-        ok = ok && rdmsr(ctx, HVPT_MSR_AMD_SYSCFG, &mtrr->syscfg) && rdmsr(ctx, HVPT_MSR_AMD_TOP_MEM2, &mtrr->top_mem2);
+        ok = ok && (rdmsr)(ctx, HVPT_MSR_AMD_SYSCFG, &mtrr->syscfg)
+          && (rdmsr)(ctx, HVPT_MSR_AMD_TOP_MEM2, &mtrr->top_mem2);
     return ok ? HVPT_OK : HVPT_E_ATTR;
 }
 
