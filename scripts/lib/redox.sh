@@ -43,12 +43,17 @@ redox() {
     fi
     {
         redox_tests crate "$logs/crate.log" cargo test --locked "${manifest[@]}" --package hvpt-redox
+        redox_tests "rmm-second-level" "$logs/rmm.log" \
+            cargo test --locked "${manifest[@]}" --package rmm-second-level
+        redox_case "the second level for rmm is under 1,000 lines" "$logs/rmm-lines.log" \
+            awk 'END { print NR; exit NR >= 1000 }' "$workspace"/rmm-second-level/src/*.rs
         redox_tests module "$logs/module.log" cargo test --locked "${manifest[@]}" --package redox-standin
         RUSTDOCFLAGS='-D warnings' redox_case "cargo doc has nothing to say" "$logs/doc.log" \
-            cargo doc --locked --no-deps "${manifest[@]}" --package hvpt-redox
+            cargo doc --locked --no-deps "${manifest[@]}" --package hvpt-redox --package rmm-second-level
         if cargo clippy --version >/dev/null 2>&1; then
             redox_case "clippy has nothing to say" "$logs/clippy.log" \
-                cargo clippy --locked "${manifest[@]}" --package hvpt-redox --package redox-standin --all-targets -- -D warnings
+                cargo clippy --locked "${manifest[@]}" --package hvpt-redox --package rmm-second-level \
+                --package redox-standin --all-targets -- -D warnings
         else
             case_skipped "redox: clippy" "no cargo-clippy (Debian: rust-clippy)"
         fi

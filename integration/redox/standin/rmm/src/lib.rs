@@ -1,4 +1,4 @@
-//! A stand-in for rmm, the memory manager inside the Redox kernel: the names, signatures and constants that a second level
+//! A stand-in for rmm, the memory manager inside the Redox kernel: names, signatures and constants that a second level
 //! is built on. Where the kernel's tree is at hand, its own crate takes the place of this one.
 #![no_std]
 #![allow(clippy::missing_safety_doc, clippy::new_without_default)] // as rmm has it
