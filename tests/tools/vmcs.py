@@ -3,10 +3,12 @@
 # SPDX-License-Identifier: MIT
 """hvpt vmcs against made-up dumps: in every form, with one field wrong, through whatever logs do to text, and cut anywhere.
 
-usage: vmcs.py HVPT
+usage: vmcs.py HVPT FOLDER
 What a changed field breaks is the manual's: SDM vol. 3, chapter "VM Entries", by the names of tests/reference/hvctl_check.
 """
+import csv
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -141,6 +143,12 @@ def cases():
     yield "bhyve's decimal 33", bhyve
     yield "XMHF", xmhf
     yield "hvctl's own dump", own
+    for style in STYLES:
+        for number, column in enumerate(columns()):
+            yield f"fields by name, {style}, column {number}", lambda style=style, column=column: by_name(style, column)
+    yield "names that could be either of two fields say nothing", ambiguous
+    yield "numbers that may be decimal are no values", decimal
+    yield "prose that names two fields is no dump", prose
 
 
 def same_values(make, wrapping):
@@ -312,6 +320,97 @@ def xmhf():
 def own():
     text = "# guest state\nGUEST_RFLAGS = 0x2 # comment\nGUEST_INTERRUPTIBILITY_STATE = 0x9\n# VM-exit information\nEXIT_REASON = 0x80000021\n"
     return expect(text, ["GUEST.INTERRUPTIBILITY.STI_IF"], True)
+
+
+def in_words(name):
+    """kGuestEsArBytes and GUEST_ES_AR_BYTES as words with blanks between."""
+    return re.sub("([a-z])([A-Z])", r"\1 \2", name).replace("_", " ")
+
+
+# How programs print a field: by name and value, and what may stand around them.
+STYLES = {
+    "NAME = 0x": lambda name, value, encoding: f"{name} = {value:#x}",
+    "NAME: 0x, in a kernel's log": lambda name, value, encoding: f"[ 9021.315014] mod: {name}: {value:#x}",
+    "columns": lambda name, value, encoding: f"        {name:58} {value:#018x}",
+    "ENCODING NAME: hex": lambda name, value, encoding: f"2019-01-11 13:29:19 host kernel: mod_warn: {encoding:x} {name}: {value:x}",
+    "JSON": lambda name, value, encoding: f'  "{name}": "{value:#x}",',
+    "NAME (encoding) -> value": lambda name, value, encoding: f"# {name} ({encoding:#06x}) -> {value:#x}",
+    "vmread(NAME)": lambda name, value, encoding: f"vmread({name}) = {value:#x}",
+    "words": lambda name, value, encoding: f"{in_words(name)} : {value:#x}",
+}
+
+
+def reference(name):
+    folder = Path(__file__).resolve().parent.parent / "reference" / "hvctl"
+    with open(folder / name, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def fields():
+    """encoding -> (name, bits)"""
+    return {int(row["encoding"], 16): (row["name"], 64 if row["width"] == "natural" else int(row["width"]))
+            for row in reference("vmcs_fields.csv")}
+
+
+def columns():
+    """The first name of every field, then the second of those that have two, and so on: [(name, encoding)]"""
+    by_encoding, out = {}, []
+    for row in reference("vmcs_names.csv"):
+        if row["encoding"] != "none":
+            by_encoding.setdefault(int(row["encoding"], 16), []).append(row["name"])
+    for number in range(max(len(names) for names in by_encoding.values())):
+        column = [(names[number], encoding) for encoding, names in sorted(by_encoding.items()) if number < len(names)]
+        # An upper half is one only beside its lower half
+        low = {encoding for _, encoding in column}
+        out.append([(name, encoding) for name, encoding in column if encoding & 1 == 0 or encoding - 1 in low])
+    return out
+
+
+def by_name(style, column):
+    known, lines, expected = fields(), [], {}
+    halves = {encoding - 1 for _, encoding in column if encoding & 1}
+    for name, encoding in column:
+        field, bits = known[encoding & ~1]
+        value = (0x0123456789abcdef ^ encoding) & ((1 << bits) - 1)
+        if encoding & 1:
+            value = encoding + 0x10000
+            expected[field] |= value << 32
+        else:
+            if encoding in halves:
+                value &= 0xffffffff
+            expected[field] = value
+        lines.append(STYLES[style](name, value, encoding))
+    code, answer = ask("\n".join(lines) + "\n")
+    if len(column) < 4:
+        return None
+    if not isinstance(answer, dict) or len(answer["dumps"]) != 1:
+        return f"not one dump: status {code}, {str(answer)[:200]}"
+    got = {name: int(value, 16) for name, value in answer["dumps"][0]["fields"].items()}
+    wrong = [f"{name} {got.get(name, 'none')} not {value:#x}" for name, value in expected.items() if got.get(name) != value]
+    wrong += [f"{name}: not in the text" for name in got if name not in expected]
+    return "; ".join(wrong[:5]) or None
+
+
+ANCHOR = "GUEST_CR3 = 0x1000\nGUEST_CR0 = 0x80000031\nGUEST_RIP = 0xfff0\n"
+
+
+def ambiguous():
+    for row in reference("vmcs_names.csv"):
+        if row["encoding"] == "none":
+            got = ask(ANCHOR + f"{row['name']} = 0x10\n")[1]["dumps"][0]["fields"]
+            if len(got) != 3:
+                return f"{row['name']}: {got}"
+    return None
+
+
+def decimal():
+    dump = ask("Guest CR3: 0x1000\nGuest CR0: 0x31\nGuest RIP: 0xfff0\nGuest ES selector: 16\n")[1]["dumps"][0]
+    return f"{dump['fields']}" if len(dump["fields"]) != 3 else None
+
+
+def prose():
+    code, answer = ask("I set the guest CR3 to 0x1000, and guest CR4 = 0x2000 is what I read.\nWhat is wrong?\n")
+    return None if code == 2 and not answer["dumps"] else f"status {code}: {answer}"
 
 
 sys.exit(tap.run(list(cases())))

@@ -17,6 +17,7 @@ enum dump_format {
     DUMP_XEN_VMX,
     DUMP_XMHF,
     DUMP_HVCTL,
+    DUMP_NAMED, /* fields by name, as many hypervisors print them */
     DUMP_BHYVE,
     DUMP_QEMU, /* registers as a guest's debugger would see them */
     DUMP_VBOX, /* likewise */

@@ -152,17 +152,7 @@ static enum dump_format beginning(const struct clean *text, size_t at, size_t en
         return DUMP_QEMU;
     if (scan_match(text, at, stop, "reason VMX"))
         return DUMP_BHYVE;
-    if (text->bytes[at] >= 'A' && text->bytes[at] <= 'Z') {
-        size_t behind = at;
-        struct number number;
-
-        while (behind < stop && scan_word(text->bytes[behind]))
-            behind++;
-        if (behind - at >= 6 && scan_match(text, behind, stop, " = 0x") && scan_value(text, behind, stop, 1, &number)
-            && hvctl_vmcs_field_by_name(text->bytes + at, behind - at) != (uint32_t)HVCTL_VMCS_NO_FIELD)
-            return DUMP_HVCTL;
-    }
-    return DUMP_NONE;
+    return read_named_begins(text, at, end);
 }
 
 void reader_begin(struct reader *reader, const struct clean *text)
@@ -196,7 +186,8 @@ static void outcome(struct reader *reader, struct dump *dump)
         }
         return;
     }
-    if (dump->format != DUMP_KVM_VMX && dump->format != DUMP_XEN_VMX && dump->format != DUMP_HVCTL)
+    if (dump->format != DUMP_KVM_VMX && dump->format != DUMP_XEN_VMX && dump->format != DUMP_HVCTL
+        && dump->format != DUMP_NAMED)
         return;
     if (reader->failure != DUMP_SAYS_NOTHING && dump->begin - reader->said_at < SAID_BYTES) {
         dump->failure = reader->failure;
@@ -278,7 +269,8 @@ bool reader_next(struct reader *reader, struct dump *dump)
             }
             behind = read_xmhf(text, behind ? behind : values, end, dump);
             break;
-        case DUMP_HVCTL: behind = read_hvctl(text, values, end, dump); break;
+        case DUMP_HVCTL:
+        case DUMP_NAMED: behind = read_named(text, values, end, dump); break;
         case DUMP_BHYVE: behind = read_bhyve(text, values, end, dump); break;
         case DUMP_QEMU:
             behind = scan_match(text, values, end, "KVM: entry failed, hardware error ");

@@ -22,6 +22,9 @@ size_t read_xmhf(const struct clean *text, size_t at, size_t end, struct dump *d
 size_t read_qemu(const struct clean *text, size_t at, size_t end, struct dump *dump);
 size_t read_vbox(const struct clean *text, size_t at, size_t end, struct dump *dump);
 size_t read_bhyve(const struct clean *text, size_t at, size_t end, struct dump *dump);
-size_t read_hvctl(const struct clean *text, size_t at, size_t end, struct dump *dump);
+size_t read_named(const struct clean *text, size_t at, size_t end, struct dump *dump);
+
+/* DUMP_HVCTL or DUMP_NAMED, if the line at at is the first of fields by name. */
+enum dump_format read_named_begins(const struct clean *text, size_t at, size_t end);
 
 #endif

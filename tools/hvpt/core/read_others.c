@@ -1,64 +1,9 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Formats that say less: XMHF, QEMU's and VirtualBox's registers, bhyve, and hvctl's own, which says all.
+ * Formats that say less: XMHF, QEMU's and VirtualBox's registers, bhyve.
  */
 #include "read.h"
-
-static size_t word_end(const struct clean *text, size_t at, size_t end)
-{
-    while (at < end && scan_word(text->bytes[at]))
-        at++;
-    return at;
-}
-
-/* ---- hvctl: NAME = 0x... ---- */
-
-/* "NAME = 0x..." with a field's name at the start of a line. Behind it; 0: no. */
-static size_t named_field(const struct clean *text, size_t at, size_t end, unsigned *slot, struct number *number)
-{
-    size_t behind = word_end(text, at, end), sign;
-    uint32_t encoding;
-
-    if (behind - at < 6 || behind >= end || text->bytes[at] < 'A' || text->bytes[at] > 'Z')
-        return 0;
-    sign = scan_skip(text, behind, scan_line_end(text, behind, end));
-    if (sign >= end || text->bytes[sign] != '=' || !scan_value(text, sign, scan_line_end(text, sign, end), 1, number))
-        return 0;
-    encoding = hvctl_vmcs_field_by_name(text->bytes + at, behind - at);
-    if (encoding == (uint32_t)HVCTL_VMCS_NO_FIELD)
-        return 0;
-    *slot = (unsigned)hvctl_vmcs_slot(encoding);
-    return number->behind;
-}
-
-size_t read_hvctl(const struct clean *text, size_t at, size_t end, struct dump *dump)
-{
-    unsigned silent = 0;
-    struct number number;
-    unsigned slot;
-
-    while (at < end && silent < 12) {
-        size_t next = scan_line_end(text, at, end);
-
-        if (text->bytes[at] == '#') { /* a heading */
-            at = next;
-            continue;
-        }
-        if (named_field(text, at, end, &slot, &number)) {
-            if (hvctl_vmcs_set_has(&dump->image.known, slot))
-                break;
-            read_field(dump, slot, &number);
-            silent = 0;
-        } else {
-            silent++;
-            if (dump->fields && read_begins(text, at, end))
-                break;
-        }
-        at = next;
-    }
-    return at;
-}
 
 /* ---- XMHF ---- */
 

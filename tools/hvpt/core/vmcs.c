@@ -17,6 +17,7 @@ static const char *format_name(const struct dump *dump)
     case DUMP_XEN_VMX: return "Xen";
     case DUMP_XMHF: return "XMHF";
     case DUMP_HVCTL: return "hvctl";
+    case DUMP_NAMED: return "fields by name";
     case DUMP_BHYVE: return "bhyve";
     case DUMP_QEMU: return "QEMU's registers";
     case DUMP_VBOX: return "VirtualBox's registers";
