@@ -13,7 +13,8 @@ warn() { printf '%s\n' "$*" >&2; }
 die() { warn "$*"; exit 1; }
 
 # What is needed, one a line: a probe that succeeds where it is there, then the Debian packages that bring it.
-# a|b: the first of them that the release has. A probe is a program's name, or "pc:" and a pkg-config module.
+# a|b: the first of them that the release has. A probe is a program's name, "pc:" and a pkg-config module, or
+# "path:" and a file by its pattern.
 needs_build='
 gcc                       gcc libc6-dev
 meson                     meson
@@ -44,6 +45,10 @@ npm                       npm
 needs_bench='
 gnuplot                   gnuplot-nox
 '
+# A module for Linux; the kernel of its version is fetched by the test and not installed.
+needs_module='
+path:/lib/modules/*/build linux-headers-amd64|linux-headers-generic
+'
 needs_other_machines='
 aarch64-linux-gnu-gcc     gcc-aarch64-linux-gnu
 riscv64-linux-gnu-gcc     gcc-riscv64-linux-gnu
@@ -57,6 +62,7 @@ cargo                     cargo rust-clippy rustfmt
 
 is_there() {
     case $1 in
+        path:*) compgen -G "${1#path:}" >/dev/null ;;
         pc:*) pkg-config --exists "${1#pc:}" 2>/dev/null ;;
         clang | ld.lld) compgen -c "$1" | grep -qE "^$1(-[0-9]+)?\$" ;;
         *) command -v "$1" >/dev/null 2>&1 ;;

@@ -71,7 +71,7 @@ hvctl_vmx_switch(struct hvctl_guest_regs *regs, bool launched)
         "jmp 4f\n"
         "2:\n\t"
         "vmresume\n\t"
-        "jmp 4f\n"
+        "jbe 4f\n" /* always: what falls through has failed. Linux' objtool takes 3 for dead code behind a jmp. */
         "3:\n\t" /* the VM exit arrives here, with the guest's registers and the RSP written above */
         "xchg %%rdi, (%%rsp)\n\t"
         "mov %%rax, 0(%%rdi)\n\t"
