@@ -146,6 +146,7 @@ def cases():
     for style in STYLES:
         for number, column in enumerate(columns()):
             yield f"fields by name, {style}, column {number}", lambda style=style, column=column: by_name(style, column)
+    yield "VirtualBox: the cause that it found itself", vbox
     yield "names that could be either of two fields say nothing", ambiguous
     yield "numbers that may be decimal are no values", decimal
     yield "prose that names two fields is no dump", prose
@@ -389,6 +390,19 @@ def by_name(style, column):
     wrong = [f"{name} {got.get(name, 'none')} not {value:#x}" for name, value in expected.items() if got.get(name) != value]
     wrong += [f"{name}: not in the text" for name in got if name not in expected]
     return "; ".join(wrong[:5]) or None
+
+
+def vbox():
+    text = "00:00:05.481475 cs={f000 base=00000000000f0000 limit=0000ffff flags=0000009b}\n" \
+           "00:00:05.481475 gs={0000 base=0000000000000000 limit=ffffffff flags=0000c0f3} cr0=00000010 cr2=00000000\n" \
+           + "00:00:05.482 something else\n" * 60 + "00:00:05.485406 CPU[0]: VT-x info:\n" \
+           "00:00:05.485406   HM error           = 0x23a (570)\n00:00:05.485407   rcLastExitToR3     = VERR_VMX_INVALID_GUEST_STATE\n"
+    answer = ask(text)[1]["dumps"]
+    if len(answer) != 1:
+        return f"{len(answer)} dumps"
+    if "invalid guest state" not in answer[0]["happened"]:
+        return answer[0]["happened"]
+    return None if "virtual-8086: GS limit is not ffffH" in answer[0]["hints"] else f"{answer[0]['hints']}"
 
 
 ANCHOR = "GUEST_CR3 = 0x1000\nGUEST_CR0 = 0x80000031\nGUEST_RIP = 0xfff0\n"

@@ -72,6 +72,7 @@ struct dump {
 
     bool tertiary_layout, prefixed, hashed; /* what tells the version of KVM */
     bool effective_efer;
+    unsigned vbox_error;      /* what VirtualBox found itself; 0: not in the text */
     bool real_mode_registers; /* QEMU's segments are not the fields' */
     bool nested_error;        /* a made-up failure: entry failed with a normal exit */
     uint32_t signature;       /* of the CPU, if the log says so */

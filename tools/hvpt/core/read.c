@@ -139,6 +139,8 @@ static enum dump_format beginning(const struct clean *text, size_t at, size_t en
             return DUMP_QEMU;
         if (c == 'g' && scan_match(text, i, end, "guest_CS_selector="))
             return DUMP_XMHF;
+        if (c == 'H' && scan_match(text, i, stop, "HM error =") && scan_find(text, i, stop, "(") < stop)
+            return DUMP_VBOX;
         if (c == 'c' && scan_match(text, i, end, "cs={") && scan_find(text, i, stop, " base=") < stop)
             return DUMP_VBOX;
         if ((c == 'e' || c == 's' || c == 'd') && i == at && scan_match(text, i, end, c == 'e' ? "es:" : c == 's' ? "ss:" : "ds:")

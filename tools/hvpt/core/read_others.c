@@ -181,7 +181,8 @@ size_t read_vbox(const struct clean *text, size_t at, size_t end, struct dump *d
     unsigned silent = 0, i;
     struct number number;
 
-    while (at < end && silent < 40) {
+    /* Its log has hundreds of lines between the registers and what it says of VT-x. */
+    while (at < end && silent < 400) {
         size_t stop = scan_line_end(text, at, end), behind;
 
         silent++;
@@ -220,6 +221,16 @@ size_t read_vbox(const struct clean *text, size_t at, size_t end, struct dump *d
             value = scan_match(text, behind, stop, "rflags=");
             if (value && scan_number(text, value, stop, 16, 8, &number))
                 read_field(dump, HVCTL_VMCS_SLOT_GUEST_RFLAGS, &number);
+            value = scan_match(text, behind, stop, "HM error =");
+            if (value && scan_number(text, value, stop, 16, 1, &number)) {
+                dump->vbox_error = (unsigned)(number.value & 0xffff);
+                silent = 0;
+            }
+            if (scan_match(text, behind, stop, "VERR_VMX_INVALID_GUEST_STATE") && dump->failure == DUMP_SAYS_NOTHING) {
+                dump->failure = DUMP_EXIT_REASON;
+                dump->code = UINT64_C(0x80000021);
+                silent = 0;
+            }
             value = scan_match(text, behind, stop, "Exit reason");
             if (value && (scan_number(text, value, stop, 16, 1, &number) || scan_value(text, value, stop, 1, &number))) {
                 dump->failure = DUMP_EXIT_REASON;

@@ -7,6 +7,7 @@
 
 #include "json.h"
 #include "judge.h"
+#include "vbox.h"
 
 #define DUMPS_MOST 64u /* that are judged; a log with more is asked with a number */
 
@@ -409,7 +410,7 @@ static bool explained(const struct judge *judge)
 /* Hint number of them for this dump; NULL: no more. */
 static const char *hint(const struct judge *judge, const struct dump *dump, unsigned number)
 {
-    const char *list[10];
+    const char *list[12];
     unsigned count = 0, i;
     uint64_t value, entry;
     bool failed = judge->said != HVCTL_FAILURE_NONE, why = explained(judge);
@@ -418,11 +419,15 @@ static const char *hint(const struct judge *judge, const struct dump *dump, unsi
         list[count++] = "more than eight rules of unrelated kinds are broken: these values look shifted, misread or cut";
     if (dump->format == DUMP_QEMU || dump->format == DUMP_VBOX)
         list[count++] = "these are the guest's registers, not the VMCS: only segments, descriptor tables and RFLAGS are judged";
+    if (dump->format == DUMP_VBOX && vbox_words(dump->vbox_error)) {
+        list[count++] = "VirtualBox looked for the cause itself (HM error):";
+        list[count++] = vbox_words(dump->vbox_error);
+    }
     if (dump->real_mode_registers)
         list[count++] = "the guest is in real mode, where a hypervisor may keep other segments in the VMCS than these";
-    if ((dump->format == DUMP_QEMU || dump->format == DUMP_VBOX) && failed)
+    if (dump->format == DUMP_QEMU && failed)
         list[count++] = "with kvm_intel.dump_invalid_vmcs=1 or kvm_amd.dump_invalid_vmcb=1 the kernel log has all fields";
-    if (dump->vmx && failed && !why && judge->said == HVCTL_FAILURE_GUEST_STATE) {
+    if (dump->vmx && failed && !why && !vbox_words(dump->vbox_error) && judge->said == HVCTL_FAILURE_GUEST_STATE) {
         if (guest_known(dump, HVCTL_VMCS_GUEST_SSP, &value) && value >> 32
             && control_word(dump, HVCTL_GROUP_ENTRY, &entry)
             && (entry & hvctl_vmx_control_mask(HVCTL_ENTRY_LOAD_CET_STATE))
