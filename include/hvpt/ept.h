@@ -99,13 +99,11 @@ static inline HVPT_COLD enum hvpt_status hvpt_ept_configure(struct hvpt_space *s
 
     space->rules = hvpt_ept_rules();
     space->kind = HVPT_KIND_EPT;
-    space->page_shift = 12;
+    hvpt_set_geometry(space, 12, levels - 1, 12 + 9 * levels);
     space->frame_mask = HVPT_EPT_ADDRESS_BITS;
     space->hardware_bits =
         config->features & HVPT_EPT_USE_ACCESSED_DIRTY ? HVPT_EPT_BIT_ACCESSED | HVPT_EPT_BIT_DIRTY : 0;
     space->flush_kind = HVPT_FLUSH_INVEPT;
-    space->root_level = (uint8_t)(levels - 1);
-    space->gpa_limit = UINT64_C(1) << (12 + 9 * levels);
     space->hpa_limit = UINT64_C(1) << maxphyaddr;
     space->reserved_bits = HVPT_EPT_ADDRESS_BITS & ~(space->hpa_limit - 1);
     space->features = config->features;
@@ -133,7 +131,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_ept_configure(struct hvpt_space *s
     return HVPT_OK;
 }
 
-HVPT_API enum hvpt_status hvpt_ept_init(struct hvpt_space *space, const struct hvpt_hooks *hooks,
+HVPT_API HVPT_COLD enum hvpt_status hvpt_ept_init(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                         const struct hvpt_ept_config *config)
 {
     enum hvpt_status status = hvpt_ept_configure(space, hooks, config, false);
@@ -145,7 +143,7 @@ HVPT_API enum hvpt_status hvpt_ept_init(struct hvpt_space *space, const struct h
     return hvpt_space_made(space, status);
 }
 
-HVPT_API enum hvpt_status hvpt_ept_adopt(struct hvpt_space *space, const struct hvpt_hooks *hooks,
+HVPT_API HVPT_COLD enum hvpt_status hvpt_ept_adopt(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                          const struct hvpt_ept_config *config, uint64_t eptp, bool readonly)
 {
     const uint64_t frame = eptp & HVPT_EPT_ADDRESS_BITS, memtype = eptp & 7;

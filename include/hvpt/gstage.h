@@ -85,10 +85,8 @@ static inline HVPT_COLD enum hvpt_status hvpt_gstage_configure(struct hvpt_space
         space->contig_log2[0] = 4;
     }
     space->flush_kind = HVPT_FLUSH_HFENCE;
-    space->page_shift = 12;
-    space->root_level = (uint8_t)(mode - 6);
+    hvpt_set_geometry(space, 12, mode - 6, 12 + 9 * (mode - 5) + 2);
     space->root_order = 2; /* four tables side by side: the x4 */
-    space->gpa_limit = UINT64_C(1) << (12 + 9 * (mode - 5) + 2);
     space->hpa_limit = UINT64_C(1) << maxphyaddr;
     space->reserved_bits = HVPT_GSTAGE_PPN_BITS & ~(((space->hpa_limit >> 12) - 1) << HVPT_GSTAGE_PPN_SHIFT);
     space->features = config->features;
@@ -113,7 +111,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_gstage_configure(struct hvpt_space
 }
 
 
-HVPT_API enum hvpt_status hvpt_gstage_init(struct hvpt_space *space, const struct hvpt_hooks *hooks,
+HVPT_API HVPT_COLD enum hvpt_status hvpt_gstage_init(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                            const struct hvpt_gstage_config *config)
 {
     enum hvpt_status status = hvpt_gstage_configure(space, hooks, config, false);
@@ -125,7 +123,7 @@ HVPT_API enum hvpt_status hvpt_gstage_init(struct hvpt_space *space, const struc
     return hvpt_space_made(space, status);
 }
 
-HVPT_API enum hvpt_status hvpt_gstage_adopt(struct hvpt_space *space, const struct hvpt_hooks *hooks,
+HVPT_API HVPT_COLD enum hvpt_status hvpt_gstage_adopt(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                             const struct hvpt_gstage_config *config, uint64_t hgatp, bool readonly)
 {
     const uint64_t frame = (hgatp & HVPT_HGATP_PPN_BITS) << 12;

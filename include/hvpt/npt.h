@@ -84,12 +84,10 @@ static inline HVPT_COLD enum hvpt_status hvpt_npt_configure(struct hvpt_space *s
 
     space->rules = hvpt_npt_rules();
     space->kind = HVPT_KIND_NPT;
-    space->page_shift = 12;
+    hvpt_set_geometry(space, 12, levels - 1, 12 + 9 * levels);
     space->hardware_bits = HVPT_NPT_BIT_ACCESSED | HVPT_NPT_BIT_DIRTY;
     space->flush_kind = HVPT_FLUSH_ASID;
-    space->root_level = (uint8_t)(levels - 1);
     space->max_leaf_level = max_page_size == HVPT_1G ? 2 : max_page_size == HVPT_2M ? 1 : 0;
-    space->gpa_limit = UINT64_C(1) << (12 + 9 * levels);
     space->hpa_limit = UINT64_C(1) << maxphyaddr;
     space->features = config->features | (config->c_bit != 0 ? UINT64_C(1) << config->c_bit : 0)
                     | (max_page_size == HVPT_1G ? HVPT_NPT_CAN_1G : 0);
@@ -107,7 +105,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_npt_configure(struct hvpt_space *s
     return HVPT_OK;
 }
 
-HVPT_API enum hvpt_status hvpt_npt_init(struct hvpt_space *space, const struct hvpt_hooks *hooks,
+HVPT_API HVPT_COLD enum hvpt_status hvpt_npt_init(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                         const struct hvpt_npt_config *config)
 {
     enum hvpt_status status = hvpt_npt_configure(space, hooks, config, false);
@@ -119,7 +117,7 @@ HVPT_API enum hvpt_status hvpt_npt_init(struct hvpt_space *space, const struct h
     return hvpt_space_made(space, status);
 }
 
-HVPT_API enum hvpt_status hvpt_npt_adopt(struct hvpt_space *space, const struct hvpt_hooks *hooks,
+HVPT_API HVPT_COLD enum hvpt_status hvpt_npt_adopt(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                          const struct hvpt_npt_config *config, uint64_t ncr3, bool readonly)
 {
     enum hvpt_status status = hvpt_npt_configure(space, hooks, config, readonly);

@@ -211,9 +211,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_s2_configure(struct hvpt_space *sp
         space->contig_log2[2] = shift == 12 ? 4 : 0;
     }
     space->flush_kind = HVPT_FLUSH_TLBI;
-    space->page_shift = (uint8_t)shift;
-    space->root_level = (uint8_t)(levels - 1);
-    space->gpa_limit = UINT64_C(1) << ipa_bits;
+    hvpt_set_geometry(space, shift, levels - 1, ipa_bits);
     space->hpa_limit = UINT64_C(1) << pa_bits;
     space->features = config->features | (shift == 16 && pa_bits == 52 ? HVPT_S2_HAS_LPA : 0);
     space->policy = config->policy;
@@ -259,7 +257,7 @@ static inline uint64_t hvpt_s2_baddr(uint64_t frame)
     return (frame & ((UINT64_C(1) << 48) - 1)) | ((frame >> 48) & 15) << 2;
 }
 
-HVPT_API enum hvpt_status hvpt_s2_init(struct hvpt_space *space, const struct hvpt_hooks *hooks,
+HVPT_API HVPT_COLD enum hvpt_status hvpt_s2_init(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                        const struct hvpt_s2_config *config)
 {
     enum hvpt_status status = hvpt_s2_configure(space, hooks, config, false);
@@ -271,7 +269,7 @@ HVPT_API enum hvpt_status hvpt_s2_init(struct hvpt_space *space, const struct hv
     return hvpt_space_made(space, status);
 }
 
-HVPT_API enum hvpt_status hvpt_s2_adopt(struct hvpt_space *space, const struct hvpt_hooks *hooks,
+HVPT_API HVPT_COLD enum hvpt_status hvpt_s2_adopt(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                         const struct hvpt_s2_config *config, uint64_t vttbr, bool readonly)
 {
     uint64_t frame = vttbr & ((UINT64_C(1) << 48) - 1) & ~UINT64_C(0x3f);

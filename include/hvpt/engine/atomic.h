@@ -109,6 +109,17 @@ HVPT_INLINE uint64_t hvpt_count_read(const hvpt_counter *counter)
     return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
+/* A mark that any CPU may read or overwrite at any time, for nothing but speed hangs on it. */
+HVPT_INLINE uint32_t hvpt_mark_read(const uint32_t *mark)
+{
+    return __atomic_load_n(mark, __ATOMIC_RELAXED);
+}
+
+HVPT_INLINE void hvpt_mark_write(uint32_t *mark, uint32_t value)
+{
+    __atomic_store_n(mark, value, __ATOMIC_RELAXED);
+}
+
 /* Lowers a bound that many CPUs may lower at once. */
 HVPT_INLINE void hvpt_bound_lower(hvpt_counter *bound, uint64_t value)
 {

@@ -37,7 +37,7 @@ static inline uint64_t hvpt_gather(const struct hvpt_space *space, const hvpt_en
 }
 
 /* Flush, take what hardware had still written into the replaced tables, and free them. */
-static inline void hvpt_collapse_finish(struct hvpt_collapse *collapse)
+static inline HVPT_COLD void hvpt_collapse_finish(struct hvpt_collapse *collapse)
 {
     struct hvpt_space *space = collapse->space;
     unsigned i;
@@ -56,7 +56,7 @@ static inline void hvpt_collapse_finish(struct hvpt_collapse *collapse)
 }
 
 /* Can the table below run become the leaf *leaf?  If not, *page is the first address that does not fit. */
-HVPT_FUNCTION enum hvpt_obstacle hvpt_collapse_check(const struct hvpt_collapse *collapse,
+HVPT_FUNCTION HVPT_COLD enum hvpt_obstacle hvpt_collapse_check(const struct hvpt_collapse *collapse,
                                                                    const struct hvpt_run *run, uint64_t *leaf,
                                                                    uint64_t *page)
 {
@@ -109,7 +109,7 @@ HVPT_FUNCTION enum hvpt_obstacle hvpt_collapse_check(const struct hvpt_collapse 
 }
 
 /* What stays small may still be folded. Above level 0 a run is one entry: with the last of a set, look at all of it. */
-static inline enum hvpt_status hvpt_collapse_slots(void *ctx, const struct hvpt_run *run)
+static inline HVPT_COLD enum hvpt_status hvpt_collapse_slots(void *ctx, const struct hvpt_run *run)
 {
     struct hvpt_collapse *collapse = (struct hvpt_collapse *)ctx;
     struct hvpt_space *space = collapse->space;
@@ -132,7 +132,7 @@ static inline enum hvpt_status hvpt_collapse_slots(void *ctx, const struct hvpt_
 }
 
 /* On the way up: what is below has already been collapsed as far as it can. */
-static inline enum hvpt_status hvpt_collapse_leave(void *ctx, const struct hvpt_run *run)
+static inline HVPT_COLD enum hvpt_status hvpt_collapse_leave(void *ctx, const struct hvpt_run *run)
 {
     struct hvpt_collapse *collapse = (struct hvpt_collapse *)ctx;
     struct hvpt_collapse_report *report = collapse->report;
@@ -167,7 +167,7 @@ static inline enum hvpt_status hvpt_collapse_leave(void *ctx, const struct hvpt_
     return HVPT_OK;
 }
 
-HVPT_API enum hvpt_status hvpt_space_collapse(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
+HVPT_API HVPT_COLD enum hvpt_status hvpt_space_collapse(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
                                               struct hvpt_flush *flush, struct hvpt_collapse_report *report)
 {
     static const struct hvpt_steps steps = {NULL, hvpt_collapse_slots, hvpt_collapse_leave};

@@ -17,7 +17,7 @@ struct hvpt_set {
     uint64_t gpa;
 };
 
-static inline struct hvpt_set hvpt_set_around(const struct hvpt_space *space, hvpt_entry *slot, uint64_t gpa,
+HVPT_FUNCTION HVPT_COLD struct hvpt_set hvpt_set_around(const struct hvpt_space *space, hvpt_entry *slot, uint64_t gpa,
                                               unsigned level)
 {
     struct hvpt_set set;
@@ -79,12 +79,11 @@ HVPT_FUNCTION HVPT_COLD void hvpt_unfold(struct hvpt_space *space, struct hvpt_f
 }
 
 /* Unfold every set that has a leaf in run: these leaves are about to differ. */
-static inline void hvpt_unfold_run(struct hvpt_space *space, struct hvpt_flush *flush, const struct hvpt_run *run)
+HVPT_FUNCTION HVPT_COLD void hvpt_unfold_all(struct hvpt_space *space, struct hvpt_flush *flush,
+                                             const struct hvpt_run *run)
 {
     unsigned i;
 
-    if (HVPT_LIKELY(space->contig_log2[run->level] == 0))
-        return;
     for (i = 0; i < run->count; i++) {
         uint64_t entry = hvpt_load(&run->slot[i]);
 
@@ -93,15 +92,19 @@ static inline void hvpt_unfold_run(struct hvpt_space *space, struct hvpt_flush *
     }
 }
 
+HVPT_INLINE void hvpt_unfold_run(struct hvpt_space *space, struct hvpt_flush *flush, const struct hvpt_run *run)
+{
+    if (HVPT_UNLIKELY(space->contig_log2[run->level] != 0))
+        hvpt_unfold_all(space, flush, run);
+}
+
 /* Unfold what is folded across the edges of [start, end): the leaves of run that lie inside are about to go. */
-static inline void hvpt_unfold_edges(struct hvpt_space *space, struct hvpt_flush *flush, const struct hvpt_run *run,
-                                     uint64_t start, uint64_t end)
+HVPT_FUNCTION HVPT_COLD void hvpt_unfold_edges(struct hvpt_space *space, struct hvpt_flush *flush,
+                                               const struct hvpt_run *run, uint64_t start, uint64_t end)
 {
     const uint64_t span = hvpt_span(space, run->level);
     unsigned i, edge[2];
 
-    if (HVPT_LIKELY(space->contig_log2[run->level] == 0))
-        return;
     edge[0] = 0;
     edge[1] = run->count - 1;
     for (i = 0; i < 2; i++) {

@@ -64,7 +64,7 @@ HVPT_INLINE bool hvpt_flush_is_foreign(const struct hvpt_space *space, const str
  * The flush to defer to: the caller's, or own where the call is to flush before it returns, because the caller gave none
  * or one that another space already uses.
  */
-static inline struct hvpt_flush *hvpt_flush_begin(const struct hvpt_space *space, struct hvpt_flush *flush,
+HVPT_FUNCTION struct hvpt_flush *hvpt_flush_begin(const struct hvpt_space *space, struct hvpt_flush *flush,
                                                   struct hvpt_flush *own)
 {
     if (HVPT_LIKELY(flush != NULL && !hvpt_flush_is_foreign(space, flush)))
@@ -73,71 +73,66 @@ static inline struct hvpt_flush *hvpt_flush_begin(const struct hvpt_space *space
     return own;
 }
 
+/* The last of count entries that refers to a table, and in *count how many come before it. 0: there is none. */
+HVPT_INLINE uint64_t hvpt_last_table(const struct hvpt_space *space, const hvpt_entry *table, unsigned level,
+                                     unsigned *count)
+{
+    while (*count != 0) {
+        const uint64_t entry = hvpt_load(&table[--*count]);
+
+        if (hvpt_is_present(space, entry) && hvpt_is_table(space, entry, level))
+            return entry;
+    }
+    return 0;
+}
+
 /*
  * Free the table at frame and all tables below it: depth first, on a path of at most HVPT_MAX_LEVELS. The last table
  * goes first, because an allocator that gives back what came last then gives them in ascending order to the next map.
  */
 HVPT_FUNCTION void hvpt_free_subtree(struct hvpt_space *space, uint64_t frame, unsigned level)
 {
-    const struct hvpt_hooks *hooks = hvpt_hooks_of(space);
     const hvpt_entry *table[HVPT_MAX_LEVELS];
-    uint64_t frames[HVPT_MAX_LEVELS];
-    unsigned next[HVPT_MAX_LEVELS];
-    unsigned at = level;
-    uint64_t freed = 0;
+    uint64_t frames[HVPT_MAX_LEVELS], freed = 0;
+    unsigned next[HVPT_MAX_LEVELS], at = level;
 
-    frames[at] = frame;
-    table[at] = level == 0 ? NULL : hvpt_table_at(space, frame);
-    next[at] = hvpt_table_entries(space, at);
     for (;;) {
-        if (table[at] == NULL || next[at] == 0) {
-            hvpt_give_frame(space, frames[at], at == space->root_level ? space->root_order : hvpt_table_order(space));
-            freed++;
-            if (at == level)
+        frames[at] = frame;
+        table[at] = at == 0 ? NULL : hvpt_table_at(space, frame);
+        next[at] = table[at] == NULL ? 0 : hvpt_table_entries(space, at);
+        for (;;) {
+            const uint64_t entry = hvpt_last_table(space, table[at], at, &next[at]);
+
+            frame = entry == 0 ? frames[at] : hvpt_frame_in(space, entry);
+            if (entry != 0 && at > 1)
                 break;
-            at++;
-        } else if (at == 1) {
-            const uint64_t mask = space->table_mask | space->far_bits, bits = space->table_bits;
-            const uint64_t address = space->frame_mask;
-            const unsigned shift = space->frame_shift, order = hvpt_table_order(space);
-            const hvpt_entry *entries = table[1];
-            unsigned i;
-
-            for (i = next[1]; i-- != 0;) {
-                uint64_t entry = hvpt_load(&entries[i]);
-                uint64_t below = (entry & address) << shift;
-
-                if (HVPT_UNLIKELY((entry & mask) != bits)) {
-                    if (!hvpt_is_table(space, entry, 1))
-                        continue;
-                    below = hvpt_frame_in(space, entry);
-                }
-                (hooks->free_frame)(hooks->ctx, hvpt_make_hpa(below), order);
-                freed++;
+            hvpt_give_frame(space, frame, at == space->root_level && entry == 0 ? space->root_order
+                                                                                : hvpt_table_order(space));
+            freed++;
+            if (entry == 0 && at++ == level) {
+                hvpt_count_add_shared(&space->frames, (uint64_t)0 - freed);
+                return;
             }
-            next[1] = 0;
-        } else {
-            uint64_t entry = hvpt_load(&table[at][--next[at]]);
-
-            if (!hvpt_is_table(space, entry, at))
-                continue;
-            at--;
-            frames[at] = hvpt_frame_in(space, entry);
-            table[at] = hvpt_table_at(space, frames[at]);
-            next[at] = hvpt_entries(space);
         }
+        at--;
     }
-    hvpt_count_add_shared(&space->frames, (uint64_t)0 - freed);
+}
+
+/* Have the hook do what flush asks for. */
+HVPT_FUNCTION HVPT_COLD void hvpt_flush_ask(const struct hvpt_space *space, const struct hvpt_flush *flush)
+{
+    const struct hvpt_hooks *hooks = hvpt_hooks_of(space);
+
+    if (flush->kind != HVPT_FLUSH_NONE && hooks->flush != NULL)
+        hooks->flush(hooks->ctx, flush);
 }
 
 /* Do what flush asks for, free the tables that waited for it, and leave it empty. */
-HVPT_FUNCTION void hvpt_finish(struct hvpt_space *space, struct hvpt_flush *flush)
+HVPT_FUNCTION HVPT_COLD void hvpt_finish(struct hvpt_space *space, struct hvpt_flush *flush)
 {
-    const struct hvpt_hooks *hooks = hvpt_hooks_of(space);
     unsigned i;
 
-    if (flush->kind != HVPT_FLUSH_NONE && hooks->flush != NULL)
-        (hooks->flush)(hooks->ctx, flush);
+    hvpt_flush_ask(space, flush);
     for (i = flush->dead_count; i-- != 0;)
         hvpt_free_subtree(space, flush->dead[i] & ~(HVPT_4K - 1), (unsigned)(flush->dead[i] & (HVPT_4K - 1)));
     hvpt_flush_clear(flush);
@@ -154,14 +149,15 @@ HVPT_INLINE void hvpt_flush_end(struct hvpt_space *space, const struct hvpt_flus
  * Flush a mapping that appeared where a CPU may hold that there is none, or a permission that grew where a CPU may go on
  * denying: into flush, or at once without one. Out of line, so that its own flush is not in the callers' frames.
  */
-HVPT_FUNCTION void hvpt_flush_grown(struct hvpt_space *space, struct hvpt_flush *flush, uint64_t gpa,
+HVPT_FUNCTION HVPT_COLD void hvpt_flush_grown(struct hvpt_space *space, struct hvpt_flush *flush, uint64_t gpa,
                                                   uint64_t size, bool tables)
 {
     struct hvpt_flush own;
     struct hvpt_flush *used = hvpt_flush_begin(space, flush, &own);
 
     hvpt_defer(space, used, gpa, size, tables);
-    hvpt_flush_end(space, used, &own);
+    if (used == &own) /* no table waits in it */
+        hvpt_flush_ask(space, used);
 }
 
 #endif

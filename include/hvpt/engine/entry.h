@@ -12,7 +12,7 @@
 /* ---- statistics ---- */
 
 /* n more leaves at level; a writer counts, never fault_map. */
-static inline void hvpt_count_leaves(struct hvpt_space *space, unsigned level, uint64_t n)
+HVPT_FUNCTION void hvpt_count_leaves(struct hvpt_space *space, unsigned level, uint64_t n)
 {
     if (level == 0)
         hvpt_count_add(&space->leaves[0], n);
@@ -54,7 +54,7 @@ static inline bool hvpt_all_full(const struct hvpt_space *space, const hvpt_entr
 }
 
 /* Tables marked full are counted without being read: that makes dropping them cheap. */
-static inline enum hvpt_step hvpt_census_enter(void *ctx, const struct hvpt_run *run)
+static inline HVPT_COLD enum hvpt_step hvpt_census_enter(void *ctx, const struct hvpt_run *run)
 {
     struct hvpt_census *census = (struct hvpt_census *)ctx;
     const struct hvpt_space *space = census->space;
@@ -77,7 +77,7 @@ static inline enum hvpt_step hvpt_census_enter(void *ctx, const struct hvpt_run 
 }
 
 /* Count what [gpa, gpa + size) holds. HVPT_E_CORRUPT: a table could not be reached. */
-HVPT_FUNCTION enum hvpt_status hvpt_take_census(const struct hvpt_space *space, uint64_t gpa,
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_take_census(const struct hvpt_space *space, uint64_t gpa,
                                                               uint64_t size, unsigned top, struct hvpt_census *census)
 {
     static const struct hvpt_steps steps = {hvpt_census_enter, hvpt_census_slots, NULL};
@@ -108,7 +108,8 @@ static inline void hvpt_clear_run(struct hvpt_space *space, struct hvpt_flush *f
 {
     unsigned cleared;
 
-    hvpt_unfold_edges(space, flush, run, start, end);
+    if (HVPT_UNLIKELY(space->contig_log2[run->level] != 0))
+        hvpt_unfold_edges(space, flush, run, start, end);
     cleared = hvpt_clear_slots(space, run->slot, run->count);
     if (cleared != 0) {
         hvpt_count_leaves(space, run->level, (uint64_t)0 - cleared);
@@ -149,14 +150,15 @@ static inline void hvpt_break_run(struct hvpt_space *space, struct hvpt_flush *f
  * Link a fresh, empty table into a slot at level that other CPUs see. Who loses against fault_map takes the winner's
  * table and keeps its own frame in the list.
  */
-HVPT_FUNCTION hvpt_entry *hvpt_link_empty(struct hvpt_space *space, struct hvpt_frames *list,
+HVPT_FUNCTION HVPT_COLD hvpt_entry *hvpt_link_empty(struct hvpt_space *space, struct hvpt_frames *list,
                                                         hvpt_entry *slot, uint64_t old, unsigned level)
 {
     uint64_t frame;
     hvpt_entry *table = hvpt_frames_pop(space, list, &frame);
 
     hvpt_fill_empty(space, table, hvpt_entries(space));
-    hvpt_note_table(space, frame);
+    if (space->policy & HVPT_POLICY_GUARD_TABLES)
+        hvpt_note_table(space, frame);
     if (!hvpt_compare_exchange(slot, &old, hvpt_make_table(space, frame))) {
         hvpt_frames_push(space, list, table, frame);
         return hvpt_table_at(space, hvpt_frame_in(space, old));
@@ -166,44 +168,10 @@ HVPT_FUNCTION hvpt_entry *hvpt_link_empty(struct hvpt_space *space, struct hvpt_
 }
 
 /*
- * Build what fills one slot of a table at level whole, with leaves of leaf_level below it, where nobody can see it.
- * Every table is filled from end to end, so none is emptied first. Returns the entry that links it.
- */
-HVPT_FUNCTION uint64_t hvpt_build(struct hvpt_space *space, struct hvpt_frames *list, uint64_t hpa,
-                                                const struct hvpt_leaf *leaf, unsigned level, unsigned leaf_level)
-{
-    const unsigned entries = hvpt_entries(space);
-    hvpt_entry *table[HVPT_MAX_LEVELS];
-    uint64_t link[HVPT_MAX_LEVELS];
-    unsigned filled[HVPT_MAX_LEVELS];
-    unsigned at = level;
-
-    for (;;) {
-        while (at > leaf_level) {
-            uint64_t frame;
-
-            at--;
-            table[at] = hvpt_take_table(space, list, at, &frame);
-            link[at] = hvpt_make_table(space, frame) | (at == 0 ? space->rules->full_bit : 0);
-            filled[at] = 0;
-        }
-        hvpt_put_leaves(space, table[at], entries, 0, hpa, leaf, at);
-        hpa += (uint64_t)entries << hvpt_span_shift(space, at);
-        filled[at] = entries;
-        while (filled[at] == entries) {
-            if (at + 1 == level)
-                return link[at];
-            hvpt_store_relaxed(&table[at + 1][filled[at + 1]++], link[at]);
-            at++;
-        }
-    }
-}
-
-/*
  * Replace the leaf in run, at level 1 or above, by a table of leaves that say the same, with a frame from list.
  * Hardware may set accessed and dirty bits until the exchange succeeds; none is lost.
  */
-HVPT_FUNCTION void hvpt_split_leaf(struct hvpt_space *space, struct hvpt_frames *list,
+HVPT_FUNCTION HVPT_COLD void hvpt_split_leaf(struct hvpt_space *space, struct hvpt_frames *list,
                                                  struct hvpt_flush *flush, const struct hvpt_run *run)
 {
     const unsigned below = run->level - 1, entries = hvpt_entries(space);
@@ -245,7 +213,7 @@ HVPT_FUNCTION HVPT_COLD void hvpt_split_at(struct hvpt_space *space, struct hvpt
  * Retire an unlinked table and all below it until the flush of its range. run is where it was; level: how deep to look
  * for tables below it, 0 where there are none.
  */
-HVPT_FUNCTION void hvpt_retire(struct hvpt_space *space, struct hvpt_flush *flush,
+HVPT_FUNCTION HVPT_COLD void hvpt_retire(struct hvpt_space *space, struct hvpt_flush *flush,
                                              const struct hvpt_run *run, unsigned level)
 {
     space->cursor_range = UINT64_MAX;
@@ -264,7 +232,7 @@ static inline void hvpt_unlink_empty(struct hvpt_space *space, struct hvpt_flush
 }
 
 /* Empty a slot that holds a table, and retire the table and all below it. */
-HVPT_FUNCTION void hvpt_unlink_table(struct hvpt_space *space, struct hvpt_flush *flush,
+HVPT_FUNCTION HVPT_COLD void hvpt_unlink_table(struct hvpt_space *space, struct hvpt_flush *flush,
                                                    const struct hvpt_run *run)
 {
     struct hvpt_census census;

@@ -16,16 +16,39 @@ struct hvpt_path {
 };
 
 /*
- * CPUs that fault at once have stacks of their own: their addresses spread the counting over the shards. The sum tells
- * neighbours apart whether stacks are a few pages apart, as kernels' are, or megabytes and a guard page, as threads' are.
+ * A shard for whoever runs on this page of a stack, and has none: one that nobody has; else, now and then, another's, who
+ * may be long gone; else one by chance. Which one is taken away changes with the count: of two CPUs that would take it from
+ * each other again and again, one soon takes another.
+ */
+HVPT_FUNCTION HVPT_COLD hvpt_counter *hvpt_shard_take(struct hvpt_space *space, uint32_t page)
+{
+    unsigned shard = (page + (page >> 2) + (page >> 4)) % HVPT_SHARDS, i;
+    const uint64_t count = hvpt_count_read(&space->shards[shard * HVPT_SHARD_STRIDE]);
+
+    for (i = 0; i < HVPT_SHARDS && hvpt_mark_read(&space->shard_user[i]) != 0; i++) {
+    }
+    if (i < HVPT_SHARDS || count % 64 == 0) {
+        shard = i < HVPT_SHARDS ? i : (unsigned)(count / 64 % HVPT_SHARDS);
+        hvpt_mark_write(&space->shard_user[shard], page);
+    }
+    return &space->shards[shard * HVPT_SHARD_STRIDE];
+}
+
+/*
+ * The counter for this CPU: CPUs that fault at once have stacks of their own, so the page of the stack tells them apart. The
+ * marks are seldom written, and all CPUs have them at hand.
  */
 HVPT_INLINE hvpt_counter *hvpt_shard_here(struct hvpt_space *space)
 {
     volatile char here = 0;
-    const uintptr_t at = (uintptr_t)&here;
+    const uint32_t page = (uint32_t)((uintptr_t)&here >> 12);
+    unsigned i;
 
     (void)here;
-    return &space->shards[((at >> 12) + (at >> 14) + (at >> 16)) & (HVPT_SHARDS - 1)].leaves;
+    for (i = 0; i < HVPT_SHARDS; i++)
+        if (HVPT_LIKELY(hvpt_mark_read(&space->shard_user[i]) == page))
+            return &space->shards[i * HVPT_SHARD_STRIDE];
+    return hvpt_shard_take(space, page);
 }
 
 /* What is mapped, and where; bits is the leaf. */
@@ -41,7 +64,7 @@ struct hvpt_fault {
  * The entry for an empty slot of a table at level: the leaf itself, or a chain of tables down to it that nobody can see
  * yet. HVPT_E_NOMEM, HVPT_E_RANGE (the guard policy): frames that path holds stay there.
  */
-static inline enum hvpt_status hvpt_path_build(struct hvpt_space *space, struct hvpt_path *path,
+static inline HVPT_COLD enum hvpt_status hvpt_path_build(struct hvpt_space *space, struct hvpt_path *path,
                                                const struct hvpt_fault *fault, unsigned level, uint64_t *entry)
 {
     unsigned i;
@@ -61,14 +84,15 @@ static inline enum hvpt_status hvpt_path_build(struct hvpt_space *space, struct 
     for (i = 0; i < level - fault->level; i++) {
         hvpt_fill_empty(space, path->table[i], hvpt_entries(space));
         hvpt_store_relaxed(&path->table[i][hvpt_index(space, fault->gpa, fault->level + i)], *entry);
-        hvpt_note_table(space, path->frame[i]);
+        if (space->policy & HVPT_POLICY_GUARD_TABLES)
+            hvpt_note_table(space, path->frame[i]);
         *entry = hvpt_make_table(space, path->frame[i]);
     }
     return HVPT_OK;
 }
 
 /* The chain of the first used tables is linked: count them, keep the rest. */
-static inline void hvpt_path_linked(struct hvpt_space *space, struct hvpt_path *path, unsigned leaf_level,
+static inline HVPT_COLD void hvpt_path_linked(struct hvpt_space *space, struct hvpt_path *path, unsigned leaf_level,
                                     unsigned used)
 {
     unsigned i;
@@ -83,7 +107,7 @@ static inline void hvpt_path_linked(struct hvpt_space *space, struct hvpt_path *
     hvpt_count_add_shared(leaf_level == 0 ? hvpt_shard_here(space) : &space->leaves[leaf_level], 1);
 }
 
-static inline enum hvpt_status hvpt_fault_insert(struct hvpt_space *space, struct hvpt_path *path,
+static inline HVPT_COLD enum hvpt_status hvpt_fault_insert(struct hvpt_space *space, struct hvpt_path *path,
                                                  const struct hvpt_fault *fault)
 {
     enum hvpt_status taken = HVPT_E_EXISTS;
@@ -109,7 +133,7 @@ static inline enum hvpt_status hvpt_fault_insert(struct hvpt_space *space, struc
 }
 
 /* The general way, whatever the arguments. */
-HVPT_FUNCTION enum hvpt_status hvpt_fault_slow(struct hvpt_space *space, uint64_t gpa, uint64_t hpa,
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_fault_slow(struct hvpt_space *space, uint64_t gpa, uint64_t hpa,
                                                              uint64_t size, struct hvpt_attr attr)
 {
     struct hvpt_leaf leaf;
@@ -159,7 +183,7 @@ HVPT_INLINE hvpt_entry *hvpt_usual_below(const struct hvpt_space *space, bool ca
     const uint64_t entry = hvpt_load(slot);
     hvpt_entry *table;
 
-    if (HVPT_UNLIKELY((entry & (space->table_mask | space->far_bits)) != space->table_bits))
+    if (HVPT_UNLIKELY(!hvpt_is_usual_table(space, entry)))
         return NULL;
     table = hvpt_table_by(space, called, (entry & space->frame_mask) << space->frame_shift);
     if (HVPT_UNLIKELY(!hvpt_is_reached(called, table)))
@@ -167,30 +191,50 @@ HVPT_INLINE hvpt_entry *hvpt_usual_below(const struct hvpt_space *space, bool ca
     return table + ((unsigned)(gpa >> shift) & 511u);
 }
 
+/* The slot at level 0 for gpa below four levels, if it lies below usual tables; else NULL. */
+HVPT_INLINE hvpt_entry *hvpt_slot_usual(const struct hvpt_space *space, bool called, uint64_t gpa)
+{
+    hvpt_entry *slot = hvpt_usual_below(space, called, space->root_table + (gpa >> 39), gpa, 30);
+
+    slot = slot == NULL ? NULL : hvpt_usual_below(space, called, slot, gpa, 21);
+    return slot == NULL ? NULL : hvpt_usual_below(space, called, slot, gpa, 12);
+}
+
+/* One 4 KiB page of usual memory at slot, if its tables are there, and usual. */
+HVPT_INLINE enum hvpt_status hvpt_fault_page(struct hvpt_space *space, hvpt_entry *slot, uint64_t gpa, uint64_t hpa)
+{
+    const struct hvpt_attr usual = {HVPT_READ | HVPT_WRITE | HVPT_EXEC, HVPT_MEM_WB, 0, 0};
+    uint64_t old = space->empty_entry;
+
+    /* Not looked at first: another CPU may hold its cache line, which then comes once, and to be written. */
+    if (HVPT_UNLIKELY(slot == NULL
+                      || !hvpt_compare_exchange(slot, &old, space->usual_bits | hpa >> space->frame_shift)))
+        return hvpt_fault_slow(space, gpa, hpa, HVPT_4K, usual);
+    hvpt_count_add_shared(hvpt_shard_here(space), 1);
+    return HVPT_OK;
+}
+
+/* The same by phys_to_virt. */
+HVPT_FUNCTION enum hvpt_status hvpt_fault_called(struct hvpt_space *space, uint64_t gpa, uint64_t hpa)
+{
+    struct hvpt_run run;
+
+    (void)hvpt_find(space, gpa, 0, &run);
+    return hvpt_fault_page(space, run.level == 0 ? run.slot : NULL, gpa, hpa);
+}
+
 HVPT_INLINE enum hvpt_status hvpt_fault_any(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa, uint64_t page_size,
                                             struct hvpt_attr attr)
 {
     const struct hvpt_attr usual = {HVPT_READ | HVPT_WRITE | HVPT_EXEC, HVPT_MEM_WB, 0, 0};
 
-    /* One 4 KiB page of usual memory below four levels, where all tables exist. */
-    if (HVPT_LIKELY(page_size == HVPT_4K && !((gpa.value | hpa.value) & (HVPT_4K - 1)) && gpa.value < space->gpa_limit
-                    && hpa.value < space->fast_limit && space->root_level == 3 && !space->map_flushes
-                    && space->usual_bits != 0 && hvpt_same_attr(attr, usual))) {
-        const bool called = hvpt_hooks_called(space);
-        hvpt_entry *slot = space->root_table + (gpa.value >> 39);
-        uint64_t old = space->empty_entry;
-
-        slot = hvpt_usual_below(space, called, slot, gpa.value, 30);
-        slot = slot == NULL ? NULL : hvpt_usual_below(space, called, slot, gpa.value, 21);
-        slot = slot == NULL ? NULL : hvpt_usual_below(space, called, slot, gpa.value, 12);
-        /* Not looked at first: another CPU may hold its cache line, which then comes once, and to be written. */
-        if (HVPT_LIKELY(slot != NULL
-                        && hvpt_compare_exchange(slot, &old, space->usual_bits | hpa.value >> space->frame_shift))) {
-            hvpt_count_add_shared(hvpt_shard_here(space), 1);
-            return HVPT_OK;
-        }
-    }
-    return hvpt_fault_slow(space, gpa.value, hpa.value, page_size, attr);
+    if (HVPT_UNLIKELY(page_size != HVPT_4K || ((gpa.value | hpa.value) & (HVPT_4K - 1)) || gpa.value >= space->gpa_limit
+                      || hpa.value >= space->fast_limit || !space->fault_quick || !hvpt_same_attr(attr, usual)))
+        return hvpt_fault_slow(space, gpa.value, hpa.value, page_size, attr);
+    if (!HVPT_HOOKS_KNOWN && space->called)
+        return hvpt_fault_called(space, gpa.value, hpa.value);
+    return hvpt_fault_page(space, hvpt_slot_usual(space, HVPT_HOOKS_KNOWN && hvpt_hooks_called(space), gpa.value),
+                           gpa.value, hpa.value);
 }
 
 HVPT_API enum hvpt_status hvpt_space_fault_map(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa, uint64_t page_size,

@@ -9,148 +9,160 @@
 
 #include "rules.h"
 
+/* Four entries of hvpt_fill, over two chains of additions: one chain would be the limit. */
+HVPT_INLINE void hvpt_fill_four(hvpt_entry *slot, uint64_t *even, uint64_t *odd, uint64_t two)
+{
+    hvpt_store_relaxed(&slot[0], *even);
+    hvpt_store_relaxed(&slot[1], *odd);
+    *even += two;
+    *odd += two;
+    hvpt_store_relaxed(&slot[2], *even);
+    hvpt_store_relaxed(&slot[3], *odd);
+    *even += two;
+    *odd += two;
+}
+
 /*
  * Store count entries from slot upwards, each step further. Relaxed stores: nobody can see this table yet, or its
- * entries were empty and a reader may find the old or the new one. Unrolled by hand, over two chains of additions,
- * because gcc -O2 does not and one chain would be the limit.
+ * entries were empty and a reader may find the old or the new one. Unrolled by hand, because gcc -O2 does not.
  */
 HVPT_FUNCTION HVPT_HOT void hvpt_fill(hvpt_entry *slot, unsigned count, uint64_t value, uint64_t step)
 {
     uint64_t even = value, odd = value + step;
     const uint64_t two = 2 * step;
+    const hvpt_entry *end = slot + (count & ~15u);
 
-    for (; count >= 8; count -= 8, slot += 8) {
-        hvpt_store_relaxed(&slot[0], even);
-        hvpt_store_relaxed(&slot[1], odd);
-        even += two;
-        odd += two;
-        hvpt_store_relaxed(&slot[2], even);
-        hvpt_store_relaxed(&slot[3], odd);
-        even += two;
-        odd += two;
-        hvpt_store_relaxed(&slot[4], even);
-        hvpt_store_relaxed(&slot[5], odd);
-        even += two;
-        odd += two;
-        hvpt_store_relaxed(&slot[6], even);
-        hvpt_store_relaxed(&slot[7], odd);
-        even += two;
-        odd += two;
+    for (; slot != end; slot += 16) {
+        hvpt_fill_four(slot, &even, &odd, two);
+        hvpt_fill_four(slot + 4, &even, &odd, two);
+        hvpt_fill_four(slot + 8, &even, &odd, two);
+        hvpt_fill_four(slot + 12, &even, &odd, two);
     }
-    for (; count != 0; count--, slot++, even += step)
-        hvpt_store_relaxed(slot, even);
+    for (count &= 15; count != 0; count--, even += step)
+        hvpt_store_relaxed(slot++, even);
 }
 
-/* Leaves for count neighbouring pages from hpa upwards that lie on one side of every multiple of HVPT_FAR_ADDRESS. */
-static inline void hvpt_fill_near(const struct hvpt_space *space, hvpt_entry *slot, unsigned count, uint64_t gpa,
-                                  uint64_t hpa, const struct hvpt_leaf *leaf, unsigned level)
+/* The general way of hvpt_fill_leaves: contiguous sets, or addresses on both sides of a multiple of HVPT_FAR_ADDRESS. */
+HVPT_FUNCTION HVPT_COLD void hvpt_fill_sets(const struct hvpt_space *space, hvpt_entry *slot, unsigned count,
+                                            uint64_t gpa, uint64_t hpa, const struct hvpt_leaf *leaf, unsigned level)
 {
-    const uint64_t step = hvpt_leaf_step(space, level);
-    const unsigned set = 1u << space->contig_log2[level];
-    const uint64_t inside = ((uint64_t)set << hvpt_span_shift(space, level)) - 1;
-    uint64_t value = leaf->bits[level] | hvpt_place(space, hpa);
+    const unsigned shift = hvpt_span_shift(space, level), set = 1u << space->contig_log2[level];
+    const uint64_t inside = ((uint64_t)set << shift) - 1, step = hvpt_leaf_step(space, level);
+    const bool folds = set > 1 && !((gpa ^ hpa) & inside) && !leaf->alone;
 
-    if (HVPT_UNLIKELY(set > 1) && !((gpa ^ hpa) & inside) && !leaf->alone) {
-        const struct hvpt_rules *rules = space->rules;
-        unsigned head = (unsigned)(((0 - gpa) & inside) >> hvpt_span_shift(space, level));
+    while (count != 0) {
+        const uint64_t near = (HVPT_FAR_ADDRESS - (hpa & (HVPT_FAR_ADDRESS - 1))) >> shift;
+        const uint64_t head = ((0 - gpa) & inside) >> shift;
+        uint64_t value = leaf->bits[level] | hvpt_place(space, hpa);
+        unsigned run = near < count ? (unsigned)near : count;
 
-        head = head < count ? head : count;
-        hvpt_fill(slot, head, value, step);
-        slot += head;
-        value += head * step;
-        for (count -= head; count >= set; count -= set, slot += set, value += set * step)
-            hvpt_fill(slot, set, (value & ~rules->contig_clear) | rules->contig_set,
-                      rules->contig_clear != 0 ? 0 : step);
+        if (folds && head != 0) {
+            run = head < run ? (unsigned)head : run;
+        } else if (folds && run >= set) {
+            run = set;
+            value = (value & ~space->rules->contig_clear) | space->rules->contig_set;
+        }
+        hvpt_fill(slot, run, value, folds && head == 0 && run == set && space->rules->contig_clear != 0 ? 0 : step);
+        slot += run;
+        count -= run;
+        gpa += (uint64_t)run << shift;
+        hpa += (uint64_t)run << shift;
     }
-    hvpt_fill(slot, count, value, step);
 }
 
 /* Leaves for count neighbouring pages from gpa to hpa upwards, in contiguous sets where their places allow. */
-HVPT_FUNCTION void hvpt_fill_leaves(const struct hvpt_space *space, hvpt_entry *slot, unsigned count,
-                                                  uint64_t gpa, uint64_t hpa, const struct hvpt_leaf *leaf,
-                                                  unsigned level)
+HVPT_FUNCTION HVPT_COLD void hvpt_fill_leaves(const struct hvpt_space *space, hvpt_entry *slot, unsigned count, uint64_t gpa,
+                                    uint64_t hpa, const struct hvpt_leaf *leaf, unsigned level)
 {
-    while (count != 0) {
-        uint64_t left = HVPT_FAR_ADDRESS - (hpa & (HVPT_FAR_ADDRESS - 1));
-        uint64_t pages = left >> hvpt_span_shift(space, level);
-        unsigned run = pages < count ? (unsigned)pages : count;
-        uint64_t bytes = (uint64_t)run << hvpt_span_shift(space, level);
+    const uint64_t last = hpa + ((uint64_t)count << hvpt_span_shift(space, level)) - 1;
 
-        hvpt_fill_near(space, slot, run, gpa, hpa, leaf, level);
-        slot += run;
-        count -= run;
-        gpa += bytes;
-        hpa += bytes;
-    }
+    if (HVPT_LIKELY(space->contig_log2[level] == 0 && (hpa ^ last) < HVPT_FAR_ADDRESS))
+        hvpt_fill(slot, count, leaf->bits[level] | hvpt_place(space, hpa), hvpt_leaf_step(space, level));
+    else
+        hvpt_fill_sets(space, slot, count, gpa, hpa, leaf, level);
 }
 
 /* Make count entries empty that nobody can see. */
-static inline void hvpt_fill_empty(const struct hvpt_space *space, hvpt_entry *slot, unsigned count)
+HVPT_FUNCTION HVPT_HOT void hvpt_fill_empty(const struct hvpt_space *space, hvpt_entry *slot, unsigned count)
 {
-    hvpt_fill(slot, count, space->empty_entry, 0);
+    const uint64_t empty = space->empty_entry;
+    const hvpt_entry *end = slot + (count & ~7u);
+
+    for (; slot != end; slot += 8) {
+        hvpt_store_relaxed(&slot[0], empty);
+        hvpt_store_relaxed(&slot[1], empty);
+        hvpt_store_relaxed(&slot[2], empty);
+        hvpt_store_relaxed(&slot[3], empty);
+        hvpt_store_relaxed(&slot[4], empty);
+        hvpt_store_relaxed(&slot[5], empty);
+        hvpt_store_relaxed(&slot[6], empty);
+        hvpt_store_relaxed(&slot[7], empty);
+    }
+    for (count &= 7; count != 0; count--)
+        hvpt_store_relaxed(slot++, empty);
 }
 
 /* How many of the count entries from slot upwards are empty, before the first that is not. */
 HVPT_FUNCTION HVPT_HOT unsigned hvpt_count_empty(const struct hvpt_space *space, const hvpt_entry *slot,
-                                                               unsigned count)
+                                                 unsigned count)
 {
-    uint64_t mask = space->present_mask;
-    unsigned seen = 0;
+    const uint64_t mask = space->present_mask;
+    const hvpt_entry *at = slot, *end = slot + count, *rows = slot + (count & ~7u);
 
-    for (; count - seen >= 8; seen += 8) {
-        uint64_t any = hvpt_load(&slot[seen]) | hvpt_load(&slot[seen + 1]) | hvpt_load(&slot[seen + 2])
-                     | hvpt_load(&slot[seen + 3]) | hvpt_load(&slot[seen + 4]) | hvpt_load(&slot[seen + 5])
-                     | hvpt_load(&slot[seen + 6]) | hvpt_load(&slot[seen + 7]);
+    for (; at != rows; at += 8) {
+        uint64_t any = hvpt_load(&at[0]) | hvpt_load(&at[1]) | hvpt_load(&at[2]) | hvpt_load(&at[3])
+                     | hvpt_load(&at[4]) | hvpt_load(&at[5]) | hvpt_load(&at[6]) | hvpt_load(&at[7]);
 
         if (any & mask)
             break;
     }
-    while (seen < count && !(hvpt_load(&slot[seen]) & mask))
-        seen++;
-    return seen;
+    while (at != end && !(hvpt_load(at) & mask))
+        at++;
+    return (unsigned)(at - slot);
 }
 
-/* Make an entry empty. Returns 1 where it was, else 0. */
-HVPT_INLINE unsigned hvpt_clear_slot(hvpt_entry *slot, uint64_t mask, uint64_t empty)
+/* Make an entry empty; one that is so already is only counted. */
+HVPT_INLINE void hvpt_clear_slot(hvpt_entry *slot, uint64_t mask, uint64_t empty, unsigned *absent)
 {
     if (HVPT_UNLIKELY(!(hvpt_load(slot) & mask)))
-        return 1;
-    hvpt_store_relaxed(slot, empty);
-    return 0;
+        ++*absent;
+    else
+        hvpt_store_relaxed(slot, empty);
 }
 
 /* Make count entries empty that hardware and readers may be looking at. Returns how many were not. */
-HVPT_FUNCTION HVPT_HOT unsigned hvpt_clear_slots(const struct hvpt_space *space, hvpt_entry *slot,
-                                                               unsigned count)
+HVPT_FUNCTION HVPT_HOT unsigned hvpt_clear_slots(const struct hvpt_space *space, hvpt_entry *slot, unsigned count)
 {
     const uint64_t mask = space->present_mask, empty = space->empty_entry;
-    unsigned present = count;
+    const hvpt_entry *end = slot + count, *rows = slot + (count & ~3u);
+    unsigned absent = 0;
 
-    for (; count >= 4; count -= 4, slot += 4) {
-        present -= hvpt_clear_slot(&slot[0], mask, empty);
-        present -= hvpt_clear_slot(&slot[1], mask, empty);
-        present -= hvpt_clear_slot(&slot[2], mask, empty);
-        present -= hvpt_clear_slot(&slot[3], mask, empty);
+    for (; slot != rows; slot += 4) {
+        hvpt_clear_slot(&slot[0], mask, empty, &absent);
+        hvpt_clear_slot(&slot[1], mask, empty, &absent);
+        hvpt_clear_slot(&slot[2], mask, empty, &absent);
+        hvpt_clear_slot(&slot[3], mask, empty, &absent);
     }
-    for (; count != 0; count--, slot++)
-        present -= hvpt_clear_slot(slot, mask, empty);
-    return present;
+    for (; slot != end; slot++)
+        hvpt_clear_slot(slot, mask, empty, &absent);
+    return count - absent;
 }
 
 /*
- * Is every entry of the table but the one at index empty?  Its neighbours first, upwards: whoever unmaps page after page
- * finds the next one present at once, and the entry's own cache line is hot.
+ * Is the table empty, in which slots first to last were just made so?  Between these only the two may have tables. Their
+ * neighbours come first, upwards: whoever unmaps page after page finds the next one present at once, and the cache line is
+ * hot.
  */
-static inline bool hvpt_is_alone(const struct hvpt_space *space, const hvpt_entry *table, unsigned entries,
-                                 unsigned index)
+HVPT_FUNCTION HVPT_COLD bool hvpt_is_drained(const struct hvpt_space *space, const hvpt_entry *table, unsigned first,
+                                   unsigned last)
 {
-    unsigned above = entries - index - 1;
+    const unsigned above = hvpt_entries(space) - last;
 
-    if (above != 0 && hvpt_is_present(space, hvpt_load(&table[index + 1])))
+    if ((above > 1 && hvpt_is_present(space, hvpt_load(&table[last + 1])))
+        || (first != 0 && hvpt_is_present(space, hvpt_load(&table[first - 1]))))
         return false;
-    if (index != 0 && hvpt_is_present(space, hvpt_load(&table[index - 1])))
-        return false;
-    return hvpt_count_empty(space, &table[index + 1], above) == above && hvpt_count_empty(space, table, index) == index;
+    return hvpt_count_empty(space, &table[last], above) == above
+        && hvpt_count_empty(space, table, first + 1) == first + 1;
 }
 
 #endif

@@ -17,14 +17,14 @@ HVPT_INLINE void hvpt_give_frame(const struct hvpt_space *space, uint64_t frame,
     (hooks->free_frame)(hooks->ctx, hvpt_make_hpa(frame), order);
 }
 
-static inline void hvpt_free_frame(struct hvpt_space *space, uint64_t frame, unsigned order)
+HVPT_FUNCTION HVPT_COLD void hvpt_free_frame(struct hvpt_space *space, uint64_t frame, unsigned order)
 {
     hvpt_give_frame(space, frame, order);
     hvpt_count_add_shared(&space->frames, (uint64_t)-1);
 }
 
 /* One frame from the hook, refused if the format could not address it. NULL: none, and nothing is held. */
-HVPT_FUNCTION hvpt_entry *hvpt_alloc_frame(struct hvpt_space *space, unsigned order, uint64_t *frame)
+HVPT_FUNCTION HVPT_COLD hvpt_entry *hvpt_alloc_frame(struct hvpt_space *space, unsigned order, uint64_t *frame)
 {
     const struct hvpt_hooks *hooks = hvpt_hooks_of(space);
     uint64_t size = HVPT_4K << order;
@@ -41,7 +41,7 @@ HVPT_FUNCTION hvpt_entry *hvpt_alloc_frame(struct hvpt_space *space, unsigned or
     return table;
 }
 
-static inline void hvpt_frames_push(const struct hvpt_space *space, struct hvpt_frames *list, hvpt_entry *table,
+HVPT_FUNCTION HVPT_COLD void hvpt_frames_push(const struct hvpt_space *space, struct hvpt_frames *list, hvpt_entry *table,
                                     uint64_t frame)
 {
     unsigned index = (unsigned)list->count % HVPT_FRAMES_CHUNK;
@@ -57,7 +57,7 @@ static inline void hvpt_frames_push(const struct hvpt_space *space, struct hvpt_
 }
 
 /* The list is not empty. */
-HVPT_FUNCTION hvpt_entry *hvpt_frames_pop(const struct hvpt_space *space, struct hvpt_frames *list,
+HVPT_FUNCTION HVPT_COLD hvpt_entry *hvpt_frames_pop(const struct hvpt_space *space, struct hvpt_frames *list,
                                                         uint64_t *frame)
 {
     unsigned index = (unsigned)(list->count - 1) % HVPT_FRAMES_CHUNK;
@@ -74,30 +74,23 @@ HVPT_FUNCTION hvpt_entry *hvpt_frames_pop(const struct hvpt_space *space, struct
     return hvpt_table_at(space, noted);
 }
 
-/*
- * Push one frame of a batch that makes the list go from had to end frames. Each finished chunk is reversed, so that pops
- * come in allocation order: allocators tend to go upwards, and the processor's prefetcher likes that (3x).
- */
-static inline void hvpt_frames_add(const struct hvpt_space *space, struct hvpt_frames *list, hvpt_entry *table,
-                                   uint64_t frame, uint64_t had, uint64_t end)
+/* Turn the notes of a finished chunk round from number had on: see hvpt_frames_add. */
+static inline void hvpt_frames_turn(const struct hvpt_space *space, struct hvpt_frames *list, uint64_t had)
 {
-    hvpt_frames_push(space, list, table, frame);
-    if (list->count % HVPT_FRAMES_CHUNK == 0 || list->count == end) {
-        uint64_t *noted = (uint64_t *)(void *)hvpt_table_at(space, list->head);
-        uint64_t base = (list->count - 1) / HVPT_FRAMES_CHUNK * HVPT_FRAMES_CHUNK;
-        unsigned first = had > base ? (unsigned)(had - base) : 1, last = (unsigned)(list->count - 1 - base);
+    uint64_t *noted = (uint64_t *)(void *)hvpt_table_at(space, list->head);
+    uint64_t base = (list->count - 1) / HVPT_FRAMES_CHUNK * HVPT_FRAMES_CHUNK;
+    unsigned first = had > base ? (unsigned)(had - base) : 1, last = (unsigned)(list->count - 1 - base);
 
-        for (; first < last; first++, last--) {
-            uint64_t swap = noted[first];
+    for (; first < last; first++, last--) {
+        uint64_t swap = noted[first];
 
-            noted[first] = noted[last];
-            noted[last] = swap;
-        }
+        noted[first] = noted[last];
+        noted[last] = swap;
     }
 }
 
 /* Give back all frames but rest. They were never linked, so no flush is due. */
-HVPT_FUNCTION void hvpt_frames_release(struct hvpt_space *space, struct hvpt_frames *list, uint64_t rest)
+HVPT_FUNCTION HVPT_COLD void hvpt_frames_release(struct hvpt_space *space, struct hvpt_frames *list, uint64_t rest)
 {
     hvpt_count_add_shared(&space->frames, rest - list->count);
     while (list->count != rest) {
@@ -108,52 +101,52 @@ HVPT_FUNCTION void hvpt_frames_release(struct hvpt_space *space, struct hvpt_fra
     }
 }
 
-/* Add count frames from the hook to list. HVPT_E_NOMEM: list is as it was. */
-HVPT_FUNCTION enum hvpt_status hvpt_frames_alloc(struct hvpt_space *space, struct hvpt_frames *list,
-                                                               uint64_t count)
+/*
+ * Add count frames to list, from another list or (from NULL) from the hook. HVPT_E_NOMEM: list is as it was. Each finished
+ * chunk is turned round, so that pops come in allocation order: allocators tend to go upwards, and the processor's
+ * prefetcher likes that (3x).
+ */
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_frames_add(struct hvpt_space *space, struct hvpt_frames *list,
+                                               struct hvpt_frames *from, uint64_t count)
 {
     const uint64_t had = list->count, end = had + count;
 
     while (list->count != end) {
         uint64_t frame = 0;
-        hvpt_entry *table = hvpt_alloc_frame(space, hvpt_table_order(space), &frame);
+        hvpt_entry *table = from != NULL ? hvpt_frames_pop(space, from, &frame)
+                                         : hvpt_alloc_frame(space, hvpt_table_order(space), &frame);
 
-        if (table == NULL) {
-            hvpt_frames_release(space, list, had);
-            return HVPT_E_NOMEM;
-        }
-        hvpt_count_add_shared(&space->frames, 1);
-        hvpt_frames_add(space, list, table, frame, had, end);
+        if (HVPT_UNLIKELY(table == NULL))
+            break;
+        hvpt_frames_push(space, list, table, frame);
+        if (list->count % HVPT_FRAMES_CHUNK == 0 || list->count == end)
+            hvpt_frames_turn(space, list, had);
     }
-    return HVPT_OK;
+    if (from == NULL)
+        hvpt_count_add_shared(&space->frames, list->count - had);
+    if (list->count == end)
+        return HVPT_OK;
+    hvpt_frames_release(space, list, had);
+    return HVPT_E_NOMEM;
 }
 
 /* Take everything an operation is going to need, from the space's reserve first. HVPT_E_NOMEM: nothing was taken. */
-HVPT_FUNCTION enum hvpt_status hvpt_frames_take(struct hvpt_space *space, struct hvpt_frames *list,
-                                                              uint64_t count)
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_frames_take(struct hvpt_space *space, struct hvpt_frames *list, uint64_t count)
 {
     uint64_t pooled = count < space->pool.count ? count : space->pool.count;
     enum hvpt_status status;
 
     list->head = 0;
     list->count = 0;
-    if (HVPT_LIKELY(count == 0))
-        return HVPT_OK;
-    status = hvpt_frames_alloc(space, list, count - pooled);
-    if (status != HVPT_OK)
+    status = hvpt_frames_add(space, list, NULL, count - pooled);
+    if (status != HVPT_OK || pooled == 0)
         return status;
-    while (list->count != count) {
-        uint64_t frame;
-        hvpt_entry *table = hvpt_frames_pop(space, &space->pool, &frame);
-
-        hvpt_frames_add(space, list, table, frame, count - pooled, count);
-    }
-    return HVPT_OK;
+    return hvpt_frames_add(space, list, &space->pool, pooled);
 }
 
 /* Does a frame of this list lie in [first, end)? */
-static inline bool hvpt_frames_touch(const struct hvpt_space *space, const struct hvpt_frames *list, uint64_t first,
-                                     uint64_t end)
+HVPT_FUNCTION HVPT_COLD bool hvpt_frames_touch(const struct hvpt_space *space, const struct hvpt_frames *list,
+                                               uint64_t first, uint64_t end)
 {
     const uint64_t size = HVPT_4K << hvpt_table_order(space);
     uint64_t head = list->head, left = list->count;
@@ -175,21 +168,20 @@ static inline bool hvpt_frames_touch(const struct hvpt_space *space, const struc
 }
 
 /* A frame becomes a table: the guard policy must know where tables lie. */
-static inline void hvpt_note_table(struct hvpt_space *space, uint64_t frame)
+HVPT_FUNCTION HVPT_COLD void hvpt_note_table(struct hvpt_space *space, uint64_t frame)
 {
-    if (space->policy & HVPT_POLICY_GUARD_TABLES) {
-        hvpt_bound_lower(&space->lowest_table, frame);
-        hvpt_bound_raise(&space->highest_table, frame);
-    }
+    hvpt_bound_lower(&space->lowest_table, frame);
+    hvpt_bound_raise(&space->highest_table, frame);
 }
 
 /* The next frame of an operation's list, to be the table at this level. Its contents are undefined. */
-HVPT_FUNCTION hvpt_entry *hvpt_take_table(struct hvpt_space *space, struct hvpt_frames *list,
+HVPT_FUNCTION HVPT_COLD hvpt_entry *hvpt_take_table(struct hvpt_space *space, struct hvpt_frames *list,
                                                         unsigned level, uint64_t *frame)
 {
     hvpt_entry *table = hvpt_frames_pop(space, list, frame);
 
-    hvpt_note_table(space, *frame);
+    if (space->policy & HVPT_POLICY_GUARD_TABLES)
+        hvpt_note_table(space, *frame);
     hvpt_count_add_shared(&space->tables[level], 1);
     return table;
 }

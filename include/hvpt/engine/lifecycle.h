@@ -8,7 +8,7 @@
 
 #include "setup.h"
 
-HVPT_API void hvpt_space_destroy(struct hvpt_space *space)
+HVPT_API HVPT_COLD void hvpt_space_destroy(struct hvpt_space *space)
 {
     struct hvpt_flush all;
 
@@ -26,13 +26,13 @@ HVPT_API uint64_t hvpt_space_root(const struct hvpt_space *space)
     return space->root_register;
 }
 
-HVPT_API void hvpt_space_flush(struct hvpt_space *space, struct hvpt_flush *flush)
+HVPT_API HVPT_COLD void hvpt_space_flush(struct hvpt_space *space, struct hvpt_flush *flush)
 {
     if (space->rules != NULL && !hvpt_flush_is_foreign(space, flush))
         hvpt_finish(space, flush);
 }
 
-HVPT_API void hvpt_space_stats(const struct hvpt_space *space, struct hvpt_stats *out)
+HVPT_API HVPT_COLD void hvpt_space_stats(const struct hvpt_space *space, struct hvpt_stats *out)
 {
     unsigned level, shard;
 
@@ -43,7 +43,7 @@ HVPT_API void hvpt_space_stats(const struct hvpt_space *space, struct hvpt_stats
         out->leaves[level] = hvpt_count_read(&space->leaves[level]);
     }
     for (shard = 0; shard < HVPT_SHARDS; shard++)
-        out->leaves[0] += hvpt_count_read(&space->shards[shard].leaves);
+        out->leaves[0] += hvpt_count_read(&space->shards[shard * HVPT_SHARD_STRIDE]);
 }
 
 #endif

@@ -9,12 +9,9 @@
 
 #include "entry.h"
 
-enum hvpt_edit { HVPT_EDIT_MAP, HVPT_EDIT_REPLACE, HVPT_EDIT_SPLIT };
-
 /* leaf_level: the largest pages that the edit leaves in [start, end). tables: what it will take. */
 struct hvpt_plan {
     const struct hvpt_space *space;
-    enum hvpt_edit edit;
     unsigned leaf_level;
     uint64_t start;
     uint64_t end;
@@ -22,86 +19,74 @@ struct hvpt_plan {
 };
 
 /*
- * The tables below one entry at level that is to hold [at, end) in leaves of up to leaf_level: at each level, the slots
- * that cannot be leaves. Where a leaf fits those are the two at the edges, unless edges is false.
+ * Count the tables below run, one entry above level 0 that is to hold its part of the range in leaves of up to
+ * plan->leaf_level: at each level, the slots that cannot be leaves. Where a leaf fits those are the two at the edges, unless
+ * edges is false.
  */
-static inline uint64_t hvpt_tables_below(const struct hvpt_space *space, uint64_t at, uint64_t end, unsigned level,
-                                         unsigned leaf_level, bool edges)
+HVPT_FUNCTION HVPT_COLD void hvpt_plan_tables(struct hvpt_plan *plan, const struct hvpt_run *run, bool edges)
 {
-    uint64_t tables = 0;
+    const struct hvpt_space *space = plan->space;
+    uint64_t at = run->gpa, end = at + hvpt_span(space, run->level);
+    unsigned level = run->level;
 
-    for (; level > (edges ? 0 : leaf_level); level--) {
-        unsigned shift = hvpt_span_shift(space, level);
-        uint64_t inside = (UINT64_C(1) << shift) - 1;
+    at = at > plan->start ? at : plan->start;
+    end = end < plan->end ? end : plan->end;
+    for (; level > (edges ? 0 : plan->leaf_level); level--) {
+        const unsigned shift = hvpt_span_shift(space, level);
+        const uint64_t inside = (UINT64_C(1) << shift) - 1;
         uint64_t slots = ((end - 1) >> shift) - (at >> shift) + 1;
 
-        if (level <= leaf_level) {
+        if (level <= plan->leaf_level) {
             uint64_t cut = (uint64_t)((at & inside) != 0) + (uint64_t)((end & inside) != 0);
 
             slots = slots < cut ? slots : cut;
         }
+        plan->tables += slots;
         if (slots == 0)
             break;
-        tables += slots;
     }
-    return tables;
 }
 
-static inline enum hvpt_status hvpt_plan_slots(void *ctx, const struct hvpt_run *run)
+/* Walk [start, end) to find conflicts and count tables. HVPT_E_CORRUPT, and what steps answer. Changes nothing. */
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_plan_make(const struct hvpt_space *space, const struct hvpt_steps *steps,
+                                              uint64_t start, uint64_t end, unsigned leaf_level,
+                                              struct hvpt_plan *plan)
 {
-    struct hvpt_plan *plan = (struct hvpt_plan *)ctx;
-    const struct hvpt_space *space = plan->space;
-    uint64_t at = run->gpa, end = run->gpa + ((uint64_t)run->count << hvpt_span_shift(space, run->level));
-    unsigned i;
-
-    if (plan->edit == HVPT_EDIT_MAP && run->level == 0) {
-        i = hvpt_count_empty(space, run->slot, run->count);
-        if (i == run->count)
-            return HVPT_OK;
-        return hvpt_is_leaf(space, hvpt_load(&run->slot[i]), 0) ? HVPT_E_EXISTS : HVPT_E_CORRUPT;
-    }
-    for (i = 0; i < run->count; i++) {
-        /* Above level 0 what the walk saw decides: at a second look fault_map may have put a table there. */
-        uint64_t entry = run->level > 0 ? run->entry : hvpt_load(&run->slot[i]);
-        bool present = hvpt_is_present(space, entry);
-
-        if (present && !hvpt_is_leaf(space, entry, run->level))
-            return plan->edit == HVPT_EDIT_SPLIT && run->level <= plan->leaf_level ? HVPT_OK : HVPT_E_CORRUPT;
-        if (present && plan->edit == HVPT_EDIT_MAP)
-            return HVPT_E_EXISTS;
-        if (!present && plan->edit == HVPT_EDIT_REPLACE)
-            return HVPT_E_ABSENT;
-        if (!present && plan->edit == HVPT_EDIT_SPLIT)
-            return HVPT_OK;
-    }
-    if (run->level > 0)
-        plan->tables += hvpt_tables_below(space, at > plan->start ? at : plan->start, end < plan->end ? end : plan->end,
-                                          run->level, plan->leaf_level, plan->edit != HVPT_EDIT_SPLIT);
-    return HVPT_OK;
-}
-
-/* split is not interested in tables of leaves that are small enough. */
-static inline enum hvpt_step hvpt_plan_enter(void *ctx, const struct hvpt_run *run)
-{
-    const struct hvpt_plan *plan = (const struct hvpt_plan *)ctx;
-
-    return plan->edit == HVPT_EDIT_SPLIT && run->level <= plan->leaf_level + 1 ? HVPT_STEP_OVER : HVPT_STEP_INTO;
-}
-
-/* Find conflicts and count tables. HVPT_E_EXISTS, HVPT_E_ABSENT, HVPT_E_CORRUPT. Changes nothing. */
-HVPT_FUNCTION enum hvpt_status hvpt_plan_make(const struct hvpt_space *space, enum hvpt_edit edit,
-                                                            uint64_t start, uint64_t end, unsigned leaf_level,
-                                                            struct hvpt_plan *plan)
-{
-    static const struct hvpt_steps steps = {hvpt_plan_enter, hvpt_plan_slots, NULL};
-
     plan->space = space;
-    plan->edit = edit;
     plan->leaf_level = leaf_level;
     plan->start = start;
     plan->end = end;
     plan->tables = 0;
-    return hvpt_walk(space, start, end, &steps, plan);
+    return hvpt_walk(space, start, end, steps, plan);
+}
+
+/* map: everything is empty. Above level 0 what the walk saw decides: fault_map may have put a table there since. */
+static inline HVPT_COLD enum hvpt_status hvpt_plan_empty(void *ctx, const struct hvpt_run *run)
+{
+    struct hvpt_plan *plan = (struct hvpt_plan *)ctx;
+    const struct hvpt_space *space = plan->space;
+    uint64_t entry = run->entry;
+
+    if (run->level == 0) {
+        unsigned i = hvpt_count_empty(space, run->slot, run->count);
+
+        if (i == run->count)
+            return HVPT_OK;
+        entry = hvpt_load(&run->slot[i]);
+    } else if (!hvpt_is_present(space, entry)) {
+        hvpt_plan_tables(plan, run, true);
+        return HVPT_OK;
+    }
+    return hvpt_is_leaf(space, entry, run->level) ? HVPT_E_EXISTS : HVPT_E_CORRUPT;
+}
+
+/* The plan of map. HVPT_E_EXISTS. */
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_plan_map(const struct hvpt_space *space, uint64_t gpa, uint64_t hpa, uint64_t size,
+                                             const struct hvpt_leaf *leaf, struct hvpt_plan *plan)
+{
+    static const struct hvpt_steps steps = {NULL, hvpt_plan_empty, NULL};
+
+    return hvpt_plan_make(space, &steps, gpa, gpa + size, hvpt_leaf_level(space, gpa, hpa, leaf), plan);
 }
 
 /* The frames that splitting leaf takes so that nothing reaches across gpa, a multiple of the smallest page. */
@@ -118,14 +103,18 @@ static inline unsigned hvpt_cut_needs(const struct hvpt_space *space, const stru
  * The frames needed so that no leaf reaches across start, nor across end, each where asked for. HVPT_E_CORRUPT: a table
  * on the way to either could not be reached.
  */
-HVPT_FUNCTION enum hvpt_status hvpt_edges_need(const struct hvpt_space *space, uint64_t start,
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_edges_need(const struct hvpt_space *space, uint64_t start,
                                                              uint64_t end, bool at_start, bool at_end, uint64_t *frames)
 {
     struct hvpt_run first, last;
     unsigned head = 0, tail = 0, level;
 
     *frames = 0;
-    if (hvpt_descend(space, start, 0, &first) != HVPT_OK || hvpt_descend(space, end - 1, 0, &last) != HVPT_OK)
+    if (hvpt_descend(space, start, 0, &first) != HVPT_OK)
+        return HVPT_E_CORRUPT;
+    if (first.level == 0 && !((start ^ (end - 1)) >> hvpt_span_shift(space, 1)))
+        return HVPT_OK; /* both in a table of smallest pages */
+    if (hvpt_descend(space, end - 1, 0, &last) != HVPT_OK)
         return HVPT_E_CORRUPT;
     if (at_start && hvpt_is_present(space, first.entry))
         head = hvpt_cut_needs(space, &first, start);
@@ -141,6 +130,23 @@ HVPT_FUNCTION enum hvpt_status hvpt_edges_need(const struct hvpt_space *space, u
         --*frames;
     }
     return HVPT_OK;
+}
+
+/* Split the leaves of the plan's range down to its leaf_level, with frames from list. */
+HVPT_FUNCTION HVPT_COLD void hvpt_split_down(struct hvpt_space *space, struct hvpt_frames *list,
+                                             struct hvpt_flush *flush, const struct hvpt_plan *plan)
+{
+    uint64_t at = plan->start;
+
+    while (list->count != 0 && at < plan->end && plan->leaf_level < space->root_level) {
+        struct hvpt_run run;
+
+        (void)hvpt_descend(space, at, plan->leaf_level, &run);
+        if (run.level > plan->leaf_level && hvpt_is_present(space, run.entry))
+            hvpt_split_leaf(space, list, flush, &run);
+        else
+            at = (at | (hvpt_span(space, run.level > plan->leaf_level ? run.level : plan->leaf_level + 1) - 1)) + 1;
+    }
 }
 
 /* ---- the guard policy ---- */
@@ -192,7 +198,7 @@ HVPT_FUNCTION HVPT_COLD bool hvpt_holds_table(const struct hvpt_space *space, ui
  * Take the frames of an edit that will map [hpa, hpa + size). HVPT_E_NOMEM. HVPT_E_RANGE: the guard policy holds, and
  * one of them lies in that range. Nothing was taken then.
  */
-HVPT_FUNCTION enum hvpt_status hvpt_plan_take(struct hvpt_space *space, struct hvpt_frames *list,
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_plan_take(struct hvpt_space *space, struct hvpt_frames *list,
                                                             uint64_t tables, uint64_t hpa, uint64_t size)
 {
     enum hvpt_status status = hvpt_frames_take(space, list, tables);
@@ -205,7 +211,7 @@ HVPT_FUNCTION enum hvpt_status hvpt_plan_take(struct hvpt_space *space, struct h
 }
 
 /* Everything that can be wrong with the arguments of map and replace, before a table is looked at; and attr encoded. */
-HVPT_FUNCTION enum hvpt_status hvpt_check_mapping(const struct hvpt_space *space, uint64_t gpa,
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_check_mapping(const struct hvpt_space *space, uint64_t gpa,
                                                                 uint64_t hpa, uint64_t size, struct hvpt_attr attr,
                                                                 struct hvpt_leaf *leaf)
 {

@@ -31,12 +31,6 @@ struct hvpt_protect_memo {
     bool stale;
 };
 
-/* Everything that a leaf at level 0 says but its address, as far as the CPU has address bits. */
-HVPT_INLINE uint64_t hvpt_protect_matters(const struct hvpt_space *space)
-{
-    return ~space->frame_mask | space->leaf_mask | space->far_bits;
-}
-
 HVPT_INLINE bool hvpt_protect_is_like(const struct hvpt_protect_memo *memo, uint64_t entry, uint64_t matters)
 {
     return memo->entry != 0 && !((entry ^ memo->entry) & matters);
@@ -64,7 +58,7 @@ static inline struct hvpt_attr hvpt_protect_attr(const struct hvpt_protect *prot
  * The leaf that entry becomes, in *changed. HVPT_E_ATTR: it would say what cannot be said, at this level or at all, or
  * what the policy forbids. Cannot fail for a leaf that has passed the plan.
  */
-HVPT_FUNCTION enum hvpt_status hvpt_protect_leaf(const struct hvpt_protect *protect, uint64_t entry,
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_protect_leaf(const struct hvpt_protect *protect, uint64_t entry,
                                                                unsigned level, uint64_t *changed)
 {
     const struct hvpt_space *space = protect->space;
@@ -94,7 +88,7 @@ static inline HVPT_HOT enum hvpt_status hvpt_protect_plan_slots(void *ctx, const
 {
     struct hvpt_protect *protect = (struct hvpt_protect *)ctx;
     const struct hvpt_space *space = protect->space;
-    const uint64_t matters = hvpt_protect_matters(space);
+    const uint64_t matters = space->page_mask;
     struct hvpt_protect_memo memo = {0, 0, false};
     unsigned i;
 
@@ -137,7 +131,7 @@ static inline bool hvpt_is_stale(const struct hvpt_space *space, uint64_t before
 }
 
 /* Change one present leaf, until no hardware comes between. */
-HVPT_FUNCTION void hvpt_protect_one(const struct hvpt_protect *protect, hvpt_entry *slot, uint64_t old,
+HVPT_FUNCTION HVPT_COLD void hvpt_protect_one(const struct hvpt_protect *protect, hvpt_entry *slot, uint64_t old,
                                                   uint64_t gpa, unsigned level, struct hvpt_protect_memo *memo)
 {
     struct hvpt_space *space = protect->space;
@@ -170,7 +164,7 @@ static inline HVPT_HOT enum hvpt_status hvpt_protect_slots(void *ctx, const stru
 {
     struct hvpt_protect *protect = (struct hvpt_protect *)ctx;
     struct hvpt_space *space = protect->space;
-    const uint64_t matters = hvpt_protect_matters(space);
+    const uint64_t matters = space->page_mask;
     struct hvpt_protect_memo memo = {0, 0, false};
     unsigned i;
 
@@ -193,7 +187,7 @@ static inline HVPT_HOT enum hvpt_status hvpt_protect_slots(void *ctx, const stru
 }
 
 /* protect, and with log write_protect, of which only the range and the flush count. */
-HVPT_FUNCTION enum hvpt_status hvpt_protect_range(struct hvpt_protect *protect, struct hvpt_flush *flush)
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_protect_range(struct hvpt_protect *protect, struct hvpt_flush *flush)
 {
     static const struct hvpt_steps plan = {NULL, hvpt_protect_plan_slots, NULL};
     static const struct hvpt_steps commit = {NULL, hvpt_protect_slots, NULL};
@@ -223,7 +217,7 @@ HVPT_FUNCTION enum hvpt_status hvpt_protect_range(struct hvpt_protect *protect, 
     return status;
 }
 
-HVPT_API enum hvpt_status hvpt_space_protect(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
+HVPT_API HVPT_COLD enum hvpt_status hvpt_space_protect(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
                                              struct hvpt_attr attr, uint32_t mask, struct hvpt_flush *flush)
 {
     struct hvpt_protect protect = {space, NULL, gpa.value, gpa.value + size, attr, mask, false, false, false};
@@ -236,7 +230,7 @@ HVPT_API enum hvpt_status hvpt_space_protect(struct hvpt_space *space, hvpt_gpa 
     return hvpt_protect_range(&protect, flush);
 }
 
-HVPT_API enum hvpt_status hvpt_space_write_protect(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
+HVPT_API HVPT_COLD enum hvpt_status hvpt_space_write_protect(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
                                                    struct hvpt_flush *flush)
 {
     const struct hvpt_attr none = {0, HVPT_MEM_UC, 0, 0};

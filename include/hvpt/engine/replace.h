@@ -11,14 +11,31 @@
 struct hvpt_replace {
     struct hvpt_space *space;
     struct hvpt_flush *flush;
-    struct hvpt_frames *list;
     const struct hvpt_leaf *leaf;
     uint64_t start;
     uint64_t hpa; /* of start */
-    unsigned leaf_level;
 };
 
-static inline enum hvpt_status hvpt_replace_slots(void *ctx, const struct hvpt_run *run)
+/* Everything is mapped. */
+static inline HVPT_COLD enum hvpt_status hvpt_replace_plan(void *ctx, const struct hvpt_run *run)
+{
+    struct hvpt_plan *plan = (struct hvpt_plan *)ctx;
+    unsigned i;
+
+    for (i = 0; i < run->count; i++) {
+        uint64_t entry = run->level > 0 ? run->entry : hvpt_load(&run->slot[i]);
+
+        if (!hvpt_is_present(plan->space, entry))
+            return HVPT_E_ABSENT;
+        if (!hvpt_is_leaf(plan->space, entry, run->level))
+            return HVPT_E_CORRUPT;
+    }
+    if (run->level > 0)
+        hvpt_plan_tables(plan, run, true);
+    return HVPT_OK;
+}
+
+static inline HVPT_COLD enum hvpt_status hvpt_replace_slots(void *ctx, const struct hvpt_run *run)
 {
     struct hvpt_replace *replace = (struct hvpt_replace *)ctx;
     struct hvpt_space *space = replace->space;
@@ -28,18 +45,12 @@ static inline enum hvpt_status hvpt_replace_slots(void *ctx, const struct hvpt_r
     hvpt_unfold_run(space, replace->flush, run);
     hvpt_break_run(space, replace->flush, run);
     hvpt_fence_release();
-    if (run->level <= replace->leaf_level) {
-        hvpt_fill_leaves(space, run->slot, run->count, run->gpa, hpa, replace->leaf, run->level);
-    } else {
-        hvpt_store_release(run->slot,
-                           hvpt_build(space, replace->list, hpa, replace->leaf, run->level, replace->leaf_level));
-        hvpt_count_leaves(space, run->level, (uint64_t)-1);
-    }
+    hvpt_fill_leaves(space, run->slot, run->count, run->gpa, hpa, replace->leaf, run->level);
     return HVPT_OK;
 }
 
 /* A set that was unfolded for its entries to change one by one is folded again where the new pages allow it. */
-static inline enum hvpt_status hvpt_replace_fold(void *ctx, const struct hvpt_run *run)
+static inline HVPT_COLD enum hvpt_status hvpt_replace_fold(void *ctx, const struct hvpt_run *run)
 {
     struct hvpt_replace *replace = (struct hvpt_replace *)ctx;
     struct hvpt_space *space = replace->space;
@@ -58,9 +69,10 @@ static inline enum hvpt_status hvpt_replace_fold(void *ctx, const struct hvpt_ru
     return HVPT_OK;
 }
 
-HVPT_API enum hvpt_status hvpt_space_replace(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa, uint64_t size,
+HVPT_API HVPT_COLD enum hvpt_status hvpt_space_replace(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa, uint64_t size,
                                              struct hvpt_attr attr, struct hvpt_flush *flush)
 {
+    static const struct hvpt_steps steps = {NULL, hvpt_replace_plan, NULL};
     static const struct hvpt_steps commit = {NULL, hvpt_replace_slots, NULL};
     static const struct hvpt_steps fold = {NULL, hvpt_replace_fold, NULL};
     struct hvpt_flush own;
@@ -74,7 +86,7 @@ HVPT_API enum hvpt_status hvpt_space_replace(struct hvpt_space *space, hvpt_gpa 
         return HVPT_E_RANGE;
     status = hvpt_check_mapping(space, gpa.value, hpa.value, size, attr, &leaf);
     if (status == HVPT_OK)
-        status = hvpt_plan_make(space, HVPT_EDIT_REPLACE, gpa.value, gpa.value + size,
+        status = hvpt_plan_make(space, &steps, gpa.value, gpa.value + size,
                                 hvpt_leaf_level(space, gpa.value, hpa.value, &leaf), &plan);
     if (status == HVPT_OK)
         status = hvpt_plan_take(space, &list, plan.tables, hpa.value, size);
@@ -82,11 +94,10 @@ HVPT_API enum hvpt_status hvpt_space_replace(struct hvpt_space *space, hvpt_gpa 
         return status;
     replace.space = space;
     replace.flush = hvpt_flush_begin(space, flush, &own);
-    replace.list = &list;
     replace.leaf = &leaf;
     replace.start = gpa.value;
     replace.hpa = hpa.value;
-    replace.leaf_level = plan.leaf_level;
+    hvpt_split_down(space, &list, replace.flush, &plan);
     hvpt_split_at(space, &list, replace.flush, plan.start);
     hvpt_split_at(space, &list, replace.flush, plan.end);
     status = hvpt_walk(space, plan.start, plan.end, &commit, &replace);

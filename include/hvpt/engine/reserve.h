@@ -8,7 +8,7 @@
 
 #include "split.h"
 
-HVPT_API enum hvpt_status hvpt_space_frames_needed(const struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa,
+HVPT_API HVPT_COLD enum hvpt_status hvpt_space_frames_needed(const struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa,
                                                    uint64_t size, struct hvpt_attr attr, uint64_t *frames)
 {
     struct hvpt_leaf leaf;
@@ -19,14 +19,13 @@ HVPT_API enum hvpt_status hvpt_space_frames_needed(const struct hvpt_space *spac
         return HVPT_E_RANGE;
     status = hvpt_check_mapping(space, gpa.value, hpa.value, size, attr, &leaf);
     if (status == HVPT_OK)
-        status = hvpt_plan_make(space, HVPT_EDIT_MAP, gpa.value, gpa.value + size,
-                                hvpt_leaf_level(space, gpa.value, hpa.value, &leaf), &plan);
+        status = hvpt_plan_map(space, gpa.value, hpa.value, size, &leaf, &plan);
     if (status == HVPT_OK)
         *frames = plan.tables;
     return status;
 }
 
-HVPT_API enum hvpt_status hvpt_space_frames_needed_to_unmap(const struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
+HVPT_API HVPT_COLD enum hvpt_status hvpt_space_frames_needed_to_unmap(const struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
                                                             uint64_t *frames)
 {
     enum hvpt_status status = hvpt_check_range(space, gpa.value, size);
@@ -36,7 +35,7 @@ HVPT_API enum hvpt_status hvpt_space_frames_needed_to_unmap(const struct hvpt_sp
     return hvpt_edges_need(space, gpa.value, gpa.value + size, true, true, frames);
 }
 
-HVPT_API enum hvpt_status hvpt_space_frames_needed_to_split(const struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
+HVPT_API HVPT_COLD enum hvpt_status hvpt_space_frames_needed_to_split(const struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
                                                             uint64_t page_size, uint64_t *frames)
 {
     struct hvpt_plan plan;
@@ -47,7 +46,7 @@ HVPT_API enum hvpt_status hvpt_space_frames_needed_to_split(const struct hvpt_sp
     return status;
 }
 
-HVPT_API enum hvpt_status hvpt_space_reserve(struct hvpt_space *space, uint64_t count)
+HVPT_API HVPT_COLD enum hvpt_status hvpt_space_reserve(struct hvpt_space *space, uint64_t count)
 {
     if (space->gpa_limit == 0)
         return HVPT_E_RANGE;
@@ -59,7 +58,7 @@ HVPT_API enum hvpt_status hvpt_space_reserve(struct hvpt_space *space, uint64_t 
     }
     if (count <= space->pool.count)
         return HVPT_OK;
-    return hvpt_frames_alloc(space, &space->pool, count - space->pool.count);
+    return hvpt_frames_add(space, &space->pool, NULL, count - space->pool.count);
 }
 
 #endif

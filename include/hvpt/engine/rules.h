@@ -77,7 +77,7 @@ HVPT_INLINE bool hvpt_is_usual_table(const struct hvpt_space *space, uint64_t en
 }
 
 /* Judge an entry at level. */
-HVPT_INLINE unsigned hvpt_judge(const struct hvpt_space *space, uint64_t entry, unsigned level)
+HVPT_FUNCTION HVPT_COLD unsigned hvpt_judge(const struct hvpt_space *space, uint64_t entry, unsigned level)
 {
     if (!hvpt_is_present(space, entry))
         return HVPT_ENTRY_EMPTY;
@@ -86,17 +86,16 @@ HVPT_INLINE unsigned hvpt_judge(const struct hvpt_space *space, uint64_t entry, 
 
 HVPT_INLINE bool hvpt_is_table(const struct hvpt_space *space, uint64_t entry, unsigned level)
 {
-    if (level == 0)
-        return false;
-    return hvpt_is_usual_table(space, entry)
-        || (hvpt_is_present(space, entry) && (space->rules->judge)(space, entry, level) == HVPT_ENTRY_TABLE);
+    return level != 0
+        && (hvpt_is_usual_table(space, entry)
+            || (hvpt_is_present(space, entry) && hvpt_judge(space, entry, level) == HVPT_ENTRY_TABLE));
 }
 
 /* Is this present entry a well-formed leaf? */
 HVPT_INLINE bool hvpt_is_leaf(const struct hvpt_space *space, uint64_t entry, unsigned level)
 {
     return (level == 0 && (entry & space->leaf_mask) == space->leaf_bits)
-        || (space->rules->judge)(space, entry, level) == HVPT_ENTRY_LEAF;
+        || hvpt_judge(space, entry, level) == HVPT_ENTRY_LEAF;
 }
 
 HVPT_INLINE bool hvpt_is_contig(const struct hvpt_space *space, uint64_t entry, unsigned level)
@@ -118,7 +117,7 @@ HVPT_INLINE uint32_t hvpt_table_perm(const struct hvpt_space *space, uint64_t en
 }
 
 /* Where the page begins that the leaf at level maps gpa to. */
-HVPT_INLINE uint64_t hvpt_leaf_address(const struct hvpt_space *space, uint64_t entry, unsigned level, uint64_t gpa)
+HVPT_FUNCTION uint64_t hvpt_leaf_address(const struct hvpt_space *space, uint64_t entry, unsigned level, uint64_t gpa)
 {
     const uint64_t clear = space->rules->contig_clear;
 
@@ -128,7 +127,7 @@ HVPT_INLINE uint64_t hvpt_leaf_address(const struct hvpt_space *space, uint64_t 
 }
 
 /* The bits of an entry that refers to the page or table at address. */
-HVPT_INLINE uint64_t hvpt_place(const struct hvpt_space *space, uint64_t address)
+HVPT_FUNCTION HVPT_COLD uint64_t hvpt_place(const struct hvpt_space *space, uint64_t address)
 {
     if (HVPT_UNLIKELY(address >= HVPT_FAR_ADDRESS) && space->rules->place != NULL)
         return (space->rules->place)(space, address);
@@ -155,7 +154,7 @@ HVPT_INLINE uint64_t hvpt_hardware_bits(const struct hvpt_space *space, uint64_t
 /* ---- attributes ---- */
 
 /* Encode attr, once for a call. HVPT_E_ATTR. */
-HVPT_FUNCTION enum hvpt_status hvpt_leaf_make(const struct hvpt_space *space, struct hvpt_attr attr,
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_leaf_make(const struct hvpt_space *space, struct hvpt_attr attr,
                                                             struct hvpt_leaf *leaf)
 {
     enum hvpt_status status = (space->rules->encode)(space, attr, leaf);

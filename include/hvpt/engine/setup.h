@@ -56,9 +56,13 @@ static inline HVPT_COLD void hvpt_space_open(struct hvpt_space *space)
         space->fast_limit = space->hpa_limit < HVPT_FAR_ADDRESS ? space->hpa_limit : HVPT_FAR_ADDRESS;
     if (space->rules->place == NULL && space->fast_limit != 0)
         space->fast_limit = space->hpa_limit;
+    space->four_levels = space->page_shift == 12 && space->root_level == 3;
+    space->page_mask = ~space->frame_mask | space->leaf_mask;
+    space->usual_bits = UINT64_MAX;
     if (hvpt_leaf_make(space, usual, &leaf) == HVPT_OK) {
         space->usual_bits = leaf.bits[0];
-        space->usual_flags = (space->rules->decode)(space, leaf.bits[0], 0).flags;
+        space->usual_flags = space->rules->decode(space, leaf.bits[0], 0).flags;
+        space->fault_quick = space->four_levels && !space->map_flushes;
     }
 }
 

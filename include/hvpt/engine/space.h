@@ -11,7 +11,6 @@
 #include "../hooks.h"
 #include "../types.h"
 
-
 struct hvpt_rules;
 
 enum hvpt_kind { HVPT_KIND_EPT, HVPT_KIND_NPT, HVPT_KIND_S2, HVPT_KIND_GSTAGE };
@@ -40,15 +39,11 @@ struct hvpt_stats {
 };
 
 /*
- * fault_map counts its smallest pages in a shard chosen by the caller's stack: CPUs that fault at once would otherwise
- * pass one cache line around, which costs more than the fault itself.
+ * fault_map counts its smallest pages in one of these counters, which lie on cache lines of their own: CPUs that fault at
+ * once would otherwise pass one line around, which costs more than the fault itself. See hvpt_shard_here.
  */
-#define HVPT_SHARDS_LOG2 2
-#define HVPT_SHARDS      (1 << HVPT_SHARDS_LOG2)
-struct hvpt_shard {
-    hvpt_counter leaves;
-    hvpt_counter unused[7]; /* the rest of a cache line */
-};
+#define HVPT_SHARDS       4
+#define HVPT_SHARD_STRIDE 8
 
 /*
  * Free table frames, as a stack in chunks of 512. The first frame of a chunk stores the addresses of the other 511,
@@ -60,49 +55,60 @@ struct hvpt_frames {
     hvpt_counter count;
 };
 
-/* One guest's tables. The members are the engine's. Move it only while nobody uses it. */
+/*
+ * One guest's tables. The members are the engine's. Move it only while nobody uses it. What single pages need comes first:
+ * within 128 bytes an instruction takes three bytes less to reach it.
+ */
 struct hvpt_space {
     const struct hvpt_rules *rules;
     const struct hvpt_hooks *hooks;
     char *linear; /* hooks->linear_map */
     hvpt_entry *root_table;
-    uint64_t root_frame;
-    uint64_t root_register;    /* as hardware wants it; it also names the space in a flush */
-    uint64_t gpa_limit;        /* first guest-physical address beyond the space; 0: no space */
-    uint64_t hpa_limit;        /* first host-physical address beyond MAXPHYADDR */
-    uint64_t fast_limit;       /* the same for pages that need no question but the attribute's; 0: all do */
-    uint64_t reserved_bits;    /* address bits that no entry may have set: MAXPHYADDR and up */
-    uint64_t present_mask;     /* an entry with none of these bits set is empty */
-    uint64_t empty_entry;      /* what the engine writes to make an entry empty */
-    /* An entry above level 0 with these bits under this mask is a table that denies nothing, as the engine makes them. */
+    uint64_t gpa_limit;    /* first guest-physical address beyond the space; 0: no space */
+    uint64_t fast_limit;   /* first host-physical address that asks more than its attribute; 0: all do */
+    uint64_t present_mask; /* an entry with none of these bits set is empty */
+    /*
+     * An entry above level 0 with these bits under this mask, which holds all far_bits, is a table that denies nothing, as
+     * the engine makes them.
+     */
     uint64_t table_mask;
     uint64_t table_bits;
+    uint64_t frame_mask; /* the address in usual tables and leaves, once it is shifted left by frame_shift */
+    uint8_t kind;
+    uint8_t frame_shift;
+    uint8_t page_shift; /* log2 of the smallest page, which is also the size of a table */
+    uint8_t root_level;
+    bool called;        /* hooks->phys_to_virt is there */
+    bool map_flushes;   /* a CPU may hold that an entry is empty until a flush */
+    bool four_levels;   /* of 4 KiB pages and tables: what most spaces are */
+    bool fault_quick;   /* and fault_map can store usual_bits there without a question */
+    uint8_t span_shift[HVPT_MAX_LEVELS]; /* log2 of what an entry of a table at each level covers */
+    uint8_t max_leaf_level;              /* the largest page allowed */
+    bool readonly;
+    bool relax_flushes; /* permissions that grow are seen only after a flush (on x86 the fault itself flushes) */
+    uint64_t empty_entry; /* what the engine writes to make an entry empty */
+    uint64_t usual_bits;  /* a smallest leaf, readable, writable and executable write-back memory; all ones: not possible */
+    uint64_t page_mask;   /* all of a smallest leaf but its address */
+    uint64_t break_bits;  /* of a leaf: they change only by way of an empty entry and a flush, and so does its size */
+    uint32_t usual_flags; /* HVPT_ACCESSED, HVPT_DIRTY: what a leaf of usual_bits says beside that */
+    uint32_t policy;
     /* An entry at level 0 with these bits under this mask is a well-formed leaf, as most are. */
     uint64_t leaf_mask;
     uint64_t leaf_bits;
-    uint64_t frame_mask;    /* the address in such entries, once it is shifted left by frame_shift */
-    uint64_t far_bits;      /* bits whose presence puts part of the address elsewhere: ask rules->address */
-    uint64_t features;      /* the format's own, from its config and the CPU's capabilities */
+    uint64_t contig_bit;      /* marks a leaf that hardware may hold together with its neighbours; 0: none */
+    uint64_t far_bits;        /* bits whose presence puts part of the address elsewhere: ask rules->address */
+    uint64_t hardware_bits;   /* the bits in which a leaf tells that it was used and written */
+    uint64_t dirty_gate;      /* a leaf that has this bit tells so in rules->gated_bit as well */
+    uint64_t hpa_limit;       /* first host-physical address beyond MAXPHYADDR */
+    uint64_t reserved_bits;   /* address bits that no entry may have set: MAXPHYADDR and up */
+    uint64_t features;        /* the format's own, from its config and the CPU's capabilities */
     uint64_t format_register; /* stage 2: VTCR_EL2; NPT: the PAT that its memory types index */
-    uint64_t hardware_bits; /* the bits in which a leaf tells that it was used and written */
-    uint64_t dirty_gate;    /* a leaf that has this bit tells so in rules->gated_bit as well */
-    uint64_t contig_bit;    /* marks a leaf that hardware may hold together with its neighbours; 0: none */
-    uint64_t break_bits;    /* of a leaf: they change only by way of an empty entry and a flush, and so does its size */
-    uint64_t usual_bits;    /* a smallest leaf, readable, writable and executable write-back memory; 0: not possible */
-    uint32_t usual_flags; /* HVPT_ACCESSED, HVPT_DIRTY: what such a leaf says beside that */
-    uint32_t policy;
-    uint8_t kind;
+    uint64_t root_frame;
+    uint64_t root_register;               /* as hardware wants it; it also names the space in a flush */
+    uint32_t index_mask[HVPT_MAX_LEVELS]; /* the entries of a table at each level, less one */
+    uint8_t contig_log2[HVPT_MAX_LEVELS]; /* log2 of the leaves in a contiguous set; 0: none at this level */
     uint8_t flush_kind;
-    uint8_t root_level;
     uint8_t root_order;
-    uint8_t page_shift;  /* log2 of the smallest page, which is also the size of a table */
-    uint8_t frame_shift;
-    uint8_t max_leaf_level;                  /* the largest page allowed */
-    uint8_t contig_log2[HVPT_MAX_LEVELS];    /* log2 of the leaves in a contiguous set; 0: none at this level */
-    bool readonly;
-    bool called;        /* hooks->phys_to_virt is there */
-    bool map_flushes;   /* a CPU may hold that an entry is empty until a flush */
-    bool relax_flushes; /* permissions that grow are seen only after a flush (on x86 the fault itself flushes) */
 
     /*
      * The cursor: the level 1 table that the last single page was mapped or unmapped through, and the number of the
@@ -114,21 +120,39 @@ struct hvpt_space {
     struct hvpt_attr last_attr;
     uint64_t last_bits;
 
+    uint32_t shard_user[HVPT_SHARDS];     /* the page of the stack that counts there; see hvpt_shard_here */
+    hvpt_counter leaves[HVPT_MAX_LEVELS]; /* level 0 is the writer's; the shards hold fault_map's */
+    hvpt_counter tables[HVPT_MAX_LEVELS];
+    hvpt_counter shards[(HVPT_SHARDS - 1) * HVPT_SHARD_STRIDE + 1]; /* one in HVPT_SHARD_STRIDE is used */
+
+    /* What is seldom touched shares the last shard's cache line. */
     struct hvpt_frames pool; /* reserve()d */
     /* The hull of all table frames, so that HVPT_POLICY_GUARD_TABLES seldom has to look closer. */
     hvpt_counter lowest_table;
     hvpt_counter highest_table;
-
-    hvpt_counter leaves[HVPT_MAX_LEVELS]; /* level 0 is the writer's; the shards hold fault_map's */
-    hvpt_counter tables[HVPT_MAX_LEVELS];
     hvpt_counter frames;
-    struct hvpt_shard shards[HVPT_SHARDS];
 };
 
 /* A hypervisor has one a guest, or several; what grows here grows there. */
 HVPT_STATIC_ASSERT(sizeof(struct hvpt_space) <= 640, "struct hvpt_space");
 
 /* ---- geometry ---- */
+
+/* Sets the shape of the tree: pages of 1 << page_shift bytes, levels 0 to root_level, gpa_bits address bits. */
+static inline void hvpt_set_geometry(struct hvpt_space *space, unsigned page_shift, unsigned root_level,
+                                     unsigned gpa_bits)
+{
+    unsigned level;
+
+    space->page_shift = (uint8_t)page_shift;
+    space->root_level = (uint8_t)root_level;
+    space->gpa_limit = UINT64_C(1) << gpa_bits;
+    for (level = 0; level < HVPT_MAX_LEVELS; level++) {
+        space->span_shift[level] = (uint8_t)(page_shift + level * (page_shift - 3));
+        space->index_mask[level] = (UINT32_C(1) << (page_shift - 3)) - 1;
+    }
+    space->index_mask[root_level] = (UINT32_C(1) << (gpa_bits - space->span_shift[root_level])) - 1;
+}
 
 HVPT_INLINE unsigned hvpt_index_bits(const struct hvpt_space *space)
 {
@@ -143,7 +167,7 @@ HVPT_INLINE unsigned hvpt_entries(const struct hvpt_space *space)
 
 HVPT_INLINE unsigned hvpt_span_shift(const struct hvpt_space *space, unsigned level)
 {
-    return space->page_shift + level * hvpt_index_bits(space);
+    return space->span_shift[level];
 }
 
 /* The order of the frame of any table but the root. */
@@ -158,18 +182,15 @@ HVPT_INLINE uint64_t hvpt_span(const struct hvpt_space *space, unsigned level)
     return UINT64_C(1) << hvpt_span_shift(space, level);
 }
 
-/* Which entry of the table at this level covers gpa. A root's index is not masked: gpa is below gpa_limit. */
+/* Which entry of the table at this level covers gpa, which is below gpa_limit. */
 HVPT_INLINE unsigned hvpt_index(const struct hvpt_space *space, uint64_t gpa, unsigned level)
 {
-    unsigned index = (unsigned)(gpa >> hvpt_span_shift(space, level));
-
-    return level == space->root_level ? index : index & (hvpt_entries(space) - 1);
+    return (unsigned)(gpa >> hvpt_span_shift(space, level)) & space->index_mask[level];
 }
 
 HVPT_INLINE unsigned hvpt_table_entries(const struct hvpt_space *space, unsigned level)
 {
-    return level == space->root_level ? (unsigned)(space->gpa_limit >> hvpt_span_shift(space, level))
-                                      : hvpt_entries(space);
+    return space->index_mask[level] + 1;
 }
 
 /* ---- access ---- */
@@ -219,7 +240,8 @@ HVPT_INLINE bool hvpt_is_reached(bool called, const hvpt_entry *table)
     return (!called && sizeof(uintptr_t) >= sizeof(uint64_t)) || table != NULL;
 }
 
-HVPT_INLINE hvpt_entry *hvpt_table_at(const struct hvpt_space *space, uint64_t frame)
+/* The same where it is not asked once a page: called, not inlined. */
+HVPT_FUNCTION hvpt_entry *hvpt_table_at(const struct hvpt_space *space, uint64_t frame)
 {
     return hvpt_table_by(space, hvpt_hooks_called(space), frame);
 }

@@ -18,10 +18,31 @@ static inline unsigned hvpt_level_of(const struct hvpt_space *space, uint64_t pa
     return level <= space->root_level ? level : HVPT_MAX_LEVELS;
 }
 
-/* Check the arguments and count the tables. */
-static inline enum hvpt_status hvpt_split_plan(const struct hvpt_space *space, uint64_t gpa, uint64_t size,
-                                               uint64_t page_size, struct hvpt_plan *plan)
+/* Tables of leaves that are small enough are not looked into. */
+static inline HVPT_COLD enum hvpt_step hvpt_split_enter(void *ctx, const struct hvpt_run *run)
 {
+    const struct hvpt_plan *plan = (const struct hvpt_plan *)ctx;
+
+    return run->level <= plan->leaf_level + 1 ? HVPT_STEP_OVER : HVPT_STEP_INTO;
+}
+
+static inline HVPT_COLD enum hvpt_status hvpt_split_slots(void *ctx, const struct hvpt_run *run)
+{
+    struct hvpt_plan *plan = (struct hvpt_plan *)ctx;
+
+    if (run->level <= plan->leaf_level || !hvpt_is_present(plan->space, run->entry))
+        return HVPT_OK;
+    if (!hvpt_is_leaf(plan->space, run->entry, run->level))
+        return HVPT_E_CORRUPT;
+    hvpt_plan_tables(plan, run, false);
+    return HVPT_OK;
+}
+
+/* Check the arguments and count the tables. */
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_split_plan(const struct hvpt_space *space, uint64_t gpa, uint64_t size,
+                                                         uint64_t page_size, struct hvpt_plan *plan)
+{
+    static const struct hvpt_steps steps = {hvpt_split_enter, hvpt_split_slots, NULL};
     const unsigned level = hvpt_level_of(space, page_size);
     enum hvpt_status status = hvpt_check_range(space, gpa, size);
 
@@ -31,32 +52,23 @@ static inline enum hvpt_status hvpt_split_plan(const struct hvpt_space *space, u
         return HVPT_E_ALIGN;
     if (space->readonly)
         return HVPT_E_READONLY;
-    return hvpt_plan_make(space, HVPT_EDIT_SPLIT, gpa, gpa + size, level, plan);
+    return hvpt_plan_make(space, &steps, gpa, gpa + size, level, plan);
 }
 
-HVPT_API enum hvpt_status hvpt_space_split(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size, uint64_t page_size,
+HVPT_API HVPT_COLD enum hvpt_status hvpt_space_split(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size, uint64_t page_size,
                                            struct hvpt_flush *flush)
 {
     struct hvpt_flush own;
     struct hvpt_flush *used = hvpt_flush_begin(space, flush, &own);
     struct hvpt_frames list;
     struct hvpt_plan plan;
-    uint64_t at = gpa.value;
     enum hvpt_status status = hvpt_split_plan(space, gpa.value, size, page_size, &plan);
 
     if (status == HVPT_OK)
         status = hvpt_frames_take(space, &list, plan.tables);
     if (status != HVPT_OK)
         return status;
-    while (list.count != 0) {
-        struct hvpt_run run;
-
-        (void)hvpt_descend(space, at, plan.leaf_level, &run);
-        if (run.level > plan.leaf_level && hvpt_is_present(space, run.entry))
-            hvpt_split_leaf(space, &list, used, &run);
-        else
-            at = (at | (hvpt_span(space, run.level > plan.leaf_level ? run.level : plan.leaf_level + 1) - 1)) + 1;
-    }
+    hvpt_split_down(space, &list, used, &plan);
     hvpt_flush_end(space, used, &own);
     return HVPT_OK;
 }

@@ -25,7 +25,7 @@ static inline HVPT_HOT enum hvpt_status hvpt_track_slots(void *ctx, const struct
     struct hvpt_track *track = (struct hvpt_track *)ctx;
     struct hvpt_space *space = track->space;
     const uint64_t span = hvpt_span(space, run->level);
-    const uint64_t matters = ~space->frame_mask | space->leaf_mask | space->far_bits;
+    const uint64_t matters = space->page_mask;
     uint64_t quiet = 0; /* a leaf at level 0 that had nothing to clear; 0: none yet */
     unsigned i;
 
@@ -75,7 +75,7 @@ static inline enum hvpt_status hvpt_track_walk(struct hvpt_track *track, uint64_
     return hvpt_walk(track->space, start, end, &steps, track);
 }
 
-HVPT_FUNCTION enum hvpt_status hvpt_track_range(struct hvpt_space *space, uint64_t gpa, uint64_t size,
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_track_range(struct hvpt_space *space, uint64_t gpa, uint64_t size,
                                                               uint64_t *bitmap, struct hvpt_flush *flush, bool dirty)
 {
     struct hvpt_flush own;
@@ -104,7 +104,7 @@ HVPT_API enum hvpt_status hvpt_space_age(struct hvpt_space *space, hvpt_gpa gpa,
     return hvpt_track_range(space, gpa.value, size, bitmap, flush, false);
 }
 
-HVPT_API enum hvpt_status hvpt_space_touch(struct hvpt_space *space, hvpt_gpa gpa, uint32_t access)
+HVPT_API HVPT_COLD enum hvpt_status hvpt_space_touch(struct hvpt_space *space, hvpt_gpa gpa, uint32_t access)
 {
     struct hvpt_run run;
     uint64_t touched;

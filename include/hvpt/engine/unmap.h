@@ -15,7 +15,7 @@ struct hvpt_unmap {
     uint64_t end;
 };
 
-static inline enum hvpt_status hvpt_unmap_slots(void *ctx, const struct hvpt_run *run)
+static inline HVPT_COLD enum hvpt_status hvpt_unmap_slots(void *ctx, const struct hvpt_run *run)
 {
     struct hvpt_unmap *unmap = (struct hvpt_unmap *)ctx;
 
@@ -24,7 +24,7 @@ static inline enum hvpt_status hvpt_unmap_slots(void *ctx, const struct hvpt_run
 }
 
 /* A subtree that lies in the range whole is dropped without a look at its leaves. */
-static inline enum hvpt_step hvpt_unmap_enter(void *ctx, const struct hvpt_run *run)
+static inline HVPT_COLD enum hvpt_step hvpt_unmap_enter(void *ctx, const struct hvpt_run *run)
 {
     struct hvpt_unmap *unmap = (struct hvpt_unmap *)ctx;
 
@@ -35,13 +35,13 @@ static inline enum hvpt_step hvpt_unmap_enter(void *ctx, const struct hvpt_run *
 }
 
 /* A table that was visited in part may be empty now; if not, it is certainly not full any more. */
-static inline enum hvpt_status hvpt_unmap_leave(void *ctx, const struct hvpt_run *run)
+static inline HVPT_COLD enum hvpt_status hvpt_unmap_leave(void *ctx, const struct hvpt_run *run)
 {
     struct hvpt_unmap *unmap = (struct hvpt_unmap *)ctx;
     struct hvpt_space *space = unmap->space;
     struct hvpt_run emptied = *run;
     const hvpt_entry *table;
-    unsigned index;
+    unsigned first, last;
     uint64_t past;
 
     if (!hvpt_is_present(space, run->entry))
@@ -54,14 +54,15 @@ static inline enum hvpt_status hvpt_unmap_leave(void *ctx, const struct hvpt_run
     past = run->gpa + hvpt_span(space, run->level);
     if (unmap->end < past)
         past = unmap->end;
-    index = hvpt_index(space, past - 1, run->level - 1);
-    if (!hvpt_is_present(space, hvpt_load(&table[index])) && hvpt_is_alone(space, table, hvpt_entries(space), index))
+    first = hvpt_index(space, unmap->start > run->gpa ? unmap->start : run->gpa, run->level - 1);
+    last = hvpt_index(space, past - 1, run->level - 1);
+    if (hvpt_is_drained(space, table, first, last))
         hvpt_unlink_empty(space, unmap->flush, &emptied);
     return HVPT_OK;
 }
 
 /* The general way, whatever the arguments. */
-HVPT_FUNCTION enum hvpt_status hvpt_unmap_slow(struct hvpt_space *space, uint64_t gpa, uint64_t size,
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_unmap_slow(struct hvpt_space *space, uint64_t gpa, uint64_t size,
                                                              struct hvpt_flush *flush)
 {
     static const struct hvpt_steps steps = {hvpt_unmap_enter, hvpt_unmap_slots, hvpt_unmap_leave};
@@ -91,39 +92,55 @@ HVPT_FUNCTION enum hvpt_status hvpt_unmap_slow(struct hvpt_space *space, uint64_
     return status;
 }
 
-/*
- * One 4 KiB page in a table that stays as it is: neither the first out of a full one nor the last out of any, which
- * change the entry that leads to it. A present neighbour tells, on the cache line that is hot. false: ask
- * hvpt_unmap_slow.
- */
-HVPT_INLINE bool hvpt_unmap_page(struct hvpt_space *space, bool called, uint64_t gpa, struct hvpt_flush *flush)
+/* A page was taken out of a table in which it had no neighbour: the table goes, too, if it is empty now. */
+HVPT_FUNCTION enum hvpt_status hvpt_unmap_lonely(struct hvpt_space *space, uint64_t gpa, const hvpt_entry *slot,
+                                                 struct hvpt_flush *flush)
 {
     const unsigned index = (unsigned)(gpa >> 12) & 511u;
-    uint64_t link = 0, entry;
+
+    return hvpt_is_drained(space, slot - index, index, index) ? hvpt_unmap_slow(space, gpa, HVPT_4K, flush) : HVPT_OK;
+}
+
+/*
+ * One 4 KiB page, by the cursor. Out of a full table it goes slowly, since the entry that leads there says so. Afterwards a
+ * present neighbour tells, on the cache line that is hot, that the table stays.
+ */
+HVPT_INLINE enum hvpt_status hvpt_unmap_near(struct hvpt_space *space, bool called, uint64_t gpa,
+                                             struct hvpt_flush *flush)
+{
+    uint64_t link, entry;
     hvpt_entry *slot = hvpt_slot_near(space, called, gpa, &link);
 
     if (HVPT_UNLIKELY(slot == NULL || (link & space->rules->full_bit)))
-        return false;
+        return hvpt_unmap_slow(space, gpa, HVPT_4K, flush);
     entry = hvpt_load(slot);
     if (HVPT_UNLIKELY(!hvpt_is_present(space, entry) || (entry & space->contig_bit)))
-        return false;
-    if (HVPT_UNLIKELY(!(index != 511 && hvpt_is_present(space, hvpt_load(slot + 1)))
-                      && !(index != 0 && hvpt_is_present(space, hvpt_load(slot - 1)))))
-        return false;
+        return hvpt_unmap_slow(space, gpa, HVPT_4K, flush);
     hvpt_store_relaxed(slot, space->empty_entry);
     hvpt_count_add(&space->leaves[0], (uint64_t)-1);
     hvpt_defer_page(space, flush, gpa);
-    return true;
+    if (HVPT_LIKELY((~gpa & (HVPT_2M - HVPT_4K)) != 0 && hvpt_is_present(space, hvpt_load(slot + 1))))
+        return HVPT_OK;
+    return hvpt_unmap_lonely(space, gpa, slot, flush);
+}
+
+/* The same whatever the hooks and wherever the cursor is. The arguments have been looked at. */
+HVPT_FUNCTION enum hvpt_status hvpt_unmap_page(struct hvpt_space *space, uint64_t gpa, struct hvpt_flush *flush)
+{
+    if (HVPT_UNLIKELY(space->cursor_range != gpa >> 30 && !hvpt_cursor_move(space, gpa)))
+        return hvpt_unmap_slow(space, gpa, HVPT_4K, flush);
+    return hvpt_unmap_near(space, hvpt_hooks_called(space), gpa, flush);
 }
 
 HVPT_INLINE enum hvpt_status hvpt_unmap_any(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
                                             struct hvpt_flush *flush)
 {
-    if (HVPT_LIKELY(size == HVPT_4K && flush != NULL && !(gpa.value & (HVPT_4K - 1)) && gpa.value < space->gpa_limit
-                    && space->fast_limit != 0 && space->break_bits == 0 && !hvpt_flush_is_foreign(space, flush))
-        && HVPT_LIKELY(hvpt_unmap_page(space, hvpt_hooks_called(space), gpa.value, flush)))
-        return HVPT_OK;
-    return hvpt_unmap_slow(space, gpa.value, size, flush);
+    if (HVPT_UNLIKELY(size != HVPT_4K || flush == NULL || (gpa.value & (HVPT_4K - 1)) || gpa.value >= space->gpa_limit
+                      || space->fast_limit == 0 || space->break_bits != 0 || hvpt_flush_is_foreign(space, flush)))
+        return hvpt_unmap_slow(space, gpa.value, size, flush);
+    if (!HVPT_HOOKS_KNOWN || HVPT_UNLIKELY(space->cursor_range != gpa.value >> 30))
+        return hvpt_unmap_page(space, gpa.value, flush);
+    return hvpt_unmap_near(space, HVPT_HOOKS_KNOWN && hvpt_hooks_called(space), gpa.value, flush);
 }
 
 HVPT_API enum hvpt_status hvpt_space_unmap(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,

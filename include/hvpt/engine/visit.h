@@ -24,7 +24,7 @@ static inline enum hvpt_status hvpt_visit_end(struct hvpt_visit *visit)
     return HVPT_E_NOTHING;
 }
 
-static inline enum hvpt_status hvpt_visit_slots(void *ctx, const struct hvpt_run *run)
+static inline HVPT_COLD enum hvpt_status hvpt_visit_slots(void *ctx, const struct hvpt_run *run)
 {
     struct hvpt_visit *visit = (struct hvpt_visit *)ctx;
     const struct hvpt_space *space = visit->space;
@@ -61,7 +61,7 @@ static inline enum hvpt_status hvpt_visit_slots(void *ctx, const struct hvpt_run
     return HVPT_OK;
 }
 
-static inline enum hvpt_step hvpt_visit_enter(void *ctx, const struct hvpt_run *run)
+static inline HVPT_COLD enum hvpt_step hvpt_visit_enter(void *ctx, const struct hvpt_run *run)
 {
     struct hvpt_visit *visit = (struct hvpt_visit *)ctx;
     const struct hvpt_visitor *visitor = visit->visitor;
@@ -77,7 +77,7 @@ static inline enum hvpt_step hvpt_visit_enter(void *ctx, const struct hvpt_run *
     return HVPT_STEP_OVER;
 }
 
-static inline enum hvpt_status hvpt_visit_leave(void *ctx, const struct hvpt_run *run)
+static inline HVPT_COLD enum hvpt_status hvpt_visit_leave(void *ctx, const struct hvpt_run *run)
 {
     struct hvpt_visit *visit = (struct hvpt_visit *)ctx;
     const struct hvpt_visitor *visitor = visit->visitor;
@@ -90,7 +90,7 @@ static inline enum hvpt_status hvpt_visit_leave(void *ctx, const struct hvpt_run
     return HVPT_OK;
 }
 
-HVPT_API enum hvpt_status hvpt_space_walk(const struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
+HVPT_API HVPT_COLD enum hvpt_status hvpt_space_walk(const struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
                                           const struct hvpt_visitor *visitor)
 {
     static const struct hvpt_steps steps = {hvpt_visit_enter, hvpt_visit_slots, hvpt_visit_leave};

@@ -9,79 +9,8 @@
 
 #include "fill.h"
 
-/* As a place's level: a table on the way cannot be reached. */
+/* As a run's level: a table on the way cannot be reached. */
 #define HVPT_LEVEL_UNREACHED HVPT_MAX_LEVELS
-
-/*
- * Where a descent ended. slot, entry: the first on the way that is not a well-formed reference to a table, and what it
- * holds. level: of its table; with HVPT_LEVEL_UNREACHED neither means anything. upper, link: the slot and the entry that
- * lead to its table; NULL and 0 for the root. perm: what all tables on the way allow.
- */
-struct hvpt_place {
-    hvpt_entry *slot;
-    uint64_t entry;
-    hvpt_entry *upper;
-    uint64_t link;
-    unsigned level;
-    uint32_t perm;
-};
-
-/*
- * Descend to gpa's entry in the table at level lowest, or to what stands in the way. gpa lies in the space. Safe from
- * any CPU beside map, fault_map and other readers.
- */
-HVPT_FUNCTION HVPT_HOT void hvpt_find(const struct hvpt_space *space, uint64_t gpa, unsigned lowest,
-                                                    struct hvpt_place *out)
-{
-    const unsigned index_bits = hvpt_index_bits(space), mask = hvpt_entries(space) - 1;
-    const bool called = hvpt_hooks_called(space);
-    unsigned level = space->root_level, shift = hvpt_span_shift(space, level);
-    hvpt_entry *slot = space->root_table + (gpa >> shift);
-    uint64_t entry;
-
-    out->upper = NULL;
-    out->link = 0;
-    out->perm = HVPT_PERM_ALL;
-    for (;;) {
-        hvpt_entry *table;
-
-        entry = hvpt_load(slot);
-        if (level <= lowest)
-            break;
-        if (HVPT_UNLIKELY(!hvpt_is_usual_table(space, entry))) {
-            if (!hvpt_is_table(space, entry, level))
-                break;
-            out->perm &= hvpt_table_perm(space, entry);
-        }
-        out->upper = slot;
-        out->link = entry;
-        table = hvpt_table_by(space, called, hvpt_frame_in(space, entry));
-        if (HVPT_UNLIKELY(!hvpt_is_reached(called, table))) {
-            level = HVPT_LEVEL_UNREACHED;
-            break;
-        }
-        level--;
-        shift -= index_bits;
-        slot = table + ((unsigned)(gpa >> shift) & mask);
-    }
-    out->slot = slot;
-    out->entry = entry;
-    out->level = level;
-}
-
-/* What a leaf found at level means for gpa. perm: what the tables on the way allow. */
-static inline void hvpt_describe(const struct hvpt_space *space, uint64_t gpa, uint64_t entry, unsigned level,
-                                 uint32_t perm, struct hvpt_mapping *out)
-{
-    const uint64_t size = hvpt_span(space, level);
-
-    out->hpa = hvpt_make_hpa(hvpt_leaf_address(space, entry, level, gpa) | (gpa & (size - 1)));
-    out->attr = (space->rules->decode)(space, entry, level);
-    out->attr.perm &= perm;
-    out->page_size = size;
-    out->level = level;
-    out->entry = entry;
-}
 
 /*
  * A run of entries of one table: slots [slot, slot + count) at level, the first covering gpa. gpa is aligned to the slot,
@@ -96,22 +25,72 @@ struct hvpt_run {
 };
 
 /*
- * Descend as hvpt_find does, and refuse an entry that is not well-formed. HVPT_E_CORRUPT: that, or a table on the way
- * could not be reached.
+ * Descend to gpa's entry in the table at level lowest, or to what stands in the way: the first entry that is not a
+ * well-formed reference to a table. With HVPT_LEVEL_UNREACHED the rest of found means nothing. Returns what all tables on
+ * the way allow. gpa lies in the space. Safe from any CPU beside map, fault_map and other readers.
  */
-HVPT_FUNCTION enum hvpt_status hvpt_descend(const struct hvpt_space *space, uint64_t gpa, unsigned lowest,
-                                                          struct hvpt_run *found)
+HVPT_FUNCTION HVPT_HOT uint32_t hvpt_find(const struct hvpt_space *space, uint64_t gpa, unsigned lowest,
+                                          struct hvpt_run *found)
 {
-    struct hvpt_place place;
+    const bool called = hvpt_hooks_called(space);
+    unsigned level = space->root_level;
+    hvpt_entry *table = space->root_table, *slot;
+    uint32_t perm = HVPT_PERM_ALL;
+    uint64_t entry;
 
-    hvpt_find(space, gpa, lowest, &place);
-    if (place.level == HVPT_LEVEL_UNREACHED || hvpt_judge(space, place.entry, place.level) >= HVPT_ENTRY_BROKEN)
-        return HVPT_E_CORRUPT;
-    found->slot = place.slot;
-    found->entry = place.entry;
-    found->level = place.level;
+    for (;;) {
+        slot = table + hvpt_index(space, gpa, level);
+        entry = hvpt_load(slot);
+        if (level <= lowest)
+            break;
+        if (HVPT_LIKELY(hvpt_is_usual_table(space, entry))) {
+            table = hvpt_table_by(space, called, (entry & space->frame_mask) << space->frame_shift);
+        } else {
+            if (!hvpt_is_table(space, entry, level))
+                break;
+            perm &= hvpt_table_perm(space, entry);
+            table = hvpt_table_at(space, hvpt_frame_in(space, entry));
+        }
+        level--;
+        if (HVPT_UNLIKELY(!hvpt_is_reached(called, table))) {
+            level = HVPT_LEVEL_UNREACHED;
+            break;
+        }
+    }
+    found->slot = slot;
     found->count = 1;
-    found->gpa = gpa & ~(hvpt_span(space, place.level) - 1);
+    found->level = level;
+    found->entry = entry;
+    return perm;
+}
+
+/* What a leaf found at level means for gpa. perm: what the tables on the way allow. */
+HVPT_FUNCTION void hvpt_describe(const struct hvpt_space *space, uint64_t gpa, uint64_t entry, unsigned level,
+                                 uint32_t perm, struct hvpt_mapping *out)
+{
+    const uint64_t size = hvpt_span(space, level);
+
+    out->hpa = hvpt_make_hpa(hvpt_leaf_address(space, entry, level, gpa) | (gpa & (size - 1)));
+    out->attr = space->rules->decode(space, entry, level);
+    out->attr.perm &= perm;
+    out->page_size = size;
+    out->level = level;
+    out->entry = entry;
+}
+
+/*
+ * The same, and a table that cannot be reached or an entry that is not well-formed is refused: HVPT_E_CORRUPT. found->gpa
+ * is where the entry's reach begins.
+ */
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_descend(const struct hvpt_space *space, uint64_t gpa, unsigned lowest,
+                                            struct hvpt_run *found)
+{
+    (void)hvpt_find(space, gpa, lowest, found);
+    if (found->level == HVPT_LEVEL_UNREACHED
+        || (hvpt_is_present(space, found->entry) && !hvpt_is_leaf(space, found->entry, found->level)
+            && !hvpt_is_table(space, found->entry, found->level)))
+        return HVPT_E_CORRUPT;
+    found->gpa = gpa & ~(hvpt_span(space, found->level) - 1);
     return HVPT_OK;
 }
 
@@ -134,7 +113,7 @@ struct hvpt_steps {
  * Walk [start, end), which has passed hvpt_check_range, in ascending order. The walk itself only reads; steps may change
  * what they are shown. HVPT_E_CORRUPT: a table cannot be reached.
  */
-HVPT_FUNCTION enum hvpt_status hvpt_walk(const struct hvpt_space *space, uint64_t start, uint64_t end,
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_walk(const struct hvpt_space *space, uint64_t start, uint64_t end,
                                                        const struct hvpt_steps *steps, void *ctx)
 {
     hvpt_entry *table[HVPT_MAX_LEVELS];

@@ -162,7 +162,7 @@ static inline uint64_t hvpt_ept_aged(uint64_t entry)
  * HVPT_E_ATTR: write without read, now or when touch gives it back, is a misconfiguration on every CPU; execute without
  * read is one unless the capability says otherwise; paging-write wants read; a flag wants its feature.
  */
-static inline enum hvpt_status hvpt_ept_encode(const struct hvpt_space *space, struct hvpt_attr attr,
+static inline HVPT_COLD enum hvpt_status hvpt_ept_encode(const struct hvpt_space *space, struct hvpt_attr attr,
                                                struct hvpt_leaf *leaf)
 {
     const bool two = (space->features & HVPT_EPT_USE_MODE_BASED_EXECUTE) != 0;
@@ -215,7 +215,7 @@ static inline struct hvpt_attr hvpt_ept_decode(const struct hvpt_space *space, u
     return attr;
 }
 
-static inline unsigned hvpt_ept_judge(const struct hvpt_space *space, uint64_t entry, unsigned level)
+static inline HVPT_COLD unsigned hvpt_ept_judge(const struct hvpt_space *space, uint64_t entry, unsigned level)
 {
     static const uint8_t table_rules[HVPT_MAX_LEVELS] = {0, HVPT_EPT_RULE_PDE, HVPT_EPT_RULE_PDPTE,
                                                          HVPT_EPT_RULE_PML4E, HVPT_EPT_RULE_PML5E};
@@ -249,7 +249,7 @@ static inline unsigned hvpt_ept_judge(const struct hvpt_space *space, uint64_t e
 }
 
 /* Bit 7 says "large" above level 0 and is ignored there; bit 61 is ignored above level 0 and has a meaning there. */
-static inline uint64_t hvpt_ept_relevel(uint64_t entry, unsigned from, unsigned to)
+static inline HVPT_COLD uint64_t hvpt_ept_relevel(uint64_t entry, unsigned from, unsigned to)
 {
     (void)from;
     if (to == 0)
@@ -258,7 +258,7 @@ static inline uint64_t hvpt_ept_relevel(uint64_t entry, unsigned from, unsigned 
 }
 
 /* An aged page stays aged: its permissions change where they wait. */
-static inline uint64_t hvpt_ept_change(const struct hvpt_space *space, uint64_t entry, uint64_t wanted, uint32_t mask,
+static inline HVPT_COLD uint64_t hvpt_ept_change(const struct hvpt_space *space, uint64_t entry, uint64_t wanted, uint32_t mask,
                                        unsigned level)
 {
     const struct hvpt_flag_table flags = hvpt_ept_flags();
@@ -275,7 +275,7 @@ static inline uint64_t hvpt_ept_change(const struct hvpt_space *space, uint64_t 
     return hvpt_ept_is_aged(space, entry) ? hvpt_ept_aged(changed) : changed;
 }
 
-static inline uint64_t hvpt_ept_log_writes(const struct hvpt_space *space, uint64_t entry)
+static inline HVPT_COLD uint64_t hvpt_ept_log_writes(const struct hvpt_space *space, uint64_t entry)
 {
     if (entry & HVPT_EPT_BIT_WRITE)
         return (entry & ~HVPT_EPT_BIT_WRITE) | HVPT_EPT_BIT_LOGGED;
@@ -293,7 +293,7 @@ static inline uint64_t hvpt_ept_clean(const struct hvpt_space *space, uint64_t e
 }
 
 /* Without accessed bits a page with permissions counts as used, and loses them until it is again. */
-static inline uint64_t hvpt_ept_forget(const struct hvpt_space *space, uint64_t entry)
+static inline HVPT_COLD uint64_t hvpt_ept_forget(const struct hvpt_space *space, uint64_t entry)
 {
     if (space->features & HVPT_EPT_USE_ACCESSED_DIRTY)
         return entry & ~HVPT_EPT_BIT_ACCESSED;
@@ -301,7 +301,7 @@ static inline uint64_t hvpt_ept_forget(const struct hvpt_space *space, uint64_t 
 }
 
 /* A logged page that lost its permission to read meanwhile does not get that to write: it would be misconfigured. */
-static inline uint64_t hvpt_ept_touch(const struct hvpt_space *space, uint64_t entry, uint32_t access)
+static inline HVPT_COLD uint64_t hvpt_ept_touch(const struct hvpt_space *space, uint64_t entry, uint32_t access)
 {
     entry = hvpt_ept_unaged(space, entry);
     if ((access & HVPT_WRITE) && (entry & HVPT_EPT_BIT_LOGGED) && (entry & HVPT_EPT_BIT_READ))
@@ -309,7 +309,7 @@ static inline uint64_t hvpt_ept_touch(const struct hvpt_space *space, uint64_t e
     return entry;
 }
 
-static inline uint32_t hvpt_ept_grants(const struct hvpt_space *space, uint64_t entry, unsigned level, bool others)
+static inline HVPT_COLD uint32_t hvpt_ept_grants(const struct hvpt_space *space, uint64_t entry, unsigned level, bool others)
 {
     const struct hvpt_attr attr = hvpt_ept_decode(space, entry, level);
     uint32_t perm = attr.perm;

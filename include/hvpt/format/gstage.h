@@ -75,7 +75,7 @@ enum hvpt_gstage_rule {
  * types other than the platform's own want Svpbmt, which has NC (here HVPT_MEM_WC) and IO (HVPT_MEM_UC).
  * Without Svadu a page is mapped accessed and, if it may be written, dirty: otherwise its first use would fault.
  */
-static inline enum hvpt_status hvpt_gstage_encode(const struct hvpt_space *space, struct hvpt_attr attr,
+static inline HVPT_COLD enum hvpt_status hvpt_gstage_encode(const struct hvpt_space *space, struct hvpt_attr attr,
                                                   struct hvpt_leaf *leaf)
 {
     const uint64_t features = space->features;
@@ -138,7 +138,7 @@ HVPT_INLINE uint64_t hvpt_gstage_reserved(const struct hvpt_space *space)
                                                          : HVPT_GSTAGE_RESERVED;
 }
 
-static inline unsigned hvpt_gstage_judge(const struct hvpt_space *space, uint64_t entry, unsigned level)
+static inline HVPT_COLD unsigned hvpt_gstage_judge(const struct hvpt_space *space, uint64_t entry, unsigned level)
 {
     const uint64_t below = (hvpt_leaf_step(space, level) - 1) & HVPT_GSTAGE_PPN_BITS;
     const uint64_t pbmt = entry & HVPT_GSTAGE_PBMT_BITS;
@@ -168,14 +168,14 @@ static inline unsigned hvpt_gstage_judge(const struct hvpt_space *space, uint64_
 }
 
 /* Large and small leaves look alike. */
-static inline uint64_t hvpt_gstage_relevel(uint64_t entry, unsigned from, unsigned to)
+static inline HVPT_COLD uint64_t hvpt_gstage_relevel(uint64_t entry, unsigned from, unsigned to)
 {
     (void)from, (void)to;
     return entry;
 }
 
 /* Without Svadu a page that becomes writable becomes dirty too, as one mapped so: its first write would fault. */
-static inline uint64_t hvpt_gstage_change(const struct hvpt_space *space, uint64_t entry, uint64_t wanted, uint32_t mask,
+static inline HVPT_COLD uint64_t hvpt_gstage_change(const struct hvpt_space *space, uint64_t entry, uint64_t wanted, uint32_t mask,
                                           unsigned level)
 {
     uint64_t bits = (uint64_t)(mask & (HVPT_READ | HVPT_WRITE | HVPT_EXEC)) << 1;
@@ -196,20 +196,20 @@ static inline uint64_t hvpt_gstage_clean(const struct hvpt_space *space, uint64_
     return entry & ~HVPT_GSTAGE_BIT_DIRTY;
 }
 
-static inline uint64_t hvpt_gstage_forget(const struct hvpt_space *space, uint64_t entry)
+static inline HVPT_COLD uint64_t hvpt_gstage_forget(const struct hvpt_space *space, uint64_t entry)
 {
     (void)space;
     return entry & ~HVPT_GSTAGE_BIT_ACCESSED;
 }
 
-static inline uint64_t hvpt_gstage_log_writes(const struct hvpt_space *space, uint64_t entry)
+static inline HVPT_COLD uint64_t hvpt_gstage_log_writes(const struct hvpt_space *space, uint64_t entry)
 {
     (void)space;
     return entry & HVPT_GSTAGE_BIT_WRITE ? (entry & ~HVPT_GSTAGE_BIT_WRITE) | HVPT_GSTAGE_BIT_LOGGED : entry;
 }
 
 /* A load of a page that may only be executed is allowed with MXR. */
-static inline uint32_t hvpt_gstage_grants(const struct hvpt_space *space, uint64_t entry, unsigned level, bool others)
+static inline HVPT_COLD uint32_t hvpt_gstage_grants(const struct hvpt_space *space, uint64_t entry, unsigned level, bool others)
 {
     const uint32_t perm = hvpt_gstage_perm(entry);
 
@@ -217,7 +217,7 @@ static inline uint32_t hvpt_gstage_grants(const struct hvpt_space *space, uint64
     return perm & HVPT_EXEC ? perm | HVPT_EXEC_USER | (others ? (uint32_t)HVPT_READ : 0) : perm;
 }
 
-static inline uint64_t hvpt_gstage_touch(const struct hvpt_space *space, uint64_t entry, uint32_t access)
+static inline HVPT_COLD uint64_t hvpt_gstage_touch(const struct hvpt_space *space, uint64_t entry, uint32_t access)
 {
     if ((access & HVPT_WRITE) && (entry & HVPT_GSTAGE_BIT_LOGGED) && (entry & HVPT_GSTAGE_BIT_READ))
         entry = (entry & ~HVPT_GSTAGE_BIT_LOGGED) | HVPT_GSTAGE_BIT_WRITE;

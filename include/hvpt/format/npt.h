@@ -128,7 +128,7 @@ static inline bool hvpt_npt_is_supervisor(const struct hvpt_space *space, struct
  * HVPT_E_ATTR: what is present can be read; execution can be refused only with EFER.NXE; the memory type must be in the
  * host's PAT. With GMET what the supervisor may execute the user may, too. A shadow-stack page is not executable.
  */
-static inline enum hvpt_status hvpt_npt_encode(const struct hvpt_space *space, struct hvpt_attr attr,
+static inline HVPT_COLD enum hvpt_status hvpt_npt_encode(const struct hvpt_space *space, struct hvpt_attr attr,
                                                struct hvpt_leaf *leaf)
 {
     const uint32_t exec = attr.perm & (HVPT_EXEC | HVPT_EXEC_USER);
@@ -210,7 +210,7 @@ static inline struct hvpt_attr hvpt_npt_decode(const struct hvpt_space *space, u
  * the user bit would open all below it to the supervisor's execution, whatever the leaves say. Hardware allows that; here
  * such tables, which only others make, are not well-formed.
  */
-static inline unsigned hvpt_npt_judge(const struct hvpt_space *space, uint64_t entry, unsigned level)
+static inline HVPT_COLD unsigned hvpt_npt_judge(const struct hvpt_space *space, uint64_t entry, unsigned level)
 {
     const uint64_t below = ((HVPT_4K << (9 * level)) - 1) & HVPT_NPT_ADDRESS_BITS & ~HVPT_NPT_BIT_PAT_LARGE;
 
@@ -231,7 +231,7 @@ static inline unsigned hvpt_npt_judge(const struct hvpt_space *space, uint64_t e
 }
 
 /* Bit 7 says "large" above level 0 and is the PAT bit there; in a large page the PAT bit is bit 12. */
-static inline uint64_t hvpt_npt_relevel(uint64_t entry, unsigned from, unsigned to)
+static inline HVPT_COLD uint64_t hvpt_npt_relevel(uint64_t entry, unsigned from, unsigned to)
 {
     if (to == 0)
         return (entry & ~(HVPT_NPT_BIT_LARGE | HVPT_NPT_BIT_PAT_LARGE))
@@ -243,7 +243,7 @@ static inline uint64_t hvpt_npt_relevel(uint64_t entry, unsigned from, unsigned 
 }
 
 /* The user bit says who may execute (GMET) and what is a shadow stack; elsewhere it stays as it is. */
-static inline uint64_t hvpt_npt_change(const struct hvpt_space *space, uint64_t entry, uint64_t wanted, uint32_t mask,
+static inline HVPT_COLD uint64_t hvpt_npt_change(const struct hvpt_space *space, uint64_t entry, uint64_t wanted, uint32_t mask,
                                        unsigned level)
 {
     const uint64_t features = space->features;
@@ -270,19 +270,19 @@ static inline uint64_t hvpt_npt_clean(const struct hvpt_space *space, uint64_t e
     return entry & ~HVPT_NPT_BIT_DIRTY;
 }
 
-static inline uint64_t hvpt_npt_forget(const struct hvpt_space *space, uint64_t entry)
+static inline HVPT_COLD uint64_t hvpt_npt_forget(const struct hvpt_space *space, uint64_t entry)
 {
     (void)space;
     return entry & ~HVPT_NPT_BIT_ACCESSED;
 }
 
-static inline uint64_t hvpt_npt_log_writes(const struct hvpt_space *space, uint64_t entry)
+static inline HVPT_COLD uint64_t hvpt_npt_log_writes(const struct hvpt_space *space, uint64_t entry)
 {
     (void)space;
     return entry & HVPT_NPT_BIT_WRITE ? (entry & ~HVPT_NPT_BIT_WRITE) | HVPT_NPT_BIT_LOGGED : entry;
 }
 
-static inline uint64_t hvpt_npt_touch(const struct hvpt_space *space, uint64_t entry, uint32_t access)
+static inline HVPT_COLD uint64_t hvpt_npt_touch(const struct hvpt_space *space, uint64_t entry, uint32_t access)
 {
     (void)space;
     if ((access & HVPT_WRITE) && (entry & HVPT_NPT_BIT_LOGGED))
@@ -290,7 +290,7 @@ static inline uint64_t hvpt_npt_touch(const struct hvpt_space *space, uint64_t e
     return entry;
 }
 
-static inline uint32_t hvpt_npt_grants(const struct hvpt_space *space, uint64_t entry, unsigned level, bool others)
+static inline HVPT_COLD uint32_t hvpt_npt_grants(const struct hvpt_space *space, uint64_t entry, unsigned level, bool others)
 {
     const uint32_t perm = hvpt_npt_leaf_perm(space, entry);
 

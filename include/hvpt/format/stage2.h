@@ -146,7 +146,7 @@ static inline uint64_t hvpt_s2_xn_bits(const struct hvpt_space *space, uint32_t 
  * there is no write-through.
  * Without hardware that sets the access flag a page is mapped accessed: otherwise its first use would fault.
  */
-static inline enum hvpt_status hvpt_s2_encode(const struct hvpt_space *space, struct hvpt_attr attr,
+static inline HVPT_COLD enum hvpt_status hvpt_s2_encode(const struct hvpt_space *space, struct hvpt_attr attr,
                                               struct hvpt_leaf *leaf)
 {
     const uint64_t features = space->features;
@@ -226,7 +226,7 @@ static inline struct hvpt_attr hvpt_s2_decode(const struct hvpt_space *space, ui
     return attr;
 }
 
-static inline unsigned hvpt_s2_judge(const struct hvpt_space *space, uint64_t entry, unsigned level)
+static inline HVPT_COLD unsigned hvpt_s2_judge(const struct hvpt_space *space, uint64_t entry, unsigned level)
 {
     const uint64_t address = hvpt_s2_address(space, entry);
 
@@ -243,7 +243,7 @@ static inline unsigned hvpt_s2_judge(const struct hvpt_space *space, uint64_t en
     return address & (hvpt_span(space, level) - 1) ? (unsigned)HVPT_S2_RULE_ALIGNMENT : (unsigned)HVPT_ENTRY_LEAF;
 }
 
-static inline uint64_t hvpt_s2_relevel(uint64_t entry, unsigned from, unsigned to)
+static inline HVPT_COLD uint64_t hvpt_s2_relevel(uint64_t entry, unsigned from, unsigned to)
 {
     (void)from;
     return to == 0 ? entry | HVPT_S2_BIT_TABLE : entry & ~HVPT_S2_BIT_TABLE;
@@ -254,7 +254,7 @@ static inline uint64_t hvpt_s2_relevel(uint64_t entry, unsigned from, unsigned t
  * keeps the other, in a bit of software's own, and giving it back brings the other back. A memory type that has the name
  * asked for stays what it is.
  */
-static inline uint64_t hvpt_s2_change(const struct hvpt_space *space, uint64_t entry, uint64_t wanted, uint32_t mask,
+static inline HVPT_COLD uint64_t hvpt_s2_change(const struct hvpt_space *space, uint64_t entry, uint64_t wanted, uint32_t mask,
                                       unsigned level)
 {
     const uint64_t features = space->features, type = HVPT_S2_MEMATTR_BITS;
@@ -277,7 +277,7 @@ static inline uint64_t hvpt_s2_change(const struct hvpt_space *space, uint64_t e
     return (entry & ~bits) | (wanted & bits);
 }
 
-static inline uint32_t hvpt_s2_grants(const struct hvpt_space *space, uint64_t entry, unsigned level, bool others)
+static inline HVPT_COLD uint32_t hvpt_s2_grants(const struct hvpt_space *space, uint64_t entry, unsigned level, bool others)
 {
     const uint32_t perm = hvpt_s2_perm(space, entry);
 
@@ -297,13 +297,13 @@ static inline uint64_t hvpt_s2_clean(const struct hvpt_space *space, uint64_t en
     return (entry & ~HVPT_S2_BIT_WRITE) | HVPT_S2_BIT_LOGGED;
 }
 
-static inline uint64_t hvpt_s2_forget(const struct hvpt_space *space, uint64_t entry)
+static inline HVPT_COLD uint64_t hvpt_s2_forget(const struct hvpt_space *space, uint64_t entry)
 {
     (void)space;
     return entry & ~HVPT_S2_BIT_AF;
 }
 
-static inline uint64_t hvpt_s2_touch(const struct hvpt_space *space, uint64_t entry, uint32_t access)
+static inline HVPT_COLD uint64_t hvpt_s2_touch(const struct hvpt_space *space, uint64_t entry, uint32_t access)
 {
     if ((access & HVPT_WRITE) && (entry & HVPT_S2_BIT_LOGGED))
         entry = (entry & ~HVPT_S2_BIT_LOGGED) | HVPT_S2_BIT_WRITE
@@ -313,7 +313,7 @@ static inline uint64_t hvpt_s2_touch(const struct hvpt_space *space, uint64_t en
     return entry;
 }
 
-static inline uint64_t hvpt_s2_log_writes(const struct hvpt_space *space, uint64_t entry)
+static inline HVPT_COLD uint64_t hvpt_s2_log_writes(const struct hvpt_space *space, uint64_t entry)
 {
     const bool gated = (space->features & HVPT_S2_USE_HARDWARE_DIRTY) && (entry & HVPT_S2_BIT_DBM);
 

@@ -248,9 +248,8 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_spp_init(struct hvpt_spp *spp
     if (maxphyaddr < 32 || maxphyaddr > 52)
         return HVPT_E_ATTR;
     space->flush_kind = HVPT_FLUSH_INVEPT;
-    space->page_shift = 12;
+    hvpt_set_geometry(space, 12, HVPT_SPP_LEVELS - 1, 48);
     space->root_register = config->eptp;
-    space->gpa_limit = UINT64_C(1) << 48;
     space->hpa_limit = UINT64_C(1) << maxphyaddr;
     space->reserved_bits = ~(space->hpa_limit - 1);
     space->root_table = hvpt_spp_new_table(spp, &space->root_frame);
