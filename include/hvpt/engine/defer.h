@@ -124,7 +124,7 @@ HVPT_FUNCTION HVPT_COLD void hvpt_flush_ask(const struct hvpt_space *space, cons
     const struct hvpt_hooks *hooks = hvpt_hooks_of(space);
 
     if (flush->kind != HVPT_FLUSH_NONE && hooks->flush != NULL)
-        hooks->flush(hooks->ctx, flush);
+        (hooks->flush)(hooks->ctx, flush);
 }
 
 /* Do what flush asks for, free the tables that waited for it, and leave it empty. */

@@ -71,7 +71,7 @@ HVPT_FUNCTION void hvpt_describe(const struct hvpt_space *space, uint64_t gpa, u
     const uint64_t size = hvpt_span(space, level);
 
     out->hpa = hvpt_make_hpa(hvpt_leaf_address(space, entry, level, gpa) | (gpa & (size - 1)));
-    out->attr = space->rules->decode(space, entry, level);
+    out->attr = (space->rules->decode)(space, entry, level);
     out->attr.perm &= perm;
     out->page_size = size;
     out->level = level;
