@@ -51,10 +51,10 @@ HVPT_FUNCTION HVPT_COLD void hvpt_fill_sets(const struct hvpt_space *space, hvpt
     const bool folds = set > 1 && !((gpa ^ hpa) & inside) && !leaf->alone;
 
     while (count != 0) {
-        const uint64_t near = (HVPT_FAR_ADDRESS - (hpa & (HVPT_FAR_ADDRESS - 1))) >> shift;
+        const uint64_t side = (HVPT_FAR_ADDRESS - (hpa & (HVPT_FAR_ADDRESS - 1))) >> shift;
         const uint64_t head = ((0 - gpa) & inside) >> shift;
         uint64_t value = leaf->bits[level] | hvpt_place(space, hpa);
-        unsigned run = near < count ? (unsigned)near : count;
+        unsigned run = side < count ? (unsigned)side : count;
 
         if (folds && head != 0) {
             run = head < run ? (unsigned)head : run;
