@@ -132,7 +132,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_ept_configure(struct hvpt_space *s
 }
 
 HVPT_API HVPT_COLD enum hvpt_status hvpt_ept_init(struct hvpt_space *space, const struct hvpt_hooks *hooks,
-                                        const struct hvpt_ept_config *config)
+                                                  const struct hvpt_ept_config *config)
 {
     enum hvpt_status status = hvpt_ept_configure(space, hooks, config, false);
 
@@ -144,7 +144,7 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_ept_init(struct hvpt_space *space, cons
 }
 
 HVPT_API HVPT_COLD enum hvpt_status hvpt_ept_adopt(struct hvpt_space *space, const struct hvpt_hooks *hooks,
-                                         const struct hvpt_ept_config *config, uint64_t eptp, bool readonly)
+                                                   const struct hvpt_ept_config *config, uint64_t eptp, bool readonly)
 {
     const uint64_t frame = eptp & HVPT_EPT_ADDRESS_BITS, memtype = eptp & 7;
     struct hvpt_ept_config own = {0, 0, 0, 0, 0, 0};

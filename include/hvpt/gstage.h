@@ -110,9 +110,8 @@ static inline HVPT_COLD enum hvpt_status hvpt_gstage_configure(struct hvpt_space
     return HVPT_OK;
 }
 
-
 HVPT_API HVPT_COLD enum hvpt_status hvpt_gstage_init(struct hvpt_space *space, const struct hvpt_hooks *hooks,
-                                           const struct hvpt_gstage_config *config)
+                                                     const struct hvpt_gstage_config *config)
 {
     enum hvpt_status status = hvpt_gstage_configure(space, hooks, config, false);
 
@@ -124,7 +123,8 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_gstage_init(struct hvpt_space *space, c
 }
 
 HVPT_API HVPT_COLD enum hvpt_status hvpt_gstage_adopt(struct hvpt_space *space, const struct hvpt_hooks *hooks,
-                                            const struct hvpt_gstage_config *config, uint64_t hgatp, bool readonly)
+                                                      const struct hvpt_gstage_config *config, uint64_t hgatp,
+                                                      bool readonly)
 {
     const uint64_t frame = (hgatp & HVPT_HGATP_PPN_BITS) << 12;
     struct hvpt_gstage_config own = {0, 0, 0, 0, 0};

@@ -106,7 +106,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_npt_configure(struct hvpt_space *s
 }
 
 HVPT_API HVPT_COLD enum hvpt_status hvpt_npt_init(struct hvpt_space *space, const struct hvpt_hooks *hooks,
-                                        const struct hvpt_npt_config *config)
+                                                  const struct hvpt_npt_config *config)
 {
     enum hvpt_status status = hvpt_npt_configure(space, hooks, config, false);
 
@@ -118,7 +118,7 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_npt_init(struct hvpt_space *space, cons
 }
 
 HVPT_API HVPT_COLD enum hvpt_status hvpt_npt_adopt(struct hvpt_space *space, const struct hvpt_hooks *hooks,
-                                         const struct hvpt_npt_config *config, uint64_t ncr3, bool readonly)
+                                                   const struct hvpt_npt_config *config, uint64_t ncr3, bool readonly)
 {
     enum hvpt_status status = hvpt_npt_configure(space, hooks, config, readonly);
     uint64_t frame = ncr3 & space->frame_mask;

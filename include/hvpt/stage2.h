@@ -258,7 +258,7 @@ static inline uint64_t hvpt_s2_baddr(uint64_t frame)
 }
 
 HVPT_API HVPT_COLD enum hvpt_status hvpt_s2_init(struct hvpt_space *space, const struct hvpt_hooks *hooks,
-                                       const struct hvpt_s2_config *config)
+                                                 const struct hvpt_s2_config *config)
 {
     enum hvpt_status status = hvpt_s2_configure(space, hooks, config, false);
 
@@ -270,7 +270,7 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_s2_init(struct hvpt_space *space, const
 }
 
 HVPT_API HVPT_COLD enum hvpt_status hvpt_s2_adopt(struct hvpt_space *space, const struct hvpt_hooks *hooks,
-                                        const struct hvpt_s2_config *config, uint64_t vttbr, bool readonly)
+                                                  const struct hvpt_s2_config *config, uint64_t vttbr, bool readonly)
 {
     uint64_t frame = vttbr & ((UINT64_C(1) << 48) - 1) & ~UINT64_C(0x3f);
     enum hvpt_status status = hvpt_s2_configure(space, hooks, config, readonly);

@@ -57,8 +57,8 @@ static inline HVPT_COLD void hvpt_collapse_finish(struct hvpt_collapse *collapse
 
 /* Can the table below run become the leaf *leaf?  If not, *page is the first address that does not fit. */
 HVPT_FUNCTION HVPT_COLD enum hvpt_obstacle hvpt_collapse_check(const struct hvpt_collapse *collapse,
-                                                                   const struct hvpt_run *run, uint64_t *leaf,
-                                                                   uint64_t *page)
+                                                               const struct hvpt_run *run, uint64_t *leaf,
+                                                               uint64_t *page)
 {
     const struct hvpt_space *space = collapse->space;
     const struct hvpt_rules *rules = space->rules;
@@ -168,7 +168,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_collapse_leave(void *ctx, const st
 }
 
 HVPT_API HVPT_COLD enum hvpt_status hvpt_space_collapse(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
-                                              struct hvpt_flush *flush, struct hvpt_collapse_report *report)
+                                                        struct hvpt_flush *flush, struct hvpt_collapse_report *report)
 {
     static const struct hvpt_steps steps = {NULL, hvpt_collapse_slots, hvpt_collapse_leave};
     struct hvpt_collapse_report unread;

@@ -18,7 +18,7 @@ struct hvpt_set {
 };
 
 HVPT_FUNCTION HVPT_COLD struct hvpt_set hvpt_set_around(const struct hvpt_space *space, hvpt_entry *slot, uint64_t gpa,
-                                              unsigned level)
+                                                        unsigned level)
 {
     struct hvpt_set set;
 

@@ -106,8 +106,8 @@ HVPT_FUNCTION void hvpt_free_subtree(struct hvpt_space *space, uint64_t frame, u
             frame = entry == 0 ? frames[at] : hvpt_frame_in(space, entry);
             if (entry != 0 && at > 1)
                 break;
-            hvpt_give_frame(space, frame, at == space->root_level && entry == 0 ? space->root_order
-                                                                                : hvpt_table_order(space));
+            hvpt_give_frame(space, frame,
+                            at == space->root_level && entry == 0 ? space->root_order : hvpt_table_order(space));
             freed++;
             if (entry == 0 && at++ == level) {
                 hvpt_count_add_shared(&space->frames, (uint64_t)0 - freed);
@@ -150,7 +150,7 @@ HVPT_INLINE void hvpt_flush_end(struct hvpt_space *space, const struct hvpt_flus
  * denying: into flush, or at once without one. Out of line, so that its own flush is not in the callers' frames.
  */
 HVPT_FUNCTION HVPT_COLD void hvpt_flush_grown(struct hvpt_space *space, struct hvpt_flush *flush, uint64_t gpa,
-                                                  uint64_t size, bool tables)
+                                              uint64_t size, bool tables)
 {
     struct hvpt_flush own;
     struct hvpt_flush *used = hvpt_flush_begin(space, flush, &own);

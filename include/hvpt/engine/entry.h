@@ -77,8 +77,8 @@ static inline HVPT_COLD enum hvpt_step hvpt_census_enter(void *ctx, const struct
 }
 
 /* Count what [gpa, gpa + size) holds. HVPT_E_CORRUPT: a table could not be reached. */
-HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_take_census(const struct hvpt_space *space, uint64_t gpa,
-                                                              uint64_t size, unsigned top, struct hvpt_census *census)
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_take_census(const struct hvpt_space *space, uint64_t gpa, uint64_t size,
+                                                          unsigned top, struct hvpt_census *census)
 {
     static const struct hvpt_steps steps = {hvpt_census_enter, hvpt_census_slots, NULL};
     unsigned level;
@@ -151,7 +151,7 @@ static inline void hvpt_break_run(struct hvpt_space *space, struct hvpt_flush *f
  * table and keeps its own frame in the list.
  */
 HVPT_FUNCTION HVPT_COLD hvpt_entry *hvpt_link_empty(struct hvpt_space *space, struct hvpt_frames *list,
-                                                        hvpt_entry *slot, uint64_t old, unsigned level)
+                                                    hvpt_entry *slot, uint64_t old, unsigned level)
 {
     uint64_t frame;
     hvpt_entry *table = hvpt_frames_pop(space, list, &frame);
@@ -172,7 +172,7 @@ HVPT_FUNCTION HVPT_COLD hvpt_entry *hvpt_link_empty(struct hvpt_space *space, st
  * Hardware may set accessed and dirty bits until the exchange succeeds; none is lost.
  */
 HVPT_FUNCTION HVPT_COLD void hvpt_split_leaf(struct hvpt_space *space, struct hvpt_frames *list,
-                                                 struct hvpt_flush *flush, const struct hvpt_run *run)
+                                             struct hvpt_flush *flush, const struct hvpt_run *run)
 {
     const unsigned below = run->level - 1, entries = hvpt_entries(space);
     uint64_t old = run->entry, frame, link;
@@ -213,8 +213,8 @@ HVPT_FUNCTION HVPT_COLD void hvpt_split_at(struct hvpt_space *space, struct hvpt
  * Retire an unlinked table and all below it until the flush of its range. run is where it was; level: how deep to look
  * for tables below it, 0 where there are none.
  */
-HVPT_FUNCTION HVPT_COLD void hvpt_retire(struct hvpt_space *space, struct hvpt_flush *flush,
-                                             const struct hvpt_run *run, unsigned level)
+HVPT_FUNCTION HVPT_COLD void hvpt_retire(struct hvpt_space *space, struct hvpt_flush *flush, const struct hvpt_run *run,
+                                         unsigned level)
 {
     space->cursor_range = UINT64_MAX;
     if (flush->dead_count == HVPT_FLUSH_DEAD_MAX)
@@ -233,7 +233,7 @@ static inline void hvpt_unlink_empty(struct hvpt_space *space, struct hvpt_flush
 
 /* Empty a slot that holds a table, and retire the table and all below it. */
 HVPT_FUNCTION HVPT_COLD void hvpt_unlink_table(struct hvpt_space *space, struct hvpt_flush *flush,
-                                                   const struct hvpt_run *run)
+                                               const struct hvpt_run *run)
 {
     struct hvpt_census census;
     unsigned level;

@@ -65,7 +65,8 @@ struct hvpt_fault {
  * yet. HVPT_E_NOMEM, HVPT_E_RANGE (the guard policy): frames that path holds stay there.
  */
 static inline HVPT_COLD enum hvpt_status hvpt_path_build(struct hvpt_space *space, struct hvpt_path *path,
-                                               const struct hvpt_fault *fault, unsigned level, uint64_t *entry)
+                                                         const struct hvpt_fault *fault, unsigned level,
+                                                         uint64_t *entry)
 {
     unsigned i;
 
@@ -93,7 +94,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_path_build(struct hvpt_space *spac
 
 /* The chain of the first used tables is linked: count them, keep the rest. */
 static inline HVPT_COLD void hvpt_path_linked(struct hvpt_space *space, struct hvpt_path *path, unsigned leaf_level,
-                                    unsigned used)
+                                              unsigned used)
 {
     unsigned i;
 
@@ -108,7 +109,7 @@ static inline HVPT_COLD void hvpt_path_linked(struct hvpt_space *space, struct h
 }
 
 static inline HVPT_COLD enum hvpt_status hvpt_fault_insert(struct hvpt_space *space, struct hvpt_path *path,
-                                                 const struct hvpt_fault *fault)
+                                                           const struct hvpt_fault *fault)
 {
     enum hvpt_status taken = HVPT_E_EXISTS;
 
@@ -134,7 +135,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_fault_insert(struct hvpt_space *sp
 
 /* The general way, whatever the arguments. */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_fault_slow(struct hvpt_space *space, uint64_t gpa, uint64_t hpa,
-                                                             uint64_t size, struct hvpt_attr attr)
+                                                         uint64_t size, struct hvpt_attr attr)
 {
     struct hvpt_leaf leaf;
     struct hvpt_fault fault;

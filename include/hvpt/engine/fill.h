@@ -71,8 +71,8 @@ HVPT_FUNCTION HVPT_COLD void hvpt_fill_sets(const struct hvpt_space *space, hvpt
 }
 
 /* Leaves for count neighbouring pages from gpa to hpa upwards, in contiguous sets where their places allow. */
-HVPT_FUNCTION HVPT_COLD void hvpt_fill_leaves(const struct hvpt_space *space, hvpt_entry *slot, unsigned count, uint64_t gpa,
-                                    uint64_t hpa, const struct hvpt_leaf *leaf, unsigned level)
+HVPT_FUNCTION HVPT_COLD void hvpt_fill_leaves(const struct hvpt_space *space, hvpt_entry *slot, unsigned count,
+                                              uint64_t gpa, uint64_t hpa, const struct hvpt_leaf *leaf, unsigned level)
 {
     const uint64_t last = hpa + ((uint64_t)count << hvpt_span_shift(space, level)) - 1;
 
@@ -103,15 +103,14 @@ HVPT_FUNCTION HVPT_HOT void hvpt_fill_empty(const struct hvpt_space *space, hvpt
 }
 
 /* How many of the count entries from slot upwards are empty, before the first that is not. */
-HVPT_FUNCTION HVPT_HOT unsigned hvpt_count_empty(const struct hvpt_space *space, const hvpt_entry *slot,
-                                                 unsigned count)
+HVPT_FUNCTION HVPT_HOT unsigned hvpt_count_empty(const struct hvpt_space *space, const hvpt_entry *slot, unsigned count)
 {
     const uint64_t mask = space->present_mask;
     const hvpt_entry *at = slot, *end = slot + count, *rows = slot + (count & ~7u);
 
     for (; at != rows; at += 8) {
-        uint64_t any = hvpt_load(&at[0]) | hvpt_load(&at[1]) | hvpt_load(&at[2]) | hvpt_load(&at[3])
-                     | hvpt_load(&at[4]) | hvpt_load(&at[5]) | hvpt_load(&at[6]) | hvpt_load(&at[7]);
+        uint64_t any = hvpt_load(&at[0]) | hvpt_load(&at[1]) | hvpt_load(&at[2]) | hvpt_load(&at[3]) | hvpt_load(&at[4])
+                     | hvpt_load(&at[5]) | hvpt_load(&at[6]) | hvpt_load(&at[7]);
 
         if (any & mask)
             break;
@@ -154,7 +153,7 @@ HVPT_FUNCTION HVPT_HOT unsigned hvpt_clear_slots(const struct hvpt_space *space,
  * hot.
  */
 HVPT_FUNCTION HVPT_COLD bool hvpt_is_drained(const struct hvpt_space *space, const hvpt_entry *table, unsigned first,
-                                   unsigned last)
+                                             unsigned last)
 {
     const unsigned above = hvpt_entries(space) - last;
 

@@ -41,8 +41,8 @@ HVPT_FUNCTION HVPT_COLD hvpt_entry *hvpt_alloc_frame(struct hvpt_space *space, u
     return table;
 }
 
-HVPT_FUNCTION HVPT_COLD void hvpt_frames_push(const struct hvpt_space *space, struct hvpt_frames *list, hvpt_entry *table,
-                                    uint64_t frame)
+HVPT_FUNCTION HVPT_COLD void hvpt_frames_push(const struct hvpt_space *space, struct hvpt_frames *list,
+                                              hvpt_entry *table, uint64_t frame)
 {
     unsigned index = (unsigned)list->count % HVPT_FRAMES_CHUNK;
 
@@ -58,7 +58,7 @@ HVPT_FUNCTION HVPT_COLD void hvpt_frames_push(const struct hvpt_space *space, st
 
 /* The list is not empty. */
 HVPT_FUNCTION HVPT_COLD hvpt_entry *hvpt_frames_pop(const struct hvpt_space *space, struct hvpt_frames *list,
-                                                        uint64_t *frame)
+                                                    uint64_t *frame)
 {
     unsigned index = (unsigned)(list->count - 1) % HVPT_FRAMES_CHUNK;
     hvpt_entry *table = hvpt_table_at(space, list->head);
@@ -107,7 +107,7 @@ HVPT_FUNCTION HVPT_COLD void hvpt_frames_release(struct hvpt_space *space, struc
  * prefetcher likes that (3x).
  */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_frames_add(struct hvpt_space *space, struct hvpt_frames *list,
-                                               struct hvpt_frames *from, uint64_t count)
+                                                         struct hvpt_frames *from, uint64_t count)
 {
     const uint64_t had = list->count, end = had + count;
 
@@ -131,7 +131,8 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_frames_add(struct hvpt_space *spac
 }
 
 /* Take everything an operation is going to need, from the space's reserve first. HVPT_E_NOMEM: nothing was taken. */
-HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_frames_take(struct hvpt_space *space, struct hvpt_frames *list, uint64_t count)
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_frames_take(struct hvpt_space *space, struct hvpt_frames *list,
+                                                          uint64_t count)
 {
     uint64_t pooled = count < space->pool.count ? count : space->pool.count;
     enum hvpt_status status;
@@ -175,8 +176,8 @@ HVPT_FUNCTION HVPT_COLD void hvpt_note_table(struct hvpt_space *space, uint64_t 
 }
 
 /* The next frame of an operation's list, to be the table at this level. Its contents are undefined. */
-HVPT_FUNCTION HVPT_COLD hvpt_entry *hvpt_take_table(struct hvpt_space *space, struct hvpt_frames *list,
-                                                        unsigned level, uint64_t *frame)
+HVPT_FUNCTION HVPT_COLD hvpt_entry *hvpt_take_table(struct hvpt_space *space, struct hvpt_frames *list, unsigned level,
+                                                    uint64_t *frame)
 {
     hvpt_entry *table = hvpt_frames_pop(space, list, frame);
 

@@ -16,8 +16,8 @@
  * may be wanted by a fault_map of its other part at this moment: an empty table is linked there first, by
  * compare-exchange, and filled in place.
  */
-HVPT_FUNCTION HVPT_COLD void hvpt_map_commit(struct hvpt_space *space, struct hvpt_frames *list, const struct hvpt_plan *plan,
-                                   uint64_t hpa, const struct hvpt_leaf *leaf)
+HVPT_FUNCTION HVPT_COLD void hvpt_map_commit(struct hvpt_space *space, struct hvpt_frames *list,
+                                             const struct hvpt_plan *plan, uint64_t hpa, const struct hvpt_leaf *leaf)
 {
     hvpt_entry *table[HVPT_MAX_LEVELS];
     uint64_t link[HVPT_MAX_LEVELS]; /* the entry that is to link the table, where nobody sees it yet; else 0 */
@@ -86,8 +86,7 @@ static inline bool hvpt_map_run(struct hvpt_space *space, uint64_t gpa, uint64_t
 
 /* The general way, whatever the arguments. */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_map_slow(struct hvpt_space *space, uint64_t gpa, uint64_t hpa,
-                                                           uint64_t size, struct hvpt_attr attr,
-                                                           struct hvpt_flush *flush)
+                                                       uint64_t size, struct hvpt_attr attr, struct hvpt_flush *flush)
 {
     struct hvpt_leaf leaf;
     struct hvpt_plan plan;

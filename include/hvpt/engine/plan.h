@@ -49,8 +49,8 @@ HVPT_FUNCTION HVPT_COLD void hvpt_plan_tables(struct hvpt_plan *plan, const stru
 
 /* Walk [start, end) to find conflicts and count tables. HVPT_E_CORRUPT, and what steps answer. Changes nothing. */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_plan_make(const struct hvpt_space *space, const struct hvpt_steps *steps,
-                                              uint64_t start, uint64_t end, unsigned leaf_level,
-                                              struct hvpt_plan *plan)
+                                                        uint64_t start, uint64_t end, unsigned leaf_level,
+                                                        struct hvpt_plan *plan)
 {
     plan->space = space;
     plan->leaf_level = leaf_level;
@@ -81,8 +81,9 @@ static inline HVPT_COLD enum hvpt_status hvpt_plan_empty(void *ctx, const struct
 }
 
 /* The plan of map. HVPT_E_EXISTS. */
-HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_plan_map(const struct hvpt_space *space, uint64_t gpa, uint64_t hpa, uint64_t size,
-                                             const struct hvpt_leaf *leaf, struct hvpt_plan *plan)
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_plan_map(const struct hvpt_space *space, uint64_t gpa, uint64_t hpa,
+                                                       uint64_t size, const struct hvpt_leaf *leaf,
+                                                       struct hvpt_plan *plan)
 {
     static const struct hvpt_steps steps = {NULL, hvpt_plan_empty, NULL};
 
@@ -103,8 +104,8 @@ static inline unsigned hvpt_cut_needs(const struct hvpt_space *space, const stru
  * The frames needed so that no leaf reaches across start, nor across end, each where asked for. HVPT_E_CORRUPT: a table
  * on the way to either could not be reached.
  */
-HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_edges_need(const struct hvpt_space *space, uint64_t start,
-                                                             uint64_t end, bool at_start, bool at_end, uint64_t *frames)
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_edges_need(const struct hvpt_space *space, uint64_t start, uint64_t end,
+                                                         bool at_start, bool at_end, uint64_t *frames)
 {
     struct hvpt_run first, last;
     unsigned head = 0, tail = 0, level;
@@ -199,7 +200,7 @@ HVPT_FUNCTION HVPT_COLD bool hvpt_holds_table(const struct hvpt_space *space, ui
  * one of them lies in that range. Nothing was taken then.
  */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_plan_take(struct hvpt_space *space, struct hvpt_frames *list,
-                                                            uint64_t tables, uint64_t hpa, uint64_t size)
+                                                        uint64_t tables, uint64_t hpa, uint64_t size)
 {
     enum hvpt_status status = hvpt_frames_take(space, list, tables);
 
@@ -211,9 +212,9 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_plan_take(struct hvpt_space *space
 }
 
 /* Everything that can be wrong with the arguments of map and replace, before a table is looked at; and attr encoded. */
-HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_check_mapping(const struct hvpt_space *space, uint64_t gpa,
-                                                                uint64_t hpa, uint64_t size, struct hvpt_attr attr,
-                                                                struct hvpt_leaf *leaf)
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_check_mapping(const struct hvpt_space *space, uint64_t gpa, uint64_t hpa,
+                                                            uint64_t size, struct hvpt_attr attr,
+                                                            struct hvpt_leaf *leaf)
 {
     enum hvpt_status status = hvpt_check_range(space, gpa, size);
 

@@ -59,7 +59,7 @@ static inline struct hvpt_attr hvpt_protect_attr(const struct hvpt_protect *prot
  * what the policy forbids. Cannot fail for a leaf that has passed the plan.
  */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_protect_leaf(const struct hvpt_protect *protect, uint64_t entry,
-                                                               unsigned level, uint64_t *changed)
+                                                           unsigned level, uint64_t *changed)
 {
     const struct hvpt_space *space = protect->space;
     struct hvpt_attr old, attr;
@@ -132,7 +132,7 @@ static inline bool hvpt_is_stale(const struct hvpt_space *space, uint64_t before
 
 /* Change one present leaf, until no hardware comes between. */
 HVPT_FUNCTION HVPT_COLD void hvpt_protect_one(const struct hvpt_protect *protect, hvpt_entry *slot, uint64_t old,
-                                                  uint64_t gpa, unsigned level, struct hvpt_protect_memo *memo)
+                                              uint64_t gpa, unsigned level, struct hvpt_protect_memo *memo)
 {
     struct hvpt_space *space = protect->space;
     bool broken = false;
@@ -218,7 +218,7 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_protect_range(struct hvpt_protect 
 }
 
 HVPT_API HVPT_COLD enum hvpt_status hvpt_space_protect(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
-                                             struct hvpt_attr attr, uint32_t mask, struct hvpt_flush *flush)
+                                                       struct hvpt_attr attr, uint32_t mask, struct hvpt_flush *flush)
 {
     struct hvpt_protect protect = {space, NULL, gpa.value, gpa.value + size, attr, mask, false, false, false};
     enum hvpt_status status = hvpt_check_range(space, gpa.value, size);
@@ -231,7 +231,7 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_space_protect(struct hvpt_space *space,
 }
 
 HVPT_API HVPT_COLD enum hvpt_status hvpt_space_write_protect(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
-                                                   struct hvpt_flush *flush)
+                                                             struct hvpt_flush *flush)
 {
     const struct hvpt_attr none = {0, HVPT_MEM_UC, 0, 0};
     struct hvpt_protect protect = {space, NULL, gpa.value, gpa.value + size, none, 0, true, false, false};

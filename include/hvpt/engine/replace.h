@@ -69,8 +69,8 @@ static inline HVPT_COLD enum hvpt_status hvpt_replace_fold(void *ctx, const stru
     return HVPT_OK;
 }
 
-HVPT_API HVPT_COLD enum hvpt_status hvpt_space_replace(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa, uint64_t size,
-                                             struct hvpt_attr attr, struct hvpt_flush *flush)
+HVPT_API HVPT_COLD enum hvpt_status hvpt_space_replace(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa,
+                                                       uint64_t size, struct hvpt_attr attr, struct hvpt_flush *flush)
 {
     static const struct hvpt_steps steps = {NULL, hvpt_replace_plan, NULL};
     static const struct hvpt_steps commit = {NULL, hvpt_replace_slots, NULL};

@@ -9,7 +9,7 @@
 #include "split.h"
 
 HVPT_API HVPT_COLD enum hvpt_status hvpt_space_frames_needed(const struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa,
-                                                   uint64_t size, struct hvpt_attr attr, uint64_t *frames)
+                                                             uint64_t size, struct hvpt_attr attr, uint64_t *frames)
 {
     struct hvpt_leaf leaf;
     struct hvpt_plan plan;
@@ -25,8 +25,8 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_space_frames_needed(const struct hvpt_s
     return status;
 }
 
-HVPT_API HVPT_COLD enum hvpt_status hvpt_space_frames_needed_to_unmap(const struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
-                                                            uint64_t *frames)
+HVPT_API HVPT_COLD enum hvpt_status hvpt_space_frames_needed_to_unmap(const struct hvpt_space *space, hvpt_gpa gpa,
+                                                                      uint64_t size, uint64_t *frames)
 {
     enum hvpt_status status = hvpt_check_range(space, gpa.value, size);
 
@@ -35,8 +35,9 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_space_frames_needed_to_unmap(const stru
     return hvpt_edges_need(space, gpa.value, gpa.value + size, true, true, frames);
 }
 
-HVPT_API HVPT_COLD enum hvpt_status hvpt_space_frames_needed_to_split(const struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
-                                                            uint64_t page_size, uint64_t *frames)
+HVPT_API HVPT_COLD enum hvpt_status hvpt_space_frames_needed_to_split(const struct hvpt_space *space, hvpt_gpa gpa,
+                                                                      uint64_t size, uint64_t page_size,
+                                                                      uint64_t *frames)
 {
     struct hvpt_plan plan;
     enum hvpt_status status = hvpt_split_plan(space, gpa.value, size, page_size, &plan);

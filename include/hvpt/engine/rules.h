@@ -155,7 +155,7 @@ HVPT_INLINE uint64_t hvpt_hardware_bits(const struct hvpt_space *space, uint64_t
 
 /* Encode attr, once for a call. HVPT_E_ATTR. */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_leaf_make(const struct hvpt_space *space, struct hvpt_attr attr,
-                                                            struct hvpt_leaf *leaf)
+                                                        struct hvpt_leaf *leaf)
 {
     enum hvpt_status status = (space->rules->encode)(space, attr, leaf);
 

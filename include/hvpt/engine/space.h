@@ -78,16 +78,17 @@ struct hvpt_space {
     uint8_t frame_shift;
     uint8_t page_shift; /* log2 of the smallest page, which is also the size of a table */
     uint8_t root_level;
-    bool called;        /* hooks->phys_to_virt is there */
-    bool map_flushes;   /* a CPU may hold that an entry is empty until a flush */
-    bool four_levels;   /* of 4 KiB pages and tables: what most spaces are */
-    bool fault_quick;   /* and fault_map can store usual_bits there without a question */
+    bool called;                         /* hooks->phys_to_virt is there */
+    bool map_flushes;                    /* a CPU may hold that an entry is empty until a flush */
+    bool four_levels;                    /* of 4 KiB pages and tables: what most spaces are */
+    bool fault_quick;                    /* and fault_map can store usual_bits there without a question */
     uint8_t span_shift[HVPT_MAX_LEVELS]; /* log2 of what an entry of a table at each level covers */
     uint8_t max_leaf_level;              /* the largest page allowed */
     bool readonly;
-    bool relax_flushes; /* permissions that grow are seen only after a flush (on x86 the fault itself flushes) */
+    bool relax_flushes;   /* permissions that grow are seen only after a flush (on x86 the fault itself flushes) */
     uint64_t empty_entry; /* what the engine writes to make an entry empty */
-    uint64_t usual_bits;  /* a smallest leaf, readable, writable and executable write-back memory; all ones: not possible */
+    uint64_t
+        usual_bits; /* a smallest leaf, readable, writable and executable write-back memory; all ones: not possible */
     uint64_t page_mask;   /* all of a smallest leaf but its address */
     uint64_t break_bits;  /* of a leaf: they change only by way of an empty entry and a flush, and so does its size */
     uint32_t usual_flags; /* HVPT_ACCESSED, HVPT_DIRTY: what a leaf of usual_bits says beside that */

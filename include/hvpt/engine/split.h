@@ -55,8 +55,8 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_split_plan(const struct hvpt_space
     return hvpt_plan_make(space, &steps, gpa, gpa + size, level, plan);
 }
 
-HVPT_API HVPT_COLD enum hvpt_status hvpt_space_split(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size, uint64_t page_size,
-                                           struct hvpt_flush *flush)
+HVPT_API HVPT_COLD enum hvpt_status hvpt_space_split(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
+                                                     uint64_t page_size, struct hvpt_flush *flush)
 {
     struct hvpt_flush own;
     struct hvpt_flush *used = hvpt_flush_begin(space, flush, &own);

@@ -76,7 +76,7 @@ static inline enum hvpt_status hvpt_track_walk(struct hvpt_track *track, uint64_
 }
 
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_track_range(struct hvpt_space *space, uint64_t gpa, uint64_t size,
-                                                              uint64_t *bitmap, struct hvpt_flush *flush, bool dirty)
+                                                          uint64_t *bitmap, struct hvpt_flush *flush, bool dirty)
 {
     struct hvpt_flush own;
     struct hvpt_track track;

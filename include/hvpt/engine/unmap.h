@@ -63,7 +63,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_unmap_leave(void *ctx, const struc
 
 /* The general way, whatever the arguments. */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_unmap_slow(struct hvpt_space *space, uint64_t gpa, uint64_t size,
-                                                             struct hvpt_flush *flush)
+                                                         struct hvpt_flush *flush)
 {
     static const struct hvpt_steps steps = {hvpt_unmap_enter, hvpt_unmap_slots, hvpt_unmap_leave};
     struct hvpt_flush own;

@@ -91,7 +91,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_visit_leave(void *ctx, const struc
 }
 
 HVPT_API HVPT_COLD enum hvpt_status hvpt_space_walk(const struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
-                                          const struct hvpt_visitor *visitor)
+                                                    const struct hvpt_visitor *visitor)
 {
     static const struct hvpt_steps steps = {hvpt_visit_enter, hvpt_visit_slots, hvpt_visit_leave};
     const hvpt_hpa root = hvpt_make_hpa(space->root_frame);

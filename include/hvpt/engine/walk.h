@@ -83,7 +83,7 @@ HVPT_FUNCTION void hvpt_describe(const struct hvpt_space *space, uint64_t gpa, u
  * is where the entry's reach begins.
  */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_descend(const struct hvpt_space *space, uint64_t gpa, unsigned lowest,
-                                            struct hvpt_run *found)
+                                                      struct hvpt_run *found)
 {
     (void)hvpt_find(space, gpa, lowest, found);
     if (found->level == HVPT_LEVEL_UNREACHED
@@ -114,7 +114,7 @@ struct hvpt_steps {
  * what they are shown. HVPT_E_CORRUPT: a table cannot be reached.
  */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_walk(const struct hvpt_space *space, uint64_t start, uint64_t end,
-                                                       const struct hvpt_steps *steps, void *ctx)
+                                                   const struct hvpt_steps *steps, void *ctx)
 {
     hvpt_entry *table[HVPT_MAX_LEVELS];
     unsigned level = space->root_level;

@@ -163,7 +163,7 @@ static inline uint64_t hvpt_ept_aged(uint64_t entry)
  * read is one unless the capability says otherwise; paging-write wants read; a flag wants its feature.
  */
 static inline HVPT_COLD enum hvpt_status hvpt_ept_encode(const struct hvpt_space *space, struct hvpt_attr attr,
-                                               struct hvpt_leaf *leaf)
+                                                         struct hvpt_leaf *leaf)
 {
     const bool two = (space->features & HVPT_EPT_USE_MODE_BASED_EXECUTE) != 0;
     const struct hvpt_flag_table flags = hvpt_ept_flags();
@@ -258,8 +258,8 @@ static inline HVPT_COLD uint64_t hvpt_ept_relevel(uint64_t entry, unsigned from,
 }
 
 /* An aged page stays aged: its permissions change where they wait. */
-static inline HVPT_COLD uint64_t hvpt_ept_change(const struct hvpt_space *space, uint64_t entry, uint64_t wanted, uint32_t mask,
-                                       unsigned level)
+static inline HVPT_COLD uint64_t hvpt_ept_change(const struct hvpt_space *space, uint64_t entry, uint64_t wanted,
+                                                 uint32_t mask, unsigned level)
 {
     const struct hvpt_flag_table flags = hvpt_ept_flags();
     const uint64_t features = space->features;
@@ -309,7 +309,8 @@ static inline HVPT_COLD uint64_t hvpt_ept_touch(const struct hvpt_space *space, 
     return entry;
 }
 
-static inline HVPT_COLD uint32_t hvpt_ept_grants(const struct hvpt_space *space, uint64_t entry, unsigned level, bool others)
+static inline HVPT_COLD uint32_t hvpt_ept_grants(const struct hvpt_space *space, uint64_t entry, unsigned level,
+                                                 bool others)
 {
     const struct hvpt_attr attr = hvpt_ept_decode(space, entry, level);
     uint32_t perm = attr.perm;

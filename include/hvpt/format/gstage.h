@@ -76,7 +76,7 @@ enum hvpt_gstage_rule {
  * Without Svadu a page is mapped accessed and, if it may be written, dirty: otherwise its first use would fault.
  */
 static inline HVPT_COLD enum hvpt_status hvpt_gstage_encode(const struct hvpt_space *space, struct hvpt_attr attr,
-                                                  struct hvpt_leaf *leaf)
+                                                            struct hvpt_leaf *leaf)
 {
     const uint64_t features = space->features;
     uint64_t bits;
@@ -175,8 +175,8 @@ static inline HVPT_COLD uint64_t hvpt_gstage_relevel(uint64_t entry, unsigned fr
 }
 
 /* Without Svadu a page that becomes writable becomes dirty too, as one mapped so: its first write would fault. */
-static inline HVPT_COLD uint64_t hvpt_gstage_change(const struct hvpt_space *space, uint64_t entry, uint64_t wanted, uint32_t mask,
-                                          unsigned level)
+static inline HVPT_COLD uint64_t hvpt_gstage_change(const struct hvpt_space *space, uint64_t entry, uint64_t wanted,
+                                                    uint32_t mask, unsigned level)
 {
     uint64_t bits = (uint64_t)(mask & (HVPT_READ | HVPT_WRITE | HVPT_EXEC)) << 1;
 
@@ -209,7 +209,8 @@ static inline HVPT_COLD uint64_t hvpt_gstage_log_writes(const struct hvpt_space 
 }
 
 /* A load of a page that may only be executed is allowed with MXR. */
-static inline HVPT_COLD uint32_t hvpt_gstage_grants(const struct hvpt_space *space, uint64_t entry, unsigned level, bool others)
+static inline HVPT_COLD uint32_t hvpt_gstage_grants(const struct hvpt_space *space, uint64_t entry, unsigned level,
+                                                    bool others)
 {
     const uint32_t perm = hvpt_gstage_perm(entry);
 

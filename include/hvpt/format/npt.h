@@ -129,7 +129,7 @@ static inline bool hvpt_npt_is_supervisor(const struct hvpt_space *space, struct
  * host's PAT. With GMET what the supervisor may execute the user may, too. A shadow-stack page is not executable.
  */
 static inline HVPT_COLD enum hvpt_status hvpt_npt_encode(const struct hvpt_space *space, struct hvpt_attr attr,
-                                               struct hvpt_leaf *leaf)
+                                                         struct hvpt_leaf *leaf)
 {
     const uint32_t exec = attr.perm & (HVPT_EXEC | HVPT_EXEC_USER);
     const uint64_t features = space->features, c_bit = hvpt_npt_c_bit(space);
@@ -243,8 +243,8 @@ static inline HVPT_COLD uint64_t hvpt_npt_relevel(uint64_t entry, unsigned from,
 }
 
 /* The user bit says who may execute (GMET) and what is a shadow stack; elsewhere it stays as it is. */
-static inline HVPT_COLD uint64_t hvpt_npt_change(const struct hvpt_space *space, uint64_t entry, uint64_t wanted, uint32_t mask,
-                                       unsigned level)
+static inline HVPT_COLD uint64_t hvpt_npt_change(const struct hvpt_space *space, uint64_t entry, uint64_t wanted,
+                                                 uint32_t mask, unsigned level)
 {
     const uint64_t features = space->features;
     uint64_t bits = mask & HVPT_WRITE ? HVPT_NPT_BIT_WRITE | HVPT_NPT_BIT_LOGGED : 0;
@@ -290,7 +290,8 @@ static inline HVPT_COLD uint64_t hvpt_npt_touch(const struct hvpt_space *space, 
     return entry;
 }
 
-static inline HVPT_COLD uint32_t hvpt_npt_grants(const struct hvpt_space *space, uint64_t entry, unsigned level, bool others)
+static inline HVPT_COLD uint32_t hvpt_npt_grants(const struct hvpt_space *space, uint64_t entry, unsigned level,
+                                                 bool others)
 {
     const uint32_t perm = hvpt_npt_leaf_perm(space, entry);
 

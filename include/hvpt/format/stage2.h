@@ -147,7 +147,7 @@ static inline uint64_t hvpt_s2_xn_bits(const struct hvpt_space *space, uint32_t 
  * Without hardware that sets the access flag a page is mapped accessed: otherwise its first use would fault.
  */
 static inline HVPT_COLD enum hvpt_status hvpt_s2_encode(const struct hvpt_space *space, struct hvpt_attr attr,
-                                              struct hvpt_leaf *leaf)
+                                                        struct hvpt_leaf *leaf)
 {
     const uint64_t features = space->features;
     const uint32_t shareability = HVPT_S2_OUTER_SHAREABLE | HVPT_S2_NON_SHAREABLE;
@@ -254,8 +254,8 @@ static inline HVPT_COLD uint64_t hvpt_s2_relevel(uint64_t entry, unsigned from, 
  * keeps the other, in a bit of software's own, and giving it back brings the other back. A memory type that has the name
  * asked for stays what it is.
  */
-static inline HVPT_COLD uint64_t hvpt_s2_change(const struct hvpt_space *space, uint64_t entry, uint64_t wanted, uint32_t mask,
-                                      unsigned level)
+static inline HVPT_COLD uint64_t hvpt_s2_change(const struct hvpt_space *space, uint64_t entry, uint64_t wanted,
+                                                uint32_t mask, unsigned level)
 {
     const uint64_t features = space->features, type = HVPT_S2_MEMATTR_BITS;
     uint64_t bits = mask & HVPT_READ ? HVPT_S2_BIT_READ : 0;
@@ -277,7 +277,8 @@ static inline HVPT_COLD uint64_t hvpt_s2_change(const struct hvpt_space *space, 
     return (entry & ~bits) | (wanted & bits);
 }
 
-static inline HVPT_COLD uint32_t hvpt_s2_grants(const struct hvpt_space *space, uint64_t entry, unsigned level, bool others)
+static inline HVPT_COLD uint32_t hvpt_s2_grants(const struct hvpt_space *space, uint64_t entry, unsigned level,
+                                                bool others)
 {
     const uint32_t perm = hvpt_s2_perm(space, entry);
 
