@@ -12,13 +12,18 @@ mod sizes {
 fn headers() -> PathBuf {
     let here = PathBuf::from(env::var("CARGO_MANIFEST_DIR").unwrap());
     let candidates = [here.join("include"), here.join("../../../include")];
-    let found =
-        match env::var_os("HVPT_INCLUDE") {
-            Some(given) => PathBuf::from(given),
-            None => candidates.iter().find(|path| path.join("hvpt").is_dir()).cloned().unwrap_or_else(|| {
-                panic!("no headers: put hvpt's include folder beside Cargo.toml, or set HVPT_INCLUDE")
+    let found = match env::var_os("HVPT_INCLUDE") {
+        Some(given) => PathBuf::from(given),
+        None => candidates
+            .iter()
+            .find(|path| path.join("hvpt").is_dir())
+            .cloned()
+            .unwrap_or_else(|| {
+                panic!(
+                    "no headers: put hvpt's include folder beside Cargo.toml, or set HVPT_INCLUDE"
+                )
             }),
-        };
+    };
     for half in ["hvpt", "hvctl"] {
         println!("cargo:rerun-if-changed={}", found.join(half).display());
     }
@@ -33,7 +38,12 @@ fn main() {
 
     println!("cargo:rerun-if-env-changed=HVPT_INCLUDE");
     println!("cargo:rerun-if-changed=shim");
-    build.include(headers()).warnings(false).flag("-std=c11").flag("-ffreestanding").flag_if_supported("-Wall");
+    build
+        .include(headers())
+        .warnings(false)
+        .flag("-std=c11")
+        .flag("-ffreestanding")
+        .flag_if_supported("-Wall");
     if bare {
         // What a kernel is compiled with, and what code has that no one unwinds and no dynamic linker sees.
         build.pic(false).opt_level(2);
@@ -47,7 +57,10 @@ fn main() {
             build.flag_if_supported(flag);
         }
         if arch == "x86_64" {
-            build.flag("-mno-red-zone").flag("-mgeneral-regs-only").flag_if_supported("-fcf-protection=none");
+            build
+                .flag("-mno-red-zone")
+                .flag("-mgeneral-regs-only")
+                .flag_if_supported("-fcf-protection=none");
         }
         if kernel && arch == "x86_64" {
             build.flag("-mcmodel=kernel");
@@ -67,8 +80,12 @@ fn main() {
         ("SVM_CPU", sizes::SVM_CPU),
         ("TAG_POOL", sizes::TAG_POOL),
         ("TAG", sizes::TAG),
+        ("GUEST_WORDS", sizes::GUEST_WORDS),
     ] {
-        build.define(&format!("HVPT_RS_SIZE_{}", name), words.to_string().as_str());
+        build.define(
+            &format!("HVPT_RS_SIZE_{}", name),
+            words.to_string().as_str(),
+        );
     }
     for file in ["paging", "vmx", "svm", "cpu"] {
         build.file(format!("shim/{}.c", file));

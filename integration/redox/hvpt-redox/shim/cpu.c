@@ -163,6 +163,12 @@ uint64_t hvctl_rs_native_read_cr(uint32_t number)
 {
     switch (number) {
     case 0: return hvctl_x86_read_cr0(NULL);
+    case 2: {
+        uint64_t value;
+
+        __asm__ volatile("mov %%cr2, %0" : "=r"(value));
+        return value;
+    }
     case 3: return hvctl_x86_read_cr3(NULL);
     default: return hvctl_x86_read_cr4(NULL);
     }
@@ -172,6 +178,8 @@ void hvctl_rs_native_write_cr(uint32_t number, uint64_t value)
 {
     if (number == 0)
         (void)hvctl_x86_write_cr0(NULL, value);
+    else if (number == 2)
+        __asm__ volatile("mov %0, %%cr2" : : "r"(value));
     else if (number == 4)
         (void)hvctl_x86_write_cr4(NULL, value);
 }
@@ -239,6 +247,122 @@ uint32_t hvctl_rs_native_invalidate(bool vpid, uint32_t type, uint64_t low, uint
 void hvctl_rs_native_stgi(void)
 {
     hvctl_x86_stgi(NULL);
+}
+
+/* ---- what a VM exit resets ---- */
+
+void hvctl_rs_native_load_table(bool idt, uint64_t base, uint16_t limit)
+{
+    struct __attribute__((packed)) {
+        uint16_t limit;
+        uint64_t base;
+    } table = {limit, base};
+
+    if (idt)
+        __asm__ volatile("lidt %0" : : "m"(table) : "memory");
+    else
+        __asm__ volatile("lgdt %0" : : "m"(table) : "memory");
+}
+
+/* LTR refuses a descriptor that is busy, as that of the loaded one is. */
+void hvctl_rs_native_load_tr(uint16_t selector)
+{
+    struct hvctl_table_register gdt;
+    volatile uint8_t *type;
+
+    hvctl_x86_read_gdtr(NULL, &gdt);
+    type = (volatile uint8_t *)(uintptr_t)(gdt.base + (selector & 0xfff8u) + 5u);
+    *type &= 0xfdu;
+    __asm__ volatile("ltr %0" : : "r"(selector) : "memory");
+}
+
+void hvctl_rs_native_load_ldtr(uint16_t selector)
+{
+    __asm__ volatile("lldt %0" : : "r"(selector) : "memory");
+}
+
+/*
+ * ES 0, DS 3, FS 4, GS 5; the bases of FS and GS stay. While GS is loaded its base is the user's, as a handler of an
+ * NMI in the middle finds it when it comes from user mode, too.
+ */
+void hvctl_rs_native_load_segment(uint32_t number, uint16_t selector)
+{
+    uint64_t base = 0;
+
+    switch (number) {
+    case 0: __asm__ volatile("mov %0, %%es" : : "r"(selector)); break;
+    case 3: __asm__ volatile("mov %0, %%ds" : : "r"(selector)); break;
+    case 4:
+        (void)hvctl_x86_rdmsr(NULL, HVCTL_MSR_FS_BASE, &base);
+        __asm__ volatile("mov %0, %%fs" : : "r"(selector));
+        (void)hvctl_x86_wrmsr(NULL, HVCTL_MSR_FS_BASE, base);
+        break;
+    case 5:
+        (void)hvctl_x86_rdmsr(NULL, HVCTL_MSR_KERNEL_GS_BASE, &base);
+        __asm__ volatile("swapgs\n\tmov %0, %%gs" : : "r"(selector));
+        (void)hvctl_x86_wrmsr(NULL, HVCTL_MSR_GS_BASE, base);
+        __asm__ volatile("swapgs");
+        break;
+    default: break;
+    }
+}
+
+uint64_t hvctl_rs_native_read_dr(uint32_t number)
+{
+    uint64_t value = 0;
+
+    switch (number) {
+    case 0: __asm__ volatile("mov %%dr0, %0" : "=r"(value)); break;
+    case 1: __asm__ volatile("mov %%dr1, %0" : "=r"(value)); break;
+    case 2: __asm__ volatile("mov %%dr2, %0" : "=r"(value)); break;
+    case 3: __asm__ volatile("mov %%dr3, %0" : "=r"(value)); break;
+    case 6: return hvctl_x86_read_dr6();
+    case 7: __asm__ volatile("mov %%dr7, %0" : "=r"(value)); break;
+    default: break;
+    }
+    return value;
+}
+
+void hvctl_rs_native_write_dr(uint32_t number, uint64_t value)
+{
+    switch (number) {
+    case 0: __asm__ volatile("mov %0, %%dr0" : : "r"(value)); break;
+    case 1: __asm__ volatile("mov %0, %%dr1" : : "r"(value)); break;
+    case 2: __asm__ volatile("mov %0, %%dr2" : : "r"(value)); break;
+    case 3: __asm__ volatile("mov %0, %%dr3" : : "r"(value)); break;
+    case 6: hvctl_x86_write_dr6(value); break;
+    case 7: __asm__ volatile("mov %0, %%dr7" : : "r"(value)); break;
+    default: break;
+    }
+}
+
+/* CR4.OSXSAVE is set, and so it is for the next one, whose value the CPU takes. */
+uint64_t hvctl_rs_native_read_xcr0(void)
+{
+    uint32_t low, high;
+
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (uint64_t)high << 32 | low;
+}
+
+void hvctl_rs_native_write_xcr0(uint64_t value)
+{
+    __asm__ volatile("xsetbv" : : "c"(0), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
+}
+
+/* With the microcode that CPUID reports as MD_CLEAR this overwrites the buffers that speculation looks into. */
+void hvctl_rs_native_verw(void)
+{
+    uint16_t selector;
+
+    __asm__ volatile("mov %%ss, %0" : "=r"(selector));
+    __asm__ volatile("verw %0" : : "m"(selector) : "cc");
+}
+
+/* A machine check that ended a guest: the host's handler has not been called. */
+void hvctl_rs_native_machine_check(void)
+{
+    __asm__ volatile("int $18" : : : "memory");
 }
 
 /* Flags as before: the caller gives them back to hvctl_rs_native_irq_restore. */

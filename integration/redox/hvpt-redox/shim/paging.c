@@ -2,6 +2,7 @@
 #include "shim.h"
 
 #include <hvpt/ept.h>
+#include <hvpt/guest/x86.h>
 #include <hvpt/gstage.h>
 #include <hvpt/npt.h>
 #include <hvpt/stage2.h>
@@ -444,4 +445,26 @@ uint64_t hvpt_rs_constant(uint32_t number)
 uint64_t hvpt_rs_sizeof_space(void)
 {
     return sizeof(struct hvpt_rs_space);
+}
+
+/*
+ * Where an x86 guest's linear address leads. state: CR0, CR3, CR4, EFER, RFLAGS, PAT, four PDPTEs. access: HVPT_READ,
+ * HVPT_WRITE or HVPT_EXEC, with HVPT_X86_USER. out: guest-physical address, error code of #PF. The end comes back.
+ */
+uint32_t hvpt_rs_guest_walk(const struct hvpt_rs_space *at, const uint64_t *state, uint64_t linear, uint32_t access,
+                            uint64_t *out)
+{
+    const struct hvpt_x86_guest guest = {.cr0 = state[0],
+                                         .cr3 = state[1],
+                                         .cr4 = state[2],
+                                         .efer = state[3],
+                                         .rflags = state[4],
+                                         .pat = state[5],
+                                         .pdpte = {state[6], state[7], state[8], state[9]}};
+    struct hvpt_guest_walk walk;
+    enum hvpt_guest_end end = hvpt_guest_walk_x86(&at->space, &guest, linear, access, &walk);
+
+    out[0] = end == HVPT_GUEST_OK ? walk.gpa.value : walk.fault_gpa.value;
+    out[1] = walk.error_code;
+    return (uint32_t)end;
 }

@@ -212,9 +212,9 @@ void hvctl_rs_vmcb_nested_paging(struct hvctl_vmcb *vmcb, uint64_t n_cr3, uint64
     hvctl_vmcb_set_nested_paging(vmcb, n_cr3, g_pat);
 }
 
-void hvctl_rs_vmcb_guest_write(struct hvctl_vmcb *vmcb, const struct hvctl_guest_state *state)
+uint32_t hvctl_rs_vmcb_guest_write(struct hvctl_vmcb *vmcb, const struct hvctl_guest_state *state)
 {
-    hvctl_svm_guest_write(vmcb, state);
+    return (uint32_t)hvctl_svm_guest_write(vmcb, state);
 }
 
 void hvctl_rs_vmcb_guest_read(const struct hvctl_vmcb *vmcb, struct hvctl_guest_state *state)
@@ -226,6 +226,27 @@ uint32_t hvctl_rs_vmcb_inject(struct hvctl_vmcb *vmcb, uint32_t type, uint32_t v
 {
     return (uint32_t)hvctl_vmcb_inject(vmcb, hvctl_svm_event_make((enum hvctl_svm_event_type)type, (uint8_t)vector,
                                                                   error_code));
+}
+
+uint32_t hvctl_rs_vmcb_inject_nested(struct hvctl_vmcb *vmcb, uint32_t vector, uint32_t error_code)
+{
+    return (uint32_t)hvctl_svm_inject_nested(
+        vmcb, hvctl_svm_event_make(HVCTL_SVM_EVENT_EXCEPTION, (uint8_t)vector, error_code));
+}
+
+/*
+ * What the CPU fetched of the instruction that met a nested page fault, at most 15 bytes; how many they are. With
+ * decode assists only. APM vol. 2, "State Saved on Exit".
+ */
+uint32_t hvctl_rs_vmcb_fetched(const struct hvctl_vmcb *vmcb, uint8_t *bytes)
+{
+    uint32_t count = vmcb->control.insn_bytes_fetched, i;
+
+    if (count > 15)
+        count = 15;
+    for (i = 0; i < count; i++)
+        bytes[i] = vmcb->control.guest_instruction_bytes[i];
+    return count;
 }
 
 uint32_t hvctl_rs_vmcb_advance(struct hvctl_vmcb *vmcb, const struct hvctl_svm_caps *caps)

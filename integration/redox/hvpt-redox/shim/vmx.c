@@ -38,7 +38,10 @@ bool hvctl_rs_vmx_can(const struct hvctl_vmx_caps *caps, uint32_t control)
     return hvctl_vmx_can(caps, (enum hvctl_vmx_control)control);
 }
 
-/* 0 IA32_VMX_BASIC, 1 IA32_VMX_MISC, 2 IA32_VMX_EPT_VPID_CAP, 3 MAXPHYADDR, 4 revision, 5 the MSR that failed. */
+/*
+ * 0 IA32_VMX_BASIC, 1 IA32_VMX_MISC, 2 IA32_VMX_EPT_VPID_CAP, 3 MAXPHYADDR, 4 revision, 5 the MSR that failed, 6 and 7
+ * IA32_VMX_CR4_FIXED0 and _FIXED1.
+ */
 uint64_t hvctl_rs_vmx_caps_word(const struct hvctl_vmx_caps *caps, uint32_t which)
 {
     switch (which) {
@@ -48,6 +51,8 @@ uint64_t hvctl_rs_vmx_caps_word(const struct hvctl_vmx_caps *caps, uint32_t whic
     case 3: return caps->cpu.maxphyaddr;
     case 4: return hvctl_vmx_revision(caps);
     case 5: return caps->failed_msr;
+    case 6: return caps->cr4_fixed0;
+    case 7: return caps->cr4_fixed1;
     default: return 0;
     }
 }
@@ -219,6 +224,29 @@ uint32_t hvctl_rs_vmcs_inject(struct hvctl_vmcs_image *image, const struct hvctl
 {
     return (uint32_t)hvctl_vmx_inject(
         image, caps, hvctl_vmx_event_make((enum hvctl_event_type)type, (uint8_t)vector, error_code, length));
+}
+
+/* As hvctl_rs_vmcs_inject, of an exception that arose while the event of IDT-vectoring information was delivered. */
+uint32_t hvctl_rs_vmcs_inject_nested(struct hvctl_vmcs_image *image, const struct hvctl_vmx_caps *caps,
+                                     uint32_t vector, uint32_t error_code)
+{
+    return (uint32_t)hvctl_vmx_inject_nested(
+        image, caps, hvctl_vmx_event_make(HVCTL_EVENT_HARDWARE_EXCEPTION, (uint8_t)vector, error_code, 0));
+}
+
+uint32_t hvctl_rs_vmcs_reblock_nmis(struct hvctl_vmcs_image *image)
+{
+    return (uint32_t)hvctl_vmx_reblock_nmis(image);
+}
+
+uint32_t hvctl_rs_vmcs_set_cr0(struct hvctl_vmcs_image *image, const struct hvctl_vmx_caps *caps, uint64_t value)
+{
+    return (uint32_t)hvctl_vmx_guest_set_cr0(image, caps, value);
+}
+
+bool hvctl_rs_exception_has_error_code(uint32_t vector)
+{
+    return vector < 32 && hvctl_exception_has_error_code((uint8_t)vector);
 }
 
 uint32_t hvctl_rs_vmcs_advance(struct hvctl_vmcs_image *image)
@@ -489,6 +517,21 @@ static uint64_t *guest_register(struct hvctl_guest_state *state, uint32_t number
     case 9: return &state->sysenter_cs;
     case 10: return &state->sysenter_esp;
     case 11: return &state->sysenter_eip;
+    case 12: return &state->cr2;
+    case 13: return &state->dr6;
+    case 14: return &state->star;
+    case 15: return &state->lstar;
+    case 16: return &state->cstar;
+    case 17: return &state->sfmask;
+    case 18: return &state->kernel_gs_base;
+    case 19: return &state->interruptibility;
+    case 20: return &state->activity;
+    case 21: return &state->pending_debug;
+    case 22: return &state->debugctl;
+    case 23: return &state->pdpte[0];
+    case 24: return &state->pdpte[1];
+    case 25: return &state->pdpte[2];
+    case 26: return &state->pdpte[3];
     default: return NULL;
     }
 }
@@ -507,6 +550,28 @@ void hvctl_rs_guest_set(struct hvctl_guest_state *state, uint32_t number, uint64
 
     if (place)
         *place = value;
+}
+
+uint64_t hvctl_rs_guest_known(const struct hvctl_guest_state *state)
+{
+    return state->known;
+}
+
+void hvctl_rs_guest_set_known(struct hvctl_guest_state *state, uint64_t known)
+{
+    state->known = known & HVCTL_KNOWS_ALL;
+}
+
+_Static_assert(HVCTL_GUEST_STATE_WORDS == HVPT_RS_SIZE_GUEST_WORDS, "sizes.rs has another number of words");
+
+void hvctl_rs_guest_save(const struct hvctl_guest_state *state, uint64_t *words)
+{
+    hvctl_guest_state_save(state, words);
+}
+
+uint32_t hvctl_rs_guest_restore(struct hvctl_guest_state *state, const uint64_t *words, size_t count)
+{
+    return (uint32_t)hvctl_guest_state_restore(state, words, count);
 }
 
 /* Segments from ES to TR, GDTR, IDTR in the order of the struct; words: selector, limit, rights, base. */

@@ -5,7 +5,7 @@
 
 use core::ffi::c_void;
 
-use crate::{FrameAllocator, FrameCount, GuestRegs, Hpa, OwnedFrames};
+use crate::{GuestRegs, Hpa};
 
 /// How a VMX instruction ended. SDM vol. 3, "VMX Instruction Reference", "Conventions".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,16 +81,19 @@ pub unsafe trait Cpu: Sync {
     fn cpuid(&self, leaf: u32, subleaf: u32) -> [u32; 4] {
         #[allow(unused_mut)]
         let mut registers = [0; 4];
-        native!(ffi::hvctl_rs_native_cpuid(leaf, subleaf, registers.as_mut_ptr()), ());
+        native!(
+            ffi::hvctl_rs_native_cpuid(leaf, subleaf, registers.as_mut_ptr()),
+            ()
+        );
         registers
     }
 
-    /// CR0, CR3 or CR4.
+    /// CR0, CR2, CR3 or CR4.
     fn read_cr(&self, number: u32) -> u64 {
         native!(ffi::hvctl_rs_native_read_cr(number), 0)
     }
 
-    /// Write CR0 or CR4; false: it faulted.
+    /// Write CR0, CR2 or CR4; false: it faulted.
     fn write_cr(&self, number: u32, value: u64) -> bool {
         native!(ffi::hvctl_rs_native_write_cr(number, value), return false);
         true
@@ -108,12 +111,68 @@ pub unsafe trait Cpu: Sync {
     fn table(&self, idt: bool) -> (u64, u16) {
         #[allow(unused_mut)]
         let mut limit = 0;
-        (native!(ffi::hvctl_rs_native_table(idt, &mut limit), 0), limit)
+        (
+            native!(ffi::hvctl_rs_native_table(idt, &mut limit), 0),
+            limit,
+        )
+    }
+
+    /// LGDT or LIDT.
+    fn load_table(&self, idt: bool, base: u64, limit: u16) {
+        native!(ffi::hvctl_rs_native_load_table(idt, base, limit), ())
+    }
+
+    /// LTR of a TSS whose descriptor may be busy.
+    fn load_tr(&self, selector: u16) {
+        native!(ffi::hvctl_rs_native_load_tr(selector), ())
+    }
+
+    /// LLDT.
+    fn load_ldtr(&self, selector: u16) {
+        native!(ffi::hvctl_rs_native_load_ldtr(selector), ())
+    }
+
+    /// Load ES (0), DS (3), FS (4) or GS (5) with a selector that it held before; bases stay.
+    fn load_segment(&self, number: u32, selector: u16) {
+        native!(ffi::hvctl_rs_native_load_segment(number, selector), ())
+    }
+
+    /// DR0 to DR3, DR6 or DR7.
+    fn read_dr(&self, number: u32) -> u64 {
+        native!(ffi::hvctl_rs_native_read_dr(number), 0)
+    }
+
+    /// Write DR0 to DR3, DR6 or DR7.
+    fn write_dr(&self, number: u32, value: u64) {
+        native!(ffi::hvctl_rs_native_write_dr(number, value), ())
+    }
+
+    /// XGETBV of XCR0, with CR4.OSXSAVE set.
+    fn read_xcr0(&self) -> u64 {
+        native!(ffi::hvctl_rs_native_read_xcr0(), 0)
+    }
+
+    /// XSETBV of XCR0, of a value that the CPU takes.
+    fn write_xcr0(&self, value: u64) {
+        native!(ffi::hvctl_rs_native_write_xcr0(value), ())
+    }
+
+    /// VERW, which clears buffers where CPUID says MD_CLEAR.
+    fn verw(&self) {
+        native!(ffi::hvctl_rs_native_verw(), ())
+    }
+
+    /// Call the host's machine-check handler: an exit took a machine check away.
+    fn machine_check(&self) {
+        native!(ffi::hvctl_rs_native_machine_check(), ())
     }
 
     /// VMXON, VMXOFF, VMCLEAR, VMPTRLD.
     fn vmx(&self, instruction: VmxInstruction, operand: u64) -> VmxResult {
-        VmxResult::from_raw(native!(ffi::hvctl_rs_native_vmx(instruction as u32, operand), 3))
+        VmxResult::from_raw(native!(
+            ffi::hvctl_rs_native_vmx(instruction as u32, operand),
+            3
+        ))
     }
 
     /// VMPTRST; all ones: there is no current VMCS.
@@ -139,17 +198,31 @@ pub unsafe trait Cpu: Sync {
 
     /// INVVPID, or INVEPT, with its type and the two words of its descriptor.
     fn invalidate(&self, vpid: bool, kind: u32, low: u64, high: u64) -> VmxResult {
-        VmxResult::from_raw(native!(ffi::hvctl_rs_native_invalidate(vpid, kind, low, high), 3))
+        VmxResult::from_raw(native!(
+            ffi::hvctl_rs_native_invalidate(vpid, kind, low, high),
+            3
+        ))
     }
 
     /// VMLAUNCH or VMRESUME with the guest's registers, until its next VM exit.
     fn vmx_switch(&self, regs: &mut GuestRegs, launched: bool) -> VmxResult {
-        VmxResult::from_raw(native!(ffi::hvctl_rs_native_vmx_switch(regs.as_mut_ptr(), launched), 3))
+        VmxResult::from_raw(native!(
+            ffi::hvctl_rs_native_vmx_switch(regs.as_mut_ptr(), launched),
+            3
+        ))
     }
 
     /// VMRUN with the guest's registers, until its next VMEXIT. `host`: a page for the host's VMSAVE state.
     fn svm_switch(&self, regs: &mut GuestRegs, vmcb: Hpa, host: Hpa, interrupts: bool) {
-        native!(ffi::hvctl_rs_native_svm_switch(regs.as_mut_ptr(), vmcb.data(), host.data(), interrupts), ())
+        native!(
+            ffi::hvctl_rs_native_svm_switch(
+                regs.as_mut_ptr(),
+                vmcb.data(),
+                host.data(),
+                interrupts
+            ),
+            ()
+        )
     }
 
     /// STGI.
@@ -206,76 +279,12 @@ impl Native {
 // SAFETY: the promise of Native::new.
 unsafe impl Cpu for Native {}
 
-/// x87, SSE, AVX and whatever else XSAVE holds, of the host and of one guest: what a world switch leaves alone.
-///
-/// A kernel that is compiled without floating point carries its user's values in these registers while it runs a guest.
-#[derive(Debug)]
-pub struct ExtendedState<F: FrameAllocator> {
-    host: OwnedFrames<F>,
-    guest: OwnedFrames<F>,
-    mode: StateMode,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum StateMode {
-    None,
-    Fxsave,
-    Xsave,
-}
-
-const CR4_OSFXSR: u64 = 1 << 9;
-const CR4_OSXSAVE: u64 = 1 << 18;
-
-impl<F: FrameAllocator> ExtendedState<F> {
-    /// Room for both, as much as this CPU needs as it is set up, and a guest that finds its registers as after a reset.
-    /// `None`: no frames.
-    pub fn new(cpu: &dyn Cpu, frames: F) -> Option<Self>
-    where
-        F: Clone,
-    {
-        let cr4 = cpu.read_cr(4);
-        let (mode, bytes) = if cr4 & CR4_OSXSAVE != 0 {
-            (StateMode::Xsave, cpu.cpuid(0xd, 0)[1] as usize)
-        } else if cr4 & CR4_OSFXSR != 0 {
-            (StateMode::Fxsave, 512)
-        } else {
-            (StateMode::None, 512)
-        };
-        let count = FrameCount::for_bytes(bytes);
-        let host = OwnedFrames::zeroed(frames.clone(), count)?;
-        let mut guest = OwnedFrames::zeroed(frames, count)?;
-
-        // FCW and MXCSR: all exceptions masked. SDM vol. 1, "FXSAVE Area", "Operation of XRSTOR".
-        guest.as_mut_slice()[..2].copy_from_slice(&0x037f_u16.to_le_bytes());
-        guest.as_mut_slice()[24..28].copy_from_slice(&0x1f80_u32.to_le_bytes());
-        Some(Self { host, guest, mode })
-    }
-
-    /// The guest's in, the host's out. To be followed by `leave` on the same CPU, without anything in between that uses
-    /// these registers.
-    pub fn enter(&mut self, cpu: &dyn Cpu) {
-        if self.mode != StateMode::None {
-            let wide = self.mode == StateMode::Xsave;
-            // SAFETY: frames are aligned, large enough and zeroed by new(); only these two calls write them.
-            unsafe {
-                cpu.state_save(self.host.as_ptr(), wide);
-                cpu.state_load(self.guest.as_ptr(), wide);
-            }
-        }
-    }
-
-    /// The host's in, the guest's out.
-    pub fn leave(&mut self, cpu: &dyn Cpu) {
-        if self.mode != StateMode::None {
-            let wide = self.mode == StateMode::Xsave;
-            // SAFETY: as enter().
-            unsafe {
-                cpu.state_save(self.guest.as_ptr(), wide);
-                cpu.state_load(self.host.as_ptr(), wide);
-            }
-        }
-    }
-}
+#[path = "cpu/extended.rs"]
+mod extended;
+#[path = "cpu/host.rs"]
+mod host;
+pub use extended::ExtendedState;
+pub use host::HostState;
 
 /// What a guest with this CR4 is to see of the host's answer to CPUID: neither virtualization nor memory encryption;
 /// OSXSAVE and OSPKE as CR4 has them. Hiding more is the caller's choice.

@@ -43,7 +43,9 @@ pub struct Keep {
 
 impl Keep {
     const fn bits(self) -> u64 {
-        (self.supervisor as u64) << 2 | (self.global as u64) << 8 | if self.protection_key { 15 << 59 } else { 0 }
+        (self.supervisor as u64) << 2
+            | (self.global as u64) << 8
+            | if self.protection_key { 15 << 59 } else { 0 }
     }
 }
 
@@ -54,7 +56,10 @@ impl<A: SecondLevel> Flags<A> {
     }
 
     pub(crate) const fn from_words(words: [u32; 4]) -> Self {
-        Self { words, format: PhantomData }
+        Self {
+            words,
+            format: PhantomData,
+        }
     }
 
     const fn set(mut self, word: usize, bits: u32, value: bool) -> Self {
@@ -169,7 +174,9 @@ impl<A: SecondLevel> Flags<A> {
         let mut words = [0; 4];
 
         // SAFETY: words has room for the four that the shim writes.
-        Error::check(unsafe { ffi::hvpt_rs_from_page_flags(data, 0, pat, keep.bits(), words.as_mut_ptr()) })?;
+        Error::check(unsafe {
+            ffi::hvpt_rs_from_page_flags(data, 0, pat, keep.bits(), words.as_mut_ptr())
+        })?;
         words[2] = 0;
         words[3] = 0; // software bits of the first level are the kernel's own
         Ok(Self::from_words(words))
@@ -182,7 +189,9 @@ impl<A: SecondLevel> Flags<A> {
         let add = if user { 1 << 2 } else { 0 };
 
         // SAFETY: words and entry are valid for the call.
-        Error::check(unsafe { ffi::hvpt_rs_to_page_flags(self.words.as_ptr(), 0, pat, add, &mut entry) })?;
+        Error::check(unsafe {
+            ffi::hvpt_rs_to_page_flags(self.words.as_ptr(), 0, pat, add, &mut entry)
+        })?;
         Ok(entry)
     }
 }
@@ -265,9 +274,22 @@ impl<A: SecondLevel> Default for Flags<A> {
 
 impl<A: SecondLevel> fmt::Debug for Flags<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let letter = |bit, letter| if self.words[0] & bit != 0 { letter } else { '-' };
+        let letter = |bit, letter| {
+            if self.words[0] & bit != 0 {
+                letter
+            } else {
+                '-'
+            }
+        };
 
-        write!(f, "{} {}{}{}", A::NAME, letter(READ, 'r'), letter(WRITE, 'w'), letter(EXEC, 'x'))?;
+        write!(
+            f,
+            "{} {}{}{}",
+            A::NAME,
+            letter(READ, 'r'),
+            letter(WRITE, 'w'),
+            letter(EXEC, 'x')
+        )?;
         if self.words[0] & EXEC_USER != 0 {
             f.write_str("u")?;
         }

@@ -75,6 +75,8 @@ impl<A: SecondLevel, F: FrameAllocator> Drop for Flush<'_, A, F> {
 
 impl<A: SecondLevel, F: FrameAllocator> fmt::Debug for Flush<'_, A, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Flush").field("needed", &self.is_needed()).finish()
+        f.debug_struct("Flush")
+            .field("needed", &self.is_needed())
+            .finish()
     }
 }

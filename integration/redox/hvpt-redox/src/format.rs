@@ -121,7 +121,14 @@ impl SecondLevel for Ept {
             on.sub_page_write,
         ];
 
-        words(config.levels, config.max_page_size, config.maxphyaddr, &features, config.policy, &[config.ept_vpid_cap])
+        words(
+            config.levels,
+            config.max_page_size,
+            config.maxphyaddr,
+            &features,
+            config.policy,
+            &[config.ept_vpid_cap],
+        )
     }
 
     fn root_table(root: u64) -> Hpa {
@@ -166,7 +173,14 @@ impl SecondLevel for Npt {
     fn config_words(config: &NptConfig) -> [u64; 10] {
         let features = [config.no_nx];
 
-        words(config.levels, config.max_page_size, config.maxphyaddr, &features, config.policy, &[config.pat])
+        words(
+            config.levels,
+            config.max_page_size,
+            config.maxphyaddr,
+            &features,
+            config.policy,
+            &[config.pat],
+        )
     }
 
     fn root_table(root: u64) -> Hpa {
@@ -231,7 +245,15 @@ impl SecondLevel for Stage2 {
 
     fn config_words(config: &Stage2Config) -> [u64; 10] {
         let on = &config.features;
-        let features = [on.fwb, on.xnx, on.hardware_af, on.hardware_dirty, on.lpa2, on.contiguous, on.vmid16];
+        let features = [
+            on.fwb,
+            on.xnx,
+            on.hardware_af,
+            on.hardware_dirty,
+            on.lpa2,
+            on.contiguous,
+            on.vmid16,
+        ];
         let own = [
             u64::from(config.granule_shift),
             u64::from(config.ipa_bits),
@@ -240,7 +262,14 @@ impl SecondLevel for Stage2 {
             config.mmfr[2],
         ];
 
-        words(config.levels, config.max_page_size, 0, &features, config.policy, &own)
+        words(
+            config.levels,
+            config.max_page_size,
+            0,
+            &features,
+            config.policy,
+            &own,
+        )
     }
 
     fn root_table(root: u64) -> Hpa {
@@ -300,7 +329,14 @@ impl SecondLevel for Gstage {
     fn config_words(config: &GstageConfig) -> [u64; 10] {
         let features = [config.svpbmt, config.svnapot, config.svadu];
 
-        words(0, config.max_page_size, config.maxphyaddr, &features, config.policy, &[config.mode as u64])
+        words(
+            0,
+            config.max_page_size,
+            config.maxphyaddr,
+            &features,
+            config.policy,
+            &[config.mode as u64],
+        )
     }
 
     fn root_table(root: u64) -> Hpa {
@@ -322,7 +358,10 @@ fn words(
     out[0] = u64::from(levels);
     out[1] = max_page_size;
     out[2] = u64::from(maxphyaddr);
-    out[3] = features.iter().rev().fold(0, |bits, on| bits << 1 | u64::from(*on));
+    out[3] = features
+        .iter()
+        .rev()
+        .fold(0, |bits, on| bits << 1 | u64::from(*on));
     out[4] = policy.bits();
     out[5..5 + own.len()].copy_from_slice(own);
     out

@@ -96,7 +96,11 @@ impl<F: FrameAllocator> OwnedFrames<F> {
     /// Zeroed frames; `None` if there are none, or none that this code can see.
     pub fn zeroed(mut frames: F, count: FrameCount) -> Option<Self> {
         let base = frames.allocate(count)?;
-        let owned = Self { frames, base, count };
+        let owned = Self {
+            frames,
+            base,
+            count,
+        };
 
         if owned.as_ptr().is_null() {
             return None;

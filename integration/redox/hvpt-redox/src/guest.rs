@@ -2,7 +2,7 @@
 
 use core::{ffi::c_void, fmt};
 
-use crate::{ffi, sizes};
+use crate::{ffi, sizes, ControlError};
 
 /// General registers, numbered as instructions encode them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +76,23 @@ pub enum Register {
     SysenterCs,
     SysenterEsp,
     SysenterEip,
+    Cr2,
+    Dr6,
+    Star,
+    Lstar,
+    Cstar,
+    Sfmask,
+    KernelGsBase,
+    /// Bits as VMX has them: 0 by STI, 1 by MOV SS, 3 by an NMI.
+    Interruptibility,
+    /// 0 active, 1 halted, 2 shut down, 3 waiting for SIPI.
+    Activity,
+    PendingDebug,
+    Debugctl,
+    Pdpte0,
+    Pdpte1,
+    Pdpte2,
+    Pdpte3,
 }
 
 /// A segment register of [`GuestState`].
@@ -122,6 +139,17 @@ pub struct Segment {
 pub struct GuestState([u64; sizes::GUEST_STATE]);
 
 impl GuestState {
+    /// CR2 is known.
+    pub const KNOWS_CR2: u64 = 1 << 3;
+    /// DR6 is.
+    pub const KNOWS_DR6: u64 = 1 << 4;
+    /// STAR to KERNEL_GS_BASE are.
+    pub const KNOWS_SYSCALL: u64 = 1 << 5;
+    /// Whether NMIs are blocked is.
+    pub const KNOWS_NMI_BLOCKING: u64 = 1 << 6;
+    /// The activity is.
+    pub const KNOWS_ACTIVITY: u64 = 1 << 7;
+
     pub(crate) fn filled(fill: impl FnOnce(*mut c_void)) -> Self {
         let mut state = Self([0; sizes::GUEST_STATE]);
 
@@ -157,6 +185,39 @@ impl GuestState {
         Self::filled(|at| unsafe { ffi::hvctl_rs_guest_long64(at, cr3, rip, rsp) })
     }
 
+    /// What the state may lack, by where it was read from: `HVCTL_KNOWS_*` of hvctl.
+    pub fn known(&self) -> u64 {
+        // SAFETY: every constructor filled the struct.
+        unsafe { ffi::hvctl_rs_guest_known(self.ptr()) }
+    }
+
+    /// Say that registers have been filled in, or that they do not count.
+    pub fn set_known(&mut self, known: u64) {
+        // SAFETY: see known().
+        unsafe { ffi::hvctl_rs_guest_set_known(self.0.as_mut_ptr() as *mut c_void, known) }
+    }
+
+    /// Words that mean the same on every machine and in later versions: for a file or a migration.
+    pub fn save(&self) -> [u64; sizes::GUEST_WORDS] {
+        let mut words = [0; sizes::GUEST_WORDS];
+
+        // SAFETY: see known(); the shim fills as many words.
+        unsafe { ffi::hvctl_rs_guest_save(self.ptr(), words.as_mut_ptr()) };
+        words
+    }
+
+    /// The state of words from [`GuestState::save`]. [`ControlError::Syntax`]: they are none.
+    pub fn restore(words: &[u64]) -> Result<Self, ControlError> {
+        let mut status = 0;
+        // SAFETY: the shim reads at most as many words as it is told.
+        let state = Self::filled(|at| unsafe {
+            status = ffi::hvctl_rs_guest_restore(at, words.as_ptr(), words.len());
+        });
+
+        ControlError::check(status)?;
+        Ok(state)
+    }
+
     /// A register.
     pub fn get(&self, register: Register) -> u64 {
         // SAFETY: every constructor filled the struct.
@@ -166,7 +227,9 @@ impl GuestState {
     /// Change a register.
     pub fn set(&mut self, register: Register, value: u64) {
         // SAFETY: see get.
-        unsafe { ffi::hvctl_rs_guest_set(self.0.as_mut_ptr() as *mut c_void, register as u32, value) }
+        unsafe {
+            ffi::hvctl_rs_guest_set(self.0.as_mut_ptr() as *mut c_void, register as u32, value)
+        }
     }
 
     /// A segment register.
@@ -175,16 +238,30 @@ impl GuestState {
 
         // SAFETY: see get; words has the room that the shim fills.
         unsafe { ffi::hvctl_rs_guest_get_segment(self.ptr(), name as u32, words.as_mut_ptr()) };
-        Segment { selector: words[0] as u16, limit: words[1] as u32, rights: words[2] as u32, base: words[3] }
+        Segment {
+            selector: words[0] as u16,
+            limit: words[1] as u32,
+            rights: words[2] as u32,
+            base: words[3],
+        }
     }
 
     /// Change a segment register.
     pub fn set_segment(&mut self, name: SegmentName, segment: Segment) {
-        let words = [u64::from(segment.selector), u64::from(segment.limit), u64::from(segment.rights), segment.base];
+        let words = [
+            u64::from(segment.selector),
+            u64::from(segment.limit),
+            u64::from(segment.rights),
+            segment.base,
+        ];
 
         // SAFETY: see segment.
         unsafe {
-            ffi::hvctl_rs_guest_set_segment(self.0.as_mut_ptr() as *mut c_void, name as u32, words.as_ptr());
+            ffi::hvctl_rs_guest_set_segment(
+                self.0.as_mut_ptr() as *mut c_void,
+                name as u32,
+                words.as_ptr(),
+            );
         }
     }
 }

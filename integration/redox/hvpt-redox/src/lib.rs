@@ -53,8 +53,10 @@ mod flush;
 mod format;
 mod frames;
 mod guest;
+pub mod insn;
 mod mapper;
 mod memtype;
+mod paging;
 mod report;
 #[doc(hidden)]
 pub mod sizes;
@@ -69,12 +71,13 @@ pub use error::{ControlError, Error};
 pub use flags::{EptFlags, Flags, GstageFlags, Keep, NptFlags, Stage2Flags, PAT_RESET};
 pub use flush::{Flush, Invalidation, InvalidationKind};
 pub use format::{
-    Ept, EptConfig, EptFeatures, Gstage, GstageConfig, GstageMode, Npt, NptConfig, Policy, SecondLevel, Stage2,
-    Stage2Config, Stage2Features,
+    Ept, EptConfig, EptFeatures, Gstage, GstageConfig, GstageMode, Npt, NptConfig, Policy,
+    SecondLevel, Stage2, Stage2Config, Stage2Features,
 };
 pub use frames::{FrameAllocator, FrameCount, OwnedFrames, PAGE_SIZE};
 pub use guest::{Gpr, GuestRegs, GuestState, Register, Segment, SegmentName};
 pub use mapper::{EptMapper, GstageMapper, Mapper, Mapping, NptMapper, Stage2Mapper, Stats};
 pub use memtype::MemoryType;
+pub use paging::{GuestAccess, GuestFault, GuestPaging};
 pub use report::{Failure, Report, Violation};
 pub use walk::Visit;

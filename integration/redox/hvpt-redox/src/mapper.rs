@@ -4,8 +4,15 @@ use alloc::alloc::{alloc, dealloc, Layout};
 use core::{ffi::c_void, fmt, marker::PhantomData, mem, ptr::NonNull};
 
 use crate::{
-    error::Error, ffi, flags::Flags, flush::Flush, format::*, sizes, walk::Visit, FrameAllocator, FrameCount, Gpa, Hpa,
-    Invalidation, InvalidationKind,
+    error::Error,
+    ffi,
+    flags::Flags,
+    flush::Flush,
+    format::*,
+    paging::{GuestAccess, GuestFault, GuestPaging},
+    sizes,
+    walk::Visit,
+    FrameAllocator, FrameCount, Gpa, Hpa, Invalidation, InvalidationKind,
 };
 
 /// A guest's tables in one format, from the frames of `F`. Dropping it gives back every frame.
@@ -55,7 +62,11 @@ pub struct Mapping<A: SecondLevel> {
 
 impl<A: SecondLevel> fmt::Debug for Mapping<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}, {:?}, {:#x} bytes", self.hpa, self.flags, self.page_size)
+        write!(
+            f,
+            "{:?}, {:?}, {:#x} bytes",
+            self.hpa, self.flags, self.page_size
+        )
     }
 }
 
@@ -92,7 +103,11 @@ fn no_unwind<T>(call: impl FnOnce() -> T) -> T {
     result
 }
 
-unsafe extern "C" fn on_alloc<F: FrameAllocator>(ctx: *mut c_void, order: u32, out: *mut u64) -> bool {
+unsafe extern "C" fn on_alloc<F: FrameAllocator>(
+    ctx: *mut c_void,
+    order: u32,
+    out: *mut u64,
+) -> bool {
     // SAFETY: ctx is the allocator of a mapper whose &mut self call is running; out is the shim's.
     no_unwind(|| unsafe {
         match (*(ctx as *mut F)).allocate(FrameCount::of_order(order)) {
@@ -129,7 +144,13 @@ unsafe extern "C" fn on_flush<F: FrameAllocator>(
         4 => InvalidationKind::Hfence,
         _ => return, // nothing can be stale: only frames wait
     };
-    let stale = Invalidation { kind, root, gpa: Gpa::new(gpa), size, tables };
+    let stale = Invalidation {
+        kind,
+        root,
+        gpa: Gpa::new(gpa),
+        size,
+        tables,
+    };
 
     // SAFETY: as on_alloc.
     no_unwind(|| unsafe { (*(ctx as *mut F)).invalidate(&stale) })
@@ -150,8 +171,15 @@ unsafe extern "C" fn on_visit<A: SecondLevel, V: FnMut(Visit<A>) -> bool>(
 
         visitor(match what {
             // SAFETY: see above.
-            0 => Visit::Page { gpa, mapping: mapping(&numbers, unsafe { *(words as *const [u32; 4]) }) },
-            1 => Visit::Hole { gpa, size: numbers[1], level },
+            0 => Visit::Page {
+                gpa,
+                mapping: mapping(&numbers, unsafe { *(words as *const [u32; 4]) }),
+            },
+            1 => Visit::Hole {
+                gpa,
+                size: numbers[1],
+                level,
+            },
             2 => Visit::Enter { gpa, table, level },
             _ => Visit::Leave { gpa, table, level },
         })
@@ -168,6 +196,7 @@ fn mapping<A: SecondLevel>(numbers: &[u64; 4], words: [u32; 4]) -> Mapping<A> {
     }
 }
 
+const CHANGE_MEMTYPE: u32 = 1 << 24;
 const CHANGE_ALL: u32 = 15 | 1 << 24 | 1 << 25 | 1 << 26;
 
 impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
@@ -178,8 +207,16 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
         let inner = inner.ok_or(Error::OutOfMemory)?;
 
         // SAFETY: the block is as large as Inner and nobody else's.
-        unsafe { inner.as_ptr().write(Inner { space: [0; sizes::SPACE], frames }) };
-        let mapper = Self { inner, format: PhantomData };
+        unsafe {
+            inner.as_ptr().write(Inner {
+                space: [0; sizes::SPACE],
+                frames,
+            })
+        };
+        let mapper = Self {
+            inner,
+            format: PhantomData,
+        };
         let host = ffi::Host {
             ctx: mapper.frames_ptr() as *mut c_void,
             alloc_frame: on_alloc::<F>,
@@ -205,7 +242,14 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
 
         // SAFETY: the block is large enough (the shim's build asserts it), the words are those that it reads, and the
         // hooks live in the same block.
-        let status = unsafe { ffi::hvpt_rs_create(mapper.space(), A::KIND, A::config_words(&config).as_ptr(), &host) };
+        let status = unsafe {
+            ffi::hvpt_rs_create(
+                mapper.space(),
+                A::KIND,
+                A::config_words(&config).as_ptr(),
+                &host,
+            )
+        };
         mapper.made(status)
     }
 
@@ -217,12 +261,24 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
     /// # Safety
     /// `root` is the root of tables in this format, set up as `config` says, in frames that `frames` can see and, unless
     /// `readonly`, free; nobody else changes them.
-    pub unsafe fn adopt(frames: F, config: A::Config, root: u64, readonly: bool) -> Result<Self, Error> {
+    pub unsafe fn adopt(
+        frames: F,
+        config: A::Config,
+        root: u64,
+        readonly: bool,
+    ) -> Result<Self, Error> {
         let (mapper, host) = Self::prepare(frames)?;
 
         // SAFETY: as create; the tables are as the caller says.
         let status = unsafe {
-            ffi::hvpt_rs_adopt(mapper.space(), A::KIND, A::config_words(&config).as_ptr(), &host, root, readonly)
+            ffi::hvpt_rs_adopt(
+                mapper.space(),
+                A::KIND,
+                A::config_words(&config).as_ptr(),
+                &host,
+                root,
+                readonly,
+            )
         };
         mapper.made(status)
     }
@@ -324,7 +380,12 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
     /// # Safety
     /// The guest gets what `flags` say of the frame at `hpa`: it must stay the guest's to have until it is unmapped and
     /// that is flushed.
-    pub unsafe fn map_phys(&mut self, gpa: Gpa, hpa: Hpa, flags: Flags<A>) -> Result<Flush<'_, A, F>, Error> {
+    pub unsafe fn map_phys(
+        &mut self,
+        gpa: Gpa,
+        hpa: Hpa,
+        flags: Flags<A>,
+    ) -> Result<Flush<'_, A, F>, Error> {
         let size = self.page_size();
         // SAFETY: the caller's promise.
         unsafe { self.map_range(gpa, hpa, size, flags) }
@@ -342,7 +403,15 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
         flags: Flags<A>,
     ) -> Result<Flush<'_, A, F>, Error> {
         // SAFETY: the space is alive, flags are four words.
-        let status = unsafe { ffi::hvpt_rs_map(self.space(), gpa.data(), hpa.data(), size, flags.words.as_ptr()) };
+        let status = unsafe {
+            ffi::hvpt_rs_map(
+                self.space(),
+                gpa.data(),
+                hpa.data(),
+                size,
+                flags.words.as_ptr(),
+            )
+        };
         self.owing(status)
     }
 
@@ -351,10 +420,22 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
     ///
     /// # Safety
     /// As for `map_phys`.
-    pub unsafe fn fault_map(&mut self, gpa: Gpa, hpa: Hpa, page_size: u64, flags: Flags<A>) -> Result<(), Error> {
+    pub unsafe fn fault_map(
+        &mut self,
+        gpa: Gpa,
+        hpa: Hpa,
+        page_size: u64,
+        flags: Flags<A>,
+    ) -> Result<(), Error> {
         // SAFETY: as map_range.
         Error::check(unsafe {
-            ffi::hvpt_rs_fault_map(self.space(), gpa.data(), hpa.data(), page_size, flags.words.as_ptr())
+            ffi::hvpt_rs_fault_map(
+                self.space(),
+                gpa.data(),
+                hpa.data(),
+                page_size,
+                flags.words.as_ptr(),
+            )
         })
     }
 
@@ -374,9 +455,46 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
     ///
     /// # Safety
     /// As for `remap`, of the whole range.
-    pub unsafe fn remap_range(&mut self, gpa: Gpa, size: u64, flags: Flags<A>) -> Result<Flush<'_, A, F>, Error> {
+    pub unsafe fn remap_range(
+        &mut self,
+        gpa: Gpa,
+        size: u64,
+        flags: Flags<A>,
+    ) -> Result<Flush<'_, A, F>, Error> {
         // SAFETY: as map_range.
-        let status = unsafe { ffi::hvpt_rs_protect(self.space(), gpa.data(), size, flags.words.as_ptr(), CHANGE_ALL) };
+        let status = unsafe {
+            ffi::hvpt_rs_protect(
+                self.space(),
+                gpa.data(),
+                size,
+                flags.words.as_ptr(),
+                CHANGE_ALL,
+            )
+        };
+        self.owing(status)
+    }
+
+    /// Give a range other rights and another memory type; software bits and the format's own flags stay. Errors as of
+    /// `remap_range`.
+    ///
+    /// # Safety
+    /// As for `remap`, of the whole range.
+    pub unsafe fn protect_range(
+        &mut self,
+        gpa: Gpa,
+        size: u64,
+        flags: Flags<A>,
+    ) -> Result<Flush<'_, A, F>, Error> {
+        // SAFETY: as map_range.
+        let status = unsafe {
+            ffi::hvpt_rs_protect(
+                self.space(),
+                gpa.data(),
+                size,
+                flags.words.as_ptr(),
+                15 | CHANGE_MEMTYPE,
+            )
+        };
         self.owing(status)
     }
 
@@ -392,7 +510,15 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
         flags: Flags<A>,
     ) -> Result<Flush<'_, A, F>, Error> {
         // SAFETY: as map_range.
-        let status = unsafe { ffi::hvpt_rs_replace(self.space(), gpa.data(), hpa.data(), size, flags.words.as_ptr()) };
+        let status = unsafe {
+            ffi::hvpt_rs_replace(
+                self.space(),
+                gpa.data(),
+                hpa.data(),
+                size,
+                flags.words.as_ptr(),
+            )
+        };
         self.owing(status)
     }
 
@@ -429,18 +555,30 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
 
     /// Which pages of the smallest size have been written since the last call: a bit each in `bitmap`, from bit 0 of
     /// its first word, which must have room. They are clean afterwards.
-    pub fn dirty(&mut self, gpa: Gpa, size: u64, bitmap: &mut [u64]) -> Result<Flush<'_, A, F>, Error> {
+    pub fn dirty(
+        &mut self,
+        gpa: Gpa,
+        size: u64,
+        bitmap: &mut [u64],
+    ) -> Result<Flush<'_, A, F>, Error> {
         self.check_bitmap(size, bitmap)?;
         // SAFETY: the space is alive and the bitmap is large enough.
-        let status = unsafe { ffi::hvpt_rs_dirty(self.space(), gpa.data(), size, bitmap.as_mut_ptr()) };
+        let status =
+            unsafe { ffi::hvpt_rs_dirty(self.space(), gpa.data(), size, bitmap.as_mut_ptr()) };
         self.owing(status)
     }
 
     /// As `dirty`, of pages that have been used.
-    pub fn age(&mut self, gpa: Gpa, size: u64, bitmap: &mut [u64]) -> Result<Flush<'_, A, F>, Error> {
+    pub fn age(
+        &mut self,
+        gpa: Gpa,
+        size: u64,
+        bitmap: &mut [u64],
+    ) -> Result<Flush<'_, A, F>, Error> {
         self.check_bitmap(size, bitmap)?;
         // SAFETY: the space is alive and the bitmap is large enough.
-        let status = unsafe { ffi::hvpt_rs_age(self.space(), gpa.data(), size, bitmap.as_mut_ptr()) };
+        let status =
+            unsafe { ffi::hvpt_rs_age(self.space(), gpa.data(), size, bitmap.as_mut_ptr()) };
         self.owing(status)
     }
 
@@ -473,12 +611,25 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
     }
 
     /// How many frames mapping this would take.
-    pub fn frames_needed(&self, gpa: Gpa, hpa: Hpa, size: u64, flags: Flags<A>) -> Result<u64, Error> {
+    pub fn frames_needed(
+        &self,
+        gpa: Gpa,
+        hpa: Hpa,
+        size: u64,
+        flags: Flags<A>,
+    ) -> Result<u64, Error> {
         let mut frames = 0;
 
         // SAFETY: the space is alive, flags are four words.
         Error::check(unsafe {
-            ffi::hvpt_rs_frames_needed(self.space(), gpa.data(), hpa.data(), size, flags.words.as_ptr(), &mut frames)
+            ffi::hvpt_rs_frames_needed(
+                self.space(),
+                gpa.data(),
+                hpa.data(),
+                size,
+                flags.words.as_ptr(),
+                &mut frames,
+            )
         })?;
         Ok(frames)
     }
@@ -490,18 +641,60 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
 
         // SAFETY: the space is alive, and the arrays have the room that the shim fills.
         Error::check(unsafe {
-            ffi::hvpt_rs_translate(self.space(), gpa.data(), numbers.as_mut_ptr(), words.as_mut_ptr())
+            ffi::hvpt_rs_translate(
+                self.space(),
+                gpa.data(),
+                numbers.as_mut_ptr(),
+                words.as_mut_ptr(),
+            )
         })?;
         Ok(mapping(&numbers, words))
     }
 
+    /// Where an x86 guest's linear address leads, through its own tables and these: the guest-physical address.
+    /// `Err`: what the access runs into. Only for EPT and nested tables.
+    pub fn guest_walk(
+        &self,
+        paging: &GuestPaging,
+        linear: u64,
+        access: GuestAccess,
+    ) -> Result<Gpa, GuestFault> {
+        let mut out = [0; 2];
+        let words = paging.words();
+
+        // SAFETY: the space is alive; words and out have the room that the shim reads and writes.
+        let end = unsafe {
+            ffi::hvpt_rs_guest_walk(
+                self.space(),
+                words.as_ptr(),
+                linear,
+                access.bits(),
+                out.as_mut_ptr(),
+            )
+        };
+        match end {
+            0 => Ok(Gpa::new(out[0])),
+            1 => Err(GuestFault::NotCanonical),
+            2 => Err(GuestFault::Page(out[1] as u32)),
+            3..=5 => Err(GuestFault::SecondLevel(Gpa::new(out[0]))),
+            _ => Err(GuestFault::Other),
+        }
+    }
+
     /// Show a range to a visitor, which ends the walk by returning false. It must not panic: there is C in between, so
     /// a panic aborts.
-    pub fn walk<V: FnMut(Visit<A>) -> bool>(&self, gpa: Gpa, size: u64, mut visitor: V) -> Result<(), Error> {
+    pub fn walk<V: FnMut(Visit<A>) -> bool>(
+        &self,
+        gpa: Gpa,
+        size: u64,
+        mut visitor: V,
+    ) -> Result<(), Error> {
         let ctx = &mut visitor as *mut V as *mut c_void;
 
         // SAFETY: the space is alive, ctx is the visitor that on_visit expects.
-        Error::check(unsafe { ffi::hvpt_rs_walk(self.space(), gpa.data(), size, on_visit::<A, V>, ctx) })
+        Error::check(unsafe {
+            ffi::hvpt_rs_walk(self.space(), gpa.data(), size, on_visit::<A, V>, ctx)
+        })
     }
 
     /// What the space holds.

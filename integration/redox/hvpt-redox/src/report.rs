@@ -74,14 +74,19 @@ impl Report {
     pub fn violations(&self) -> impl Iterator<Item = Violation<'_>> {
         // SAFETY: a report that a check filled.
         let listed = unsafe { ffi::hvctl_rs_report_count(self.ptr(), 2) };
-        (0..listed).map(move |number| Violation { report: self, number })
+        (0..listed).map(move |number| Violation {
+            report: self,
+            number,
+        })
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // SAFETY: a report that a check filled, and a sink.
-        text::write(f, |put, ctx| unsafe { ffi::hvctl_rs_report_text(self.ptr(), put, ctx) })
+        text::write(f, |put, ctx| unsafe {
+            ffi::hvctl_rs_report_text(self.ptr(), put, ctx)
+        })
     }
 }
 
@@ -111,7 +116,11 @@ impl Violation<'_> {
                 strings.as_mut_ptr(),
                 numbers.as_mut_ptr(),
             );
-            (failure, strings.map(|string| text::c_str_or_none(string).unwrap_or("")), numbers)
+            (
+                failure,
+                strings.map(|string| text::c_str_or_none(string).unwrap_or("")),
+                numbers,
+            )
         }
     }
 

@@ -33,7 +33,9 @@ impl Feature {
 impl fmt::Debug for Feature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // SAFETY: a static string or NULL.
-        f.write_str(unsafe { text::c_str_or_none(ffi::hvctl_rs_svm_feature_name(self.0)) }.unwrap_or("?"))
+        f.write_str(
+            unsafe { text::c_str_or_none(ffi::hvctl_rs_svm_feature_name(self.0)) }.unwrap_or("?"),
+        )
     }
 }
 
@@ -100,7 +102,12 @@ impl SvmCaps {
 
 impl fmt::Debug for SvmCaps {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "[SVM, revision {}, {} ASIDs]", self.word(0), self.asids())
+        write!(
+            f,
+            "[SVM, revision {}, {} ASIDs]",
+            self.word(0),
+            self.asids()
+        )
     }
 }
 
@@ -153,7 +160,10 @@ impl<F: FrameAllocator + Clone> HostSave<F> {
 impl<F: FrameAllocator> HostSave<F> {
     /// Turn SVM on for the CPU that runs this, or say why not; EFER and VM_CR are then what they were, and the frames are
     /// given back.
-    pub fn enable(self, cpu: &'static dyn Cpu) -> Result<SvmOn<F>, SvmEnableError> {
+    ///
+    /// # Safety
+    /// The result is used and dropped on this CPU alone: a thread that holds it stays here.
+    pub unsafe fn enable(self, cpu: &'static dyn Cpu) -> Result<SvmOn<F>, SvmEnableError> {
         let mut state = [0; sizes::SVM_CPU];
         let mut caps = SvmCaps::empty();
 
@@ -166,16 +176,28 @@ impl<F: FrameAllocator> HostSave<F> {
                 caps.ptr_mut(),
             )
         })?;
-        Ok(SvmOn { pages: Some(self), state, caps, cpu })
+        Ok(SvmOn {
+            pages: Some(self),
+            state,
+            caps,
+            cpu,
+            here: PhantomData,
+        })
     }
 }
 
-/// A CPU with SVM on. Dropping it turns it off, and that must happen on the same CPU.
+/// A CPU with SVM on. Dropping it turns it off, and that must happen on the same CPU: it cannot be sent away.
+///
+/// ```compile_fail
+/// fn send<T: Send>() {}
+/// send::<hvpt_redox::svm::SvmOn<hvpt_redox::testing::Arena>>();
+/// ```
 pub struct SvmOn<F: FrameAllocator> {
     pages: Option<HostSave<F>>,
     state: [u64; sizes::SVM_CPU],
     caps: SvmCaps,
     cpu: &'static dyn Cpu,
+    here: PhantomData<*mut ()>,
 }
 
 impl<F: FrameAllocator> SvmOn<F> {
@@ -271,10 +293,20 @@ mod sealed {
             let mut words = [0; 4];
             // SAFETY: the caller's promise; words has the room that the shim fills.
             unsafe { ffi::hvctl_rs_vmcb_get_segment(vmcb, offset, words.as_mut_ptr()) };
-            Self { selector: words[0] as u16, attributes: words[1] as u16, limit: words[2] as u32, base: words[3] }
+            Self {
+                selector: words[0] as u16,
+                attributes: words[1] as u16,
+                limit: words[2] as u32,
+                base: words[3],
+            }
         }
         unsafe fn write(self, vmcb: *mut c_void, offset: u32) {
-            let words = [u64::from(self.selector), u64::from(self.attributes), u64::from(self.limit), self.base];
+            let words = [
+                u64::from(self.selector),
+                u64::from(self.attributes),
+                u64::from(self.limit),
+                self.base,
+            ];
             // SAFETY: the caller's promise.
             unsafe { ffi::hvctl_rs_vmcb_set_segment(vmcb, offset, words.as_ptr()) };
         }
@@ -293,7 +325,10 @@ pub struct Field<M> {
 
 impl<M> Field<M> {
     pub(crate) const fn new(offset: u32) -> Self {
-        Self { offset, member: PhantomData }
+        Self {
+            offset,
+            member: PhantomData,
+        }
     }
 
     /// Its byte in the page.
@@ -428,10 +463,11 @@ impl<F: FrameAllocator> Vmcb<F> {
         unsafe { ffi::hvctl_rs_vmcb_nested_paging(self.ptr(), n_cr3, g_pat) }
     }
 
-    /// Fill the state-save area.
-    pub fn set_guest(&mut self, state: &GuestState) {
+    /// Fill the state-save area; RAX, which is not in a state, stays. [`ControlError::State`], [`ControlError::Mode`]: it is
+    /// filled, but for what the state does not know, or for an activity that is the caller's to keep.
+    pub fn set_guest(&mut self, state: &GuestState) -> Result<(), ControlError> {
         // SAFETY: see intercept().
-        unsafe { ffi::hvctl_rs_vmcb_guest_write(self.ptr(), state.ptr()) }
+        ControlError::check(unsafe { ffi::hvctl_rs_vmcb_guest_write(self.ptr(), state.ptr()) })
     }
 
     /// The guest's state as the last VMEXIT left it.
@@ -441,11 +477,35 @@ impl<F: FrameAllocator> Vmcb<F> {
     }
 
     /// Let the next VMRUN deliver an event. [`ControlError::OutOfRange`]: it would refuse it.
-    pub fn inject(&mut self, kind: EventKind, vector: u8, error_code: u32) -> Result<(), ControlError> {
+    pub fn inject(
+        &mut self,
+        kind: EventKind,
+        vector: u8,
+        error_code: u32,
+    ) -> Result<(), ControlError> {
         // SAFETY: see intercept().
         ControlError::check(unsafe {
             ffi::hvctl_rs_vmcb_inject(self.ptr(), kind as u32, u32::from(vector), error_code)
         })
+    }
+
+    /// As `inject`, of an exception that arose while the event was delivered that the last VMEXIT interrupted: both become
+    /// one where the manual says so. [`ControlError::Shutdown`]: the guest ends in a triple fault.
+    pub fn inject_nested(&mut self, vector: u8, error_code: u32) -> Result<(), ControlError> {
+        // SAFETY: see intercept().
+        ControlError::check(unsafe {
+            ffi::hvctl_rs_vmcb_inject_nested(self.ptr(), u32::from(vector), error_code)
+        })
+    }
+
+    /// The bytes that the CPU fetched of the instruction behind a nested page fault, and how many they are: 0 without decode
+    /// assists.
+    pub fn fetched(&self) -> ([u8; 15], usize) {
+        let mut bytes = [0; 15];
+
+        // SAFETY: see intercept(); at most 15 bytes are written.
+        let count = unsafe { ffi::hvctl_rs_vmcb_fetched(self.ptr(), bytes.as_mut_ptr()) };
+        (bytes, count as usize)
     }
 
     /// Behind the instruction that exited, which has been carried out; the interrupt shadow ends.
@@ -479,7 +539,13 @@ impl<F: FrameAllocator> Vmcb<F> {
     /// # Safety
     /// Interrupts are off, SVM is on, `host` is this CPU's page for its state. The VMCB intercepts what would give the
     /// guest more than memory and a CPU of its own.
-    pub unsafe fn run(&mut self, cpu: &dyn Cpu, regs: &mut GuestRegs, host: Hpa, interrupts: bool) -> ExitCode {
+    pub unsafe fn run(
+        &mut self,
+        cpu: &dyn Cpu,
+        regs: &mut GuestRegs,
+        host: Hpa,
+        interrupts: bool,
+    ) -> ExitCode {
         cpu.svm_switch(regs, self.base(), host, interrupts);
         let code = self.exit_code();
 
@@ -497,7 +563,11 @@ impl<F: FrameAllocator> Vmcb<F> {
 
     /// What the last VMEXIT was about, in words.
     pub fn exit_text<'a>(&'a self, caps: &SvmCaps) -> impl fmt::Display + 'a {
-        ExitText { vmcb: self.ptr(), assists: caps.can(feature::DECODE_ASSISTS), page: PhantomData::<&'a ()> }
+        ExitText {
+            vmcb: self.ptr(),
+            assists: caps.can(feature::DECODE_ASSISTS),
+            page: PhantomData::<&'a ()>,
+        }
     }
 
     /// The last exit's nested page fault.
@@ -533,7 +603,9 @@ impl fmt::Display for ExitText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let _ = self.page;
         // SAFETY: the VMCB outlives this; a sink.
-        text::write(f, |put, ctx| unsafe { ffi::hvctl_rs_svm_exit_text(self.vmcb, self.assists, put, ctx) })
+        text::write(f, |put, ctx| unsafe {
+            ffi::hvctl_rs_svm_exit_text(self.vmcb, self.assists, put, ctx)
+        })
     }
 }
 
@@ -565,17 +637,30 @@ impl<F: FrameAllocator> PermissionMaps<F> {
     }
 
     /// Let reads, writes or both of an MSR exit, or not. [`ControlError::OutOfRange`]: it always exits.
-    pub fn set_msr(&mut self, msr: u32, read: bool, write: bool, exits: bool) -> Result<(), ControlError> {
+    pub fn set_msr(
+        &mut self,
+        msr: u32,
+        read: bool,
+        write: bool,
+        exits: bool,
+    ) -> Result<(), ControlError> {
         // SAFETY: the map is two frames.
         ControlError::check(unsafe {
-            ffi::hvctl_rs_svm_msr_exit(self.msr.as_ptr(), msr, u32::from(read) | u32::from(write) << 1, exits)
+            ffi::hvctl_rs_svm_msr_exit(
+                self.msr.as_ptr(),
+                msr,
+                u32::from(read) | u32::from(write) << 1,
+                exits,
+            )
         })
     }
 
     /// Let accesses to ports exit, or not.
     pub fn set_ports(&mut self, first: u16, count: u32, exits: bool) -> Result<(), ControlError> {
         // SAFETY: the map is four frames.
-        ControlError::check(unsafe { ffi::hvctl_rs_svm_io_exit(self.io.as_ptr(), u32::from(first), count, exits) })
+        ControlError::check(unsafe {
+            ffi::hvctl_rs_svm_io_exit(self.io.as_ptr(), u32::from(first), count, exits)
+        })
     }
 }
 
@@ -607,10 +692,14 @@ pub enum AsidUse {
 impl AsidPool {
     /// The ASIDs of a CPU; `None`: there are none.
     pub fn new(caps: &SvmCaps) -> Option<Self> {
-        let mut pool = Self { words: [0; sizes::TAG_POOL], stale: false };
+        let mut pool = Self {
+            words: [0; sizes::TAG_POOL],
+            stale: false,
+        };
 
         // SAFETY: the buffer has room for the struct.
-        match unsafe { ffi::hvctl_rs_asid_pool(pool.words.as_mut_ptr() as *mut c_void, caps.ptr()) } {
+        match unsafe { ffi::hvctl_rs_asid_pool(pool.words.as_mut_ptr() as *mut c_void, caps.ptr()) }
+        {
             0 => Some(pool),
             _ => None,
         }

@@ -32,9 +32,17 @@ fn layout(count: FrameCount) -> Layout {
 impl Arena {
     /// An arena of so many frames.
     pub fn new(frames: usize) -> Self {
-        let shared =
-            Shared { frames, used: 0, allocations: 0, fail_at: None, held: Vec::new(), invalidations: Vec::new() };
-        Self { shared: Rc::new(RefCell::new(shared)) }
+        let shared = Shared {
+            frames,
+            used: 0,
+            allocations: 0,
+            fail_at: None,
+            held: Vec::new(),
+            invalidations: Vec::new(),
+        };
+        Self {
+            shared: Rc::new(RefCell::new(shared)),
+        }
     }
 
     /// Frames that are out.
@@ -83,9 +91,14 @@ unsafe impl FrameAllocator for Arena {
 
     unsafe fn free(&mut self, frame: Hpa, count: FrameCount) {
         let mut shared = self.shared.borrow_mut();
-        let held = shared.held.iter().position(|held| *held == (frame.data(), count));
+        let held = shared
+            .held
+            .iter()
+            .position(|held| *held == (frame.data(), count));
 
-        shared.held.swap_remove(held.expect("this frame is not out, or not with this count"));
+        shared
+            .held
+            .swap_remove(held.expect("this frame is not out, or not with this count"));
         shared.used -= count.data();
         // SAFETY: it was out, so it is a block of this layout.
         unsafe {
@@ -105,6 +118,11 @@ unsafe impl FrameAllocator for Arena {
 
 impl fmt::Debug for Arena {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "[arena, {} of {} frames used]", self.used(), self.shared.borrow().frames)
+        write!(
+            f,
+            "[arena, {} of {} frames used]",
+            self.used(),
+            self.shared.borrow().frames
+        )
     }
 }

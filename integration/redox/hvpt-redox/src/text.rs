@@ -11,14 +11,22 @@ struct Sink<'a, 'b> {
 
 unsafe extern "C" fn put(ctx: *mut c_void, bytes: *const u8, length: usize) {
     // SAFETY: ctx is the Sink below, alive while the shim's call runs; the shim passes bytes that it owns.
-    let (sink, bytes) = unsafe { (&mut *(ctx as *mut Sink<'_, '_>), slice::from_raw_parts(bytes, length)) };
+    let (sink, bytes) = unsafe {
+        (
+            &mut *(ctx as *mut Sink<'_, '_>),
+            slice::from_raw_parts(bytes, length),
+        )
+    };
     if sink.result.is_ok() {
         sink.result = sink.to.write_str(str::from_utf8(bytes).unwrap_or("?"));
     }
 }
 
 /// Let `call` write through a sink into `to`.
-pub(crate) fn write(to: &mut fmt::Formatter<'_>, call: impl FnOnce(Put, *mut c_void)) -> fmt::Result {
+pub(crate) fn write(
+    to: &mut fmt::Formatter<'_>,
+    call: impl FnOnce(Put, *mut c_void),
+) -> fmt::Result {
     let mut sink = Sink { to, result: Ok(()) };
 
     call(put, &mut sink as *mut Sink<'_, '_> as *mut c_void);

@@ -8,7 +8,8 @@ use core::{ffi::c_void, fmt, marker::PhantomData};
 use crate::{
     cpu::{self, Cpu, VmxResult},
     error::status,
-    ffi, sizes, text, ControlError, FrameAllocator, FrameCount, GuestRegs, GuestState, Hpa, OwnedFrames, Report,
+    ffi, sizes, text, ControlError, FrameAllocator, FrameCount, GuestRegs, GuestState, Hpa,
+    OwnedFrames, Report,
 };
 
 #[path = "vmx/control_list.rs"]
@@ -39,7 +40,9 @@ impl Control {
 impl fmt::Display for Control {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // SAFETY: a number and a sink.
-        text::write(f, |put, ctx| unsafe { ffi::hvctl_rs_vmx_control_text(self.0, put, ctx) })
+        text::write(f, |put, ctx| unsafe {
+            ffi::hvctl_rs_vmx_control_text(self.0, put, ctx)
+        })
     }
 }
 
@@ -56,7 +59,9 @@ pub struct Controls([u64; 8]);
 impl Controls {
     /// The set of these.
     pub fn of(controls: &[Control]) -> Self {
-        controls.iter().fold(Self::default(), |set, control| set.with(*control))
+        controls
+            .iter()
+            .fold(Self::default(), |set, control| set.with(*control))
     }
 
     /// The set and this one.
@@ -70,7 +75,9 @@ impl Controls {
 
     /// Is it in the set?
     pub fn has(&self, control: Control) -> bool {
-        self.0.get(control.0 as usize / 64).map_or(false, |word| word >> (control.0 % 64) & 1 != 0)
+        self.0
+            .get(control.0 as usize / 64)
+            .map_or(false, |word| word >> (control.0 % 64) & 1 != 0)
     }
 }
 
@@ -88,7 +95,9 @@ impl Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // SAFETY: three words and a sink.
-        text::write(f, |put, ctx| unsafe { ffi::hvctl_rs_vmx_problem_text(self.0.as_ptr(), put, ctx) })
+        text::write(f, |put, ctx| unsafe {
+            ffi::hvctl_rs_vmx_problem_text(self.0.as_ptr(), put, ctx)
+        })
     }
 }
 
@@ -134,8 +143,14 @@ pub struct Solution {
 /// nothing else but what the CPU fixes.
 #[allow(clippy::result_large_err)] // once a boot, and without the heap
 pub fn solve(required: Controls, wanted: Controls, caps: &VmxCaps) -> Result<Solution, Problems> {
-    let mut solution = Solution { controls: Controls::default(), dropped: Controls::default() };
-    let mut problems = Problems { list: [[0; 3]; 16], count: 0 };
+    let mut solution = Solution {
+        controls: Controls::default(),
+        dropped: Controls::default(),
+    };
+    let mut problems = Problems {
+        list: [[0; 3]; 16],
+        count: 0,
+    };
     let mut count = 0;
 
     // SAFETY: sets are eight words, the list has room for sixteen problems of three.
@@ -220,6 +235,16 @@ impl VmxCaps {
         self.word(3) as u32
     }
 
+    /// Bits of CR4 that are 1 in VMX operation.
+    pub fn cr4_fixed0(&self) -> u64 {
+        self.word(6)
+    }
+
+    /// Bits of CR4 that may be 1.
+    pub fn cr4_fixed1(&self) -> u64 {
+        self.word(7)
+    }
+
     /// What the first word of a VMCS must hold.
     pub fn revision(&self) -> u32 {
         self.word(4) as u32
@@ -228,7 +253,12 @@ impl VmxCaps {
 
 impl fmt::Debug for VmxCaps {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "[VMX, revision {:#x}, EPT and VPID {:#x}]", self.revision(), self.ept_vpid_cap())
+        write!(
+            f,
+            "[VMX, revision {:#x}, EPT and VPID {:#x}]",
+            self.revision(),
+            self.ept_vpid_cap()
+        )
     }
 }
 
@@ -269,7 +299,10 @@ pub struct Field<W> {
 
 impl<W> Field<W> {
     pub(crate) const fn new(encoding: u32) -> Self {
-        Self { encoding, width: PhantomData }
+        Self {
+            encoding,
+            width: PhantomData,
+        }
     }
 
     /// The operand of VMREAD and VMWRITE.
@@ -375,7 +408,9 @@ impl VmcsImage {
         let mut value = 0;
 
         // SAFETY: see has().
-        ControlError::check(unsafe { ffi::hvctl_rs_vmcs_read(self.ptr(), field.encoding, &mut value) })?;
+        ControlError::check(unsafe {
+            ffi::hvctl_rs_vmcs_read(self.ptr(), field.encoding, &mut value)
+        })?;
         Ok(W::from_word(value))
     }
 
@@ -387,7 +422,9 @@ impl VmcsImage {
     /// Write a field; the next store takes it to the CPU. [`ControlError::FieldAbsent`], [`ControlError::ReadOnlyField`].
     pub fn write<W: Width>(&mut self, field: Field<W>, value: W) -> Result<(), ControlError> {
         // SAFETY: see has().
-        ControlError::check(unsafe { ffi::hvctl_rs_vmcs_write(self.ptr_mut(), field.encoding, value.to_word()) })
+        ControlError::check(unsafe {
+            ffi::hvctl_rs_vmcs_write(self.ptr_mut(), field.encoding, value.to_word())
+        })
     }
 
     /// Let the next store write every field: for a VMCS that was just made.
@@ -399,7 +436,9 @@ impl VmcsImage {
     /// Write the control words.
     pub fn set_controls(&mut self, controls: &Controls) -> Result<(), ControlError> {
         // SAFETY: see has(); eight words.
-        ControlError::check(unsafe { ffi::hvctl_rs_vmcs_controls(self.ptr_mut(), controls.0.as_ptr()) })
+        ControlError::check(unsafe {
+            ffi::hvctl_rs_vmcs_controls(self.ptr_mut(), controls.0.as_ptr())
+        })
     }
 
     /// Is a control in effect?
@@ -418,7 +457,9 @@ impl VmcsImage {
     /// cannot begin there.
     pub fn set_guest(&mut self, caps: &VmxCaps, state: &GuestState) -> Result<(), ControlError> {
         // SAFETY: see has(); caps and state are filled.
-        ControlError::check(unsafe { ffi::hvctl_rs_vmcs_guest_write(self.ptr_mut(), caps.ptr(), state.ptr()) })
+        ControlError::check(unsafe {
+            ffi::hvctl_rs_vmcs_guest_write(self.ptr_mut(), caps.ptr(), state.ptr())
+        })
     }
 
     /// The guest's state as the guest sees it, of an image that was read back.
@@ -439,6 +480,41 @@ impl VmcsImage {
                 event.error_code,
                 event.length,
             )
+        })
+    }
+
+    /// As `inject`, of an exception that arose while the event was delivered that the last VM exit interrupted: both become
+    /// one where the manual says so. [`ControlError::Shutdown`]: the guest ends in a triple fault.
+    pub fn inject_nested(
+        &mut self,
+        caps: &VmxCaps,
+        vector: u8,
+        error_code: u32,
+    ) -> Result<(), ControlError> {
+        // SAFETY: see has().
+        ControlError::check(unsafe {
+            ffi::hvctl_rs_vmcs_inject_nested(
+                self.ptr_mut(),
+                caps.ptr(),
+                u32::from(vector),
+                error_code,
+            )
+        })
+    }
+
+    /// Before the guest goes on at the instruction that exited: if that was an IRET, it had unblocked NMIs already, and comes
+    /// again. Not where the guest gets an exception instead.
+    pub fn reblock_nmis(&mut self) -> Result<(), ControlError> {
+        // SAFETY: a filled image.
+        ControlError::check(unsafe { ffi::hvctl_rs_vmcs_reblock_nmis(self.ptr_mut()) })
+    }
+
+    /// Carry out a MOV to CR0, CLTS or LMSW that exited. [`ControlError::Fault`]: it raises #GP;
+    /// [`ControlError::OwesInvvpid`]: done, and with a VPID an INVVPID is owed.
+    pub fn set_cr0(&mut self, caps: &VmxCaps, value: u64) -> Result<(), ControlError> {
+        // SAFETY: see has().
+        ControlError::check(unsafe {
+            ffi::hvctl_rs_vmcs_set_cr0(self.ptr_mut(), caps.ptr(), value)
         })
     }
 
@@ -467,16 +543,23 @@ impl VmcsImage {
         let (code, qualification) = match *failure {
             EntryFailure::Invalid | EntryFailure::Fault => (0, 0),
             EntryFailure::Instruction(number) => (number, 0),
-            EntryFailure::GuestState { reason, qualification } => (reason, qualification),
+            EntryFailure::GuestState {
+                reason,
+                qualification,
+            } => (reason, qualification),
         };
         let mut explanation = 0;
         // SAFETY: see check().
         let report = Report::new(|report| unsafe {
-            explanation = ffi::hvctl_rs_vmx_explain(self.ptr(), caps.ptr(), code, qualification, report);
+            explanation =
+                ffi::hvctl_rs_vmx_explain(self.ptr(), caps.ptr(), code, qualification, report);
         });
 
         // SAFETY: a static string, never NULL.
-        (unsafe { text::c_str(ffi::hvctl_rs_explanation_text(explanation)) }, report)
+        (
+            unsafe { text::c_str(ffi::hvctl_rs_explanation_text(explanation)) },
+            report,
+        )
     }
 
     /// The last VM exit, of an image whose exit information was read back.
@@ -484,7 +567,12 @@ impl VmcsImage {
         let qualification = self.get(field::EXIT_QUALIFICATION);
         let raw = self.get(field::EXIT_REASON);
 
-        Exit { reason: Reason(raw as u16), raw, qualification, length: self.get(field::VM_EXIT_INSTRUCTION_LENGTH) }
+        Exit {
+            reason: Reason(raw as u16),
+            raw,
+            qualification,
+            length: self.get(field::VM_EXIT_INSTRUCTION_LENGTH),
+        }
     }
 
     /// What the last VM exit was about, in words: "EPT violation: data read; EPT allows nothing; ...".
@@ -500,7 +588,11 @@ impl VmcsImage {
 
         EptViolation {
             gpa: self.get(field::GUEST_PHYSICAL_ADDRESS),
-            linear: if bit(7) { Some(self.get(field::GUEST_LINEAR_ADDRESS)) } else { None },
+            linear: if bit(7) {
+                Some(self.get(field::GUEST_LINEAR_ADDRESS))
+            } else {
+                None
+            },
             read: bit(0),
             write: bit(1),
             fetch: bit(2),
@@ -529,7 +621,9 @@ struct Dump<'a>(&'a VmcsImage);
 impl fmt::Display for Dump<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // SAFETY: a filled image and a sink.
-        text::write(f, |put, ctx| unsafe { ffi::hvctl_rs_vmcs_dump(self.0.ptr(), put, ctx) })
+        text::write(f, |put, ctx| unsafe {
+            ffi::hvctl_rs_vmcs_dump(self.0.ptr(), put, ctx)
+        })
     }
 }
 
@@ -572,16 +666,70 @@ pub struct Event {
     pub length: u32,
 }
 
+impl EventKind {
+    /// The kind with this number, in an information field's bits 10:8.
+    pub fn from_raw(raw: u32) -> Option<Self> {
+        Some(match raw {
+            0 => Self::ExternalInterrupt,
+            2 => Self::Nmi,
+            3 => Self::HardwareException,
+            4 => Self::SoftwareInterrupt,
+            5 => Self::PrivilegedSoftwareException,
+            6 => Self::SoftwareException,
+            _ => return None,
+        })
+    }
+}
+
 impl Event {
+    /// The event of an information field, a VM entry's or a VM exit's; `None`: there is none.
+    pub fn of(info: u32, error_code: u32, length: u32) -> Option<Self> {
+        if info >> 31 == 0 {
+            return None;
+        }
+        Some(Self {
+            kind: EventKind::from_raw(info >> 8 & 7)?,
+            vector: info as u8,
+            error_code,
+            length,
+        })
+    }
+
     /// An exception.
     pub const fn exception(vector: u8, error_code: u32) -> Self {
-        Self { kind: EventKind::HardwareException, vector, error_code, length: 0 }
+        Self {
+            kind: EventKind::HardwareException,
+            vector,
+            error_code,
+            length: 0,
+        }
+    }
+
+    /// An NMI.
+    pub const fn nmi() -> Self {
+        Self {
+            kind: EventKind::Nmi,
+            vector: 2,
+            error_code: 0,
+            length: 0,
+        }
     }
 
     /// An external interrupt.
     pub const fn interrupt(vector: u8) -> Self {
-        Self { kind: EventKind::ExternalInterrupt, vector, error_code: 0, length: 0 }
+        Self {
+            kind: EventKind::ExternalInterrupt,
+            vector,
+            error_code: 0,
+            length: 0,
+        }
     }
+}
+
+/// Does this exception push an error code?
+pub fn exception_has_error_code(vector: u8) -> bool {
+    // SAFETY: pure arithmetic.
+    unsafe { ffi::hvctl_rs_exception_has_error_code(u32::from(vector)) }
 }
 
 /// A basic exit reason. All that have names are in [`reason`].
@@ -749,12 +897,18 @@ pub struct VmxonRegion<F: FrameAllocator> {
 impl<F: FrameAllocator> VmxonRegion<F> {
     /// A frame for it; `None`: there is none.
     pub fn new(frames: F) -> Option<Self> {
-        Some(Self { page: OwnedFrames::zeroed(frames, FrameCount::ONE)? })
+        Some(Self {
+            page: OwnedFrames::zeroed(frames, FrameCount::ONE)?,
+        })
     }
 
     /// Put the CPU that runs this into VMX operation, or say why not; CR0 and CR4 are then what they were, and the frame
     /// is given back.
-    pub fn enable(self, cpu: &'static dyn Cpu) -> Result<VmxOn<F>, VmxEnableError> {
+    ///
+    /// # Safety
+    /// The result is used and dropped on this CPU alone: a thread that holds it stays here. Another CPU's VMXOFF would leave
+    /// this one with a region that is free.
+    pub unsafe fn enable(self, cpu: &'static dyn Cpu) -> Result<VmxOn<F>, VmxEnableError> {
         let mut state = [0; sizes::VMX_CPU];
         let mut caps = VmxCaps::empty();
 
@@ -768,16 +922,28 @@ impl<F: FrameAllocator> VmxonRegion<F> {
                 caps.ptr_mut(),
             )
         })?;
-        Ok(VmxOn { region: Some(self), state, caps, cpu })
+        Ok(VmxOn {
+            region: Some(self),
+            state,
+            caps,
+            cpu,
+            here: PhantomData,
+        })
     }
 }
 
-/// A CPU in VMX operation. Dropping it leaves, and that must happen on the CPU that entered.
+/// A CPU in VMX operation. Dropping it leaves, and that must happen on the CPU that entered: it cannot be sent away.
+///
+/// ```compile_fail
+/// fn send<T: Send>() {}
+/// send::<hvpt_redox::vmx::VmxOn<hvpt_redox::testing::Arena>>();
+/// ```
 pub struct VmxOn<F: FrameAllocator> {
     region: Option<VmxonRegion<F>>,
     state: [u64; sizes::VMX_CPU],
     caps: VmxCaps,
     cpu: &'static dyn Cpu,
+    here: PhantomData<*mut ()>,
 }
 
 impl<F: FrameAllocator> VmxOn<F> {
@@ -790,7 +956,9 @@ impl<F: FrameAllocator> VmxOn<F> {
     pub fn invept(&self, eptp: u64) -> Result<(), ControlError> {
         let cpu = self.cpu;
         // SAFETY: ctx lives for the call.
-        ControlError::check(unsafe { ffi::hvctl_rs_vmx_invept(cpu::ctx(&cpu), self.caps.ptr(), eptp) })
+        ControlError::check(unsafe {
+            ffi::hvctl_rs_vmx_invept(cpu::ctx(&cpu), self.caps.ptr(), eptp)
+        })
     }
 
     /// Leave VMX operation: VMXOFF, CR4 and CR0 as they were. Every VMCS that was active here must have been cleared.
@@ -852,11 +1020,25 @@ impl fmt::Display for EntryFailure {
             Self::Fault => f.write_str("a VMX instruction faulted"),
             Self::Instruction(number) => {
                 // SAFETY: a static string or NULL.
-                let words = unsafe { text::c_str_or_none(ffi::hvctl_rs_vmx_instruction_error_text(*number)) };
-                write!(f, "VM-instruction error {} ({})", number, words.unwrap_or("?"))
+                let words = unsafe {
+                    text::c_str_or_none(ffi::hvctl_rs_vmx_instruction_error_text(*number))
+                };
+                write!(
+                    f,
+                    "VM-instruction error {} ({})",
+                    number,
+                    words.unwrap_or("?")
+                )
             }
-            Self::GuestState { reason, qualification } => {
-                write!(f, "VM-entry failure, reason {:#x}, qualification {}", reason, qualification)
+            Self::GuestState {
+                reason,
+                qualification,
+            } => {
+                write!(
+                    f,
+                    "VM-entry failure, reason {:#x}, qualification {}",
+                    reason, qualification
+                )
             }
         }
     }
@@ -876,7 +1058,10 @@ impl<F: FrameAllocator> VmcsRegion<F> {
 
         // SAFETY: pure arithmetic; then a page that nobody else has.
         unsafe {
-            ControlError::check(ffi::hvctl_rs_vmx_region_check(page.base().data(), caps.ptr()))?;
+            ControlError::check(ffi::hvctl_rs_vmx_region_check(
+                page.base().data(),
+                caps.ptr(),
+            ))?;
             ffi::hvctl_rs_vmx_format(page.as_ptr(), page.base().data(), caps.ptr());
         }
         Ok(Self { page })
@@ -887,9 +1072,16 @@ impl<F: FrameAllocator> VmcsRegion<F> {
         self.page.base()
     }
 
-    /// Make it current on the CPU that runs this, which is in VMX operation and stays this one until the result is
-    /// dropped. Another VMCS that was current loses its place: keep one at a time.
-    pub fn load(&mut self, cpu: &'static dyn Cpu) -> Result<CurrentVmcs<'_, F>, EntryFailure> {
+    /// Make it current on the CPU that runs this, which is in VMX operation. Another VMCS that was current loses its place:
+    /// keep one at a time.
+    ///
+    /// # Safety
+    /// The CPU stays this one until the result is dropped. It is dropped, not forgotten: VMCLEAR there is what makes the
+    /// frame memory again.
+    pub unsafe fn load(
+        &mut self,
+        cpu: &'static dyn Cpu,
+    ) -> Result<CurrentVmcs<'_, F>, EntryFailure> {
         let at = self.base().data();
 
         // SAFETY: the page is formatted and nobody else's; ctx lives for the calls. VMCLEAR comes first, since the page
@@ -898,7 +1090,12 @@ impl<F: FrameAllocator> VmcsRegion<F> {
             result(cpu, ffi::hvctl_rs_vmx_clear(cpu::ctx(&cpu), at))?;
             result(cpu, ffi::hvctl_rs_vmx_load(cpu::ctx(&cpu), at))?;
         }
-        Ok(CurrentVmcs { region: self, cpu, launched: false })
+        Ok(CurrentVmcs {
+            region: self,
+            cpu,
+            launched: false,
+            here: PhantomData,
+        })
     }
 }
 
@@ -907,18 +1104,24 @@ fn result(cpu: &dyn Cpu, raw: u32) -> Result<(), EntryFailure> {
         VmxResult::Succeed => Ok(()),
         VmxResult::FailInvalid => Err(EntryFailure::Invalid),
         // SAFETY: ctx lives for the call.
-        VmxResult::FailValid => {
-            Err(EntryFailure::Instruction(unsafe { ffi::hvctl_rs_vmx_instruction_error(cpu::ctx(&cpu)) }))
-        }
+        VmxResult::FailValid => Err(EntryFailure::Instruction(unsafe {
+            ffi::hvctl_rs_vmx_instruction_error(cpu::ctx(&cpu))
+        })),
         VmxResult::Fault => Err(EntryFailure::Fault),
     }
 }
 
-/// A VMCS that is current on this CPU. Dropping it clears it: it can be loaded elsewhere, or freed.
+/// A VMCS that is current on this CPU. Dropping it clears it: it can be loaded elsewhere, or freed. It cannot be sent away.
+///
+/// ```compile_fail
+/// fn send<T: Send>() {}
+/// send::<hvpt_redox::vmx::CurrentVmcs<'static, hvpt_redox::testing::Arena>>();
+/// ```
 pub struct CurrentVmcs<'a, F: FrameAllocator> {
     region: &'a mut VmcsRegion<F>,
     cpu: &'static dyn Cpu,
     launched: bool,
+    here: PhantomData<*mut ()>,
 }
 
 impl<F: FrameAllocator> CurrentVmcs<'_, F> {
@@ -940,17 +1143,25 @@ impl<F: FrameAllocator> CurrentVmcs<'_, F> {
         let cpu = self.cpu;
 
         // SAFETY: as store().
-        match unsafe { ffi::hvctl_rs_vmcs_load(image.ptr_mut(), types.0, cpu::ctx(&cpu), &mut failed) } {
+        match unsafe {
+            ffi::hvctl_rs_vmcs_load(image.ptr_mut(), types.0, cpu::ctx(&cpu), &mut failed)
+        } {
             0 => Ok(()),
             _ => Err(failed),
         }
     }
 
     /// Read one field into the image.
-    pub fn read_field<W>(&mut self, image: &mut VmcsImage, field: Field<W>) -> Result<(), ControlError> {
+    pub fn read_field<W>(
+        &mut self,
+        image: &mut VmcsImage,
+        field: Field<W>,
+    ) -> Result<(), ControlError> {
         let cpu = self.cpu;
         // SAFETY: as store().
-        ControlError::check(unsafe { ffi::hvctl_rs_vmcs_load_field(image.ptr_mut(), field.encoding, cpu::ctx(&cpu)) })
+        ControlError::check(unsafe {
+            ffi::hvctl_rs_vmcs_load_field(image.ptr_mut(), field.encoding, cpu::ctx(&cpu))
+        })
     }
 
     /// Enter the guest and come back at its next VM exit.
@@ -959,11 +1170,20 @@ impl<F: FrameAllocator> CurrentVmcs<'_, F> {
     /// Interrupts are off. The VMCS, as stored, returns to this host and confines the guest to memory that is its own.
     pub unsafe fn enter(&mut self, regs: &mut GuestRegs) -> Result<Reason, EntryFailure> {
         result(self.cpu, self.cpu.vmx_switch(regs, self.launched) as u32)?;
-        let reason = self.cpu.vmread(field::EXIT_REASON.encoding).unwrap_or(u64::from(u16::MAX)) as u32;
+        let reason = self
+            .cpu
+            .vmread(field::EXIT_REASON.encoding)
+            .unwrap_or(u64::from(u16::MAX)) as u32;
 
         if reason >> 31 != 0 {
-            let qualification = self.cpu.vmread(field::EXIT_QUALIFICATION.encoding).unwrap_or(0);
-            return Err(EntryFailure::GuestState { reason, qualification });
+            let qualification = self
+                .cpu
+                .vmread(field::EXIT_QUALIFICATION.encoding)
+                .unwrap_or(0);
+            return Err(EntryFailure::GuestState {
+                reason,
+                qualification,
+            });
         }
         self.launched = true;
         Ok(Reason(reason as u16))
@@ -980,7 +1200,12 @@ impl<F: FrameAllocator> Drop for CurrentVmcs<'_, F> {
 
 impl<F: FrameAllocator> fmt::Debug for CurrentVmcs<'_, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "[current VMCS at {:?}, {}launched]", self.region.base(), if self.launched { "" } else { "not " })
+        write!(
+            f,
+            "[current VMCS at {:?}, {}launched]",
+            self.region.base(),
+            if self.launched { "" } else { "not " }
+        )
     }
 }
 
@@ -1002,10 +1227,21 @@ impl<F: FrameAllocator> MsrBitmap<F> {
     }
 
     /// Let reads, writes or both of an MSR exit, or not. [`ControlError::OutOfRange`]: it always exits.
-    pub fn set(&mut self, msr: u32, read: bool, write: bool, exits: bool) -> Result<(), ControlError> {
+    pub fn set(
+        &mut self,
+        msr: u32,
+        read: bool,
+        write: bool,
+        exits: bool,
+    ) -> Result<(), ControlError> {
         // SAFETY: the map is a page.
         ControlError::check(unsafe {
-            ffi::hvctl_rs_vmx_msr_exit(self.0.as_ptr(), msr, u32::from(read) | u32::from(write) << 1, exits)
+            ffi::hvctl_rs_vmx_msr_exit(
+                self.0.as_ptr(),
+                msr,
+                u32::from(read) | u32::from(write) << 1,
+                exits,
+            )
         })
     }
 }

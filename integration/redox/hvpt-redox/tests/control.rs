@@ -68,7 +68,10 @@ fn amd() -> Table {
         (0x8000_0008, [0x3030, 0, 0, 0]),
         (0x8000_000a, [1, 16, 0, 1 | 1 << 3]),
     ];
-    table(&[(0xc000_0080, 0xd01), (0xc001_0114, 0), (0xc001_0117, 0)], &leaves)
+    table(
+        &[(0xc000_0080, 0xd01), (0xc001_0114, 0), (0xc001_0117, 0)],
+        &leaves,
+    )
 }
 
 fn table(msrs: &[(u32, u64)], leaves: &[(u32, [u32; 4])]) -> Table {
@@ -84,7 +87,12 @@ fn table(msrs: &[(u32, u64)], leaves: &[(u32, [u32; 4])]) -> Table {
 
 unsafe impl Cpu for Table {
     fn rdmsr(&self, msr: u32) -> Option<u64> {
-        self.written.lock().unwrap().get(&msr).or_else(|| self.msrs.get(&msr)).copied()
+        self.written
+            .lock()
+            .unwrap()
+            .get(&msr)
+            .or_else(|| self.msrs.get(&msr))
+            .copied()
     }
     fn wrmsr(&self, msr: u32, value: u64) -> bool {
         self.written.lock().unwrap().insert(msr, value);
@@ -107,27 +115,50 @@ unsafe impl Cpu for Table {
         (GDT.as_ptr() as u64, 39) // the host's TR base is read from it
     }
     fn vmx(&self, instruction: VmxInstruction, operand: u64) -> VmxResult {
-        self.log.lock().unwrap().push(format!("{:?} {:#x}", instruction, operand & 0xfff));
+        self.log
+            .lock()
+            .unwrap()
+            .push(format!("{:?} {:#x}", instruction, operand & 0xfff));
         VmxResult::Succeed
     }
     fn vmread(&self, field: u32) -> Option<u64> {
-        Some(self.fields.lock().unwrap().get(&field).copied().unwrap_or(0))
+        Some(
+            self.fields
+                .lock()
+                .unwrap()
+                .get(&field)
+                .copied()
+                .unwrap_or(0),
+        )
     }
     fn vmwrite(&self, field: u32, value: u64) -> bool {
         self.fields.lock().unwrap().insert(field, value);
         true
     }
     fn vmx_switch(&self, regs: &mut GuestRegs, launched: bool) -> VmxResult {
-        self.log.lock().unwrap().push(if launched { "VMRESUME".into() } else { "VMLAUNCH".into() });
+        self.log.lock().unwrap().push(if launched {
+            "VMRESUME".into()
+        } else {
+            "VMLAUNCH".into()
+        });
         regs.set(hvpt_redox::Gpr::Rbx, 7);
-        self.fields.lock().unwrap().insert(vmx::field::EXIT_REASON.encoding(), 12);
+        self.fields
+            .lock()
+            .unwrap()
+            .insert(vmx::field::EXIT_REASON.encoding(), 12);
         VmxResult::Succeed
     }
     fn stgi(&self) {}
 }
 
 /// Null, code, data, and a TSS at selector 24.
-static GDT: [u64; 5] = [0, 0x00af_9b00_0000_ffff, 0x00cf_9300_0000_ffff, 0x0000_8900_0000_0067, 0];
+static GDT: [u64; 5] = [
+    0,
+    0x00af_9b00_0000_ffff,
+    0x00cf_9300_0000_ffff,
+    0x0000_8900_0000_0067,
+    0,
+];
 
 fn leak(cpu: Table) -> &'static Table {
     Box::leak(Box::new(cpu))
@@ -150,14 +181,24 @@ fn controls_are_solved_or_named() {
     let solution = vmx::solve(needed(), vmx::Controls::default(), &caps).unwrap();
 
     assert!(solution.controls.has(vmx::control::SECONDARY_ENABLE_EPT)); // what unrestricted guests need
-    assert!(solution.controls.has(vmx::control::PRIMARY_ACTIVATE_SECONDARY_CONTROLS));
+    assert!(solution
+        .controls
+        .has(vmx::control::PRIMARY_ACTIVATE_SECONDARY_CONTROLS));
     assert_eq!((caps.maxphyaddr(), caps.revision()), (0x30, 0x2b));
 
     let wanted = vmx::Controls::of(&[vmx::control::TERTIARY_ENABLE_HLAT]);
     assert_eq!(vmx::solve(needed(), wanted, &caps).unwrap().dropped, wanted);
     let problems = vmx::solve(wanted, needed(), &caps).unwrap_err();
-    assert!(problems.iter().any(|problem| problem.control() == vmx::control::TERTIARY_ENABLE_HLAT));
-    assert!(problems.to_string().contains("is not available on this CPU"), "{}", problems);
+    assert!(problems
+        .iter()
+        .any(|problem| problem.control() == vmx::control::TERTIARY_ENABLE_HLAT));
+    assert!(
+        problems
+            .to_string()
+            .contains("is not available on this CPU"),
+        "{}",
+        problems
+    );
 }
 
 #[test]
@@ -169,10 +210,18 @@ fn an_msr_that_faults_is_named() {
 
 fn image(cpu: &Table, caps: &vmx::VmxCaps, state: &GuestState) -> vmx::VmcsImage {
     let mut image = vmx::VmcsImage::new(caps);
-    image.set_controls(&vmx::solve(needed(), vmx::Controls::default(), caps).unwrap().controls).unwrap();
+    image
+        .set_controls(
+            &vmx::solve(needed(), vmx::Controls::default(), caps)
+                .unwrap()
+                .controls,
+        )
+        .unwrap();
     image.capture_host(cpu).unwrap();
     image.set_guest(caps, state).unwrap();
-    image.write(vmx::field::EPT_POINTER, 0x1000 | 3 << 3 | 6).unwrap();
+    image
+        .write(vmx::field::EPT_POINTER, 0x1000 | 3 << 3 | 6)
+        .unwrap();
     image
 }
 
@@ -191,10 +240,20 @@ fn a_broken_rule_is_reported_with_its_value() {
     image.write(vmx::field::GUEST_RFLAGS, 0).unwrap(); // bit 1 must be 1
     let report = image.check(&caps);
     let violation = report.violations().next().unwrap();
-    assert_eq!((report.broken(), violation.field(), violation.actual()), (1, "GUEST_RFLAGS", 0));
+    assert_eq!(
+        (report.broken(), violation.field(), violation.actual()),
+        (1, "GUEST_RFLAGS", 0)
+    );
     assert_eq!(violation.failure(), hvpt_redox::Failure::GUEST_STATE);
-    assert!(report.to_string().contains("GUEST_RFLAGS = 0x0"), "{}", report);
-    let failure = vmx::EntryFailure::GuestState { reason: 0x8000_0021, qualification: 0 };
+    assert!(
+        report.to_string().contains("GUEST_RFLAGS = 0x0"),
+        "{}",
+        report
+    );
+    let failure = vmx::EntryFailure::GuestState {
+        reason: 0x8000_0021,
+        qualification: 0,
+    };
     assert_eq!(image.explain(&caps, &failure).0, "this is why");
     assert!(image.dump().to_string().contains("GUEST_RFLAGS = 0x0"));
 }
@@ -204,8 +263,13 @@ fn fields_that_a_cpu_lacks_are_refused() {
     let caps = vmx::VmxCaps::read(&intel()).unwrap();
     let mut image = vmx::VmcsImage::new(&caps);
 
-    assert_eq!(image.write(vmx::field::HLAT_POINTER, 1).unwrap_err(), ControlError::FieldAbsent);
-    assert!(!image.has(vmx::field::HLAT_POINTER) && vmx::VmcsImage::any().has(vmx::field::HLAT_POINTER));
+    assert_eq!(
+        image.write(vmx::field::HLAT_POINTER, 1).unwrap_err(),
+        ControlError::FieldAbsent
+    );
+    assert!(
+        !image.has(vmx::field::HLAT_POINTER) && vmx::VmcsImage::any().has(vmx::field::HLAT_POINTER)
+    );
     assert_eq!(format!("{:?}", vmx::field::GUEST_CR3), "GUEST_CR3");
 }
 
@@ -213,7 +277,7 @@ fn fields_that_a_cpu_lacks_are_refused() {
 fn vmx_goes_on_and_off_and_frames_come_back() {
     let arena = Arena::new(8);
     let cpu = leak(intel());
-    let mut on = vmx::VmxonRegion::new(arena.clone()).unwrap().enable(cpu).unwrap();
+    let mut on = unsafe { vmx::VmxonRegion::new(arena.clone()).unwrap().enable(cpu) }.unwrap();
     let caps = on.caps().clone();
     let mut region = vmx::VmcsRegion::new(arena.clone(), &caps).unwrap();
     let mut image = image(cpu, &caps, &GuestState::long64(0x5000, 0x8000, 0x9000));
@@ -223,12 +287,20 @@ fn vmx_goes_on_and_off_and_frames_come_back() {
     assert_ne!(cpu.read_cr(4) & 0x2000, 0);
     image.touch_all();
     {
-        let mut current = region.load(cpu).unwrap();
+        let mut current = unsafe { region.load(cpu) }.unwrap();
         current.store(&mut image).unwrap();
         assert_eq!(cpu.vmread(vmx::field::GUEST_RIP.encoding()), Some(0x8000));
-        assert_eq!(unsafe { current.enter(&mut regs) }.unwrap(), vmx::reason::HLT);
-        assert_eq!(unsafe { current.enter(&mut regs) }.unwrap(), vmx::reason::HLT);
-        current.read_back(&mut image, vmx::FieldTypes::EXIT_INFO).unwrap();
+        assert_eq!(
+            unsafe { current.enter(&mut regs) }.unwrap(),
+            vmx::reason::HLT
+        );
+        assert_eq!(
+            unsafe { current.enter(&mut regs) }.unwrap(),
+            vmx::reason::HLT
+        );
+        current
+            .read_back(&mut image, vmx::FieldTypes::EXIT_INFO)
+            .unwrap();
         assert_eq!(image.exit_text(&caps).to_string(), "HLT");
     }
     assert_eq!(regs.get(hvpt_redox::Gpr::Rbx), 7);
@@ -238,7 +310,8 @@ fn vmx_goes_on_and_off_and_frames_come_back() {
     drop((on, region));
     assert_eq!(arena.used(), 0);
     let log = cpu.log.lock().unwrap().join(", ");
-    let expected = "Vmxon 0x0, Vmclear 0x0, Vmptrld 0x0, VMLAUNCH, VMRESUME, Vmclear 0x0, Vmxoff 0x0";
+    let expected =
+        "Vmxon 0x0, Vmclear 0x0, Vmptrld 0x0, VMLAUNCH, VMRESUME, Vmclear 0x0, Vmxoff 0x0";
     assert_eq!(log, expected);
 }
 
@@ -247,9 +320,17 @@ fn vmx_that_is_locked_off_says_so_and_keeps_nothing() {
     let arena = Arena::new(8);
     let mut cpu = intel();
     cpu.msrs.insert(0x3a, 1);
-    let error = vmx::VmxonRegion::new(arena.clone()).unwrap().enable(leak(cpu)).unwrap_err();
+    let error = unsafe {
+        vmx::VmxonRegion::new(arena.clone())
+            .unwrap()
+            .enable(leak(cpu))
+    }
+    .unwrap_err();
     assert_eq!(error, vmx::VmxEnableError::LockedOff);
-    assert_eq!(error.to_string(), "the firmware has locked VMX off in IA32_FEATURE_CONTROL");
+    assert_eq!(
+        error.to_string(),
+        "the firmware has locked VMX off in IA32_FEATURE_CONTROL"
+    );
     assert_eq!(arena.used(), 0);
 }
 
@@ -257,7 +338,7 @@ fn vmx_that_is_locked_off_says_so_and_keeps_nothing() {
 fn svm_goes_on_and_off_and_frames_come_back() {
     let arena = Arena::new(32);
     let cpu = leak(amd());
-    let on = svm::HostSave::new(arena.clone()).unwrap().enable(cpu).unwrap();
+    let on = unsafe { svm::HostSave::new(arena.clone()).unwrap().enable(cpu) }.unwrap();
     assert_ne!(cpu.rdmsr(0xc000_0080).unwrap() & 0x1000, 0);
     assert_eq!(on.caps().asids(), 16);
     assert!(on.caps().can(svm::feature::NP) && !on.caps().can(svm::feature::AVIC));
@@ -280,9 +361,13 @@ fn a_vmcb_keeps_its_clean_bits_and_is_checked() {
     vmcb.intercept(svm::exit::VMRUN, true).unwrap();
     vmcb.intercept(svm::exit::CPUID, true).unwrap();
     assert!(vmcb.intercepts(svm::exit::CPUID) && !vmcb.intercepts(svm::exit::HLT));
-    assert_eq!(vmcb.intercept(svm::exit::NPF, true).unwrap_err(), ControlError::OutOfRange);
+    assert_eq!(
+        vmcb.intercept(svm::exit::NPF, true).unwrap_err(),
+        ControlError::OutOfRange
+    );
     vmcb.set(svm::field::GUEST_ASID, 1);
-    vmcb.set_guest(&GuestState::long64(0x5000, 0x8000, 0x9000));
+    vmcb.set_guest(&GuestState::long64(0x5000, 0x8000, 0x9000))
+        .unwrap();
     vmcb.set_nested_paging(0x4000, hvpt_redox::PAT_RESET);
     let report = vmcb.check(&caps);
     assert!(report.is_clean(), "{}", report);
@@ -298,10 +383,19 @@ fn a_vmcb_keeps_its_clean_bits_and_is_checked() {
 
     vmcb.set(svm::field::EFER, 0); // without SVME
     let report = vmcb.check(&caps);
-    assert_eq!(report.violations().next().unwrap().failure(), hvpt_redox::Failure::VMEXIT_INVALID);
+    assert_eq!(
+        report.violations().next().unwrap().failure(),
+        hvpt_redox::Failure::VMEXIT_INVALID
+    );
     vmcb.inject(svm::EventKind::Exception, 14, 2).unwrap();
-    assert_eq!(vmcb.get(svm::field::EVENTINJ), 2 << 32 | 1 << 31 | 1 << 11 | 3 << 8 | 14);
-    assert_eq!(vmcb.inject(svm::EventKind::Exception, 32, 0).unwrap_err(), ControlError::OutOfRange);
+    assert_eq!(
+        vmcb.get(svm::field::EVENTINJ),
+        2 << 32 | 1 << 31 | 1 << 11 | 3 << 8 | 14
+    );
+    assert_eq!(
+        vmcb.inject(svm::EventKind::Exception, 32, 0).unwrap_err(),
+        ControlError::OutOfRange
+    );
 }
 
 #[test]
@@ -311,7 +405,11 @@ fn asids_run_out_and_begin_anew() {
 
     for (number, guest) in guests.iter_mut().enumerate().take(15) {
         // The first use flushes what an earlier user of the CPU left behind.
-        let wanted = if number == 0 { svm::AsidUse::FlushAll } else { svm::AsidUse::New };
+        let wanted = if number == 0 {
+            svm::AsidUse::FlushAll
+        } else {
+            svm::AsidUse::New
+        };
         assert_eq!(pool.take(guest), (number as u32 + 1, wanted));
     }
     assert_eq!(pool.take(&mut guests[3]), (4, svm::AsidUse::Kept));

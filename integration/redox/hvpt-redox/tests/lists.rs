@@ -9,16 +9,38 @@ fn string(from: *const u8) -> Option<String> {
     if from.is_null() {
         return None;
     }
-    Some(unsafe { CStr::from_ptr(from as *const _) }.to_str().unwrap().to_owned())
+    Some(
+        unsafe { CStr::from_ptr(from as *const _) }
+            .to_str()
+            .unwrap()
+            .to_owned(),
+    )
 }
 
-fn compare<N: Copy + Ord + std::fmt::Debug>(list: &str, ours: &[(&str, N)], theirs: Vec<(String, N)>) {
-    let ours: BTreeSet<_> = ours.iter().map(|(name, number)| (name.to_string(), *number)).collect();
+fn compare<N: Copy + Ord + std::fmt::Debug>(
+    list: &str,
+    ours: &[(&str, N)],
+    theirs: Vec<(String, N)>,
+) {
+    let ours: BTreeSet<_> = ours
+        .iter()
+        .map(|(name, number)| (name.to_string(), *number))
+        .collect();
     let theirs: BTreeSet<_> = theirs.into_iter().collect();
 
     assert!(theirs.len() > 10, "{}: the headers' list is empty", list);
-    assert_eq!(theirs.difference(&ours).collect::<Vec<_>>(), Vec::<&(String, N)>::new(), "missing in {}", list);
-    assert_eq!(ours.difference(&theirs).collect::<Vec<_>>(), Vec::<&(String, N)>::new(), "too many in {}", list);
+    assert_eq!(
+        theirs.difference(&ours).collect::<Vec<_>>(),
+        Vec::<&(String, N)>::new(),
+        "missing in {}",
+        list
+    );
+    assert_eq!(
+        ours.difference(&theirs).collect::<Vec<_>>(),
+        Vec::<&(String, N)>::new(),
+        "too many in {}",
+        list
+    );
 }
 
 #[test]
@@ -46,7 +68,12 @@ fn vmcs_fields_have_the_width_that_their_encoding_says() {
             continue;
         }
         let encoding = u32::from_str_radix(&words[1][2..], 16).unwrap();
-        assert_eq!(words[2], ["u16", "u64", "u32", "u64"][encoding as usize >> 13 & 3], "{}", words[0]);
+        assert_eq!(
+            words[2],
+            ["u16", "u64", "u32", "u64"][encoding as usize >> 13 & 3],
+            "{}",
+            words[0]
+        );
         seen += 1;
     }
     assert_eq!(seen, vmx::field::ALL.len());
@@ -59,13 +86,24 @@ fn vmx_controls() {
         let name = string(unsafe { ffi::hvctl_rs_vmx_control_at(row, &mut number) });
         name.map(|name| (name, number))
     });
-    compare("src/vmx/control_list.rs", vmx::control::ALL, theirs.collect());
+    compare(
+        "src/vmx/control_list.rs",
+        vmx::control::ALL,
+        theirs.collect(),
+    );
 }
 
 #[test]
 fn vmx_exit_reasons() {
-    let named = |number| string(unsafe { ffi::hvctl_rs_vmx_reason_name(u32::from(number)) }).map(|name| (name, number));
-    compare("src/vmx/reason_list.rs", vmx::reason::ALL, (0..=u16::MAX).filter_map(named).collect());
+    let named = |number| {
+        string(unsafe { ffi::hvctl_rs_vmx_reason_name(u32::from(number)) })
+            .map(|name| (name, number))
+    };
+    compare(
+        "src/vmx/reason_list.rs",
+        vmx::reason::ALL,
+        (0..=u16::MAX).filter_map(named).collect(),
+    );
 }
 
 #[test]
@@ -97,7 +135,12 @@ fn vmcb_members_have_the_size_of_their_type() {
             "u64" => 8,
             _ => 16,
         };
-        assert_eq!(unsafe { ffi::hvctl_rs_vmcb_member(offset) }, size, "{}", words[1]);
+        assert_eq!(
+            unsafe { ffi::hvctl_rs_vmcb_member(offset) },
+            size,
+            "{}",
+            words[1]
+        );
         seen += 1;
     }
     assert_eq!(seen, svm::field::ALL.len());
@@ -105,13 +148,23 @@ fn vmcb_members_have_the_size_of_their_type() {
 
 #[test]
 fn svm_exit_codes() {
-    let named = |code| string(unsafe { ffi::hvctl_rs_svm_exit_name(code) }).map(|name| (name, code));
+    let named =
+        |code| string(unsafe { ffi::hvctl_rs_svm_exit_name(code) }).map(|name| (name, code));
     let codes = (0..0x10000).chain([u64::MAX, u64::MAX - 1, u64::MAX - 2, u64::MAX - 3]);
-    compare("src/svm/exit_list.rs", svm::exit::ALL, codes.filter_map(named).collect());
+    compare(
+        "src/svm/exit_list.rs",
+        svm::exit::ALL,
+        codes.filter_map(named).collect(),
+    );
 }
 
 #[test]
 fn svm_features() {
-    let named = |bit| string(unsafe { ffi::hvctl_rs_svm_feature_name(bit) }).map(|name| (name, bit));
-    compare("src/svm/feature_list.rs", svm::feature::ALL, (0..64).filter_map(named).collect());
+    let named =
+        |bit| string(unsafe { ffi::hvctl_rs_svm_feature_name(bit) }).map(|name| (name, bit));
+    compare(
+        "src/svm/feature_list.rs",
+        svm::feature::ALL,
+        (0..64).filter_map(named).collect(),
+    );
 }

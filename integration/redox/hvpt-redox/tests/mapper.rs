@@ -31,14 +31,19 @@ fn maps_and_unmaps<A: SecondLevel>(config: A::Config) {
 
     unsafe { mapper.map_phys(gpa, hpa, rw()) }.unwrap().flush();
     let there = mapper.translate(Gpa::new(0x40_0123)).unwrap();
-    assert_eq!((there.hpa, there.page_size, there.level), (Hpa::new(0x80_0123), K4, 0));
+    assert_eq!(
+        (there.hpa, there.page_size, there.level),
+        (Hpa::new(0x80_0123), K4, 0)
+    );
     assert!(there.flags.has_write() && !there.flags.has_execute());
     assert_eq!(there.flags.get_memory_type(), MemoryType::WriteBack);
 
     unsafe { mapper.remap(gpa, Flags::new()) }.unwrap().flush();
     assert!(!mapper.translate(gpa).unwrap().flags.has_write());
 
-    unsafe { mapper.replace_range(gpa, Hpa::new(0x90_0000), K4, rw()) }.unwrap().flush();
+    unsafe { mapper.replace_range(gpa, Hpa::new(0x90_0000), K4, rw()) }
+        .unwrap()
+        .flush();
     let (was, flags, flush) = mapper.unmap_phys(gpa).unwrap();
     flush.flush();
     assert_eq!((was, flags.has_write()), (Hpa::new(0x90_0000), true));
@@ -57,19 +62,57 @@ fn refuses_what_it_should<A: SecondLevel>(config: A::Config) {
     let before = arena.used();
 
     unsafe {
-        assert_eq!(mapper.map_phys(at(0x123), frame, rw()).unwrap_err(), Error::Misaligned);
-        assert_eq!(mapper.map_phys(at(0x1000), Hpa::new(0x80_0001), rw()).unwrap_err(), Error::Misaligned);
-        assert_eq!(mapper.map_phys(at(limit), frame, rw()).unwrap_err(), Error::OutOfRange);
-        assert_eq!(mapper.map_range(at(limit - K4), frame, 2 * K4, rw()).unwrap_err(), Error::OutOfRange);
-        assert_eq!(mapper.map_range(at(0), frame, 0, rw()).unwrap_err(), Error::OutOfRange);
-        assert_eq!(mapper.map_phys(at(0), frame, rw().software(1000)).unwrap_err(), Error::Unsupported);
-        assert_eq!(mapper.map_phys(at(0), frame, rw().software(A::SOFTWARE_MAX + 1)).unwrap_err(), Error::Unsupported);
-        mapper.map_phys(at(0), frame, rw().software(A::SOFTWARE_MAX)).unwrap().flush();
-        assert_eq!(mapper.unmap_phys(at(0)).unwrap().1.get_software(), A::SOFTWARE_MAX);
+        assert_eq!(
+            mapper.map_phys(at(0x123), frame, rw()).unwrap_err(),
+            Error::Misaligned
+        );
+        assert_eq!(
+            mapper
+                .map_phys(at(0x1000), Hpa::new(0x80_0001), rw())
+                .unwrap_err(),
+            Error::Misaligned
+        );
+        assert_eq!(
+            mapper.map_phys(at(limit), frame, rw()).unwrap_err(),
+            Error::OutOfRange
+        );
+        assert_eq!(
+            mapper
+                .map_range(at(limit - K4), frame, 2 * K4, rw())
+                .unwrap_err(),
+            Error::OutOfRange
+        );
+        assert_eq!(
+            mapper.map_range(at(0), frame, 0, rw()).unwrap_err(),
+            Error::OutOfRange
+        );
+        assert_eq!(
+            mapper
+                .map_phys(at(0), frame, rw().software(1000))
+                .unwrap_err(),
+            Error::Unsupported
+        );
+        assert_eq!(
+            mapper
+                .map_phys(at(0), frame, rw().software(A::SOFTWARE_MAX + 1))
+                .unwrap_err(),
+            Error::Unsupported
+        );
+        mapper
+            .map_phys(at(0), frame, rw().software(A::SOFTWARE_MAX))
+            .unwrap()
+            .flush();
+        assert_eq!(
+            mapper.unmap_phys(at(0)).unwrap().1.get_software(),
+            A::SOFTWARE_MAX
+        );
         assert_eq!(mapper.remap(at(0), rw()).unwrap_err(), Error::NotMapped);
         mapper.map_phys(at(0x1000), frame, rw()).unwrap().flush();
         let used = arena.used();
-        assert_eq!(mapper.map_range(at(0), frame, M2, rw()).unwrap_err(), Error::AlreadyMapped);
+        assert_eq!(
+            mapper.map_range(at(0), frame, M2, rw()).unwrap_err(),
+            Error::AlreadyMapped
+        );
         assert_eq!(arena.used(), used);
     }
     assert_eq!(mapper.translate(at(0)).unwrap_err(), Error::NotMapped);
@@ -98,11 +141,17 @@ fn follows_a_model<A: SecondLevel>(config: A::Config) {
     for _ in 0..400 {
         let first = random.below(2048);
         let count = [1, 1, 3, 512, 700][random.below(5) as usize];
-        let frame = if random.below(2) == 0 { first } else { first + random.below(512) };
+        let frame = if random.below(2) == 0 {
+            first
+        } else {
+            first + random.below(512)
+        };
         let write = random.below(2) == 0;
         let (gpa, hpa, size) = (Gpa::new(first * K4), Hpa::new(frame * K4), count * K4);
         let flags = Flags::new().write(write);
-        let taken = (first..first + count).filter(|page| model.contains_key(page)).count() as u64;
+        let taken = (first..first + count)
+            .filter(|page| model.contains_key(page))
+            .count() as u64;
 
         match random.below(4) {
             0 | 1 => match unsafe { mapper.map_range(gpa, hpa, size, flags) } {
@@ -128,8 +177,13 @@ fn follows_a_model<A: SecondLevel>(config: A::Config) {
         }
     }
     for page in 0..3000 {
-        let got = mapper.translate(Gpa::new(page * K4 + 0x10)).ok().map(|m| (m.hpa.data(), m.flags.has_write()));
-        let expected = model.get(&page).map(|(frame, write)| (frame * K4 + 0x10, *write));
+        let got = mapper
+            .translate(Gpa::new(page * K4 + 0x10))
+            .ok()
+            .map(|m| (m.hpa.data(), m.flags.has_write()));
+        let expected = model
+            .get(&page)
+            .map(|(frame, write)| (frame * K4 + 0x10, *write));
         assert_eq!(got, expected, "{} page {}", A::NAME, page);
     }
     drop(mapper);
@@ -140,8 +194,12 @@ fn follows_a_model<A: SecondLevel>(config: A::Config) {
 fn life<A: SecondLevel>(arena: &Arena, config: A::Config) -> Result<(), Error> {
     let mut mapper = Mapper::<A, _>::create(arena.clone(), config)?;
     unsafe {
-        mapper.map_range(Gpa::new(0), Hpa::new(0x1000), 5 * M2, rw())?.flush();
-        mapper.map_range(Gpa::new(G1), Hpa::new(G1), G1, rw())?.flush();
+        mapper
+            .map_range(Gpa::new(0), Hpa::new(0x1000), 5 * M2, rw())?
+            .flush();
+        mapper
+            .map_range(Gpa::new(G1), Hpa::new(G1), G1, rw())?
+            .flush();
         mapper.unmap_phys(Gpa::new(G1 + 0x1000))?.2.flush();
         mapper.remap(Gpa::new(G1 + M2), Flags::new())?.ignore();
     }
@@ -162,7 +220,13 @@ fn survives_every_failure_of_allocation<A: SecondLevel>(config: A::Config) {
             Err(error) => assert_eq!(error, Error::OutOfMemory),
         }
         failures += 1;
-        assert_eq!(arena.used(), 0, "{}: frames lost when allocation {} fails", A::NAME, n);
+        assert_eq!(
+            arena.used(),
+            0,
+            "{}: frames lost when allocation {} fails",
+            A::NAME,
+            n
+        );
     }
     assert_eq!(arena.used(), 0);
     assert!(failures > 8, "{}: only {} allocations", A::NAME, failures);
@@ -172,7 +236,9 @@ fn gives_up_and_adopts<A: SecondLevel>(config: A::Config) {
     let arena = Arena::new(256);
     let mut mapper = Mapper::<A, _>::create(arena.clone(), config.clone()).unwrap();
 
-    unsafe { mapper.map_range(Gpa::new(0), Hpa::new(M2), M2 + K4, rw()) }.unwrap().flush();
+    unsafe { mapper.map_range(Gpa::new(0), Hpa::new(M2), M2 + K4, rw()) }
+        .unwrap()
+        .flush();
     let stats = mapper.stats();
     let mut mapper = {
         mapper.reserve(1).unwrap();
@@ -180,7 +246,9 @@ fn gives_up_and_adopts<A: SecondLevel>(config: A::Config) {
         drop(kept);
         assert_eq!(arena.used(), 0);
         let mut mapper = Mapper::<A, _>::create(arena.clone(), config.clone()).unwrap();
-        unsafe { mapper.map_range(Gpa::new(0), Hpa::new(M2), M2 + K4, rw()) }.unwrap().flush();
+        unsafe { mapper.map_range(Gpa::new(0), Hpa::new(M2), M2 + K4, rw()) }
+            .unwrap()
+            .flush();
         mapper
     };
     mapper.flush();
@@ -192,8 +260,12 @@ fn gives_up_and_adopts<A: SecondLevel>(config: A::Config) {
     assert_eq!(look.table(), A::root_table(root));
     drop(look);
 
-    let mut look = unsafe { Mapper::<A, _>::adopt(arena.clone(), config.clone(), root, true) }.unwrap();
-    assert_eq!(look.unmap_range(Gpa::new(0), M2).unwrap_err(), Error::ReadOnly);
+    let mut look =
+        unsafe { Mapper::<A, _>::adopt(arena.clone(), config.clone(), root, true) }.unwrap();
+    assert_eq!(
+        look.unmap_range(Gpa::new(0), M2).unwrap_err(),
+        Error::ReadOnly
+    );
     drop(look);
 
     let mut mapper = unsafe { Mapper::<A, _>::adopt(arena.clone(), config, root, false) }.unwrap();
@@ -208,7 +280,9 @@ fn flushes_once_and_frees_after<A: SecondLevel>(config: A::Config) {
     let mut mapper = Mapper::<A, _>::create(arena.clone(), config).unwrap();
     let root = mapper.root();
 
-    unsafe { mapper.map_range(Gpa::new(0), Hpa::new(0x1000), 8 * K4, rw()) }.unwrap().flush();
+    unsafe { mapper.map_range(Gpa::new(0), Hpa::new(0x1000), 8 * K4, rw()) }
+        .unwrap()
+        .flush();
     arena.take_invalidations();
     let used = arena.used();
 
@@ -224,15 +298,23 @@ fn flushes_once_and_frees_after<A: SecondLevel>(config: A::Config) {
     mapper.flush();
     let seen = arena.take_invalidations();
     assert!(!seen.is_empty());
-    assert!(seen.iter().all(|stale| stale.kind == A::INVALIDATION && stale.root == root));
+    assert!(seen
+        .iter()
+        .all(|stale| stale.kind == A::INVALIDATION && stale.root == root));
     let last = seen[seen.len() - 1];
     if !A::BREAK_BEFORE_MAKE {
-        assert!(last.gpa == Gpa::new(0) && last.size >= 8 * K4 && last.tables, "{:?}", last);
+        assert!(
+            last.gpa == Gpa::new(0) && last.size >= 8 * K4 && last.tables,
+            "{:?}",
+            last
+        );
     }
     assert!(arena.used() < used);
 
     // dropped without a word, it is flushed all the same
-    unsafe { mapper.map_phys(Gpa::new(0), Hpa::new(0x1000), rw()) }.unwrap().flush();
+    unsafe { mapper.map_phys(Gpa::new(0), Hpa::new(0x1000), rw()) }
+        .unwrap()
+        .flush();
     arena.take_invalidations();
     drop(mapper.unmap_range(Gpa::new(0), K4).unwrap());
     assert_ne!(arena.take_invalidations(), []);
@@ -242,7 +324,9 @@ fn walks<A: SecondLevel>(config: A::Config) {
     let arena = Arena::new(256);
     let mut mapper = Mapper::<A, _>::create(arena.clone(), config).unwrap();
 
-    unsafe { mapper.map_phys(Gpa::new(0x3000), Hpa::new(0x9000), rw()) }.unwrap().flush();
+    unsafe { mapper.map_phys(Gpa::new(0x3000), Hpa::new(0x9000), rw()) }
+        .unwrap()
+        .flush();
     let (mut pages, mut holes, mut tables, mut depth) = (Vec::new(), 0, 0, 0);
     mapper
         .walk(Gpa::new(0), M2, |step| {
@@ -277,13 +361,21 @@ fn walks<A: SecondLevel>(config: A::Config) {
 #[test]
 fn ept() {
     suite::<Ept>(EptConfig::default());
-    suite::<Ept>(EptConfig { levels: 5, max_page_size: K4, ..Default::default() });
+    suite::<Ept>(EptConfig {
+        levels: 5,
+        max_page_size: K4,
+        ..Default::default()
+    });
 }
 
 #[test]
 fn npt() {
     suite::<Npt>(NptConfig::default());
-    suite::<Npt>(NptConfig { levels: 5, max_page_size: M2, ..Default::default() });
+    suite::<Npt>(NptConfig {
+        levels: 5,
+        max_page_size: M2,
+        ..Default::default()
+    });
 }
 
 #[test]
@@ -294,7 +386,10 @@ fn stage2() {
 #[test]
 fn gstage() {
     suite::<Gstage>(GstageConfig::default());
-    suite::<Gstage>(GstageConfig { mode: GstageMode::Sv39x4, ..Default::default() });
+    suite::<Gstage>(GstageConfig {
+        mode: GstageMode::Sv39x4,
+        ..Default::default()
+    });
 }
 
 #[test]
@@ -302,19 +397,38 @@ fn ept_entries_are_those_of_the_manual() {
     // SDM vol. 3, "EPT Translation Mechanism": R, W, X in bits 2:0, memory type in 5:3 (WB 6, UC 0), 7 a large page
     let mut ept = EptMapper::create(Arena::new(16), EptConfig::default()).unwrap();
     let ram = EptFlags::new().write(true).execute(true);
-    let device = EptFlags::new().write(true).memory_type(MemoryType::Uncacheable).ignore_pat(true);
+    let device = EptFlags::new()
+        .write(true)
+        .memory_type(MemoryType::Uncacheable)
+        .ignore_pat(true);
 
     unsafe {
-        ept.map_range(Gpa::new(0), Hpa::new(M2), M2, ram).unwrap().flush();
-        ept.map_phys(Gpa::new(G1), Hpa::new(0xfee0_0000), device).unwrap().flush();
+        ept.map_range(Gpa::new(0), Hpa::new(M2), M2, ram)
+            .unwrap()
+            .flush();
+        ept.map_phys(Gpa::new(G1), Hpa::new(0xfee0_0000), device)
+            .unwrap()
+            .flush();
     }
-    assert_eq!(ept.translate(Gpa::new(0)).unwrap().entry & 0xfff0_0000_0000_0fff, 0x80 | 6 << 3 | 7);
-    assert_eq!(ept.translate(Gpa::new(G1)).unwrap().entry, 0xfee0_0000 | 1 << 6 | 3);
+    assert_eq!(
+        ept.translate(Gpa::new(0)).unwrap().entry & 0xfff0_0000_0000_0fff,
+        0x80 | 6 << 3 | 7
+    );
+    assert_eq!(
+        ept.translate(Gpa::new(G1)).unwrap().entry,
+        0xfee0_0000 | 1 << 6 | 3
+    );
     // EPTP: write-back, a walk of four
     assert_eq!(ept.root() & 0xfff, 3 << 3 | 6);
     assert_eq!(
-        unsafe { ept.map_phys(Gpa::new(0x4000_1000), Hpa::new(0), EptFlags::new().read(false).execute(true)) }
-            .unwrap_err(),
+        unsafe {
+            ept.map_phys(
+                Gpa::new(0x4000_1000),
+                Hpa::new(0),
+                EptFlags::new().read(false).execute(true),
+            )
+        }
+        .unwrap_err(),
         Error::Unsupported
     ); // execute-only, and no capability told
 }
@@ -324,8 +438,13 @@ fn npt_entries_are_those_of_the_manual() {
     // APM vol. 2, "Nested Paging": as an x86 entry, with the user bit, which every nested access needs
     let mut npt = NptMapper::create(Arena::new(16), NptConfig::default()).unwrap();
 
-    unsafe { npt.map_phys(Gpa::new(0), Hpa::new(0x5000), NptFlags::new().write(true)) }.unwrap().flush();
-    assert_eq!(npt.translate(Gpa::new(0)).unwrap().entry & !0x60, 1 << 63 | 0x5000 | 7);
+    unsafe { npt.map_phys(Gpa::new(0), Hpa::new(0x5000), NptFlags::new().write(true)) }
+        .unwrap()
+        .flush();
+    assert_eq!(
+        npt.translate(Gpa::new(0)).unwrap().entry & !0x60,
+        1 << 63 | 0x5000 | 7
+    );
     assert_eq!(npt.root(), npt.table().data());
 }
 
@@ -338,31 +457,70 @@ fn page_flags_are_translated() {
     // a kernel's page, write-back by three clear bits, which EPT would read as UC
     assert_eq!(from(NX | 1).unwrap(), EptFlags::new());
     assert_eq!(from(1).unwrap(), EptFlags::new().execute(true));
-    assert_eq!(from(NX | 3 | 1 << 2 | 1 << 8).unwrap(), EptFlags::new().write(true)); // user and global are not carried
-    assert_eq!(from(NX | 0x20 | 0x40 | 1 << 9 | 1).unwrap(), EptFlags::new()); // nor accessed, dirty, software
-    assert_eq!(from(NX | 1 << 4 | 1).unwrap().get_memory_type(), MemoryType::Uncacheable);
-    assert_eq!(from(NX | 1 << 3 | 1).unwrap().get_memory_type(), MemoryType::WriteThrough);
+    assert_eq!(
+        from(NX | 3 | 1 << 2 | 1 << 8).unwrap(),
+        EptFlags::new().write(true)
+    ); // user and global are not carried
+    assert_eq!(
+        from(NX | 0x20 | 0x40 | 1 << 9 | 1).unwrap(),
+        EptFlags::new()
+    ); // nor accessed, dirty, software
+    assert_eq!(
+        from(NX | 1 << 4 | 1).unwrap().get_memory_type(),
+        MemoryType::Uncacheable
+    );
+    assert_eq!(
+        from(NX | 1 << 3 | 1).unwrap().get_memory_type(),
+        MemoryType::WriteThrough
+    );
     assert_eq!(from(0).unwrap_err(), Error::Unsupported);
 
     // write-combining is the PAT bit in a PAT whose entry 4 says so; it is EPT's large-page bit
     let pat = PAT_RESET & !(0xff << 32) | 1 << 32;
     assert_eq!(
-        EptFlags::from_page_flags(NX | 1 << 7 | 1, pat, keep).unwrap().get_memory_type(),
+        EptFlags::from_page_flags(NX | 1 << 7 | 1, pat, keep)
+            .unwrap()
+            .get_memory_type(),
         MemoryType::WriteCombining
     );
-    assert_eq!(EptFlags::from_page_flags(NX | 1, pat & !0xff | 2, keep).unwrap_err(), Error::Unsupported); // reserved
+    assert_eq!(
+        EptFlags::from_page_flags(NX | 1, pat & !0xff | 2, keep).unwrap_err(),
+        Error::Unsupported
+    ); // reserved
 
-    let keep = Keep { supervisor: true, global: true, protection_key: true };
-    assert_eq!(EptFlags::from_page_flags(NX | 1, PAT_RESET, keep).unwrap_err(), Error::Unsupported);
+    let keep = Keep {
+        supervisor: true,
+        global: true,
+        protection_key: true,
+    };
+    assert_eq!(
+        EptFlags::from_page_flags(NX | 1, PAT_RESET, keep).unwrap_err(),
+        Error::Unsupported
+    );
     assert!(EptFlags::from_page_flags(NX | 5, PAT_RESET, keep).is_ok());
-    assert_eq!(EptFlags::from_page_flags(NX | 5 | 1 << 8, PAT_RESET, keep).unwrap_err(), Error::Unsupported);
-    assert_eq!(EptFlags::from_page_flags(NX | 5 | 1 << 59, PAT_RESET, keep).unwrap_err(), Error::Unsupported);
+    assert_eq!(
+        EptFlags::from_page_flags(NX | 5 | 1 << 8, PAT_RESET, keep).unwrap_err(),
+        Error::Unsupported
+    );
+    assert_eq!(
+        EptFlags::from_page_flags(NX | 5 | 1 << 59, PAT_RESET, keep).unwrap_err(),
+        Error::Unsupported
+    );
 
     // and back
-    let flags = EptFlags::new().write(true).memory_type(MemoryType::Uncacheable);
-    assert_eq!(flags.to_page_flags(PAT_RESET, true).unwrap(), NX | 1 << 4 | 1 << 3 | 7);
+    let flags = EptFlags::new()
+        .write(true)
+        .memory_type(MemoryType::Uncacheable);
     assert_eq!(
-        EptFlags::new().read(false).execute(true).to_page_flags(PAT_RESET, false).unwrap_err(),
+        flags.to_page_flags(PAT_RESET, true).unwrap(),
+        NX | 1 << 4 | 1 << 3 | 7
+    );
+    assert_eq!(
+        EptFlags::new()
+            .read(false)
+            .execute(true)
+            .to_page_flags(PAT_RESET, false)
+            .unwrap_err(),
         Error::Unsupported
     );
 }
@@ -374,11 +532,19 @@ fn dirty_pages_are_told_and_bitmaps_must_have_room() {
     let ram = EptFlags::new().write(true);
     let mut bitmap = [0; 2];
 
-    unsafe { ept.map_range(Gpa::new(0), Hpa::new(0x1000), 70 * K4, ram) }.unwrap().flush();
-    assert_eq!(ept.dirty(Gpa::new(0), 129 * K4, &mut bitmap).unwrap_err(), Error::OutOfRange);
+    unsafe { ept.map_range(Gpa::new(0), Hpa::new(0x1000), 70 * K4, ram) }
+        .unwrap()
+        .flush();
+    assert_eq!(
+        ept.dirty(Gpa::new(0), 129 * K4, &mut bitmap).unwrap_err(),
+        Error::OutOfRange
+    );
     ept.write_protect(Gpa::new(0), 70 * K4).unwrap().flush();
     assert!(!ept.translate(Gpa::new(0)).unwrap().flags.has_write());
-    ept.touch(Gpa::new(65 * K4), EptFlags::new().read(false).write(true)).unwrap();
-    ept.dirty(Gpa::new(0), 70 * K4, &mut bitmap).unwrap().flush();
+    ept.touch(Gpa::new(65 * K4), EptFlags::new().read(false).write(true))
+        .unwrap();
+    ept.dirty(Gpa::new(0), 70 * K4, &mut bitmap)
+        .unwrap()
+        .flush();
     assert_eq!(bitmap, [0, 2]);
 }

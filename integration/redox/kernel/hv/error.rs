@@ -2,9 +2,13 @@
 
 use core::fmt;
 
-use hvpt_redox::{svm::SvmEnableError, vmx, vmx::VmxEnableError, ControlError, Error as PagingError};
+use hvpt_redox::{
+    svm::SvmEnableError, vmx, vmx::VmxEnableError, ControlError, Error as PagingError,
+};
 
-use crate::syscall::error::{Error, EBUSY, EEXIST, EINVAL, EIO, ENODEV, ENOENT, ENOMEM};
+use crate::syscall::error::{
+    Error, EAGAIN, EBUSY, EEXIST, EINVAL, EIO, ENODEV, ENOENT, ENOMEM, EOPNOTSUPP, EPERM,
+};
 
 /// A cause a value; what it says in words goes to the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,10 +33,18 @@ pub enum HvError {
     InvalidVmcb,
     /// VMREAD or VMWRITE of this field failed.
     Field(u32),
-    /// An argument is out of range or not aligned.
+    /// An argument is out of range, not aligned, or more than a call takes.
     Invalid,
     /// The memory is not mapped in the guest.
     NotMapped,
+    /// The memory is not the guest's own, but a device's or the kernel's.
+    Forbidden,
+    /// The guest cannot take the event now: ask for a window.
+    Blocked,
+    /// This CPU is running a guest already.
+    Busy,
+    /// The instruction is none that is carried out here.
+    Instruction,
 }
 
 impl From<PagingError> for HvError {
@@ -66,8 +78,12 @@ impl fmt::Display for HvError {
             Self::Entry(failure) => failure.fmt(f),
             Self::InvalidVmcb => f.write_str("VMRUN refused the VMCB"),
             Self::Field(field) => write!(f, "the CPU refused {}", vmx::field_name(*field)),
-            Self::Invalid => f.write_str("out of range or not aligned"),
+            Self::Invalid => f.write_str("out of range, not aligned, or too much"),
             Self::NotMapped => f.write_str("not mapped in the guest"),
+            Self::Forbidden => f.write_str("not the guest's own memory"),
+            Self::Blocked => f.write_str("the guest cannot take the event now"),
+            Self::Busy => f.write_str("this CPU runs a guest already"),
+            Self::Instruction => f.write_str("an instruction that is not carried out here"),
         }
     }
 }
@@ -79,9 +95,16 @@ impl From<HvError> for Error {
             HvError::Paging(PagingError::AlreadyMapped) => EEXIST,
             HvError::Paging(PagingError::NotMapped) | HvError::NotMapped => ENOENT,
             HvError::Paging(_) | HvError::Control(_) | HvError::Invalid => EINVAL,
-            HvError::Vmx(VmxEnableError::AlreadyOn) | HvError::Svm(SvmEnableError::AlreadyOn) => EBUSY,
-            HvError::Vmx(_) | HvError::Svm(_) | HvError::NoVirtualization | HvError::Missing => ENODEV,
+            HvError::Vmx(VmxEnableError::AlreadyOn)
+            | HvError::Svm(SvmEnableError::AlreadyOn)
+            | HvError::Busy => EBUSY,
+            HvError::Vmx(_) | HvError::Svm(_) | HvError::NoVirtualization | HvError::Missing => {
+                ENODEV
+            }
             HvError::Entry(_) | HvError::InvalidVmcb | HvError::Field(_) => EIO,
+            HvError::Forbidden => EPERM,
+            HvError::Blocked => EAGAIN,
+            HvError::Instruction => EOPNOTSUPP,
         })
     }
 }

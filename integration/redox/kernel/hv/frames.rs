@@ -18,7 +18,11 @@ pub struct Account {
 
 impl Account {
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { held: AtomicUsize::new(0), peak: AtomicUsize::new(0), tlb: Tlb::new() })
+        Arc::new(Self {
+            held: AtomicUsize::new(0),
+            peak: AtomicUsize::new(0),
+            tlb: Tlb::new(),
+        })
     }
 
     /// Frames that are out: tables, control structures, save areas. Memory that a guest was given is not among them.
@@ -56,7 +60,10 @@ unsafe impl FrameAllocator for KernelFrames {
     unsafe fn free(&mut self, frame: Hpa, count: FrameCount) {
         // SAFETY: the caller's promise; frame 0 is never given out.
         unsafe {
-            deallocate_p2frame(Frame::containing(PhysicalAddress::new(frame.data() as usize)), count.order());
+            deallocate_p2frame(
+                Frame::containing(PhysicalAddress::new(frame.data() as usize)),
+                count.order(),
+            );
         }
         self.0.held.fetch_sub(count.data(), Ordering::Relaxed);
     }

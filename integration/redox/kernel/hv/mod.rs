@@ -4,10 +4,18 @@
 //! [`percpu`] turns VMX or SVM on and off; [`frames`] takes frames from the kernel's allocator and keeps each VM's books.
 //! The tables and control structures are the crate hvpt_redox.
 
+mod answer;
+mod cpuid;
+mod debug;
 pub mod error;
 pub mod exit;
 pub mod frames;
+mod machine;
+mod mitigate;
+mod msr;
 pub mod percpu;
+pub mod policy;
+pub mod saved;
 mod svm;
 pub mod tlb;
 pub mod vcpu;
@@ -16,9 +24,11 @@ mod vmx;
 
 pub use self::{
     error::HvError,
-    exit::Exit,
+    exit::{Exit, Instruction, MemoryAccess},
     frames::{Account, KernelFrames},
     percpu::{disable_this_cpu, enable_this_cpu},
+    policy::{CpuidRow, MsrAnswer, MsrRow, Policy},
+    saved::Saved,
     vcpu::Vcpu,
     vm::{Vm, VmStats},
 };

@@ -1,11 +1,12 @@
 //! VMX or SVM on each CPU: turned on when a guest first runs there, off on the way out.
 
+use core::cell::{Cell, UnsafeCell};
+
 use hvpt_redox::{
     cpu::Cpu,
     svm::{self, AsidPool, HostSave, SvmCaps, SvmOn},
     vmx::{VmxOn, VmxonRegion},
 };
-use spin::Mutex;
 
 use super::{
     error::HvError,
@@ -16,7 +17,10 @@ use crate::cpu_set::MAX_CPU_COUNT;
 /// A CPU that can run guests.
 pub enum OnThisCpu {
     Vmx(VmxOn<KernelFrames>),
-    Svm { on: SvmOn<KernelFrames>, asids: AsidPool },
+    Svm {
+        on: SvmOn<KernelFrames>,
+        asids: AsidPool,
+    },
 }
 
 /// A CPU's place. The ASIDs outlive SVM being off: virtual CPUs still hold some, which must not be taken for new ones.
@@ -25,14 +29,64 @@ struct Slot {
     asids: Option<AsidPool>,
 }
 
+struct Place {
+    slot: UnsafeCell<Slot>,
+    busy: Cell<bool>,
+}
+
+/// The one borrow of a place, on its CPU's own stack.
+struct Taken<'a>(&'a Place);
+
+impl Place {
+    fn take(&self) -> Result<Taken<'_>, HvError> {
+        if self.busy.replace(true) {
+            return Err(HvError::Busy);
+        }
+        Ok(Taken(self))
+    }
+}
+
+impl Taken<'_> {
+    fn get(&mut self) -> &mut Slot {
+        // SAFETY: busy keeps out a second one.
+        unsafe { &mut *self.0.slot.get() }
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.0.busy.set(false);
+    }
+}
+
+// SAFETY: by logical CPU, and each CPU uses its own alone, with interrupts off: this_cpu() is the only way in. What is in
+// there never leaves its CPU, which is what VmxOn and SvmOn, not being Send, ask for.
+unsafe impl Sync for Place {}
+
 #[allow(clippy::declare_interior_mutable_const)] // copied into each place, which is what is meant
-const OFF: Mutex<Slot> = Mutex::new(Slot { on: None, asids: None });
+const OFF: Place = Place {
+    slot: UnsafeCell::new(Slot {
+        on: None,
+        asids: None,
+    }),
+    busy: Cell::new(false),
+};
 
-/// By logical CPU. Each CPU uses its own alone; the lock makes that safe and is never contended.
-static CPUS: [Mutex<Slot>; MAX_CPU_COUNT as usize] = [OFF; MAX_CPU_COUNT as usize];
+static CPUS: [Place; MAX_CPU_COUNT as usize] = [OFF; MAX_CPU_COUNT as usize];
 
-fn this_cpu() -> &'static Mutex<Slot> {
-    &CPUS[crate::cpu_id().get() as usize]
+/// Do something with this CPU's place. Interrupts are off meanwhile, so that the CPU stays this one.
+fn this_cpu<T>(
+    cpu: &dyn Cpu,
+    action: impl FnOnce(&mut Slot) -> Result<T, HvError>,
+) -> Result<T, HvError> {
+    let interrupts = cpu.irq_off();
+    let result = match CPUS.get(crate::cpu_id().get() as usize) {
+        Some(place) => place.take().and_then(|mut slot| action(slot.get())),
+        None => Err(HvError::NoVirtualization),
+    };
+
+    cpu.irq_restore(interrupts);
+    result
 }
 
 /// Turn virtualization on for this CPU, unless it is on.
@@ -42,58 +96,66 @@ pub fn enable_this_cpu(cpu: &'static dyn Cpu) -> Result<(), HvError> {
 
 /// Turn virtualization off for this CPU, which must not be running a guest, and give its frames back. Call it on every
 /// CPU before the machine is stopped or another kernel started: a CPU in VMX operation blocks INIT.
-pub fn disable_this_cpu() {
-    let mut slot = this_cpu().lock();
+pub fn disable_this_cpu(cpu: &dyn Cpu) {
+    let done = this_cpu(cpu, |slot| {
+        match slot.on.take() {
+            Some(OnThisCpu::Vmx(mut on)) => {
+                if let Err(error) = on.disable() {
+                    warn!("VMXOFF on CPU {}: {}", crate::cpu_id(), error);
+                }
+            }
+            Some(OnThisCpu::Svm { mut on, mut asids }) => {
+                asids.reset();
+                slot.asids = Some(asids);
+                if let Err(error) = on.disable() {
+                    warn!("SVM off on CPU {}: {}", crate::cpu_id(), error);
+                }
+            }
+            None => (),
+        }
+        Ok(())
+    });
 
-    match slot.on.take() {
-        Some(OnThisCpu::Vmx(mut on)) => {
-            if let Err(error) = on.disable() {
-                warn!("VMXOFF on CPU {}: {}", crate::cpu_id(), error);
-            }
-        }
-        Some(OnThisCpu::Svm { mut on, mut asids }) => {
-            asids.reset();
-            slot.asids = Some(asids);
-            if let Err(error) = on.disable() {
-                warn!("SVM off on CPU {}: {}", crate::cpu_id(), error);
-            }
-        }
-        None => (),
+    if let Err(error) = done {
+        warn!(
+            "virtualization stays on on CPU {}: {}",
+            crate::cpu_id(),
+            error
+        );
     }
 }
 
 /// Do something with this CPU's state; virtualization is turned on first if it is off. Interrupts are off meanwhile, so
-/// that the CPU stays this one.
+/// that the CPU stays this one. [`HvError::Busy`]: it is being done already.
 pub fn with_this_cpu<T>(
     cpu: &'static dyn Cpu,
     action: impl FnOnce(&mut OnThisCpu) -> Result<T, HvError>,
 ) -> Result<T, HvError> {
-    let interrupts = cpu.irq_off();
-    let mut slot = this_cpu().lock();
-    let Slot { on, asids } = &mut *slot;
-    let result = match on {
-        Some(on) => action(on),
-        empty => turn_on(cpu, asids).and_then(|on| action(empty.get_or_insert(on))),
-    };
-
-    drop(slot);
-    cpu.irq_restore(interrupts);
-    result
+    this_cpu(cpu, |slot| {
+        let Slot { on, asids } = slot;
+        match on {
+            Some(on) => action(on),
+            empty => turn_on(cpu, asids).and_then(|on| action(empty.get_or_insert(on))),
+        }
+    })
 }
 
 fn turn_on(cpu: &'static dyn Cpu, kept: &mut Option<AsidPool>) -> Result<OnThisCpu, HvError> {
     let frames = KernelFrames::new(&Account::new());
+    let [_, _, ecx, _] = cpu.cpuid(1, 0);
 
-    if cpu.cpuid(1, 0)[2] & 1 << 5 != 0 {
+    if ecx & 1 << 5 != 0 {
         let region = VmxonRegion::new(frames).ok_or(HvError::OutOfMemory)?;
-        let on = region.enable(cpu).map_err(HvError::Vmx)?;
+        // SAFETY: it goes into this CPU's place and never leaves it.
+        let on = unsafe { region.enable(cpu) }.map_err(HvError::Vmx)?;
 
         info!("VMX on CPU {}: {:?}", crate::cpu_id(), on.caps());
         return Ok(OnThisCpu::Vmx(on));
     }
     if SvmCaps::read(cpu).is_some() {
         let pages = HostSave::new(frames).ok_or(HvError::OutOfMemory)?;
-        let on = pages.enable(cpu).map_err(HvError::Svm)?;
+        // SAFETY: as above.
+        let on = unsafe { pages.enable(cpu) }.map_err(HvError::Svm)?;
 
         if !on.caps().can(svm::feature::NP) {
             error!("SVM without nested paging");

@@ -8,7 +8,7 @@ use redox_standin::{
     context::memory::AddrSpaceWrapper,
     control,
     hv::{self, Exit, Vcpu, Vm},
-    memory::{used_frames, Page, PageFlags, RmmA, VirtualAddress},
+    memory::{used_frames, Page, PageFlags, PhysicalAddress, RmmA, VirtualAddress},
     sync::CleanLockToken,
     syscall::error::{Error, ENOMEM},
 };
@@ -22,6 +22,15 @@ const PAGES: usize = 32;
 
 fn page(number: usize) -> Page {
     Page::containing_address(VirtualAddress::new(0x40_0000 + number * K4 as usize))
+}
+
+fn gpa(address: usize) -> PhysicalAddress {
+    PhysicalAddress::new(address)
+}
+
+fn token() -> CleanLockToken {
+    // SAFETY: nothing here holds a lock.
+    unsafe { CleanLockToken::new() }
 }
 
 fn rwx() -> PageFlags<RmmA> {
@@ -51,12 +60,10 @@ struct World {
 }
 
 fn world() -> Result<World, Error> {
-    // SAFETY: no lock is held.
-    let mut token = unsafe { CleanLockToken::new() };
     let process = AddrSpaceWrapper::new()?;
     process.grow(page(0), PAGES + 1)?;
     let vm = Vm::new(&CPU)?;
-    vm.map_user(&process, page(0), PAGES, 0, rwx(), &mut token)?;
+    vm.map_user(&process, page(0), PAGES, gpa(0), rwx(), &mut token())?;
     Ok(World { process, vm })
 }
 
@@ -76,47 +83,85 @@ fn real_mode(world: &World) -> Result<(), Error> {
         &hypercall(),
         &[0xf4],
     ]);
-    world.vm.write(0x1000, &program)?;
+    world.vm.write(gpa(0x1000), &program, &mut token())?;
     let mut vcpu = Vcpu::new(&world.vm, 0, &GuestState::real_mode(0, 0x1000))?;
 
-    match vcpu.run()? {
+    match vcpu.run(&mut token())? {
         Exit::Port(port) => {
-            check("real mode: OUT exits with its port", u64::from(port.port), 0x3f8);
-            check("real mode: of one byte, outwards", u64::from(port.size) | u64::from(port.input) << 8, 1);
+            check(
+                "real mode: OUT exits with its port",
+                u64::from(port.port),
+                0x3f8,
+            );
+            check(
+                "real mode: of one byte, outwards",
+                u64::from(port.size) | u64::from(port.input) << 8,
+                1,
+            );
         }
         other => unexpected("OUT", other),
     }
-    check("real mode: RIP is at the OUT", vcpu.state().get(Register::Rip), 0x1009);
+    check(
+        "real mode: RIP is at the OUT",
+        vcpu.state().get(Register::Rip),
+        0x1009,
+    );
     vcpu.complete()?;
-    check("real mode: and behind it, once it is done", vcpu.state().get(Register::Rip), 0x100a);
-    check("real mode: AL is what the guest sends", vcpu.get(Gpr::Rax) & 0xff, 0x34);
+    check(
+        "real mode: and behind it, once it is done",
+        vcpu.state().get(Register::Rip),
+        0x100a,
+    );
+    check(
+        "real mode: AL is what the guest sends",
+        vcpu.get(Gpr::Rax) & 0xff,
+        0x34,
+    );
     let mut bytes = [0; 2];
-    world.vm.read(0x3000, &mut bytes)?;
-    check("real mode: what the guest wrote is in its memory", u64::from(u16::from_le_bytes(bytes)), 0x1234);
-    check("real mode: HLT exits", u64::from(vcpu.run()? == Exit::Halt), 1);
-    check("real mode: a hypercall exits, after a CPUID that did not", u64::from(vcpu.run()? == Exit::Hypercall), 1);
-    check("real mode: the guest goes on behind it", vcpu.state().get(Register::Rip), 0x1000 + program.len() as u64 - 1);
-    check("real mode: HLT exits again", u64::from(vcpu.run()? == Exit::Halt), 1);
+    world.vm.read(gpa(0x3000), &mut bytes, &mut token())?;
+    check(
+        "real mode: what the guest wrote is in its memory",
+        u64::from(u16::from_le_bytes(bytes)),
+        0x1234,
+    );
+    check(
+        "real mode: HLT exits",
+        u64::from(vcpu.run(&mut token())? == Exit::Halt),
+        1,
+    );
+    check(
+        "real mode: a hypercall exits, after a CPUID that did not",
+        u64::from(vcpu.run(&mut token())? == Exit::Hypercall),
+        1,
+    );
+    check(
+        "real mode: the guest goes on behind it",
+        vcpu.state().get(Register::Rip),
+        0x1000 + program.len() as u64 - 1,
+    );
+    check(
+        "real mode: HLT exits again",
+        u64::from(vcpu.run(&mut token())? == Exit::Halt),
+        1,
+    );
     Ok(())
 }
 
 /// The guest's own tables at 0x10000: 1 GiB one to one by 2 MiB pages.
 fn long_mode_tables(vm: &Vm) -> Result<(), Error> {
     let mut table = vec![0_u8; 4096];
-    let entry = |at: u64, value: u64| vm.write(at, &value.to_le_bytes());
+    let entry = |at: usize, value: u64| vm.write(gpa(at), &value.to_le_bytes(), &mut token());
 
     entry(0x10000, 0x11000 | 3)?;
     entry(0x11000, 0x12000 | 3)?;
     for (number, bytes) in table.chunks_mut(8).enumerate() {
         bytes.copy_from_slice(&((number as u64) << 21 | 0x83).to_le_bytes());
     }
-    Ok(vm.write(0x12000, &table)?)
+    Ok(vm.write(gpa(0x12000), &table, &mut token())?)
 }
 
 /// 64-bit mode: a write to memory that is not there, which then is; a write to what is taken away again; an MSR.
 fn long_mode(world: &World) -> Result<(), Error> {
-    // SAFETY: no lock is held.
-    let mut token = unsafe { CleanLockToken::new() };
     let program = code(&[
         &[0x48, 0x89, 0x37],             // mov [rdi], rsi
         &[0x48, 0x8b, 0x07],             // mov rax, [rdi]
@@ -130,43 +175,102 @@ fn long_mode(world: &World) -> Result<(), Error> {
         &hypercall(),
         &[0x0f, 0x0b], // ud2: without an IDT, a triple fault
     ]);
-    world.vm.write(0x2000, &program)?;
+    world.vm.write(gpa(0x2000), &program, &mut token())?;
     long_mode_tables(&world.vm)?;
     let mut vcpu = Vcpu::new(&world.vm, 1, &GuestState::long64(0x10000, 0x2000, 0x8000))?;
     vcpu.set(Gpr::Rdi, 0x20_0ff8)?;
     vcpu.set(Gpr::Rsi, 0x1122_3344_5566_7788)?;
 
-    match vcpu.run()? {
-        Exit::Memory { gpa, write, fetch, .. } => {
-            check("long mode: memory that is not mapped exits with its address", gpa, 0x20_0ff8);
-            check("long mode: as a write", u64::from(write) | u64::from(fetch) << 1, 1);
+    match vcpu.run(&mut token())? {
+        Exit::Memory {
+            gpa, write, fetch, ..
+        } => {
+            check(
+                "long mode: memory that is not mapped exits with its address",
+                gpa.data() as u64,
+                0x20_0ff8,
+            );
+            check(
+                "long mode: as a write",
+                u64::from(write) | u64::from(fetch) << 1,
+                1,
+            );
         }
         other => unexpected("a fault", other),
     }
     log(format_args!("{}", vcpu.exit_text()));
-    world.vm.map_user(&world.process, page(PAGES), 1, 0x20_0000, rwx(), &mut token)?;
-    check("long mode: mapped, the guest goes on to its call", u64::from(vcpu.run()? == Exit::Hypercall), 1);
-    check("long mode: and reads what it wrote", vcpu.get(Gpr::Rax), 0x1122_3344_5566_7788);
+    world.vm.map_user(
+        &world.process,
+        page(PAGES),
+        1,
+        gpa(0x20_0000),
+        rwx(),
+        &mut token(),
+    )?;
+    check(
+        "long mode: mapped, the guest goes on to its call",
+        u64::from(vcpu.run(&mut token())? == Exit::Hypercall),
+        1,
+    );
+    check(
+        "long mode: and reads what it wrote",
+        vcpu.get(Gpr::Rax),
+        0x1122_3344_5566_7788,
+    );
     let mut bytes = [0; 8];
-    world.vm.read(0x20_0ff8, &mut bytes)?;
-    check("long mode: which the host sees", u64::from_le_bytes(bytes), 0x1122_3344_5566_7788);
+    world.vm.read(gpa(0x20_0ff8), &mut bytes, &mut token())?;
+    check(
+        "long mode: which the host sees",
+        u64::from_le_bytes(bytes),
+        0x1122_3344_5566_7788,
+    );
 
-    world.vm.unmap(0x20_0000, 1)?;
-    match vcpu.run()? {
-        Exit::Memory { gpa, .. } => check("long mode: taken away, it faults again", gpa, 0x20_0ff8),
+    world.vm.unmap(gpa(0x20_0000), 1, &mut token())?;
+    match vcpu.run(&mut token())? {
+        Exit::Memory { gpa, .. } => check(
+            "long mode: taken away, it faults again",
+            gpa.data() as u64,
+            0x20_0ff8,
+        ),
         other => unexpected("a fault", other),
     }
-    world.vm.map_user(&world.process, page(PAGES), 1, 0x20_0000, rwx(), &mut token)?;
-    check("long mode: a second call", u64::from(vcpu.run()? == Exit::Hypercall), 1);
+    world.vm.map_user(
+        &world.process,
+        page(PAGES),
+        1,
+        gpa(0x20_0000),
+        rwx(),
+        &mut token(),
+    )?;
+    check(
+        "long mode: a second call",
+        u64::from(vcpu.run(&mut token())? == Exit::Hypercall),
+        1,
+    );
 
     vcpu.set(Gpr::Rax, 0x89ab_cdef)?;
     vcpu.set(Gpr::Rdx, 0x0000_4567)?;
-    check("long mode: an MSR of its own is written and read", u64::from(vcpu.run()? == Exit::Hypercall), 1);
-    check("long mode: with its value", vcpu.get(Gpr::Rax) | vcpu.get(Gpr::Rdx) << 32, 0x4567_89ab_cdef);
+    check(
+        "long mode: an MSR of its own is written and read",
+        u64::from(vcpu.run(&mut token())? == Exit::Hypercall),
+        1,
+    );
+    check(
+        "long mode: with its value",
+        vcpu.get(Gpr::Rax) | vcpu.get(Gpr::Rdx) << 32,
+        0x4567_89ab_cdef,
+    );
     if emulator_dies_of_triple_faults() {
-        skip("long mode: a triple fault is a shutdown", "Bochs 2.7 with SVM ends itself instead of the guest");
+        skip(
+            "long mode: a triple fault is a shutdown",
+            "Bochs 2.7 with SVM ends itself instead of the guest",
+        );
     } else {
-        check("long mode: a triple fault is a shutdown", u64::from(vcpu.run()? == Exit::Shutdown), 1);
+        check(
+            "long mode: a triple fault is a shutdown",
+            u64::from(vcpu.run(&mut token())? == Exit::Shutdown),
+            1,
+        );
     }
     Ok(())
 }
@@ -201,10 +305,18 @@ pub fn run() {
             check("both guests run to their ends", error.errno as u64, 0);
         }
     }
-    hv::disable_this_cpu();
-    log(format_args!("{} frames at most, {} allocations", control::peak_frames(), control::allocations()));
+    hv::disable_this_cpu(&CPU);
+    log(format_args!(
+        "{} frames at most, {} allocations",
+        control::peak_frames(),
+        control::allocations()
+    ));
     check("every frame came back", used_frames() as u64, frames as u64);
-    check("every block of the heap came back", heap::blocks() as u64, blocks as u64);
+    check(
+        "every block of the heap came back",
+        heap::blocks() as u64,
+        blocks as u64,
+    );
 
     let mut failures = 0;
     let mut lost = 0;
@@ -213,7 +325,7 @@ pub fn run() {
         control::fail_at(Some(n));
         let result = quiet_life();
         control::fail_at(None);
-        hv::disable_this_cpu();
+        hv::disable_this_cpu(&CPU);
         lost += used_frames() - frames;
         match result {
             Ok(()) => break,
@@ -228,8 +340,16 @@ pub fn run() {
         log(format_args!("{}", other));
     }
     log(format_args!("{} allocations were made to fail", failures));
-    check("each failing allocation is told as such", u64::from(other.is_empty() && failures > 30), 1);
+    check(
+        "each failing allocation is told as such",
+        u64::from(other.is_empty() && failures > 30),
+        1,
+    );
     check("no frame is lost when one fails", lost as u64, 0);
     drop(other);
-    check("and no block of the heap", heap::blocks() as u64, blocks as u64);
+    check(
+        "and no block of the heap",
+        heap::blocks() as u64,
+        blocks as u64,
+    );
 }

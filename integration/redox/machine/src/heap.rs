@@ -30,7 +30,12 @@ pub fn blocks() -> usize {
 }
 
 fn class(layout: Layout) -> usize {
-    layout.size().max(layout.align()).max(16).next_power_of_two().trailing_zeros() as usize
+    layout
+        .size()
+        .max(layout.align())
+        .max(16)
+        .next_power_of_two()
+        .trailing_zeros() as usize
 }
 
 // SAFETY: a block of class c has 1 << c bytes, is aligned to that, and is in one list or out.

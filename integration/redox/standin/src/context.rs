@@ -23,21 +23,28 @@ pub mod memory {
 
     impl AddrSpaceWrapper {
         pub fn new() -> Result<Arc<Self>> {
-            Ok(Arc::new(Self { grants: Mutex::new(BTreeMap::new()) }))
+            Ok(Arc::new(Self {
+                grants: Mutex::new(BTreeMap::new()),
+            }))
         }
 
         /// Give the process `count` pages of memory (the stand-in's own).
         pub fn grow(&self, page: Page, count: usize) -> Result<()> {
             for number in 0..count {
                 let frame = RaiiFrame::allocate()?;
-                self.grants.lock().insert(page.next_by(number).start_address().data(), Grant::Allocated(frame));
+                self.grants.lock().insert(
+                    page.next_by(number).start_address().data(),
+                    Grant::Allocated(frame),
+                );
             }
             Ok(())
         }
 
         /// Give the process a page that is not its own memory (the stand-in's own).
         pub fn map_foreign(&self, page: Page) {
-            self.grants.lock().insert(page.start_address().data(), Grant::Other);
+            self.grants
+                .lock()
+                .insert(page.start_address().data(), Grant::Other);
         }
 
         /// Take a page away from the process, as munmap does (the stand-in's own).
@@ -66,7 +73,8 @@ pub mod memory {
             };
             let info = get_page_info(frame).expect("missing page info for Allocated grant");
 
-            info.add_ref(RefKind::Shared).map_err(|_| Error::new(ENOMEM))?;
+            info.add_ref(RefKind::Shared)
+                .map_err(|_| Error::new(ENOMEM))?;
             // SAFETY: the reference was just added.
             Ok(unsafe { RaiiFrame::new_unchecked(frame) })
         }

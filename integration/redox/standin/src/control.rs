@@ -12,6 +12,7 @@ pub use crate::memory::{allocations, fail_at, init, peak_frames};
 
 static CPU: AtomicU32 = AtomicU32::new(0);
 pub(crate) static IPIS: AtomicUsize = AtomicUsize::new(0);
+pub(crate) static SHOOTDOWNS: AtomicUsize = AtomicUsize::new(0);
 static LOG: Mutex<Option<fn(fmt::Arguments<'_>)>> = Mutex::new(None);
 
 /// The CPU that the kernel is on from now on.
@@ -26,6 +27,11 @@ pub(crate) fn cpu() -> LogicalCpuId {
 /// Inter-processor interrupts that were sent.
 pub fn ipis() -> usize {
     IPIS.load(Ordering::SeqCst)
+}
+
+/// How often a CPU that waits asked whether there is a shoot-down for it.
+pub fn shootdowns() -> usize {
+    SHOOTDOWNS.load(Ordering::SeqCst)
 }
 
 /// Where the log goes; nowhere at first.

@@ -14,6 +14,7 @@ pub mod context;
 pub mod control;
 pub mod cpu_set;
 pub mod memory;
+pub mod percpu;
 pub mod sync;
 pub mod syscall;
 

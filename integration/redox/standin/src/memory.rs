@@ -86,7 +86,10 @@ pub struct PageFlags<A> {
 
 impl<A: RmmArch> PageFlags<A> {
     pub fn new() -> Self {
-        Self { data: A::ENTRY_FLAG_DEFAULT_PAGE | A::ENTRY_FLAG_NO_EXEC, arch: PhantomData }
+        Self {
+            data: A::ENTRY_FLAG_DEFAULT_PAGE | A::ENTRY_FLAG_NO_EXEC,
+            arch: PhantomData,
+        }
     }
     pub fn data(&self) -> usize {
         self.data
@@ -124,10 +127,14 @@ impl Page {
         VirtualAddress::new(self.number * PAGE_SIZE)
     }
     pub fn containing_address(address: VirtualAddress) -> Page {
-        Page { number: address.data() / PAGE_SIZE }
+        Page {
+            number: address.data() / PAGE_SIZE,
+        }
     }
     pub fn next_by(self, n: usize) -> Page {
-        Self { number: self.number + n }
+        Self {
+            number: self.number + n,
+        }
     }
 }
 
@@ -140,14 +147,23 @@ pub struct Frame {
 
 impl Frame {
     pub fn containing(address: PhysicalAddress) -> Frame {
-        Frame { physaddr: NonZeroUsize::new(address.data() & !PAGE_MASK).expect("frame 0x0 is reserved") }
+        Frame {
+            physaddr: NonZeroUsize::new(address.data() & !PAGE_MASK)
+                .expect("frame 0x0 is reserved"),
+        }
     }
     pub fn base(self) -> PhysicalAddress {
         PhysicalAddress::new(self.physaddr.get())
     }
     pub fn next_by(self, n: usize) -> Self {
-        let sum = self.physaddr.get().checked_add(n * PAGE_SIZE).and_then(NonZeroUsize::new);
-        Self { physaddr: sum.expect("overflow or null in Frame::next_by") }
+        let sum = self
+            .physaddr
+            .get()
+            .checked_add(n * PAGE_SIZE)
+            .and_then(NonZeroUsize::new);
+        Self {
+            physaddr: sum.expect("overflow or null in Frame::next_by"),
+        }
     }
 }
 
@@ -212,10 +228,12 @@ impl PageInfo {
 
     pub fn add_ref(&self, kind: RefKind) -> Result<(), AddRefError> {
         match (self.refcount().expect("cannot add_ref to free frame"), kind) {
-            (RefCount::One, RefKind::Cow) => self.refcount.store(RC_USED_NOT_FREE | 2, Ordering::Relaxed),
-            (RefCount::One, RefKind::Shared) => {
-                self.refcount.store(RC_USED_NOT_FREE | RC_SHARED_NOT_COW | 2, Ordering::Relaxed)
+            (RefCount::One, RefKind::Cow) => {
+                self.refcount.store(RC_USED_NOT_FREE | 2, Ordering::Relaxed)
             }
+            (RefCount::One, RefKind::Shared) => self
+                .refcount
+                .store(RC_USED_NOT_FREE | RC_SHARED_NOT_COW | 2, Ordering::Relaxed),
             (RefCount::Cow(_), RefKind::Cow) | (RefCount::Shared(_), RefKind::Shared) => {
                 self.refcount.fetch_add(1, Ordering::Relaxed);
             }
@@ -254,17 +272,33 @@ static ARENA: Mutex<Option<Arena>> = Mutex::new(None);
 /// # Safety
 /// The memory is nobody else's, and stays.
 pub unsafe fn init(base: usize, offset: usize, frames: usize) {
-    let info: Vec<PageInfo> =
-        (0..frames).map(|_| PageInfo { refcount: AtomicUsize::new(0), order: AtomicUsize::new(0) }).collect();
+    let info: Vec<PageInfo> = (0..frames)
+        .map(|_| PageInfo {
+            refcount: AtomicUsize::new(0),
+            order: AtomicUsize::new(0),
+        })
+        .collect();
 
     assert!(base != 0 && base % (PAGE_SIZE << MAX_ORDER) == 0);
     PHYS_OFFSET.store(offset, Ordering::Relaxed);
     let info = Box::leak(info.into_boxed_slice());
-    *ARENA.lock() = Some(Arena { base, info, used: 0, peak: 0, allocations: 0, fail_at: None });
+    *ARENA.lock() = Some(Arena {
+        base,
+        info,
+        used: 0,
+        peak: 0,
+        allocations: 0,
+        fail_at: None,
+    });
 }
 
 fn arena<T>(action: impl FnOnce(&mut Arena) -> T) -> T {
-    action(ARENA.lock().as_mut().expect("the stand-in has no memory yet"))
+    action(
+        ARENA
+            .lock()
+            .as_mut()
+            .expect("the stand-in has no memory yet"),
+    )
 }
 
 /// Let the `n`th allocation from now fail, from 0; `None`: none.
@@ -311,21 +345,29 @@ pub fn allocate_p2frame(order: u32) -> Option<Frame> {
             return None;
         }
         let count = 1 << order;
-        let is_free = |info: &PageInfo| info.refcount.load(Ordering::Relaxed) & RC_USED_NOT_FREE == 0;
-        let at =
-            (0..arena.info.len() / count).find(|at| arena.info[at * count..][..count].iter().all(is_free))? * count;
+        let is_free =
+            |info: &PageInfo| info.refcount.load(Ordering::Relaxed) & RC_USED_NOT_FREE == 0;
+        let at = (0..arena.info.len() / count)
+            .find(|at| arena.info[at * count..][..count].iter().all(is_free))?
+            * count;
 
         for info in &arena.info[at..][..count] {
             info.refcount.store(RC_USED_NOT_FREE, Ordering::Relaxed);
         }
-        arena.info[at].order.store(order as usize + 1, Ordering::Relaxed);
+        arena.info[at]
+            .order
+            .store(order as usize + 1, Ordering::Relaxed);
         arena.used += count;
         arena.peak = arena.peak.max(arena.used);
-        Some(Frame::containing(PhysicalAddress::new(arena.base + at * PAGE_SIZE)))
+        Some(Frame::containing(PhysicalAddress::new(
+            arena.base + at * PAGE_SIZE,
+        )))
     })?;
 
     // SAFETY: the frame was free, and the arena is the stand-in's.
-    unsafe { (RmmA::phys_to_virt(frame.base()).data() as *mut u8).write_bytes(0, PAGE_SIZE << order) };
+    unsafe {
+        (RmmA::phys_to_virt(frame.base()).data() as *mut u8).write_bytes(0, PAGE_SIZE << order)
+    };
     Some(frame)
 }
 
@@ -336,14 +378,25 @@ pub fn allocate_frame() -> Option<Frame> {
 /// # Safety
 /// The frame came from `allocate_p2frame` with this order and nobody uses it.
 pub unsafe fn deallocate_p2frame(frame: Frame, order: u32) {
-    let info = get_page_info(frame).unwrap_or_else(|| panic!("missing PageInfo for {:?} being freed", frame));
+    let info = get_page_info(frame)
+        .unwrap_or_else(|| panic!("missing PageInfo for {:?} being freed", frame));
     let was = info.order.swap(0, Ordering::Relaxed);
 
-    assert_eq!(was, order as usize + 1, "{:?} was not allocated with this order", frame);
+    assert_eq!(
+        was,
+        order as usize + 1,
+        "{:?} was not allocated with this order",
+        frame
+    );
     // SAFETY: it was out; whoever still looks at it finds poison.
-    unsafe { (RmmA::phys_to_virt(frame.base()).data() as *mut u8).write_bytes(0xdb, PAGE_SIZE << order) };
+    unsafe {
+        (RmmA::phys_to_virt(frame.base()).data() as *mut u8).write_bytes(0xdb, PAGE_SIZE << order)
+    };
     for number in 0..1 << order {
-        get_page_info(frame.next_by(number)).unwrap().refcount.store(0, Ordering::Relaxed);
+        get_page_info(frame.next_by(number))
+            .unwrap()
+            .refcount
+            .store(0, Ordering::Relaxed);
     }
     arena(|arena| arena.used -= 1 << order);
 }
@@ -373,7 +426,10 @@ pub struct RaiiFrame {
 impl RaiiFrame {
     pub fn allocate() -> Result<Self, Enomem> {
         let inner = allocate_frame().ok_or(Enomem)?;
-        get_page_info(inner).unwrap().refcount.store(RC_USED_NOT_FREE | 1, Ordering::Relaxed);
+        get_page_info(inner)
+            .unwrap()
+            .refcount
+            .store(RC_USED_NOT_FREE | 1, Ordering::Relaxed);
         Ok(Self { inner })
     }
     /// # Safety
