@@ -12,12 +12,20 @@ pub struct PageFlags<A> {
 
 impl<A: Arch> PageFlags<A> {
     pub fn new() -> Self {
-        let data =
-            A::ENTRY_FLAG_DEFAULT_PAGE | A::ENTRY_FLAG_READONLY | A::ENTRY_FLAG_NO_EXEC | A::ENTRY_FLAG_NO_GLOBAL;
-        Self { data, arch: PhantomData }
+        let data = A::ENTRY_FLAG_DEFAULT_PAGE
+            | A::ENTRY_FLAG_READONLY
+            | A::ENTRY_FLAG_NO_EXEC
+            | A::ENTRY_FLAG_NO_GLOBAL;
+        Self {
+            data,
+            arch: PhantomData,
+        }
     }
     pub unsafe fn from_data(data: usize) -> Self {
-        Self { data, arch: PhantomData }
+        Self {
+            data,
+            arch: PhantomData,
+        }
     }
     pub fn data(&self) -> usize {
         self.data
@@ -59,21 +67,30 @@ impl<A: Arch> PageFlags<A> {
     #[must_use]
     pub fn write(self, value: bool) -> Self {
         let cleared = self.custom_flag(A::ENTRY_FLAG_READONLY | A::ENTRY_FLAG_READWRITE, false);
-        cleared.custom_flag(if value { A::ENTRY_FLAG_READWRITE } else { A::ENTRY_FLAG_READONLY }, true)
+        cleared.custom_flag(
+            if value {
+                A::ENTRY_FLAG_READWRITE
+            } else {
+                A::ENTRY_FLAG_READONLY
+            },
+            true,
+        )
     }
     pub fn has_write(&self) -> bool {
         self.data & (A::ENTRY_FLAG_READONLY | A::ENTRY_FLAG_READWRITE) == A::ENTRY_FLAG_READWRITE
     }
     #[must_use]
     pub fn execute(self, value: bool) -> Self {
-        self.custom_flag(A::ENTRY_FLAG_NO_EXEC, !value).custom_flag(A::ENTRY_FLAG_EXEC, value)
+        self.custom_flag(A::ENTRY_FLAG_NO_EXEC, !value)
+            .custom_flag(A::ENTRY_FLAG_EXEC, value)
     }
     pub fn has_execute(&self) -> bool {
         self.data & (A::ENTRY_FLAG_NO_EXEC | A::ENTRY_FLAG_EXEC) == A::ENTRY_FLAG_EXEC
     }
     #[must_use]
     pub fn global(self, value: bool) -> Self {
-        self.custom_flag(A::ENTRY_FLAG_NO_GLOBAL, !value).custom_flag(A::ENTRY_FLAG_GLOBAL, value)
+        self.custom_flag(A::ENTRY_FLAG_NO_GLOBAL, !value)
+            .custom_flag(A::ENTRY_FLAG_GLOBAL, value)
     }
     pub fn is_global(&self) -> bool {
         self.data & (A::ENTRY_FLAG_GLOBAL | A::ENTRY_FLAG_NO_GLOBAL) == A::ENTRY_FLAG_GLOBAL
