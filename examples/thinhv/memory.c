@@ -8,12 +8,15 @@
 #include "machine.h"
 #include "thinhv.h"
 
-/* Table frames come from the upper half of the hypervisor's memory. */
+/* Table frames come from the upper half of the hypervisor's memory; its last page is never used (arch.h, DOOR). */
 #define FRAMES_START (HYPERVISOR_START + (HYPERVISOR_END - HYPERVISOR_START) / 2)
+#define FRAMES_END   (HYPERVISOR_END - HVPT_4K)
+#define ORDERS       5u /* a root may be up to 16 tables side by side */
 
 struct hvpt_space space;
 
-static uint64_t next_frame = FRAMES_START, free_frames; /* a list through the frames' first words */
+static uint64_t next_frame = FRAMES_START;
+static uint64_t free_frames[ORDERS]; /* lists through the frames' first words */
 static bool frames_busy;
 static uint32_t users; /* of the tables: how many, or ALONE */
 
@@ -29,26 +32,32 @@ static void frames_lock(void)
 
 bool memory_allocate(void *ctx, unsigned order, hvpt_hpa *out)
 {
+    const uint64_t size = HVPT_4K << order;
+    bool found = true;
+
     (void)ctx;
-    if (order != 0)
+    if (order >= ORDERS)
         return false;
     frames_lock();
-    *out = hvpt_make_hpa(free_frames != 0 ? free_frames : next_frame);
-    if (free_frames != 0)
-        free_frames = *(uint64_t *)(uintptr_t)free_frames;
-    else if (next_frame < HYPERVISOR_END)
-        next_frame += HVPT_4K;
+    if (free_frames[order] != 0) {
+        *out = hvpt_make_hpa(free_frames[order]);
+        free_frames[order] = *(uint64_t *)(uintptr_t)free_frames[order];
+    } else {
+        *out = hvpt_make_hpa((next_frame + size - 1) & ~(size - 1));
+        found = out->value + size <= FRAMES_END;
+        if (found)
+            next_frame = out->value + size;
+    }
     __atomic_clear(&frames_busy, __ATOMIC_RELEASE);
-    return out->value < HYPERVISOR_END;
+    return found;
 }
 
 static void free_frame(void *ctx, hvpt_hpa frame, unsigned order)
 {
     (void)ctx;
-    (void)order;
     frames_lock();
-    *(uint64_t *)(uintptr_t)frame.value = free_frames;
-    free_frames = frame.value;
+    *(uint64_t *)(uintptr_t)frame.value = free_frames[order];
+    free_frames[order] = frame.value;
     __atomic_clear(&frames_busy, __ATOMIC_RELEASE);
 }
 

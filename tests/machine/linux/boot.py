@@ -3,14 +3,16 @@
 # SPDX-License-Identifier: MIT
 """Boots Linux on examples/thinhv, on emulated machines.
 
-  boot.py tap ROM INIT CACHE BOOT...   as TAP; BOOT: a machine and options, "qemu-svm:work,cpus=2" (see OPTIONS)
-  boot.py demo ROM INIT CACHE          for a person
-  boot.py show ROM INIT CACHE BOOT     all that Linux and the hypervisor print
+  boot.py tap FOLDER BOOT...   as TAP; BOOT: a machine and options, "qemu-svm:work,cpus=2" (see OPTIONS)
+  boot.py demo FOLDER          for a person: each machine, one line as it goes
+  boot.py show FOLDER BOOT     all that Linux and the hypervisor print
 
-Options: work (the second level is put to work), cpus=2, lazy (it begins empty), pages=4 or pages=2048 (the largest page,
-in KiB), views (the hook has a second view on every machine), bare (no hypervisor), time (with and without the hypervisor:
-how much longer does it take?).
-CACHE: where the kernel is kept, and fetched to (kernel.py).
+FOLDER: tests/machine/linux of the build, with hypervisors and their /init; kernels are kept there, and fetched to it
+(kernel.py). Machines: those of targets.py, and the x86 ones of emulator.py.
+OPTIONS: work (the second level is put to work), cpus=2, lazy (it begins empty), pages=4 or pages=2048 (the largest page,
+in KiB), views (x86: the hook has a second view on every machine), napot, contiguous (RISC-V, Arm: small pages are joined
+to 64 KiB), sbi-timer (RISC-V: Linux has no Sstc), bare (no hypervisor), time (with and without the hypervisor: how much
+longer does it take?).
 """
 import os
 import re
@@ -25,12 +27,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, "..", "..", "..")
 sys.path[:0] = [os.path.join(HERE, ".."), os.path.join(ROOT, "examples", "thinhv", "guest"), HERE]
 import image
-from emulator import BEGIN, END, MACHINES, Bochs, read_terminal
+from emulator import BEGIN, END, read_terminal
 from kernel import NoKernel, kernel
+from targets import RAM_MIB, target
 
-RAM_MIB = 2048
-COMMAND_LINE = ("console=ttyS0,115200 earlyprintk=serial,ttyS0,115200 nokaslr mitigations=off no5lvl reboot=t "
-                "cryptomgr.notests pci=off loglevel=6")
 LINUX_BEGINS = "Linux begins"
 USER_SPACE = "init: Linux has come to user space"
 DONE = "init: done"
@@ -44,11 +44,11 @@ class Boot:
 
     def __init__(self, text):
         name, _, options = text.partition(":")
-        self.text, self.name, self.machine = text, name, MACHINES[name]
+        self.text, self.target = text, target(name)
         self.options = options.split(",") if options else []
         self.cpus = 2 if "cpus=2" in self.options else 1
-        self.vmx = self.machine.what.startswith("VMX")
         self.hypervisor, self.linux = [], []  # lines: the hypervisor's, and Linux's from its serial port
+        self.all = []  # both, as they came
         self.began = self.user_space = None
         self.complete = False
         self.why = None
@@ -56,30 +56,10 @@ class Boot:
         self.seconds = 0.0
 
     def command_line(self):
-        words = COMMAND_LINE
-        for option in self.options + (["ept"] if self.vmx else []):
+        words = self.target.kernel_words
+        for option in self.options + (["ept"] if "page-modification logging" in self.target.own_methods else []):
             words += " thinhv." + option
         return words
-
-    def command(self, rom, disk, folder):
-        serial = os.path.join(folder, "serial")
-        command = self.machine.command(rom, folder)
-        if not isinstance(self.machine, Bochs):
-            return command + ["-smp", str(self.cpus), "-serial", "file:" + serial, "-device",
-                              "loader,file=%s,addr=0x10000000,force-raw=on" % disk]
-        unit = 16 * 63 * 512
-        cylinders = -(-os.path.getsize(disk) // unit)
-        os.truncate(disk, cylinders * unit)
-        config = os.path.join(folder, "bochsrc")
-        with open(config) as f:
-            text = f.read()
-        text = text.replace("count=1", "count=%d" % self.cpus).replace("host=%d" % self.machine.host_mib, "host=512")
-        text += "com1: enabled=1, mode=file, dev=\"%s\"\n" % serial
-        text += "ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14\n"
-        text += "ata0-master: type=disk, path=\"%s\", mode=flat, cylinders=%d, heads=16, spt=63\n" % (disk, cylinders)
-        with open(config, "w") as f:
-            f.write(text)
-        return command
 
     def take(self, line, from_linux, echo):
         (self.linux if from_linux else self.hypervisor).append(line)
@@ -87,28 +67,33 @@ class Boot:
             self.began = time.monotonic()
         if line == USER_SPACE:
             self.user_space = time.monotonic()
+        self.all.append(("linux| " if from_linux else "thinhv| ") + line)
         if echo:
-            echo(("linux| " if from_linux else "thinhv| ") + line)
+            echo(self.all[-1])
 
     def finished(self):
         """Without a hypervisor nobody says the last word: the machine ends when Linux restarts it."""
         return self.complete or ("bare" in self.options and DONE in self.linux)
 
-    def run(self, rom, kernel_path, init_path, echo=None):
-        with open(kernel_path, "rb") as k, open(init_path, "rb") as i:
+    def run(self, folder, echo=None):
+        """Raises NoKernel."""
+        with open(kernel(os.path.join(folder, "kernel"), self.target.package_architecture), "rb") as k, \
+                open(os.path.join(folder, self.target.init), "rb") as i:
             content = image.image(k.read(), i.read(), RAM_MIB, " ".join(self.options), self.command_line())
-        with tempfile.TemporaryDirectory(prefix="hvpt-linux-") as folder:
-            disk = os.path.join(folder, "disk")
+        hypervisor = os.path.abspath(os.path.join(folder, self.target.hypervisor))
+        with tempfile.TemporaryDirectory(prefix="hvpt-linux-") as work:
+            disk = os.path.join(work, "disk")
             with open(disk, "wb") as f:
                 f.write(content)
             start = time.monotonic()
             output, terminal = os.openpty()
-            with open(os.path.join(folder, "errors"), "wb") as errors:
-                process = subprocess.Popen(self.command(rom, disk, folder), stdin=subprocess.DEVNULL, stdout=terminal,
-                                           stderr=errors, env=self.machine.binary.environment())
+            with open(os.path.join(work, "errors"), "wb") as errors:
+                process = subprocess.Popen(self.target.command(hypervisor, disk, work, self.cpus),
+                                           stdin=subprocess.DEVNULL, stdout=terminal, stderr=errors,
+                                           env=self.target.binary.environment())
             os.close(terminal)
             try:
-                self.listen(process, output, os.path.join(folder, "serial"), start + LIMIT, echo)
+                self.listen(process, output, os.path.join(work, "serial"), start + LIMIT, echo)
             finally:
                 process.kill()
                 process.wait()
@@ -116,7 +101,7 @@ class Boot:
             self.seconds = time.monotonic() - start
             for name in ("errors", "log"):
                 try:
-                    with open(os.path.join(folder, name), errors="replace") as f:
+                    with open(os.path.join(work, name), errors="replace") as f:
                         self.log += f.read().splitlines()
                 except FileNotFoundError:
                     pass
@@ -172,15 +157,8 @@ class Boot:
 # ---- what must be seen ----
 
 def leaves(boot):
-    """Pages of 4K, 2M, 1G for 4 GiB less 32 MiB below 1 GiB, when memory types change at 640K, 768K, 1M, and 2 GiB."""
-    if "lazy" in boot.options:
-        return (0, 0, 0)
-    small = (4096 - 32) * 256
-    if "pages=4" in boot.options:
-        return (small, 0, 0)
-    if "pages=2048" in boot.options:
-        return (512, (4096 - 32) // 2 - 1, 0)
-    return (512, (1024 - 32) // 2 - 1, 3)
+    """Pages of 4K, 2M, 1G that the second level begins with."""
+    return (0, 0, 0) if "lazy" in boot.options else boot.target.leaves(boot.options)
 
 
 USER = [
@@ -201,14 +179,14 @@ def expected_of_init(boot):
         lines = lines + [r"\d+ pages are mapped, as many as were faulted for"]
     else:
         lines = lines + [r"RAM split into 4K pages under us: \d+ of them", r"and collapsed again to what it was"]
-    for method in ["write protection", "dirty bits"] + (["page-modification logging"] if boot.vmx else []):
+    for method in ["write protection", "dirty bits"] + list(boot.target.own_methods):
         lines = lines + [r"written pages, by %s: .* 0 missed, 0 invented" % method, r"RAM as before %s" % method]
-    lines = lines + [r"a page of our code replaced under us: 0x12345678, then 0xcafef00d, then 0x12345678"]
+    lines = lines + [r"a page of our code replaced under us: 0x123, then 0x456, then 0x123"]
     if boot.cpus == 2:
-        lines = lines + [r"the other CPU sees it at once: 0x12345678, then 0xcafef00d, then 0x12345678"]
-    lines = lines + [r"a hook: the code that runs says 0xdeadbeef, its bytes read 0x12345678"]
+        lines = lines + [r"the other CPU sees it at once: 0x123, then 0x456, then 0x123"]
+    lines = lines + [r"a hook: the code that runs says 0x789"]
     lines = lines + [r"256 pages taken away and mapped again when touched by %d CPU" % boot.cpus,
-                     r"reading the hypervisor's memory through /dev/mem: Segmentation fault, refused 1 time",
+                     r"reading the hypervisor's memory through /dev/mem: %s, refused 1 time" % boot.target.refusal,
                      r"reading another reserved page through /dev/mem"]
     return lines
 
@@ -242,35 +220,31 @@ def judge(boot, report):
     found = re.search(r"second level at the beginning: (\d+) pages of 4K, (\d+) of 2M, (\d+) of 1G", text)
     report(bool(found) and tuple(map(int, found.groups())) == leaves(boot),
            "the second level begins with %d, %d, %d leaves" % leaves(boot), found[0] if found else "nothing said")
-    report("memory types from: 0 WB a0000 UC c0000 WP 100000 WB 80000000 UC" in text, "memory types are the MTRRs'", "")
+    report("memory types from: %s\n" % boot.target.memory_types in text, "memory has the types that the machine gives it", "")
     total, counts = profile(boot.hypervisor)
-    fault = "EPT violation" if boot.vmx else "NPF"
-    report(total is not None and total == sum(map(sum, counts.values())) and sum(counts.get("CPUID", [0])) > 100,
-           "the exit profile adds up", str(counts))
-    if boot.cpus == 2:
-        report(all(count > 0 for count in counts.get("CPUID", [0])), "both CPUs are guests", str(counts.get("CPUID")))
+    frequent, faults = boot.target.frequent, boot.target.faults
+    report(total is not None and total == sum(map(sum, counts.values())), "the exit profile adds up", str(counts))
+    if frequent and (boot.cpus == 2 or frequent == "CPUID"):
+        each = counts.get(frequent, [0])
+        report(sum(each) > 100 and all(each), "every CPU is a guest: it exits for %s" % frequent, str(each))
     if "work" in boot.options:
         refused = re.findall(r"refused: the hypervisor's memory: .*guest-physical (0x[0-9a-f]+)", text)
-        report([int(gpa, 16) >> 12 for gpa in refused] == [0x3e000], "one access to the hypervisor's memory is logged",
+        report([int(gpa, 16) >> 12 for gpa in refused] == [boot.target.refused_page], "one access to the hypervisor's memory is logged",
                str(refused))
-        report(sum(counts.get(fault, [0])) > 256, "faults of the second level are in the profile", str(counts))
+        each = [sum(column) for column in zip(*[counts.get(fault, [0] * boot.cpus) for fault in faults])]
+        report(sum(each) > 256, "faults of the second level are in the profile", str(counts))
         if boot.cpus == 2:
-            report(all(count > 0 for count in counts.get(fault, [0])), "both CPUs faulted", str(counts.get(fault)))
+            report(all(each), "both CPUs faulted", str(each))
 
 
 # ---- the ways to run it ----
 
-def ready(arguments):
-    rom, init, cache = arguments
-    return rom, kernel(cache), init
-
-
-def time_both(text, files):
+def time_both(text, folder):
     """The best boot times of a few rounds without and with the hypervisor, one after the other."""
     best = {}
     for _ in range(ROUNDS):
         for kind in ("bare", ""):
-            took = Boot(text.partition(":")[0] + (":" + kind if kind else "")).run(*files).boot_time()
+            took = Boot(text.partition(":")[0] + (":" + kind if kind else "")).run(folder).boot_time()
             if took is not None:
                 best[kind] = min(took, best.get(kind, took))
         if len(best) == 2 and best[""] <= SLOWER_AT_MOST * best["bare"]:
@@ -278,19 +252,27 @@ def time_both(text, files):
     return best.get("bare"), best.get("")
 
 
-def tap(arguments, boots):
-    missing = sorted({MACHINES[b.partition(":")[0]].package for b in boots if not MACHINES[b.partition(":")[0]].binary})
+def why_not(machines, folder):
+    """Why these cannot boot here, in words; None: they can."""
+    missing = sorted({one.package for one in machines if not one.binary})
     if missing:
-        print("1..0 # SKIP not installed: %s" % ", ".join(missing))
-        return 0
-    if any(isinstance(machine, Bochs) and machine.version() == (3, 1) for machine in
-           (MACHINES[b.partition(":")[0]] for b in boots)):
-        print("1..0 # SKIP on Bochs 3.1 Linux counts a TSC of 0 Hz and divides by it; why is not known")
-        return 0
-    try:
-        files = ready(arguments)
-    except (NoKernel, OSError, subprocess.SubprocessError) as why:
-        print("1..0 # SKIP %s" % str(why).replace("\n", " "))
+        return "not installed: %s" % ", ".join(missing)
+    for one in machines:
+        if one.cannot():
+            return one.cannot()
+        if not os.path.exists(os.path.join(folder, one.init)):
+            return "no compiler or no static C library for %s" % one.package_architecture
+        try:
+            kernel(os.path.join(folder, "kernel"), one.package_architecture)
+        except (NoKernel, OSError, subprocess.SubprocessError) as why:
+            return str(why).replace("\n", " ")
+    return None
+
+
+def tap(folder, boots):
+    why = why_not([Boot(text).target for text in boots], folder)
+    if why:
+        print("1..0 # SKIP " + why)
         return 0
     print("TAP version 13")
     number = failures = 0
@@ -305,14 +287,14 @@ def tap(arguments, boots):
 
     for current in boots:
         if current.endswith(":time"):
-            bare, with_it = time_both(current, files)
+            bare, with_it = time_both(current, folder)
             report(bare is not None and with_it is not None and with_it <= SLOWER_AT_MOST * bare,
                    "boots in at most %g times what it takes without a hypervisor" % SLOWER_AT_MOST,
                    "without %s s, with %s s" % (bare, with_it))
             times = tuple("%.2f" % took if took else took for took in (bare, with_it))
             print("# user space after %s s without, %s s with it" % times)
             continue
-        boot = Boot(current).run(*files)
+        boot = Boot(current).run(folder)
         took = boot.boot_time()
         print("# %s: user space after %s s, all of it %.1f s" % (current, "%.1f" % took if took else "?", boot.seconds))
         before = failures
@@ -325,42 +307,50 @@ def tap(arguments, boots):
     return 1 if failures else 0
 
 
-def demo(arguments):
-    try:
-        files = ready(arguments)
-    except NoKernel as why:
-        print("Linux cannot be booted: %s" % why)
-        return 1
-    summary = []
-    print(os.path.basename(files[1]))
-    for text in ("qemu-svm:work", "bochs-tigerlake:work", "bochs-ryzen:work"):
+def demo(folder):
+    """A line for each machine, which grows as it goes; at the end all that the last one said of itself."""
+    last, failed = None, 0
+    for text in ("qemu-svm:work", "bochs-tigerlake:work", "bochs-ryzen:work", "qemu-arm:work", "qemu-riscv:work"):
         boot = Boot(text)
-        print("=" * 100 + "\n" + boot.machine.title + "\n" + "=" * 100, flush=True)
-        if not boot.machine.binary:
-            print("not installed (package %s)" % boot.machine.package)
+        print("%-44s" % boot.target.title, end="", flush=True)
+        why = why_not([boot.target], folder)
+        if why:
+            print(" skipped: " + why)
             continue
-        boot.run(*files, echo=lambda line: print(line, flush=True))
+
+        def progress(line):
+            for mark, words in ((LINUX_BEGINS, " Linux begins"), (USER_SPACE, ", user space"), ("linux| good: ", "."),
+                                (DONE, " done")):
+                if mark in line:
+                    print(words, end="", flush=True)
+
+        boot.run(folder, echo=progress)
         bad = []
         judge(boot, lambda holds, name, detail: None if holds else bad.append("%s (%s)" % (name, detail)))
-        summary.append((boot, bad))
-    print("=" * 100)
-    for boot, bad in summary:
         total, _ = profile(boot.hypervisor)
-        words = "; ".join(bad) or "user space after %.1f s, %d exits" % (boot.boot_time(), total)
-        print("%-8s %-40s %6.1f s  %s" % ("FAILED" if bad else "good", boot.machine.title, boot.seconds, words))
-    bare, with_it = time_both("qemu-svm", files)
+        took = boot.boot_time()
+        print("; FAILED: " + "; ".join(bad) if bad else "; user space after %.1f s, %d exits, all of it %.1f s"
+              % (took, total, boot.seconds))
+        failed += bool(bad)
+        last = boot
+    if last is None:
+        return 1
+    print("\nWhat %s said at the end:" % last.target.title)
+    begin = next((i for i, line in enumerate(last.all) if USER_SPACE in line), 0)
+    print("\n".join(last.all[begin:]))
+    bare, with_it = time_both("qemu-svm", folder)
     if bare and with_it:
-        print("QEMU: user space after %.2f s without the hypervisor, %.2f s with it" % (bare, with_it))
-    return 1 if any(bad for _, bad in summary) or not summary else 0
+        print("QEMU, SVM: user space after %.2f s without the hypervisor, %.2f s with it" % (bare, with_it))
+    return 1 if failed else 0
 
 
 def main(arguments):
-    if len(arguments) >= 5 and arguments[0] == "tap":
-        return tap(arguments[1:4], arguments[4:])
-    if len(arguments) == 4 and arguments[0] == "demo":
-        return demo(arguments[1:])
-    if len(arguments) == 5 and arguments[0] == "show":
-        boot = Boot(arguments[4]).run(*ready(arguments[1:4]), echo=lambda line: print(line, flush=True))
+    if len(arguments) >= 3 and arguments[0] == "tap":
+        return tap(arguments[1], arguments[2:])
+    if len(arguments) == 2 and arguments[0] == "demo":
+        return demo(arguments[1])
+    if len(arguments) == 3 and arguments[0] == "show":
+        boot = Boot(arguments[2]).run(arguments[1], echo=lambda line: print(line, flush=True))
         print("%.1f s%s" % (boot.seconds, "" if boot.finished() else "; " + boot.why))
         return 0 if boot.finished() else 1
     print(__doc__, file=sys.stderr)
