@@ -88,13 +88,16 @@ static inline uint64_t hvpt_s2_memattr(const struct hvpt_space *space, enum hvpt
 
 /*
  * What the two low or the two high bits of MemAttr make weakest decides; FWB's 7 leaves stage 1 its choice, at best WB.
+ * FWB's 14 and 15 and otherwise 4 are WB without access to tags (FEAT_MTE_PERM); a CPU without that has them reserved.
  */
 static inline enum hvpt_memtype hvpt_s2_memtype(const struct hvpt_space *space, uint64_t memattr)
 {
     if (space->features & HVPT_S2_USE_FWB)
-        return memattr == 6 || memattr == 7 ? HVPT_MEM_WB : memattr == 5 ? HVPT_MEM_WC : HVPT_MEM_UC;
+        return (memattr & 6) == 6 ? HVPT_MEM_WB : memattr == 5 ? HVPT_MEM_WC : HVPT_MEM_UC;
     if (memattr < 4)
         return HVPT_MEM_UC;
+    if (memattr == 4)
+        return HVPT_MEM_WB;
     if ((memattr & 3) == 1 || (memattr >> 2) == 1)
         return HVPT_MEM_WC;
     return memattr == HVPT_S2_NORMAL_WB ? HVPT_MEM_WB : HVPT_MEM_WT;

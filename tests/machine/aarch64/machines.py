@@ -12,8 +12,8 @@ class QemuArm:
     name = "QEMU Arm"
     package = "qemu-system-arm"
 
-    def __init__(self, cpu, what):
-        self.cpu, self.what = cpu, what
+    def __init__(self, cpu, what, options=""):
+        self.cpu, self.what, self.options = cpu, what, options
         self.title = "QEMU Arm, %s: %s" % (cpu, what)
         self.binary = find("qemu-system-aarch64")
 
@@ -22,13 +22,13 @@ class QemuArm:
 
     def command(self, kernel, folder):
         return self.binary.words + self.binary.options + [
-                "-accel", "tcg", "-M", "virt,virtualization=on", "-m", "2048", "-cpu", self.cpu,
+                "-accel", "tcg", "-M", "virt,virtualization=on" + self.options, "-m", "2048", "-cpu", self.cpu,
                 "-display", "none", "-nodefaults", "-serial", "stdio", "-monitor", "none", "-no-reboot", "-kernel", kernel,
                 "-D", os.path.join(folder, "log")]
 
 
 MACHINES = {
-    "qemu-arm-max": QemuArm("max", "stage 2 with every feature QEMU has"),
+    "qemu-arm-max": QemuArm("max", "stage 2 with every feature QEMU has", ",mte=on"),
     "qemu-arm-a76": QemuArm("cortex-a76", "stage 2 of Armv8.2"),
     "qemu-arm-a53": QemuArm("cortex-a53", "stage 2 of Armv8.0"),
 }
@@ -36,6 +36,7 @@ MACHINES = {
 DEMO = [("qemu-arm-max", "aarch64/machine-aarch64-demo.elf")]
 
 SINCE_10 = Versions((8, 0))  # seen in 10.0, not in 7.2, which lacks the feature
+SINCE_11 = Versions((10, 1))  # seen in 11.1, not in 10.0, which lacks the feature
 BEFORE_10 = Versions(None, (10, 0))  # seen in 7.2, not in 10.0
 
 DEVIATIONS = [
@@ -53,6 +54,12 @@ DEVIATIONS = [
               "Arm ARM, VMSAv8-64 descriptor formats: a block descriptor at such a level is not valid"),
     Deviation("QEMU Arm", BEFORE_10, "entries, *: a block where there are none: *", "",
               "Arm ARM, VMSAv8-64 descriptor formats: a block descriptor at such a level is not valid"),
+    Deviation("QEMU Arm", SINCE_11, "indirect permissions, stage 2: write to a clean page that was read: a fault again", "0",
+              "Arm ARM, Stage 2 Indirect permissions: a page that is clean may not be written, whatever was done before"),
+    Deviation("QEMU Arm", SINCE_11, "tags*: ???: status", "0",
+              "Arm ARM, ISS encoding for an exception from a Data Abort: what NoTagAccess forbids is a permission fault"),
+    Deviation("QEMU Arm", SINCE_11, "tags*: ???: kind of fault", "1",
+              "Arm ARM, ISS encoding for an exception from a Data Abort: what NoTagAccess forbids is a permission fault"),
     Deviation("QEMU Arm", ALL, "guest walk: addresses of more than 48 bits: *", "",
               "Arm ARM, AArch64.LeafBase and AArch64.OAOutOfRange: with FEAT_LPA and 64K, or DS, the upper bits of a "
               "descriptor's address count, whatever TCR_EL1.IPS; QEMU ignores them unless IPS is 52 bits"),

@@ -303,6 +303,39 @@ Test(stage2, every_attribute_is_where_the_manual_has_it)
     }
 }
 
+/* Arm ARM, "Stage 2 memory region type and cacheability attributes", its two tables; what they reserve is left out. */
+Test(stage2, every_memory_type_that_another_wrote_is_read_as_the_manual_has_it)
+{
+    static const struct {
+        uint64_t memattr;
+        enum hvpt_memtype type; /* of the inner and the outer caches, the weaker one */
+        uint32_t features;
+    } cases[] = {
+        {0, HVPT_MEM_UC, 0}, {1, HVPT_MEM_UC, 0}, {2, HVPT_MEM_UC, 0}, {3, HVPT_MEM_UC, 0}, {4, HVPT_MEM_WB, 0},
+        {5, HVPT_MEM_WC, 0}, {6, HVPT_MEM_WC, 0}, {7, HVPT_MEM_WC, 0}, {9, HVPT_MEM_WC, 0}, {10, HVPT_MEM_WT, 0},
+        {11, HVPT_MEM_WT, 0}, {13, HVPT_MEM_WC, 0}, {14, HVPT_MEM_WT, 0}, {15, HVPT_MEM_WB, 0},
+        {0, HVPT_MEM_UC, HVPT_S2_USE_FWB}, {1, HVPT_MEM_UC, HVPT_S2_USE_FWB}, {2, HVPT_MEM_UC, HVPT_S2_USE_FWB},
+        {3, HVPT_MEM_UC, HVPT_S2_USE_FWB}, {5, HVPT_MEM_WC, HVPT_S2_USE_FWB}, {6, HVPT_MEM_WB, HVPT_S2_USE_FWB},
+        {7, HVPT_MEM_WB, HVPT_S2_USE_FWB}, {14, HVPT_MEM_WB, HVPT_S2_USE_FWB}, {15, HVPT_MEM_WB, HVPT_S2_USE_FWB},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        /* 64K granule and 32 bits: tables of pages, side by side, and no other level */
+        const struct hvpt_s2_config config = {.granule_shift = 16, .ipa_bits = 32, .features = cases[i].features};
+        const uint64_t page = 3 << 8 | 3 << 6 | 1 << 10 | 3;
+        struct hvpt_mapping found;
+        struct hvpt_space s2;
+        uint64_t entry = page | cases[i].memattr << 2;
+
+        check_context("row %zu", i);
+        CHECK_STATUS(open_s2(&s2, &config), HVPT_OK, "init");
+        memcpy(arena, &entry, sizeof(entry));
+        CHECK_STATUS(hvpt_space_translate(&s2, hvpt_make_gpa(0), &found), HVPT_OK, "translate");
+        CHECK_EQ(found.attr.memtype, cases[i].type, "memory type");
+        hvpt_space_destroy(&s2);
+    }
+}
+
 /* Sixteen blocks of 2 MiB that hardware may hold as one: a page out of one of them leaves the rest as it was. */
 Test(stage2, a_page_is_cut_out_of_a_run_of_large_pages)
 {

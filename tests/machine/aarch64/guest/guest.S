@@ -74,6 +74,26 @@ guest_\name:
     dc civac, x0
     hvc #1
 
+/* FEAT_MOPS: x2 bytes from x1 to x0; x1 bytes at x0 that become w2's. In steps, which may be gone on with after a fault. */
+    piece copy_memory
+    .inst 0x1d010440 /* cpyp [x0]!, [x1]!, x2! */
+    .inst 0x1d410440 /* cpym */
+    .inst 0x1d810440 /* cpye */
+    hvc #1
+    piece set_memory
+    .inst 0x19c20420 /* setp [x0]!, x1!, x2 */
+    .inst 0x19c24420 /* setm */
+    .inst 0x19c28420 /* sete */
+    hvc #1
+
+/* FEAT_MTE2: the allocation tag of x0 is read into x1, and written from it. */
+    piece load_tag
+    .inst 0xd9600001 /* ldg x1, [x0] */
+    hvc #1
+    piece store_tag
+    .inst 0xd9200801 /* stg x1, [x0] */
+    hvc #1
+
 /* x0: the first address; x1: how many; x2: how far apart. Adds to x3 what it reads, and writes it back one more. */
     piece sweep
 0:  ldr x4, [x0]

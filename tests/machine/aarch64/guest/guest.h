@@ -15,6 +15,7 @@ extern const char guest_call[], guest_read[], guest_write[], guest_fetch[];
 extern const char guest_user_read[], guest_user_write[], guest_user_fetch[];
 extern const char guest_read_unprivileged[], guest_write_unprivileged[];
 extern const char guest_read_signed_byte[], guest_write_half[], guest_read_pair[], guest_clean_cache[];
+extern const char guest_copy_memory[], guest_set_memory[], guest_load_tag[], guest_store_tag[];
 extern const char guest_sweep[], guest_sweep_calling[], guest_story[];
 
 /* Fills the home. */

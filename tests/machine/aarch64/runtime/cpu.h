@@ -37,6 +37,11 @@ CPU_REGISTER(vbar_el1, "vbar_el1")
 CPU_REGISTER(esr_el1, "esr_el1")
 CPU_REGISTER(far_el1, "far_el1")
 CPU_REGISTER(par_el1, "par_el1")
+CPU_REGISTER(hcrx_el2, "s3_4_c1_c2_2")
+CPU_REGISTER(tcr2_el1, "s3_0_c2_c0_3")
+CPU_REGISTER(pire0_el1, "s3_0_c10_c2_2")
+CPU_REGISTER(pir_el1, "s3_0_c10_c2_3")
+CPU_REGISTER(s2pir_el2, "s3_4_c10_c2_5")
 #undef CPU_REGISTER
 
 #define CPU_IDENTIFICATION(name, register)                   \
@@ -50,9 +55,19 @@ CPU_REGISTER(par_el1, "par_el1")
 CPU_IDENTIFICATION(mmfr0, "s3_0_c0_c7_0") /* ID_AA64MMFR0_EL1 */
 CPU_IDENTIFICATION(mmfr1, "s3_0_c0_c7_1") /* ID_AA64MMFR1_EL1 */
 CPU_IDENTIFICATION(mmfr2, "s3_0_c0_c7_2") /* ID_AA64MMFR2_EL1 */
+CPU_IDENTIFICATION(mmfr3, "s3_0_c0_c7_3") /* ID_AA64MMFR3_EL1 */
+CPU_IDENTIFICATION(pfr1, "s3_0_c0_c4_1")  /* ID_AA64PFR1_EL1 */
+CPU_IDENTIFICATION(pfr2, "s3_0_c0_c4_2")  /* ID_AA64PFR2_EL1 */
+CPU_IDENTIFICATION(isar2, "s3_0_c0_c6_2") /* ID_AA64ISAR2_EL1 */
 CPU_IDENTIFICATION(midr, "midr_el1")
 CPU_IDENTIFICATION(current_el, "currentel")
 #undef CPU_IDENTIFICATION
+
+/* One of ID_AA64*_EL1's fields of four bits. */
+static inline unsigned cpu_field(uint64_t identification, unsigned shift)
+{
+    return (unsigned)(identification >> shift) & 15;
+}
 
 /* All stores before this are seen by table walks after it. */
 static inline void cpu_barrier(void)

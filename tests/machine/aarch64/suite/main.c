@@ -11,8 +11,8 @@ static struct frames frames;
 void kernel_main(void)
 {
     frames_init(&frames);
-    print("MIDR_EL1 %lx, MMFR0 %lx, MMFR1 %lx, MMFR2 %lx\n", cpu_read_midr(), cpu_read_mmfr0(), cpu_read_mmfr1(),
-          cpu_read_mmfr2());
+    print("MIDR_EL1 %lx, MMFR0 %lx, MMFR1 %lx, MMFR2 %lx, MMFR3 %lx\n", cpu_read_midr(), cpu_read_mmfr0(),
+          cpu_read_mmfr1(), cpu_read_mmfr2(), cpu_read_mmfr3());
     check_group("enable");
     if (!check_equal(cpu_read_current_el() >> 2, 2, "the kernel runs at EL2")) {
         check_summary();
@@ -28,6 +28,9 @@ void kernel_main(void)
     suite_accessed_dirty(&frames);
     suite_memory_types(&frames);
     suite_entries(&frames);
+    suite_copies(&frames);
+    suite_indirect(&frames);
+    suite_tags(&frames);
     suite_guest_walk(&frames);
     check_group("frames");
     check_equal(frames.held, 0, "none is held");

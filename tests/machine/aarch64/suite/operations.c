@@ -178,23 +178,37 @@ static void check_reserve(struct frames *frames, const struct paging_options *op
     finish(&vm, "reserve");
 }
 
+static void check_all(struct frames *frames, const struct paging_options *options)
+{
+    check_unmap(frames, options);
+    check_split(frames, options);
+    check_under_way(frames, options);
+    check_fault_map(frames, options);
+    check_reserve(frames, options);
+}
+
 void suite_operations(struct frames *frames)
 {
-    static const char *const groups[] = {"operations, 4K granule", "operations, 16K granule",
-                                         "operations, 64K granule"};
+    static const char *const groups[][2] = {
+        {"operations, 4K granule", "operations, 4K granule, no break-before-make"},
+        {"operations, 16K granule", "operations, 16K granule, no break-before-make"},
+        {"operations, 64K granule", "operations, 64K granule, no break-before-make"},
+    };
 
     for (unsigned i = 0; i < 3; i++) {
         struct paging_options options = {12 + 2 * i, 0, 0, 0, 0, 0};
 
-        check_group(groups[i]);
+        check_group(groups[i][0]);
         if (!paging_has_granule(options.granule_shift)) {
             check_skip("the CPU has no such granule", "all of it");
             continue;
         }
-        check_unmap(frames, &options);
-        check_split(frames, &options);
-        check_under_way(frames, &options);
-        check_fault_map(frames, &options);
-        check_reserve(frames, &options);
+        check_all(frames, &options);
+        check_group(groups[i][1]);
+        options.features = HVPT_S2_USE_BBM2;
+        if (paging_has(HVPT_S2_USE_BBM2))
+            check_all(frames, &options);
+        else
+            check_skip("the CPU has not FEAT_BBM of level 2", "all of it");
     }
 }

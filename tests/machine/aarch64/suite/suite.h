@@ -76,6 +76,9 @@ void suite_contiguous(struct frames *frames);
 void suite_accessed_dirty(struct frames *frames);
 void suite_memory_types(struct frames *frames);
 void suite_entries(struct frames *frames);
+void suite_copies(struct frames *frames);
+void suite_indirect(struct frames *frames);
+void suite_tags(struct frames *frames);
 void suite_guest_walk(struct frames *frames);
 
 #endif

@@ -75,6 +75,7 @@ bool paging_has(uint32_t feature)
     case HVPT_S2_USE_XNX: return (mmfr1 >> 28 & 15) != 0;
     case HVPT_S2_USE_HARDWARE_AF: return (mmfr1 & 15) >= 1;
     case HVPT_S2_USE_HARDWARE_DIRTY: return (mmfr1 & 15) >= 2;
+    case HVPT_S2_USE_BBM2: return (cpu_read_mmfr2() >> 52 & 15) >= 2;
     default: panic("feature %x", feature);
     }
 }
@@ -176,7 +177,9 @@ void paging_load(struct paging *paging, uint64_t hcr)
         return;
     cpu_write_hcr_el2(HCR_RW);
     cpu_barrier();
-    cpu_write_vtcr_el2(hvpt_s2_vtcr(&paging->s2));
+    cpu_write_vtcr_el2(hvpt_s2_vtcr(&paging->s2) | paging->vtcr);
+    if (paging->s2pir != 0)
+        cpu_write_s2pir_el2(paging->s2pir);
     cpu_write_vttbr_el2(paging_vttbr(paging));
     cpu_barrier();
     cpu_write_hcr_el2(hcr);

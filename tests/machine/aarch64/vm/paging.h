@@ -29,6 +29,7 @@ struct paging {
     struct hvpt_s2_config config;
     struct frames *frames;
     unsigned vmid;
+    uint64_t vtcr, s2pir; /* further bits of VTCR_EL2, and S2PIR_EL2 where not 0: set before the first entry */
     unsigned flushes;    /* calls of the flush hook */
     uint64_t low, high;  /* hull of what they were asked to flush since paging_watch() */
     bool watching;       /* paging_watch() was called */

@@ -47,13 +47,21 @@ void vm_destroy(struct vm *vm)
 void vm_load(struct vm *vm)
 {
     if (loaded != vm) {
-        cpu_write_sctlr_el1(UINT64_C(0x30d00800) | (vm->stage1 ? 1u << 12 | 1u << 2 | 1 : 0));
+        cpu_write_sctlr_el1(UINT64_C(0x30d00800) | vm->sctlr | (vm->stage1 ? 1u << 12 | 1u << 2 | 1 : 0));
         cpu_write_vbar_el1(0);
         cpu_write_ttbr0_el1(GUEST_TABLE);
         cpu_write_tcr_el1(vm->stage1 ? GUEST_TCR : 0);
         cpu_write_mair_el1(vm->mair);
+        if (cpu_field(cpu_read_mmfr1(), 40) != 0) /* FEAT_HCX */
+            cpu_write_hcrx_el2(vm->hcrx);
+        if (cpu_field(cpu_read_mmfr3(), 0) != 0) /* FEAT_TCR2 */
+            cpu_write_tcr2_el1(vm->tcr2);
+        if (cpu_field(cpu_read_mmfr3(), 8) != 0) { /* FEAT_S1PIE: for EL0 nothing, so that EL1 may execute what it writes */
+            cpu_write_pir_el1(vm->pir);
+            cpu_write_pire0_el1(0);
+        }
     }
-    paging_load(&vm->paging, HCR_TWI | (vm->stage1 ? 0 : HCR_DC));
+    paging_load(&vm->paging, vm->hcr | HCR_TWI | (vm->stage1 ? 0 : HCR_DC));
     loaded = vm;
 }
 

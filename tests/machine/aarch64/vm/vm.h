@@ -32,6 +32,8 @@ struct vm {
     unsigned long exits;
     bool stage1; /* the guest's own translation is on, with mair; off: linear is guest-physical, memory is write-back */
     uint64_t mair;
+    /* Further bits of HCR_EL2 and SCTLR_EL1; and registers that only a CPU with the feature has, where not 0. */
+    uint64_t hcr, sctlr, hcrx, tcr2, pir;
 };
 
 /* A guest with its home mapped at guest-physical 0 and nothing else. options NULL: the usual. Not HVPT_OK: no guest. */
