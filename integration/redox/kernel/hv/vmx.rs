@@ -339,6 +339,8 @@ impl VmxState {
             .read_back(image, FieldTypes::EXIT_INFO.and(FieldTypes::GUEST))
             .map_err(HvError::Field)?;
         current.read_field(image, field::VM_ENTRY_CONTROLS)?; // a VM exit changes "IA-32e mode guest"
+                                                              // and ends the event that the entry delivered
+        current.read_field(image, field::VM_ENTRY_INTERRUPTION_INFORMATION_FIELD)?;
         image.redeliver()?;
         image.reblock_nmis()?;
         let exit = image.exit();
