@@ -59,10 +59,11 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_ept_init(struct hvpt_space *space,
  * Takes over the tables of an EPTP: the walk length and the flags in it are its own, the rest is as config says.
  * @param readonly nothing is ever written, every changing call answers HVPT_E_READONLY, destroy frees nothing, and the
  *                 hooks need no alloc_frame and free_frame. Else the tables are this space's from now on, as if its hooks
- *                 had allocated them, and marks in bits that hardware ignores are this library's.
+ *                 had allocated them. Whose the bits are that hardware ignores says HVPT_POLICY_OWN_MARKS.
  * @retval HVPT_E_ATTR    as init, or the EPTP has a memory type or bits that this config or CPU does not know
  * @retval HVPT_E_RANGE   the root is beyond MAXPHYADDR
- * @retval HVPT_E_CORRUPT a table cannot be reached or, unless readonly, an entry is not well-formed
+ * @retval HVPT_E_CORRUPT a table cannot be reached or, unless readonly, an entry is not well-formed or a table is linked
+ *                        twice; nothing was written
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_ept_adopt(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                                         const struct hvpt_ept_config *config, uint64_t eptp,
@@ -168,8 +169,8 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_ept_adopt(struct hvpt_space *space, con
         status = HVPT_E_RANGE;
     if (status == HVPT_OK) {
         space->root_register = eptp;
-        if (readonly) /* what others left in ignored bits of empty entries is not an aged page */
-            space->present_mask &= ~HVPT_EPT_BIT_AGED;
+        if (readonly && !(own.policy & HVPT_POLICY_OWN_MARKS))
+            space->present_mask &= ~HVPT_EPT_BIT_AGED; /* what others left in an empty entry is not an aged page */
         status = hvpt_space_take_over(space, frame);
     }
     return hvpt_space_made(space, status);

@@ -24,7 +24,11 @@ enum hvpt_flush_kind {
      * it, but want a DSB ISHST before a guest that may use the page is entered, so that the walker sees the stores.
      */
     HVPT_FLUSH_TLBI,
-    HVPT_FLUSH_HFENCE /* HFENCE.GVMA over the range, on every hart */
+    /*
+     * HFENCE.GVMA, on every hart: for each page of the range, whose address goes into rs1 shifted right by 2; with rs1 = x0
+     * where tables is set, since an address restricts the fence to leaves.
+     */
+    HVPT_FLUSH_HFENCE
 };
 
 /* Subtrees that wait in one obligation at most; one more flushes on the way. */
@@ -36,7 +40,8 @@ enum hvpt_flush_kind {
  * tables: an entry that pointed to a table went away, or one came where none was (RISC-V), so caches of the walk itself
  * are stale too (Arm and RISC-V may restrict themselves to leaf entries where this is false; INVEPT and ASID flushes
  * always cover both).
- * root: the register value of the space (EPTP, nCR3, VTTBR, hgatp), as an INVEPT descriptor wants it.
+ * root: the register value of the space (EPTP, nCR3, VTTBR, hgatp), as an INVEPT descriptor wants it; of an adopted
+ * space as it was given, VMID and all. The VMID of a space that was made here is its guest's and not in it.
  * dead: unlinked tables, the level in the low bits; freed, with all below them, once the flush is done. For the engine
  * only.
  */

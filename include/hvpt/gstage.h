@@ -45,11 +45,12 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_gstage_init(struct hvpt_space *spa
  * Takes over the tables of an hgatp; the mode and the VMID are its own, the rest is as config says.
  * @param readonly nothing is ever written, every changing call answers HVPT_E_READONLY, destroy frees nothing, and the
  *                 hooks need no alloc_frame and free_frame. Else the tables are this space's from now on, as if its hooks
- *                 had allocated them, and marks in bits that hardware ignores are this library's.
+ *                 had allocated them. Whose the bits are that hardware ignores says HVPT_POLICY_OWN_MARKS.
  * @retval HVPT_E_ATTR    as init
  * @retval HVPT_E_ALIGN   the root is not aligned to 16 KiB
  * @retval HVPT_E_RANGE   it is beyond maxphyaddr
- * @retval HVPT_E_CORRUPT a table cannot be reached or, unless readonly, an entry is not well-formed
+ * @retval HVPT_E_CORRUPT a table cannot be reached or, unless readonly, an entry is not well-formed or a table is linked
+ *                        twice; nothing was written
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_gstage_adopt(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                                            const struct hvpt_gstage_config *config, uint64_t hgatp,

@@ -33,11 +33,15 @@ struct hvpt_hooks {
     /*
      * Where this code sees the frame. NULL as the callback: at linear_map + address, always, and no call is made.
      * NULL as the answer: the frame cannot be a table; the operation ends with HVPT_E_CORRUPT (or HVPT_E_NOMEM for a
-     * fresh one).
+     * fresh one). An answer holds for as long as the frame is a table: the space keeps that of the root, and of the table
+     * it worked in last.
      */
     void *(*phys_to_virt)(void *ctx, hvpt_hpa frame);
 
-    /* The virtual address of physical address 0, for kernels that see all memory at a fixed offset. */
+    /*
+     * The virtual address of physical address 0, for kernels that see all memory at a fixed offset; NULL: they see it
+     * where it is. On a 32-bit machine memory from 4 GiB up is then out of reach.
+     */
     void *linear_map;
 
     /*

@@ -179,7 +179,8 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_collapse(struct hvpt_space *
  * word i / 64, is set for smallest page i of the range; other bits are left as they are. A large page sets the bits of
  * all its parts; one that sticks out of the range is reported but not cleared.
  * Where hardware keeps no dirty bits, pages that may be written are reported and write-logged (HVPT_LOGGED): the guest's
- * next write faults, and hvpt_space_touch gives the permission back.
+ * next write faults, and hvpt_space_touch gives the permission back. Pages that can then still be written, because EPT
+ * lets sub-pages, paging-write or supervisor shadow stacks write without HVPT_WRITE, are reported each time.
  * @param flush until it is done CPUs may go on writing through what they have cached without setting the bits again
  * @retval HVPT_E_CORRUPT a table is out of reach; bits before it have been cleared and are in bitmap
  * Sole writer, but beside readers and touch.
@@ -264,8 +265,9 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_reserve(struct hvpt_space *s
 HVPT_API void hvpt_space_flush(struct hvpt_space *space, struct hvpt_flush *flush);
 
 /**
- * The numbers kept as the work goes. They are consistent when no writer or faulter is at work; beside one, each is a
- * number it has had, or was about to have. Reader.
+ * The numbers kept as the work goes. Beside a writer or faulters each is a number that it had at one moment of the call
+ * (an entry counts as soon as it is stored or a little later); they belong together when nobody is at work. Where faults
+ * are counted without a pause the call goes on looking until there is one. Reader.
  */
 HVPT_API void hvpt_space_stats(const struct hvpt_space *space, struct hvpt_stats *out);
 

@@ -47,10 +47,11 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_npt_init(struct hvpt_space *space,
  * Takes over the tables of an nCR3; their depth is config's.
  * @param readonly nothing is ever written, every changing call answers HVPT_E_READONLY, destroy frees nothing, and the
  *                 hooks need no alloc_frame and free_frame. Else the tables are this space's from now on, as if its hooks
- *                 had allocated them, and marks in bits that hardware ignores are this library's.
+ *                 had allocated them. Whose the bits are that hardware ignores says HVPT_POLICY_OWN_MARKS.
  * @retval HVPT_E_ATTR    as init
  * @retval HVPT_E_RANGE   the root is beyond MAXPHYADDR
- * @retval HVPT_E_CORRUPT a table cannot be reached or, unless readonly, an entry is not well-formed
+ * @retval HVPT_E_CORRUPT a table cannot be reached or, unless readonly, an entry is not well-formed or a table is linked
+ *                        twice; nothing was written
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_npt_adopt(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                                         const struct hvpt_npt_config *config, uint64_t ncr3,

@@ -38,8 +38,19 @@ static inline void hvpt_text_decimal(const struct hvpt_text *text, uint64_t valu
     size_t at = sizeof(digits);
 
     do {
-        digits[--at] = (char)('0' + (int)(value % 10));
-        value /= 10;
+        uint64_t quotient = 0;
+        uint32_t rest = 0;
+        unsigned shift = 64;
+
+        /* By digits of 16 bits: a 32-bit machine would call a library to divide 64. */
+        while (shift != 0) {
+            shift -= 16;
+            rest = rest << 16 | ((uint32_t)(value >> shift) & 0xffff);
+            quotient |= (uint64_t)(rest / 10) << shift;
+            rest %= 10;
+        }
+        digits[--at] = (char)('0' + (int)rest);
+        value = quotient;
     } while (value);
     (text->put)(text->ctx, digits + at, sizeof(digits) - at);
 }

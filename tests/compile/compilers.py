@@ -35,6 +35,7 @@ TARGETS = (
     Target("x86-64", "", ("--target=x86_64-linux-gnu",), C + CXX, cpu=True),
     Target("x86-64 kernel", "", ("--target=x86_64-linux-gnu",), ("c11", "c++17"), tuple(KERNEL), cpu=True),
     Target("i386", "", ("--target=i686-linux-gnu",), ("c11", "c++17"), ("-m32",)),
+    Target("i386 kernel", "", ("--target=i686-linux-gnu",), ("c11", "c++17"), ("-m32", "-mgeneral-regs-only", "-fno-pic")),
     # gcc for Linux calls libgcc for its atomics unless told not to, which every kernel does.
     Target("aarch64", "aarch64-linux-gnu-", ("--target=aarch64-none-elf",), ("c11", "c++17"), ("-mno-outline-atomics",)),
     Target("riscv64", "riscv64-linux-gnu-", ("--target=riscv64-none-elf",), ("c11", "c++17")),

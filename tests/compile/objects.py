@@ -4,6 +4,7 @@
 # All headers together, compiled for real: one unit with everything, two units linked, and what the objects need from
 # outside. Every inline function is emitted, called or not (-fkeep-inline-functions), so that nothing hides.
 # usage: objects.py SOURCE_ROOT
+import re
 import subprocess
 import sys
 import tempfile
@@ -16,9 +17,10 @@ import tap
 # A freestanding compiler may call these on its own for struct copies and initializers; each kernel has them.
 ALLOWED_UNDEFINED = {"memcpy", "memset", "memmove", "memcmp", "_GLOBAL_OFFSET_TABLE_"}
 STACK_FRAME_LIMIT = 512  # bytes, the contract that kernels with small stacks rely on
-# Where it holds: 64-bit machines. On i386 it does not: every address takes two of too few registers, and gcc's largest frame
-# is 672 bytes for EPT, 640 for the G-stage (480 for NPT). clang's frames are measured by tests/unit/hvpt/stack.py.
-FRAME_TARGETS = ("x86-64", "x86-64 kernel", "aarch64", "riscv64")
+# gcc's frames, for every target; clang's are measured by tests/unit/hvpt/stack.py.
+FRAME_TARGETS = ("x86-64", "x86-64 kernel", "i386", "i386 kernel", "aarch64", "riscv64")
+# What a kernel may not touch between a guest's instructions: registers of the FPU, MMX and SSE.
+FOREIGN_REGISTERS = re.compile(r"%(st\b|st\(|mm\d|xmm|ymm|zmm)|\bf(ild|istp|ld|stp)")
 
 
 def everything(names, entry):
@@ -83,6 +85,20 @@ class Objects:
         return self.compile(argv, names, stem, "-O2", "-fkeep-inline-functions",
                             f"-Wframe-larger-than={STACK_FRAME_LIMIT}")[1]
 
+    def no_foreign_registers(self, argv, names, stem, level):
+        """The compiler touches no FPU and calls no library, at any level of optimisation."""
+        path, wrong = self.compile(argv, names, f"{stem} {level}", level, "-fno-pic")
+        if wrong:
+            return wrong
+        text = subprocess.run(["objdump", "-d", "--no-show-raw-insn", str(path)], capture_output=True, text=True,
+                              check=True).stdout
+        foreign = [line.strip() for line in text.splitlines() if FOREIGN_REGISTERS.search(line)]
+        if foreign:
+            return f"{len(foreign)} instructions, the first: {foreign[0]}"
+        text = subprocess.run(["nm", "-u", str(path)], capture_output=True, text=True, check=True).stdout
+        extra = {line.split()[-1] for line in text.splitlines()} - ALLOWED_UNDEFINED
+        return f"needs from outside: {' '.join(sorted(extra))}" if extra else None
+
     def two_units(self, argv, names, stem):
         units = []
         for entry in ("_start", "other"):
@@ -107,6 +123,13 @@ def cases(include, scratch):
         yield (f"all headers in one unit, {label}",
                lambda argv=argv, names=names, label=label: objects.one_unit(argv, names, f"one {label}"))
 
+        if target.name in ("i386", "i386 kernel", "x86-64 kernel") and standard == "c11":
+            keep = ["-fkeep-inline-functions"] if family == "gcc" else []
+            for level in ("-Os", "-O2"):
+                yield (f"no register of the FPU and no library, {label} {level}",
+                       lambda argv=argv, keep=keep, names=names, label=label, level=level: argv if isinstance(
+                           argv, tap.Skip) else objects.no_foreign_registers([*argv, *keep], names, f"registers {label}",
+                                                                             level))
         if family != "gcc" or standard != "c11":
             continue
         nm = (target.gcc or "") + "nm"
@@ -126,6 +149,13 @@ def cases(include, scratch):
 
     native = compilers.TARGETS[0]
     names = compilers.headers(include, native)
+    for target in compilers.TARGETS:
+        if target.gcc is not None and target is not native:
+            argv = compilers.command("gcc", target, "c11")
+            label = f"gcc {target.name} c11"
+            yield (f"two units with all headers link, {label}",
+                   lambda argv=argv, target=target, label=label: argv if isinstance(argv, tap.Skip) else objects.two_units(
+                       argv, compilers.headers(include, target), f"two {label}"))
     for family, standard in (("gcc", "c11"), ("gcc", "c++17"), ("clang", "c11")):
         argv = compilers.command(family, native, standard)
         if family == "clang" and not isinstance(argv, tap.Skip):

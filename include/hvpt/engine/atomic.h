@@ -25,16 +25,129 @@ typedef uint64_t hvpt_entry __attribute__((__aligned__(8)));
 /* A number that is read while another CPU may write it; aligned for the same reason. */
 typedef uint64_t hvpt_counter __attribute__((__aligned__(8)));
 
+/*
+ * The accesses that all others are made of: the compiler's own, which are single instructions on 64-bit machines.
+ * On i386 the compiler would use the FPU or SSE, whose state is not a kernel's to change, or call a library; there each
+ * is a CMPXCHG8B, of the Pentium and later. Loading by it stores what is there already, so the memory must be writable.
+ */
+#if defined(__i386__)
+/* Out of line, because it takes four of the seven registers. false: *expected is what is there. */
+HVPT_FUNCTION bool hvpt_atomic_replace(uint64_t *at, uint64_t *expected, uint64_t value)
+{
+    uint64_t seen = *expected;
+
+    __asm__ volatile("lock cmpxchg8b %1"
+                     : "+A"(seen), "+m"(*at)
+                     : "b"((uint32_t)value), "c"((uint32_t)(value >> 32))
+                     : "cc", "memory");
+    if (seen == *expected)
+        return true;
+    *expected = seen;
+    return false;
+}
+
+HVPT_FUNCTION uint64_t hvpt_atomic_load(const uint64_t *at)
+{
+    uint64_t seen = 0;
+
+    (void)hvpt_atomic_replace((uint64_t *)(uintptr_t)at, &seen, 0);
+    return seen;
+}
+
+HVPT_FUNCTION uint64_t hvpt_atomic_exchange(uint64_t *at, uint64_t value)
+{
+    uint64_t seen = 0;
+
+    while (!hvpt_atomic_replace(at, &seen, value)) {
+    }
+    return seen;
+}
+
+HVPT_INLINE uint64_t hvpt_atomic_load_relaxed(const uint64_t *at)
+{
+    return hvpt_atomic_load(at);
+}
+
+HVPT_INLINE void hvpt_atomic_store(uint64_t *at, uint64_t value)
+{
+    (void)hvpt_atomic_exchange(at, value);
+}
+
+HVPT_INLINE void hvpt_atomic_store_relaxed(uint64_t *at, uint64_t value)
+{
+    (void)hvpt_atomic_exchange(at, value);
+}
+
+HVPT_FUNCTION uint64_t hvpt_atomic_or(uint64_t *at, uint64_t bits)
+{
+    uint64_t seen = 0;
+
+    while (!hvpt_atomic_replace(at, &seen, seen | bits)) {
+    }
+    return seen;
+}
+
+HVPT_FUNCTION void hvpt_atomic_add(uint64_t *at, uint64_t n)
+{
+    uint64_t seen = 0;
+
+    while (!hvpt_atomic_replace(at, &seen, seen + n)) {
+    }
+}
+#elif UINTPTR_MAX < UINT64_MAX && __GCC_ATOMIC_LLONG_LOCK_FREE != 2
+#error "hvpt needs accesses of 8 bytes that are single: a 64-bit machine, or i386"
+#else
+HVPT_INLINE bool hvpt_atomic_replace(uint64_t *at, uint64_t *expected, uint64_t value)
+{
+    return __atomic_compare_exchange_n(at, expected, value, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+HVPT_INLINE uint64_t hvpt_atomic_load(const uint64_t *at)
+{
+    return __atomic_load_n(at, __ATOMIC_ACQUIRE);
+}
+
+HVPT_INLINE uint64_t hvpt_atomic_exchange(uint64_t *at, uint64_t value)
+{
+    return __atomic_exchange_n(at, value, __ATOMIC_ACQ_REL);
+}
+
+HVPT_INLINE uint64_t hvpt_atomic_load_relaxed(const uint64_t *at)
+{
+    return __atomic_load_n(at, __ATOMIC_RELAXED);
+}
+
+HVPT_INLINE void hvpt_atomic_store(uint64_t *at, uint64_t value)
+{
+    __atomic_store_n(at, value, __ATOMIC_RELEASE);
+}
+
+HVPT_INLINE void hvpt_atomic_store_relaxed(uint64_t *at, uint64_t value)
+{
+    __atomic_store_n(at, value, __ATOMIC_RELAXED);
+}
+
+HVPT_INLINE uint64_t hvpt_atomic_or(uint64_t *at, uint64_t bits)
+{
+    return __atomic_fetch_or(at, bits, __ATOMIC_ACQ_REL);
+}
+
+HVPT_INLINE void hvpt_atomic_add(uint64_t *at, uint64_t n)
+{
+    (void)__atomic_fetch_add(at, n, __ATOMIC_RELAXED);
+}
+#endif
+
 /* Acquire load: if the value links a table, that table's contents are visible. */
 HVPT_INLINE uint64_t hvpt_load(const hvpt_entry *slot)
 {
-    return __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+    return hvpt_atomic_load(slot);
 }
 
 /* Relaxed store: the table is not linked yet, or neither the old nor the new value references memory. */
 HVPT_INLINE void hvpt_store_relaxed(hvpt_entry *slot, uint64_t value)
 {
-    __atomic_store_n(slot, value, __ATOMIC_RELAXED);
+    hvpt_atomic_store_relaxed(slot, value);
     HVPT_ON_STORE(slot, value);
 }
 
@@ -47,14 +160,14 @@ HVPT_INLINE void hvpt_fence_release(void)
 /* Release store: what was stored before it is visible to CPUs and hardware walkers that see this value. */
 HVPT_INLINE void hvpt_store_release(hvpt_entry *slot, uint64_t value)
 {
-    __atomic_store_n(slot, value, __ATOMIC_RELEASE);
+    hvpt_atomic_store(slot, value);
     HVPT_ON_STORE(slot, value);
 }
 
 /* Replaces expected by value where hardware or another CPU may write too. false: *expected is what is there now. */
 HVPT_INLINE bool hvpt_compare_exchange(hvpt_entry *slot, uint64_t *expected, uint64_t value)
 {
-    bool done = __atomic_compare_exchange_n(slot, expected, value, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+    bool done = hvpt_atomic_replace(slot, expected, value);
     if (done)
         HVPT_ON_STORE(slot, value);
     return done;
@@ -63,7 +176,7 @@ HVPT_INLINE bool hvpt_compare_exchange(hvpt_entry *slot, uint64_t *expected, uin
 /* Replaces whatever is there, and returns it with the bits that hardware set until this very moment. */
 HVPT_INLINE uint64_t hvpt_exchange(hvpt_entry *slot, uint64_t value)
 {
-    uint64_t old = __atomic_exchange_n(slot, value, __ATOMIC_ACQ_REL);
+    uint64_t old = hvpt_atomic_exchange(slot, value);
     HVPT_ON_STORE(slot, value);
     return old;
 }
@@ -71,7 +184,7 @@ HVPT_INLINE uint64_t hvpt_exchange(hvpt_entry *slot, uint64_t value)
 /* Sets bits where hardware may set others meanwhile. */
 HVPT_INLINE void hvpt_fetch_or(hvpt_entry *slot, uint64_t bits)
 {
-    uint64_t old = __atomic_fetch_or(slot, bits, __ATOMIC_ACQ_REL);
+    uint64_t old = hvpt_atomic_or(slot, bits);
     HVPT_ON_STORE(slot, old | bits);
     (void)old;
 }
@@ -95,18 +208,24 @@ HVPT_INLINE void hvpt_prefetch(const hvpt_entry *slot)
 /* Adds to a counter that one writer keeps and others read. */
 HVPT_INLINE void hvpt_count_add(hvpt_counter *counter, uint64_t n)
 {
-    __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
+    hvpt_atomic_store_relaxed(counter, hvpt_atomic_load_relaxed(counter) + n);
 }
 
 /* Adds to a counter that many CPUs keep at once. */
 HVPT_INLINE void hvpt_count_add_shared(hvpt_counter *counter, uint64_t n)
 {
-    (void)__atomic_fetch_add(counter, n, __ATOMIC_RELAXED);
+    hvpt_atomic_add(counter, n);
 }
 
 HVPT_INLINE uint64_t hvpt_count_read(const hvpt_counter *counter)
 {
-    return __atomic_load_n(counter, __ATOMIC_RELAXED);
+    return hvpt_atomic_load_relaxed(counter);
+}
+
+/* The same, before all that the caller reads next. */
+HVPT_INLINE uint64_t hvpt_count_read_acquire(const hvpt_counter *counter)
+{
+    return hvpt_atomic_load(counter);
 }
 
 /* A mark that any CPU may read or overwrite at any time, for nothing but speed hangs on it. */
@@ -123,18 +242,18 @@ HVPT_INLINE void hvpt_mark_write(uint32_t *mark, uint32_t value)
 /* Lowers a bound that many CPUs may lower at once. */
 HVPT_INLINE void hvpt_bound_lower(hvpt_counter *bound, uint64_t value)
 {
-    uint64_t old = __atomic_load_n(bound, __ATOMIC_RELAXED);
+    uint64_t old = hvpt_atomic_load_relaxed(bound);
 
-    while (value < old && !__atomic_compare_exchange_n(bound, &old, value, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    while (value < old && !hvpt_atomic_replace(bound, &old, value)) {
     }
 }
 
 /* Raises a bound that many CPUs may raise at once. */
 HVPT_INLINE void hvpt_bound_raise(hvpt_counter *bound, uint64_t value)
 {
-    uint64_t old = __atomic_load_n(bound, __ATOMIC_RELAXED);
+    uint64_t old = hvpt_atomic_load_relaxed(bound);
 
-    while (value > old && !__atomic_compare_exchange_n(bound, &old, value, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    while (value > old && !hvpt_atomic_replace(bound, &old, value)) {
     }
 }
 

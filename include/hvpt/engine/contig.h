@@ -125,7 +125,7 @@ HVPT_FUNCTION HVPT_COLD void hvpt_fold_run(struct hvpt_space *space, struct hvpt
     const struct hvpt_rules *rules = space->rules;
     const unsigned level = run->level, count = 1u << space->contig_log2[level];
     const uint64_t span = hvpt_span(space, level), size = count * span, step = hvpt_leaf_step(space, level);
-    unsigned at = (unsigned)(((0 - run->gpa) & (size - 1)) / span);
+    unsigned at = (unsigned)(((0 - run->gpa) & (size - 1)) >> hvpt_span_shift(space, level));
 
     if (count == 1)
         return;

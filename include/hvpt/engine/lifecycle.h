@@ -32,9 +32,21 @@ HVPT_API HVPT_COLD void hvpt_space_flush(struct hvpt_space *space, struct hvpt_f
         hvpt_finish(space, flush);
 }
 
+/* The smallest pages that fault_map made, since the space was made. */
+static inline uint64_t hvpt_shards_read(const struct hvpt_space *space)
+{
+    uint64_t sum = 0;
+    unsigned shard;
+
+    for (shard = 0; shard < HVPT_SHARDS; shard++)
+        sum += hvpt_count_read_acquire(&space->shards[shard * HVPT_SHARD_STRIDE]);
+    return sum;
+}
+
 HVPT_API HVPT_COLD void hvpt_space_stats(const struct hvpt_space *space, struct hvpt_stats *out)
 {
-    unsigned level, shard;
+    uint64_t before, after = hvpt_shards_read(space);
+    unsigned level;
 
     out->frames = hvpt_count_read(&space->frames);
     out->reserved = hvpt_count_read(&space->pool.count);
@@ -42,8 +54,13 @@ HVPT_API HVPT_COLD void hvpt_space_stats(const struct hvpt_space *space, struct 
         out->tables[level] = hvpt_count_read(&space->tables[level]);
         out->leaves[level] = hvpt_count_read(&space->leaves[level]);
     }
-    for (shard = 0; shard < HVPT_SHARDS; shard++)
-        out->leaves[0] += hvpt_count_read(&space->shards[shard * HVPT_SHARD_STRIDE]);
+    /* The parts of one number: they belong together if none that only grows has grown around the look at the other. */
+    do {
+        before = after;
+        out->leaves[0] = hvpt_count_read_acquire(&space->leaves[0]);
+        after = hvpt_shards_read(space);
+    } while (before != after);
+    out->leaves[0] += after;
 }
 
 #endif

@@ -175,6 +175,10 @@ static inline HVPT_HOT enum hvpt_status hvpt_protect_slots(void *ctx, const stru
 
         if (!hvpt_is_present(space, old))
             continue;
+        /* It could not be written when the edges were looked at: what touch gave back since is none of this call's. */
+        if (protect->log && run->level > 0
+            && (gpa < protect->start || hvpt_span(space, run->level) > protect->end - gpa))
+            continue;
         if (HVPT_LIKELY(hvpt_protect_is_like(&memo, old, matters))
             && (memo.change == 0 || hvpt_compare_exchange(&run->slot[i], &old, old ^ memo.change))) {
             if (memo.stale)

@@ -57,8 +57,12 @@ static inline HVPT_COLD enum hvpt_status hvpt_replace_fold(void *ctx, const stru
     struct hvpt_run whole = *run;
     struct hvpt_set set;
 
-    if (run->level == 0 || space->contig_log2[run->level] == 0)
+    if (space->contig_log2[run->level] == 0)
         return HVPT_OK;
+    if (run->level == 0) {
+        hvpt_fold_run(space, replace->flush, run);
+        return HVPT_OK;
+    }
     set = hvpt_set_around(space, run->slot, run->gpa, run->level);
     if (set.gpa < replace->start || &set.slot[set.count - 1] != run->slot)
         return HVPT_OK;
@@ -81,6 +85,7 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_space_replace(struct hvpt_space *space,
     struct hvpt_plan plan;
     struct hvpt_replace replace;
     enum hvpt_status status;
+    bool fold_after;
 
     if (space->rules == NULL)
         return HVPT_E_RANGE;
@@ -92,6 +97,9 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_space_replace(struct hvpt_space *space,
         status = hvpt_plan_take(space, &list, plan.tables, hpa.value, size);
     if (status != HVPT_OK)
         return status;
+    fold_after = space->contig_bit != 0 && !leaf.alone;
+    /* Without a break the first leaf of a new set would stand for pages that the others still lead elsewhere. */
+    leaf.alone = leaf.alone || space->break_bits == 0;
     replace.space = space;
     replace.flush = hvpt_flush_begin(space, flush, &own);
     replace.leaf = &leaf;
@@ -101,7 +109,7 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_space_replace(struct hvpt_space *space,
     hvpt_split_at(space, &list, replace.flush, plan.start);
     hvpt_split_at(space, &list, replace.flush, plan.end);
     status = hvpt_walk(space, plan.start, plan.end, &commit, &replace);
-    if (status == HVPT_OK && space->contig_bit != 0 && !leaf.alone)
+    if (status == HVPT_OK && fold_after)
         status = hvpt_walk(space, plan.start, plan.end, &fold, &replace);
     hvpt_flush_end(space, replace.flush, &own);
     return status;

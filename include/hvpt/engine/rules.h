@@ -25,7 +25,7 @@ enum { HVPT_ENTRY_EMPTY, HVPT_ENTRY_TABLE, HVPT_ENTRY_LEAF, HVPT_ENTRY_BROKEN };
 
 struct hvpt_rules {
     uint64_t full_bit;      /* a bit of table entries that hardware ignores: all entries of that table are leaves */
-    uint64_t foreign_bits;  /* bits of leaves that hardware ignores and the engine gives a meaning */
+    uint64_t mark_bits;     /* bits of leaves that hardware ignores and the engine gives a meaning */
     uint64_t lenient_bits;  /* bits of leaves that may change without a flush, as long as no permission goes */
     uint64_t gated_bit;     /* set by hardware in leaves that have the space's dirty_gate */
     uint64_t contig_clear;  /* cleared and set in a leaf that becomes part of a contiguous set */

@@ -40,7 +40,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_space_begin(struct hvpt_space *spa
         return HVPT_E_ATTR;
 #endif
     space->hooks = hooks;
-    space->linear = (char *)hooks->linear_map;
+    space->linear = hooks->linear_map;
     space->called = hooks->phys_to_virt != NULL;
     space->readonly = readonly;
     return HVPT_OK;
@@ -83,14 +83,20 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_space_create(struct hvpt_space *sp
     hvpt_fill_empty(space, space->root_table, hvpt_table_entries(space, space->root_level));
     space->tables[space->root_level] = 1;
     space->frames = 1;
+    space->features |= HVPT_HAS_MARKS;
     hvpt_space_open(space);
     return HVPT_OK;
 }
 
 /* ---- taking over tables that exist: another kernel's, a snapshot's, this library's own after a restart ---- */
 
+/*
+ * What adopt counts. marks: the bits of leaves that others may have used and that are this library's from now on; 0 where
+ * it made the tables.
+ */
 struct hvpt_adoption {
     const struct hvpt_space *space;
+    uint64_t marks;
     uint64_t lowest, highest; /* table frames */
     uint64_t leaves[HVPT_MAX_LEVELS];
     uint64_t tables[HVPT_MAX_LEVELS];
@@ -115,7 +121,7 @@ static inline enum hvpt_status hvpt_adopt_slots(void *ctx, const struct hvpt_run
     unsigned i;
 
     for (i = 0; i < run->count; i++) {
-        uint64_t entry = hvpt_load(&run->slot[i]);
+        uint64_t entry = hvpt_load(&run->slot[i]) & ~adoption->marks;
 
         if (!hvpt_is_present(adoption->space, entry))
             continue;
@@ -126,26 +132,135 @@ static inline enum hvpt_status hvpt_adopt_slots(void *ctx, const struct hvpt_run
     return HVPT_OK;
 }
 
+/* Clear bits that hardware ignores, while it may set others. */
+static inline void hvpt_adopt_clear(hvpt_entry *slot, uint64_t bits)
+{
+    uint64_t entry = hvpt_load(slot);
+
+    while ((entry & bits) && !hvpt_compare_exchange(slot, &entry, entry & ~bits)) {
+    }
+}
+
 /* The mark that a table is full may be anything else in tables that others made. */
 static inline enum hvpt_step hvpt_adopt_unmark(void *ctx, const struct hvpt_run *run)
 {
-    const uint64_t full = ((struct hvpt_adoption *)ctx)->space->rules->full_bit;
+    const struct hvpt_adoption *adoption = (const struct hvpt_adoption *)ctx;
 
-    if (run->entry & full)
-        hvpt_store_relaxed(run->slot, run->entry & ~full);
-    return run->level > 1 ? HVPT_STEP_INTO : HVPT_STEP_OVER;
+    hvpt_adopt_clear(run->slot, adoption->space->rules->full_bit);
+    return run->level > 1 || adoption->marks != 0 ? HVPT_STEP_INTO : HVPT_STEP_OVER;
+}
+
+static inline enum hvpt_status hvpt_adopt_unmark_slots(void *ctx, const struct hvpt_run *run)
+{
+    const struct hvpt_adoption *adoption = (const struct hvpt_adoption *)ctx;
+    const uint64_t present = adoption->space->present_mask;
+    unsigned i;
+
+    /* Of an empty entry only what would make it look like a page: the rest may be its owner's. */
+    for (i = 0; i < run->count; i++)
+        hvpt_adopt_clear(&run->slot[i], adoption->marks & (hvpt_load(&run->slot[i]) & present & ~adoption->marks
+                                                               ? UINT64_MAX : present));
+    return HVPT_OK;
+}
+
+/*
+ * Every table must be linked once: one that is linked twice would be freed twice, and one that is linked below itself has
+ * no end. A search takes the frames from floor upwards in ascending order, as many as it has room for, and goes no deeper
+ * than lowest, so that nothing is entered by way of tables that were not yet looked at.
+ */
+struct hvpt_link_search {
+    const struct hvpt_space *space;
+    uint64_t *frame; /* the smallest ones, in order */
+    unsigned count;
+    unsigned room;
+    unsigned lowest;
+    uint64_t floor;
+    bool more; /* some did not fit */
+    bool twice;
+};
+
+static inline void hvpt_link_note(struct hvpt_link_search *search, uint64_t frame)
+{
+    unsigned at = search->count;
+
+    if (frame < search->floor)
+        return;
+    while (at != 0 && search->frame[at - 1] > frame)
+        at--;
+    if (at != 0 && search->frame[at - 1] == frame) {
+        search->twice = true;
+    } else if (at == search->room) {
+        search->more = true;
+    } else {
+        unsigned last = search->count;
+
+        if (last == search->room) {
+            search->more = true;
+            last--;
+        } else {
+            search->count++;
+        }
+        for (; last > at; last--)
+            search->frame[last] = search->frame[last - 1];
+        search->frame[at] = frame;
+    }
+}
+
+static inline enum hvpt_step hvpt_link_enter(void *ctx, const struct hvpt_run *run)
+{
+    struct hvpt_link_search *search = (struct hvpt_link_search *)ctx;
+
+    if (search->twice)
+        return HVPT_STEP_OVER;
+    hvpt_link_note(search, hvpt_frame_in(search->space, run->entry));
+    return run->level - 1 > search->lowest ? HVPT_STEP_INTO : HVPT_STEP_OVER;
+}
+
+/*
+ * HVPT_E_CORRUPT: a table is linked twice, or cannot be reached. A frame from the hook holds the addresses, if there is
+ * one; else a few at a time will do, and it takes longer.
+ */
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_adopt_links(struct hvpt_space *space)
+{
+    static const struct hvpt_steps steps = {hvpt_link_enter, NULL, NULL};
+    const unsigned order = hvpt_table_order(space);
+    struct hvpt_link_search search;
+    enum hvpt_status status = HVPT_OK;
+    uint64_t few[16], frame;
+    hvpt_entry *page = hvpt_alloc_frame(space, order, &frame);
+
+    search.space = space;
+    search.frame = page != NULL ? (uint64_t *)(void *)page : few;
+    search.room = page != NULL ? hvpt_entries(space) : 16;
+    search.twice = false;
+    for (search.lowest = space->root_level; search.lowest-- != 0 && status == HVPT_OK;) {
+        search.floor = 0;
+        do {
+            search.count = 0;
+            search.more = false;
+            hvpt_link_note(&search, space->root_frame);
+            status = hvpt_walk(space, 0, space->gpa_limit, &steps, &search);
+            if (search.twice)
+                status = HVPT_E_CORRUPT;
+            if (search.count != 0)
+                search.floor = search.frame[search.count - 1] + 1;
+        } while (search.more && status == HVPT_OK);
+    }
+    if (page != NULL)
+        hvpt_give_frame(space, frame, order);
+    return status;
 }
 
 /*
  * Make the configured space that of the tables at root. To change them they must all be counted, and are from now on
- * freed by free_frame as if alloc_frame had given them; HVPT_E_CORRUPT then says that one of them is not well-formed,
- * and nothing was written. For reading only, nothing is read now and nothing written ever: each entry is judged when a
- * walk meets it.
+ * freed by free_frame as if alloc_frame had given them; HVPT_E_CORRUPT then says that one of them is not well-formed or
+ * is linked twice, and nothing was written. For reading only, nothing is read now and nothing written ever: each entry is
+ * judged when a walk meets it.
  */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_space_take_over(struct hvpt_space *space, uint64_t root)
 {
     static const struct hvpt_steps count = {hvpt_adopt_enter, hvpt_adopt_slots, NULL};
-    static const struct hvpt_steps unmark = {hvpt_adopt_unmark, NULL, NULL};
+    static const struct hvpt_steps unmark = {hvpt_adopt_unmark, hvpt_adopt_unmark_slots, NULL};
     struct hvpt_adoption adoption;
     unsigned level;
     enum hvpt_status status = HVPT_OK;
@@ -154,6 +269,8 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_space_take_over(struct hvpt_space 
     space->root_table = hvpt_table_at(space, root);
     if (space->root_table == NULL)
         return HVPT_E_CORRUPT;
+    if (!space->readonly || (space->policy & HVPT_POLICY_OWN_MARKS))
+        space->features |= HVPT_HAS_MARKS;
     hvpt_space_open(space);
     if (space->readonly)
         return HVPT_OK;
@@ -162,10 +279,13 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_space_take_over(struct hvpt_space 
         adoption.tables[level] = 0;
     }
     adoption.space = space;
+    adoption.marks = space->policy & HVPT_POLICY_OWN_MARKS ? 0 : space->rules->mark_bits;
     adoption.lowest = UINT64_MAX;
     adoption.highest = 0;
     adoption.tables[space->root_level] = 1;
-    status = hvpt_walk(space, 0, space->gpa_limit, &count, &adoption);
+    status = hvpt_adopt_links(space);
+    if (status == HVPT_OK)
+        status = hvpt_walk(space, 0, space->gpa_limit, &count, &adoption);
     if (status != HVPT_OK)
         return status;
     (void)hvpt_walk(space, 0, space->gpa_limit, &unmark, &adoption);

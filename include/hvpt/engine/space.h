@@ -22,10 +22,24 @@ enum hvpt_kind { HVPT_KIND_EPT, HVPT_KIND_NPT, HVPT_KIND_S2, HVPT_KIND_GSTAGE };
 enum {
     /* Executable leaves are of the smallest size, against machine checks on page size changes. */
     HVPT_POLICY_EXEC_4K_ONLY = 1,
-    /* Refuse (HVPT_E_RANGE) to map a frame that holds one of this space's own tables or waits to become one. */
+    /*
+     * Refuse (HVPT_E_RANGE) to map a frame that holds one of this space's own tables or waits to become one. Every map,
+     * replace and fault_map of a frame that lies between the lowest and the highest table goes through all tables: take
+     * tables from memory apart.
+     */
     HVPT_POLICY_GUARD_TABLES = 2,
-    HVPT_POLICY_ALL = 3
+    /*
+     * For adopt: this library made the tables, in an earlier life or for another space. Pages whose permissions
+     * write_protect, dirty and age took are marked in bits that hardware ignores, and touch gives the permissions back.
+     * Without this policy the tables are others', who may keep anything in those bits: they give nobody a permission, and
+     * adopt for writing clears them.
+     */
+    HVPT_POLICY_OWN_MARKS = 1 << 8,
+    HVPT_POLICY_ALL = HVPT_POLICY_EXEC_4K_ONLY | HVPT_POLICY_GUARD_TABLES | HVPT_POLICY_OWN_MARKS
 };
+
+/* Kept beside the features of every format: this library's marks may be in the bits that hardware ignores. */
+#define HVPT_HAS_MARKS (UINT32_C(1) << 31)
 
 /*
  * Leaves by level, tables by level (the root included), frames got from alloc_frame and not yet given back: tables, the
@@ -62,7 +76,7 @@ struct hvpt_frames {
 struct hvpt_space {
     const struct hvpt_rules *rules;
     const struct hvpt_hooks *hooks;
-    char *linear; /* hooks->linear_map */
+    void *linear; /* hooks->linear_map */
     hvpt_entry *root_table;
     uint64_t gpa_limit;    /* first guest-physical address beyond the space; 0: no space */
     uint64_t fast_limit;   /* first host-physical address that asks more than its attribute; 0: all do */
@@ -220,6 +234,14 @@ HVPT_INLINE bool hvpt_hooks_called(const struct hvpt_space *space)
     return HVPT_HOOKS_KNOWN ? hvpt_hooks_of(space)->phys_to_virt != NULL : space->called;
 }
 
+/* Memory at a fixed offset, which may be none at all. NULL: a 32-bit kernel sees no such memory there. */
+HVPT_INLINE void *hvpt_linear_at(const void *linear, uint64_t address)
+{
+    if (sizeof(uintptr_t) < sizeof(address) && address > UINTPTR_MAX)
+        return NULL;
+    return (void *)((uintptr_t)linear + (uintptr_t)address);
+}
+
 /*
  * Where this code sees the table at frame. NULL: the environment knows of no such frame. The fixed offset is added from
  * memory, and to the frame alone: each further register takes its part of the walks that can be in flight.
@@ -230,9 +252,7 @@ HVPT_INLINE hvpt_entry *hvpt_table_by(const struct hvpt_space *space, bool calle
 
     if (called)
         return (hvpt_entry *)(hooks->phys_to_virt)(hooks->ctx, hvpt_make_hpa(frame));
-    if (sizeof(uintptr_t) < sizeof(frame) && frame > UINTPTR_MAX)
-        return NULL; /* a 32-bit kernel sees no such memory at a fixed offset */
-    return (hvpt_entry *)hvpt_opaque((HVPT_HOOKS_KNOWN ? (char *)hooks->linear_map : space->linear) + (uintptr_t)frame);
+    return (hvpt_entry *)hvpt_opaque(hvpt_linear_at(HVPT_HOOKS_KNOWN ? hooks->linear_map : space->linear, frame));
 }
 
 /* Did hvpt_table_by find the table?  Memory at a fixed offset is all there. */

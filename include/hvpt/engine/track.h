@@ -17,6 +17,7 @@ struct hvpt_track {
     uint64_t start;
     uint64_t end;
     uint64_t (*clear)(const struct hvpt_space *space, uint64_t entry); /* rules->clean or rules->forget */
+    bool unseen; /* dirty where hardware notes nothing: what needs no HVPT_WRITE is written unseen */
 };
 
 /* What the last leaf at level 0 taught, for all that differ from it in the address alone. */
@@ -39,7 +40,7 @@ static inline HVPT_HOT enum hvpt_status hvpt_track_slots(void *ctx, const struct
         if (!hvpt_is_present(space, old) || !hvpt_is_leaf(space, old, run->level))
             continue;
         cleared = (track->clear)(space, old);
-        if (cleared == old) {
+        if (cleared == old && !(track->unseen && ((space->rules->grants)(space, old, run->level, true) & HVPT_WRITE))) {
             quiet = run->level == 0 ? old : 0;
             continue;
         }
@@ -47,8 +48,8 @@ static inline HVPT_HOT enum hvpt_status hvpt_track_slots(void *ctx, const struct
         first = gpa > track->start ? gpa : track->start;
         past = span < track->end - gpa ? gpa + span : track->end;
         hvpt_bitmap_set(track->bitmap, (first - track->start) >> space->page_shift, (past - first) >> space->page_shift);
-        if (past - first != span)
-            continue; /* it stands for pages outside, too, which would be forgotten */
+        if (past - first != span || cleared == old)
+            continue; /* it stands for pages outside, too, which would be forgotten; or there is nothing to clear */
         while (!hvpt_compare_exchange(&run->slot[i], &old, cleared))
             cleared = (track->clear)(space, old);
         hvpt_defer(space, track->flush, gpa, span, false);
@@ -65,6 +66,7 @@ static inline void hvpt_track_begin(struct hvpt_track *track, struct hvpt_space 
     track->start = gpa;
     track->end = gpa + size;
     track->clear = dirty ? space->rules->clean : space->rules->forget;
+    track->unseen = dirty && space->hardware_bits == 0;
 }
 
 /* Test and clear the leaves of [start, end), which lies in the range that the bitmap is of. */

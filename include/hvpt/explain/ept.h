@@ -100,7 +100,7 @@ static inline struct hvpt_reason hvpt_ept_judge_access(const struct hvpt_space *
     if ((access & HVPT_READ) && !(entry & HVPT_EPT_BIT_READ))
         return hvpt_ept_denies(HVPT_EPT_BIT_READ, "no right to read");
     if ((access & HVPT_WRITE) && !(entry & HVPT_EPT_BIT_WRITE)) {
-        if (leaf && (entry & HVPT_EPT_BIT_LOGGED) && !space->readonly)
+        if (leaf && (entry & HVPT_EPT_BIT_LOGGED) && (space->features & HVPT_HAS_MARKS))
             return hvpt_ept_denies(HVPT_EPT_BIT_WRITE | HVPT_EPT_BIT_LOGGED,
                                    "the right to write was taken by write_protect or dirty, and touch gives it back");
         if (level == 0 && (space->features & HVPT_EPT_USE_SUB_PAGE_WRITE) && (entry & HVPT_EPT_BIT_SUB_PAGE_WRITE))

@@ -90,7 +90,7 @@ static inline struct hvpt_reason hvpt_gstage_judge_access(const struct hvpt_spac
     if ((access & HVPT_READ) && !(entry & HVPT_GSTAGE_BIT_READ))
         return hvpt_gstage_denies(HVPT_GSTAGE_BIT_READ, "no right to read", HVPT_GSTAGE_SAYS_WALK);
     if ((access & HVPT_WRITE) && !(entry & HVPT_GSTAGE_BIT_WRITE))
-        return (entry & HVPT_GSTAGE_BIT_LOGGED) && !space->readonly
+        return (entry & HVPT_GSTAGE_BIT_LOGGED) && (space->features & HVPT_HAS_MARKS)
                  ? hvpt_gstage_denies(HVPT_GSTAGE_BIT_WRITE | HVPT_GSTAGE_BIT_LOGGED,
                                       "the right to write was taken by write_protect, and touch gives it back",
                                       HVPT_GSTAGE_SAYS_WALK)

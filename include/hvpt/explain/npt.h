@@ -71,7 +71,7 @@ static inline struct hvpt_reason hvpt_npt_judge_access(const struct hvpt_space *
                                 "a supervisor page, and every access of a guest is a user access here",
                                 "APM vol. 2, \"Nested versus Guest Page Faults, Fault Ordering\"");
     if ((access & HVPT_WRITE) && !(entry & HVPT_NPT_BIT_WRITE))
-        return leaf && (entry & HVPT_NPT_BIT_LOGGED) && !space->readonly
+        return leaf && (entry & HVPT_NPT_BIT_LOGGED) && (space->features & HVPT_HAS_MARKS)
                  ? hvpt_npt_denies(HVPT_NPT_BIT_WRITE | HVPT_NPT_BIT_LOGGED,
                                    "the right to write was taken by write_protect, and touch gives it back")
                  : hvpt_npt_denies(HVPT_NPT_BIT_WRITE, "no right to write");

@@ -69,7 +69,7 @@ static inline struct hvpt_reason hvpt_s2_judge_access(const struct hvpt_space *s
     if ((access & HVPT_READ) && !(perm & HVPT_READ))
         return hvpt_s2_denies(HVPT_S2_BIT_READ, "no right to read (S2AP)");
     if ((access & HVPT_WRITE) && !(perm & HVPT_WRITE))
-        return (entry & HVPT_S2_BIT_LOGGED) && !space->readonly
+        return (entry & HVPT_S2_BIT_LOGGED) && (space->features & HVPT_HAS_MARKS)
                  ? hvpt_s2_denies(HVPT_S2_BIT_WRITE | HVPT_S2_BIT_LOGGED,
                                   "the right to write was taken by write_protect or dirty, and touch gives it back")
                  : hvpt_s2_denies(HVPT_S2_BIT_WRITE | (features & HVPT_S2_USE_HARDWARE_DIRTY ? HVPT_S2_BIT_DBM : 0),

@@ -108,7 +108,7 @@ enum hvpt_ept_rule {
 static inline struct hvpt_flag_table hvpt_ept_flags(void)
 {
     static const struct hvpt_flag_bit rows[] = {
-        {HVPT_LOGGED, 0, HVPT_EPT_BIT_LOGGED},
+        {HVPT_LOGGED, HVPT_HAS_MARKS, HVPT_EPT_BIT_LOGGED},
         {HVPT_EPT_IGNORE_PAT, 0, HVPT_EPT_BIT_IGNORE_PAT},
         {HVPT_ACCESSED, HVPT_EPT_USE_ACCESSED_DIRTY, HVPT_EPT_BIT_ACCESSED},
         {HVPT_DIRTY, HVPT_EPT_USE_ACCESSED_DIRTY, HVPT_EPT_BIT_DIRTY},
@@ -126,7 +126,7 @@ static inline struct hvpt_flag_table hvpt_ept_flags(void)
 /* Does this space age pages by taking their permissions?  Only where the CPU keeps no accessed bits. */
 HVPT_INLINE bool hvpt_ept_ages(const struct hvpt_space *space)
 {
-    return !(space->features & HVPT_EPT_USE_ACCESSED_DIRTY) && !space->readonly;
+    return (space->features & (HVPT_EPT_USE_ACCESSED_DIRTY | HVPT_HAS_MARKS)) == HVPT_HAS_MARKS;
 }
 
 HVPT_INLINE bool hvpt_ept_is_aged(const struct hvpt_space *space, uint64_t entry)
@@ -326,7 +326,7 @@ static inline const struct hvpt_rules *hvpt_ept_rules(void)
 {
     static const struct hvpt_rules rules = {
         HVPT_EPT_BIT_TABLE_FULL,
-        HVPT_EPT_BIT_LOGGED | HVPT_EPT_BITS_AGED, /* foreign_bits */
+        HVPT_EPT_BIT_LOGGED | HVPT_EPT_BIT_AGED, /* mark_bits */
         HVPT_EPT_BIT_READ | HVPT_EPT_BIT_WRITE | HVPT_EPT_BIT_EXEC | HVPT_EPT_BIT_USER_EXEC | HVPT_EPT_BITS_AGED
             | HVPT_EPT_BIT_LOGGED | (uint64_t)HVPT_EPT_SOFTWARE_MAX << HVPT_EPT_SOFTWARE_SHIFT, /* lenient_bits */
         0, /* gated_bit */

@@ -121,12 +121,12 @@ static inline struct hvpt_attr hvpt_gstage_decode(const struct hvpt_space *space
     struct hvpt_attr attr;
     uint64_t pbmt = (entry & HVPT_GSTAGE_PBMT_BITS) >> HVPT_GSTAGE_PBMT_SHIFT;
 
-    (void)space, (void)level;
+    (void)level;
     attr.perm = hvpt_gstage_perm(entry);
     attr.memtype = pbmt == 1 ? HVPT_MEM_WC : pbmt == 2 ? HVPT_MEM_UC : HVPT_MEM_WB;
     attr.flags = (entry & HVPT_GSTAGE_BIT_ACCESSED ? (uint32_t)HVPT_ACCESSED : 0)
                | (entry & HVPT_GSTAGE_BIT_DIRTY ? (uint32_t)HVPT_DIRTY : 0)
-               | (entry & HVPT_GSTAGE_BIT_LOGGED ? (uint32_t)HVPT_LOGGED : 0)
+               | ((entry & HVPT_GSTAGE_BIT_LOGGED) && (space->features & HVPT_HAS_MARKS) ? (uint32_t)HVPT_LOGGED : 0)
                | (entry & HVPT_GSTAGE_BIT_NAPOT ? (uint32_t)HVPT_JOINED : 0);
     attr.software = (uint32_t)(entry >> HVPT_GSTAGE_SOFTWARE_SHIFT) & HVPT_GSTAGE_SOFTWARE_MAX;
     return attr;
@@ -231,7 +231,7 @@ static inline const struct hvpt_rules *hvpt_gstage_rules(void)
 {
     static const struct hvpt_rules rules = {
         HVPT_GSTAGE_BIT_TABLE_FULL,
-        HVPT_GSTAGE_BIT_LOGGED, /* foreign_bits */
+        HVPT_GSTAGE_BIT_LOGGED, /* mark_bits */
         HVPT_GSTAGE_BIT_READ | HVPT_GSTAGE_BIT_WRITE | HVPT_GSTAGE_BIT_EXEC | HVPT_GSTAGE_BIT_LOGGED
             | HVPT_GSTAGE_BIT_DIRTY | (uint64_t)HVPT_GSTAGE_SOFTWARE_MAX << HVPT_GSTAGE_SOFTWARE_SHIFT, /* lenient_bits */
         0,                                                                                             /* gated_bit */

@@ -196,7 +196,7 @@ static inline struct hvpt_attr hvpt_npt_decode(const struct hvpt_space *space, u
     attr.memtype = hvpt_x86_memtype_name(space->format_register >> (8 * hvpt_npt_pat_index(entry, level)));
     attr.flags = (entry & HVPT_NPT_BIT_ACCESSED ? (uint32_t)HVPT_ACCESSED : 0)
                | (entry & HVPT_NPT_BIT_DIRTY ? (uint32_t)HVPT_DIRTY : 0)
-               | (entry & HVPT_NPT_BIT_LOGGED ? (uint32_t)HVPT_LOGGED : 0);
+               | ((entry & HVPT_NPT_BIT_LOGGED) && (space->features & HVPT_HAS_MARKS) ? (uint32_t)HVPT_LOGGED : 0);
     if (HVPT_UNLIKELY(space->features & (HVPT_NPT_C_BITS | HVPT_NPT_USE_SHADOW_STACK)))
         attr.flags |= (entry & hvpt_npt_c_bit(space) ? (uint32_t)HVPT_NPT_ENCRYPTED : 0)
                     | (hvpt_npt_is_shadow_stack(space, entry) ? (uint32_t)HVPT_NPT_SHADOW_STACK : 0);
@@ -303,7 +303,7 @@ static inline const struct hvpt_rules *hvpt_npt_rules(void)
 {
     static const struct hvpt_rules rules = {
         HVPT_NPT_BIT_TABLE_FULL,
-        HVPT_NPT_BIT_LOGGED, /* foreign_bits */
+        HVPT_NPT_BIT_LOGGED, /* mark_bits */
         HVPT_NPT_BIT_WRITE | HVPT_NPT_BIT_USER | HVPT_NPT_BIT_NX | HVPT_NPT_BIT_LOGGED
             | (uint64_t)HVPT_NPT_SOFTWARE_MAX << HVPT_NPT_SOFTWARE_SHIFT, /* lenient_bits */
         0, /* gated_bit */

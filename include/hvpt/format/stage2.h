@@ -211,15 +211,16 @@ static inline struct hvpt_attr hvpt_s2_decode(const struct hvpt_space *space, ui
 {
     struct hvpt_attr attr;
     uint64_t sh = (entry & HVPT_S2_SH_BITS) >> HVPT_S2_SH_SHIFT;
+    const uint64_t marks = space->features & HVPT_HAS_MARKS ? entry : 0;
 
     (void)level;
     attr.perm = hvpt_s2_perm(space, entry);
     attr.memtype = hvpt_s2_memtype(space, (entry & HVPT_S2_MEMATTR_BITS) >> HVPT_S2_MEMATTR_SHIFT);
     attr.flags = (entry & HVPT_S2_BIT_AF ? (uint32_t)HVPT_ACCESSED : 0)
-               | (entry & HVPT_S2_BIT_LOGGED ? (uint32_t)HVPT_LOGGED : 0)
+               | (marks & HVPT_S2_BIT_LOGGED ? (uint32_t)HVPT_LOGGED : 0)
                | (entry & HVPT_S2_BIT_CONTIG ? (uint32_t)HVPT_JOINED : 0);
     if ((space->features & HVPT_S2_USE_HARDWARE_DIRTY)
-        && ((entry & HVPT_S2_BIT_WRITTEN) || ((entry & HVPT_S2_BIT_DBM) && (entry & HVPT_S2_BIT_WRITE))))
+        && ((marks & HVPT_S2_BIT_WRITTEN) || ((entry & HVPT_S2_BIT_DBM) && (entry & HVPT_S2_BIT_WRITE))))
         attr.flags |= HVPT_DIRTY;
     if (!(space->features & HVPT_S2_USE_LPA2))
         attr.flags |= sh == HVPT_S2_SH_OUTER ? (uint32_t)HVPT_S2_OUTER_SHAREABLE
@@ -332,7 +333,7 @@ static inline const struct hvpt_rules *hvpt_s2_rules(void)
 {
     static const struct hvpt_rules rules = {
         HVPT_S2_BIT_TABLE_FULL,
-        HVPT_S2_BIT_LOGGED | HVPT_S2_BIT_WRITTEN, /* foreign_bits */
+        HVPT_S2_BIT_LOGGED | HVPT_S2_BIT_WRITTEN, /* mark_bits */
         HVPT_S2_BIT_READ | HVPT_S2_BIT_WRITE | HVPT_S2_BIT_XN0 | HVPT_S2_BIT_XN1 | HVPT_S2_BIT_LOGGED
             | HVPT_S2_BIT_DBM | HVPT_S2_BIT_WRITTEN
             | (uint64_t)HVPT_S2_SOFTWARE_MAX << HVPT_S2_SOFTWARE_SHIFT, /* lenient_bits */

@@ -74,7 +74,7 @@ static inline bool hvpt_guest_read(const struct hvpt_space *space, const struct 
     const struct hvpt_hooks *hooks = memory != NULL ? memory : hvpt_hooks_of(space);
     const uint64_t page = hpa & ~(HVPT_4K - 1);
     const char *frame = hooks->phys_to_virt == NULL
-                          ? (const char *)hooks->linear_map + (uintptr_t)page
+                          ? (const char *)hvpt_linear_at(hooks->linear_map, page)
                           : (const char *)(hooks->phys_to_virt)(hooks->ctx, hvpt_make_hpa(page));
 
     if (frame == NULL)

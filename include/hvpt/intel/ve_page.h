@@ -68,9 +68,9 @@ static inline bool hvpt_ve_page_read(const struct hvpt_ve_page *page, struct hvp
     if (!hvpt_ve_page_is_busy(page))
         return false;
     out->exit_reason = __atomic_load_n(&page->exit_reason, __ATOMIC_RELAXED);
-    out->qualification = __atomic_load_n(&page->qualification, __ATOMIC_RELAXED);
-    out->guest_linear_address = __atomic_load_n(&page->guest_linear_address, __ATOMIC_RELAXED);
-    out->guest_physical_address = hvpt_make_gpa(__atomic_load_n(&page->guest_physical_address, __ATOMIC_RELAXED));
+    out->qualification = hvpt_atomic_load_relaxed(&page->qualification);
+    out->guest_linear_address = hvpt_atomic_load_relaxed(&page->guest_linear_address);
+    out->guest_physical_address = hvpt_make_gpa(hvpt_atomic_load_relaxed(&page->guest_physical_address));
     out->eptp_index = __atomic_load_n(&page->eptp_index, __ATOMIC_RELAXED);
     return true;
 }

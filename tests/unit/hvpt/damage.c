@@ -384,6 +384,44 @@ GENERIC(an_iterator_meets_every_part_of_a_page_that_is_split)
     CHECK(parts, "the page was never split in time");
 }
 
+static bool (*alloc_alone)(void *ctx, unsigned order, hvpt_hpa *out);
+
+static bool alloc_and_touch(void *ctx, unsigned order, hvpt_hpa *out)
+{
+    if (meanwhile.count++ == 0)
+        meanwhile.status = meanwhile.rig->adapter->touch(&meanwhile.rig->space, meanwhile.gpa, HVPT_WRITE);
+    return alloc_alone(ctx, order, out);
+}
+
+/*
+ * write_protect of a range that ends within a large page. The page could not be written when the call looked at its edges,
+ * so it is not split; a guest's write then gives the permission back. What lies outside the range keeps it.
+ */
+GENERIC(write_protect_beside_touch_takes_nothing_outside_its_range)
+{
+    struct hvpt_mapping mapping;
+
+    if (setup_max_page(rig->setup) == PAGE)
+        return;
+    must(rig_map(rig, BASE, HOST, 2 * HVPT_2M, rig_data(rig)));
+    must(rig_write_protect(rig, BASE + HVPT_2M, HVPT_2M));
+    rig_flush(rig);
+    memset(&meanwhile, 0, sizeof(meanwhile));
+    meanwhile.rig = rig;
+    meanwhile.gpa = BASE + HVPT_2M;
+    alloc_alone = rig->memory.hooks.alloc_frame;
+    rig->memory.hooks.alloc_frame = alloc_and_touch;
+    /* The first page sticks out at the front and is split: that takes a frame. */
+    must(rig->adapter->write_protect(&rig->space, BASE + PAGE, HVPT_2M, NULL));
+    rig->memory.hooks.alloc_frame = alloc_alone;
+    CHECK(meanwhile.count != 0, "no frame was taken");
+    must(meanwhile.status);
+    must(rig->adapter->translate(&rig->space, BASE + 2 * HVPT_2M - PAGE, &mapping));
+    CHECK(mapping.attr.perm & HVPT_WRITE, "a page outside the range lost its permission");
+    model_remove(&rig->model, BASE, BASE + 2 * HVPT_2M - 1);
+    must(rig->adapter->unmap(&rig->space, BASE, 2 * HVPT_2M, NULL));
+}
+
 /* ---- what a call remembers of the one before ---- */
 
 GENERIC(no_page_goes_through_a_table_that_collapse_gave_back)

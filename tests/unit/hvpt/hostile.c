@@ -229,6 +229,68 @@ Test(hostile, an_eptp_with_another_memory_type_is_refused)
     }
 }
 
+/* SDM vol. 3, "EPT Translation Mechanism": bit 61 is ignored in a PDE and turns on sub-page permissions in a PTE. */
+Test(hostile, a_split_does_not_turn_on_what_a_large_page_ignores)
+{
+    const struct hvpt_ept_config config = {.features = HVPT_EPT_USE_SUB_PAGE_WRITE};
+    struct arena arena;
+    struct hvpt_space space;
+    struct hvpt_mapping mapping;
+    uint64_t *table;
+
+    arena_open(&arena);
+    cr_assert_eq(hvpt_ept_init(&space, &arena.hooks, &config), HVPT_OK);
+    cr_assert_eq(hvpt_space_map(&space, hvpt_make_gpa(BASE), hvpt_make_hpa(HOST), HVPT_2M, rwx, NULL), HVPT_OK);
+    cr_assert_eq(hvpt_space_translate(&space, hvpt_make_gpa(BASE), &mapping), HVPT_OK);
+    for (table = (uint64_t *)(void *)arena.memory; *table != mapping.entry; table++) {
+    }
+    *table |= HVPT_EPT_BIT_SUB_PAGE_WRITE;
+    cr_expect_eq(hvpt_space_split(&space, hvpt_make_gpa(BASE), HVPT_2M, HVPT_4K, NULL), HVPT_OK);
+    for (unsigned i = 0; i < 512; i++) {
+        cr_assert_eq(hvpt_space_translate(&space, hvpt_make_gpa(BASE + i * HVPT_4K), &mapping), HVPT_OK);
+        cr_expect_eq(mapping.entry & HVPT_EPT_BIT_SUB_PAGE_WRITE, 0, "page %u", i);
+    }
+    hvpt_space_destroy(&space);
+}
+
+/*
+ * SDM vol. 3, "EPT Violations" and "Shadow-Stack Accesses": these pages are written by the processor though HVPT_WRITE is
+ * clear. Where no dirty bit tells, they count as written whenever one asks.
+ */
+Test(hostile, pages_that_are_written_without_the_permission_to_count_as_written)
+{
+    static const struct {
+        uint32_t feature, flag;
+    } ways[] = {
+        {HVPT_EPT_USE_SHADOW_STACK, HVPT_EPT_SHADOW_STACK},
+        {HVPT_EPT_USE_PAGING_WRITE, HVPT_EPT_PAGING_WRITE},
+        {HVPT_EPT_USE_SUB_PAGE_WRITE, HVPT_EPT_SUB_PAGE_WRITE},
+        {0, 0},
+    };
+
+    for (unsigned i = 0; i < 4; i++) {
+        for (uint32_t kept = 0; kept <= HVPT_EPT_USE_ACCESSED_DIRTY; kept++) {
+            const struct hvpt_ept_config config = {.features = ways[i].feature | kept};
+            const struct hvpt_attr attr = {HVPT_READ, HVPT_MEM_WB, ways[i].flag, 0};
+            struct arena arena;
+            struct hvpt_space space;
+
+            arena_open(&arena);
+            cr_assert_eq(hvpt_ept_init(&space, &arena.hooks, &config), HVPT_OK);
+            cr_assert_eq(hvpt_space_map(&space, hvpt_make_gpa(BASE), hvpt_make_hpa(HOST), HVPT_4K, rwx, NULL), HVPT_OK);
+            cr_assert_eq(hvpt_space_map(&space, hvpt_make_gpa(BASE + HVPT_4K), hvpt_make_hpa(HOST), 3 * HVPT_4K, attr, NULL),
+                         HVPT_OK);
+            for (unsigned round = 0; round < 3; round++) {
+                uint64_t bitmap = 0, wanted = kept ? 0 : (round == 0 ? 1 : 0) | (ways[i].flag != 0 ? 0xe : 0);
+
+                cr_assert_eq(hvpt_space_dirty(&space, hvpt_make_gpa(BASE), 4 * HVPT_4K, &bitmap, NULL), HVPT_OK);
+                cr_expect_eq(bitmap, wanted, "way %u, round %u: %#llx", i, round, (unsigned long long)bitmap);
+            }
+            hvpt_space_destroy(&space);
+        }
+    }
+}
+
 /* types.h: flags of formats have numbers of their own; hvpt.h: a mask that names nothing is refused. */
 Test(hostile, flags_of_other_formats_and_unknown_masks_are_refused)
 {

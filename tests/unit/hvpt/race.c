@@ -353,6 +353,56 @@ static void touch_beside_a_harvest(const struct setup *setup)
     arena_close(&arena);
 }
 
+/* ---- numbers that a reader sees ---- */
+
+#define ROUNDS 400
+
+/*
+ * One CPU maps a table of pages, then another one page, in turns: the smallest pages are 513 n, or 513 n + 512, and no
+ * number between. Two readers look on.
+ */
+static void *count(void *ctx)
+{
+    struct worker *worker = ctx;
+    struct arena *arena = worker->arena;
+    struct rig *rig = &arena->rig;
+
+    (void)pthread_barrier_wait(&arena->start);
+    if (worker->number >= 2) {
+        while (!__atomic_load_n(&arena->done, __ATOMIC_RELAXED)) {
+            struct hvpt_stats stats;
+
+            rig->adapter->stats(&rig->space, &stats);
+            CHECK(stats.leaves[0] % 513 == 0 || stats.leaves[0] % 513 == 512, "%llu pages, a number that never was",
+                  (unsigned long long)stats.leaves[0]);
+        }
+        return NULL;
+    }
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        const uint64_t gpa = BASE + (uint64_t)i * HVPT_2M, page = 256 * HVPT_1G + (uint64_t)i * PAGE;
+
+        while (__atomic_load_n(&arena->ready, __ATOMIC_ACQUIRE) != 2 * i + worker->number) {
+        }
+        if (worker->number == 0)
+            CHECK_STATUS(rig->adapter->map(&rig->space, gpa, hpa_of(gpa) + PAGE, HVPT_2M, attr_rwx(), NULL), HVPT_OK, "map");
+        else
+            CHECK_STATUS(rig->adapter->fault_map(&rig->space, page, hpa_of(page), PAGE, attr_rwx()), HVPT_OK, "fault_map");
+        __atomic_store_n(&arena->ready, 2 * i + worker->number + 1, __ATOMIC_RELEASE);
+    }
+    if (worker->number == 1)
+        __atomic_store_n(&arena->done, 1, __ATOMIC_RELAXED);
+    return NULL;
+}
+
+static void stats_are_numbers_that_were(const struct setup *setup)
+{
+    static struct arena arena;
+
+    arena_open(&arena, setup);
+    run(&arena, count);
+    arena_close(&arena);
+}
+
 int main(void)
 {
     static const struct {
@@ -362,6 +412,7 @@ int main(void)
         {"of_handlers_for_the_same_page_one_wins", one_winner},
         {"map_beside_handlers_and_readers", map_beside_handlers_and_readers},
         {"touch_beside_a_harvest", touch_beside_a_harvest},
+        {"stats_are_numbers_that_were", stats_are_numbers_that_were},
     };
     static const char *const names[] = {"EPT, all defaults", "EPT, linear map",
                                         "EPT, #VE and execution on 4K pages only", "NPT, all defaults",

@@ -355,3 +355,36 @@ Test(stage2, a_page_is_cut_out_of_a_run_of_large_pages)
     rig_check_walk(&rig);
     rig_close(&rig);
 }
+
+/*
+ * Arm ARM, "The Contiguous bit": while a set's leaves change one by one none of them is contiguous, whatever the level; the
+ * memory behind the rig looks at the set after every store. The new pages are contiguous again.
+ */
+Test(stage2, a_run_of_pages_or_blocks_is_replaced_whole)
+{
+    static const char *const names[] = {
+        "stage 2, 4K, contiguous runs, 40-bit addresses, execution on 4K pages only",
+        "stage 2, 4K, contiguous runs, no break before make",
+    };
+
+    for (unsigned i = 0; i < 2; i++) {
+        for (uint64_t size = HVPT_4K; size <= HVPT_2M; size *= 512) {
+            struct rig rig;
+
+            rig_open(&rig, setup_named(names[i]));
+            CHECK_STATUS(rig_map(&rig, HVPT_1G, HOST, 32 * size, rig_data(&rig)), HVPT_OK, "map");
+            CHECK_STATUS(rig_replace(&rig, HVPT_1G, HOST + HVPT_1G, 32 * size, rig_data(&rig)), HVPT_OK, "replace");
+            for (unsigned page = 0; page < 32; page++) {
+                struct cpu_translation now;
+
+                cpu_walk(&rig.cpu, &rig.memory, rig.tlb.root, HVPT_1G + page * size, CPU_PROBE, &now);
+                CHECK(now.hpa == HOST + HVPT_1G + page * size, "page %u leads to %#llx", page, (unsigned long long)now.hpa);
+                CHECK(now.joined && now.reach == 16 * size, "page %u is not part of a run", page);
+            }
+            CHECK_STATUS(rig_replace(&rig, HVPT_1G + 3 * size, HOST, 16 * size, rig_data(&rig)), HVPT_OK, "replace a part");
+            rig_check(&rig);
+            rig_check_walk(&rig);
+            rig_close(&rig);
+        }
+    }
+}

@@ -230,7 +230,6 @@ static void random_operations(void)
         enum hvpt_status status;
 
         check_context("step %u", step);
-        memory_begin(&memory);
         memory.fail_at = random_below(&random, 2) == 0 ? 1 + random_below(&random, 4) : 0;
         memory.fail_forever = true;
         if (random_below(&random, 5) < 2) {

@@ -235,7 +235,42 @@ bool cpu_marks_dirty(const struct cpu_features *on)
 
 bool cpu_wants_break(const struct cpu *cpu, unsigned level, uint64_t old, uint64_t value)
 {
-    return cpu->features.kind == CPU_S2 && s2_wants_break(&cpu->features, level, old, value);
+    return cpu->features.kind == CPU_S2 && !cpu->features.no_break && s2_wants_break(&cpu->features, level, old, value);
+}
+
+static bool leaf_in_set(const struct cpu *cpu, const struct frame *frame, unsigned index, struct cpu_translation *out)
+{
+    const uint64_t entry = frame->shadow[index];
+    const uint64_t gpa = frame->gpa + ((uint64_t)index << cpu_shift(&cpu->features, frame->level));
+
+    memset(out, 0, sizeof(*out));
+    if (!cpu_present(cpu, entry) || !cpu_is_leaf(cpu, frame->level, entry))
+        return false;
+    if (cpu->features.kind == CPU_GSTAGE)
+        (void)gstage_step(&cpu->features, entry, frame->level, gpa, out);
+    else
+        (void)s2_step(&cpu->features, entry, frame->level, gpa, out);
+    return out->outcome == CPU_MAPPED;
+}
+
+bool cpu_set_agrees(const void *ctx, const struct frame *frame, unsigned index)
+{
+    const struct cpu *cpu = ctx;
+    const bool arm = cpu->features.kind == CPU_S2;
+    const unsigned count = arm ? run_of(&cpu->features, frame->level) : cpu->features.svnapot && frame->level == 0 ? 16 : 1;
+    const uint64_t span = UINT64_C(1) << cpu_shift(&cpu->features, frame->level);
+    struct cpu_translation one, other;
+
+    if (count == 1 || !leaf_in_set(cpu, frame, index, &one))
+        return true;
+    for (unsigned i = index / count * count, end = i + count; i < end; i++) {
+        if (!leaf_in_set(cpu, frame, i, &other) || !(one.joined || other.joined))
+            continue;
+        if (other.hpa - i * span != one.hpa - index * span || other.rights != one.rights || other.memtype != one.memtype
+            || (arm && !cpu->features.no_break && other.joined != one.joined))
+            return false;
+    }
+    return true;
 }
 
 bool cpu_present(const struct cpu *cpu, uint64_t entry)

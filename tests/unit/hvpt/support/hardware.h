@@ -60,6 +60,7 @@ struct cpu_features {
     bool hardware_access_flag;    /* stage 2: VTCR_EL2.HA */
     bool hardware_dirty_state;    /* stage 2: VTCR_EL2.HD */
     bool contiguous;              /* stage 2: the contiguous bit means something here */
+    bool no_break;                /* stage 2: FEAT_BBM level 2 */
     bool wide_low;                /* stage 2: bits 51:50 of an address in 9:8 (VTCR_EL2.DS) */
     bool wide_high;               /* stage 2: bits 51:48 of an address in 15:12 (FEAT_LPA, 64K granule) */
 };
@@ -123,6 +124,12 @@ bool cpu_marks_accessed(const struct cpu_features *on);
 bool cpu_marks_dirty(const struct cpu_features *on);
 /* Must an entry that changes like this be made invalid and flushed first (Arm, break-before-make)? */
 bool cpu_wants_break(const struct cpu *cpu, unsigned level, uint64_t old, uint64_t value);
+/*
+ * Do the leaves agree that hardware may hold together with the one at index?  Arm ARM, "The Contiguous bit": all of a set
+ * have the bit (with FEAT_BBM level 2 it may come and go), lead to one piece of memory and say the same. Privileged Architecture, "Svnapot": any of them may answer
+ * for all. For memory->set_agrees.
+ */
+bool cpu_set_agrees(const void *cpu, const struct frame *frame, unsigned index);
 bool cpu_is_leaf(const struct cpu *cpu, unsigned level, uint64_t entry);
 /* For memory_track; ctx is a struct cpu. */
 bool cpu_child(const void *ctx, unsigned level, uint64_t entry, uint64_t *pa);

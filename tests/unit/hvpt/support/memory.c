@@ -162,11 +162,6 @@ static void hook_flush(void *ctx, const struct hvpt_flush *flush)
 
 /* ---- break-before-make ---- */
 
-void memory_begin(struct memory *memory)
-{
-    memory->broken_count = 0;
-}
-
 static uint64_t reach_of(const struct memory *memory, const struct frame *frame)
 {
     return UINT64_C(1) << (memory->page_shift + frame->level * memory->index_bits);
@@ -291,6 +286,10 @@ void memory_on_store(const void *slot, uint64_t value)
             link_tree(memory, come, frame->level - 1,
                       frame->gpa + ((uint64_t)index << (memory->page_shift + frame->level * memory->index_bits)));
     }
+    if (memory->set_agrees != NULL)
+        CHECK(memory->set_agrees(memory->cpu, frame, index),
+              "entry %u at level %u became %#llx beside leaves of its contiguous set that say something else", index,
+              frame->level, (unsigned long long)value);
     if (memory->after_store != NULL)
         memory->after_store(memory->after_store_ctx, frame, index, old, value);
 }

@@ -82,11 +82,16 @@ struct memory {
     bool destroying;
     /*
      * Break-before-make: may a valid entry turn into another valid one, or become valid again before a flush?  NULL:
-     * always. broken: what entries held that were made invalid and not flushed since the operation began.
+     * always. broken: what entries held that were made invalid and not flushed since, whichever call made them so.
      */
     bool (*wants_break)(const void *cpu, unsigned level, uint64_t old, uint64_t value);
     struct broken_entry *broken;
     size_t broken_count, broken_room;
+    /*
+     * Do the leaves that hardware may hold together with this one say the same? Seen after every store. NULL: no leaf is
+     * held together with others.
+     */
+    bool (*set_agrees)(const void *cpu, const struct frame *frame, unsigned index);
     bool lenient; /* phys_to_virt answers NULL for what is no frame, instead of ending the test */
 
     /* Seen after each store into a linked table, and at each flush. May be NULL. */
@@ -122,9 +127,6 @@ void memory_poke(struct frame *frame, unsigned index, uint64_t value);
 
 /* Frames that hang in the tree, and those that were cut off and not yet given back. */
 uint64_t memory_count(const struct memory *memory, enum frame_state state);
-
-/* An operation begins: what earlier ones left to be flushed is their callers' affair. */
-void memory_begin(struct memory *memory);
 
 /* No linked table was written but through the reported stores. */
 void memory_check_contents(const struct memory *memory);

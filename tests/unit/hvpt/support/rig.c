@@ -74,7 +74,6 @@ static struct before look(struct rig *rig)
     struct before before = {rig->memory.live, rig->memory.failures, rig->memory.stores, rig->memory.allocations,
                             reserved(rig)};
 
-    memory_begin(&rig->memory);
     return before;
 }
 
@@ -151,6 +150,8 @@ void rig_open_with(struct rig *rig, const struct setup *setup, unsigned slots_lo
              "the root register");
     if (setup->cpu.kind == CPU_S2)
         rig->memory.wants_break = wants_break;
+    if (setup_joins(setup))
+        rig->memory.set_agrees = cpu_set_agrees;
     tlb_init(&rig->tlb, &rig->cpu, &rig->memory, rig->memory.flush_root);
     rig->memory.on_flush = tlb_flush;
     rig->memory.on_flush_ctx = &rig->tlb;
@@ -656,12 +657,13 @@ enum hvpt_status rig_fault(struct rig *rig, uint64_t gpa, uint32_t access)
 void rig_adopt(struct rig *rig)
 {
     uint64_t root = rig->adapter->root(&rig->space);
+    struct any_config config = rig->setup->config;
 
     rig_flush(rig);
     CHECK_STATUS(rig_reserve(rig, 0), HVPT_OK, "reserve");
     memset(&rig->space, 0x5a, sizeof(rig->space));
-    CHECK_STATUS(rig->adapter->adopt(&rig->space, &rig->memory.hooks, &rig->setup->config, root, false), HVPT_OK,
-                 "adopt");
+    config.policy |= HVPT_POLICY_OWN_MARKS;
+    CHECK_STATUS(rig->adapter->adopt(&rig->space, &rig->memory.hooks, &config, root, false), HVPT_OK, "adopt");
     CHECK_EQ(rig->adapter->root(&rig->space), root, "the root after adoption");
 }
 

@@ -207,6 +207,18 @@ const struct setup setups[] = {
         .cpu = {S2_CPU(3, 40, 40), .contiguous = true, .hardware_access_flag = true, .hardware_dirty_state = true},
     },
     {
+        .name = "stage 2, 4K, contiguous runs, no break before make",
+        .adapter = &s2_adapter,
+        .config = {.ipa_bits = 42,
+                   .mmfr0 = 5,
+                   .mmfr1 = 2,
+                   .mmfr2 = UINT64_C(2) << 52,
+                   .features = HVPT_S2_USE_CONTIGUOUS | HVPT_S2_USE_HARDWARE_AF | HVPT_S2_USE_HARDWARE_DIRTY
+                             | HVPT_S2_USE_BBM2},
+        .cpu = {S2_CPU(3, 42, 48), .contiguous = true, .no_break = true, .hardware_access_flag = true,
+                .hardware_dirty_state = true},
+    },
+    {
         .name = "stage 2, 4K, LPA2, 52 bits, 5 levels, guarded tables",
         .adapter = &s2_adapter,
         .config = {.ipa_bits = 52,
