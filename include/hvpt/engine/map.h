@@ -38,7 +38,7 @@ HVPT_FUNCTION HVPT_COLD void hvpt_map_commit(struct hvpt_space *space, struct hv
 
         if (level > 0 && !hidden) /* an empty table in the way is used, not replaced */
             whole = hvpt_count_empty(space, slot, whole);
-        if (whole == 0 || level > plan->leaf_level) {
+        if (level > 0 && (whole == 0 || level > plan->leaf_level)) { /* a slot of level 0 is always there */
             level--;
             link[level] = 0;
             if (whole != 0) {
