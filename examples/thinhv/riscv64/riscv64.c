@@ -207,6 +207,8 @@ enum hvpt_status arch_open(struct hvpt_space *out, const struct hvpt_hooks *hook
 {
     struct hvpt_gstage_config config = {0};
 
+    config.mode = HVPT_GSTAGE_SV39X4; /* 2 TiB: the fewer levels, the shorter each walk */
+
     /* henvcfg has only what the firmware has left on in menvcfg, which is what the G-stage goes by. */
     if (cpu_read(CSR_HENVCFG) & MENVCFG_PBMTE)
         config.features |= HVPT_GSTAGE_USE_SVPBMT;
