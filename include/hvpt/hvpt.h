@@ -130,11 +130,22 @@ HVPT_API void hvpt_space_translate_batch(const struct hvpt_space *space, const h
 /**
  * Shows [gpa, gpa + size) to visitor, in ascending order.
  * @retval HVPT_OK        also when the visitor ended it
- * @retval HVPT_E_CORRUPT a table is out of reach, or an entry is broken; what came before has been shown
+ * @retval HVPT_E_CORRUPT a table is out of reach, or an entry is broken; what came before has been shown, and
+ *                        hvpt_space_find_broken says where
  * Reader.
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_walk(const struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
                                                          const struct hvpt_visitor *visitor);
+
+/**
+ * The first entry for [gpa, gpa + size) that is not well-formed: what ends a walk. The next one is looked for from
+ * out->gpa + out->size.
+ * @param out written with HVPT_E_CORRUPT only
+ * @retval HVPT_OK there is none
+ * Reader.
+ */
+HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_find_broken(const struct hvpt_space *space, hvpt_gpa gpa,
+                                                                uint64_t size, struct hvpt_broken *out);
 
 /** Begins at gpa, which may lie inside a large page; that page is then the first. */
 HVPT_API struct hvpt_leaf_iterator hvpt_leaves(hvpt_gpa gpa, uint64_t size);

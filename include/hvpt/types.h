@@ -161,6 +161,19 @@ struct hvpt_leaf_iterator {
     enum hvpt_status status;
 };
 
+/**
+ * An entry that is not well-formed, as hvpt_space_find_broken reports it: [gpa, gpa + size) is what it covers, level that of
+ * its table, entry what it holds. rule: the number of the rule of the format that it breaks (enum hvpt_ept_rule, ...), or
+ * HVPT_ENTRY_TABLE where nothing is wrong with it but that phys_to_virt knows no such frame as it refers to.
+ */
+struct hvpt_broken {
+    hvpt_gpa gpa;
+    uint64_t size;
+    uint64_t entry;
+    unsigned level;
+    unsigned rule;
+};
+
 /** Why a table could not become a leaf. */
 enum hvpt_obstacle {
     HVPT_OBSTACLE_NONE,

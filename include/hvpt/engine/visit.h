@@ -90,6 +90,65 @@ static inline HVPT_COLD enum hvpt_status hvpt_visit_leave(void *ctx, const struc
     return HVPT_OK;
 }
 
+/* ---- what ends a walk ---- */
+
+struct hvpt_broken_search {
+    const struct hvpt_space *space;
+    struct hvpt_broken *out;
+};
+
+static inline enum hvpt_status hvpt_broken_found(const struct hvpt_broken_search *search, uint64_t gpa, uint64_t entry,
+                                                 unsigned level, unsigned rule)
+{
+    search->out->gpa = hvpt_make_gpa(gpa);
+    search->out->size = hvpt_span(search->space, level);
+    search->out->entry = entry;
+    search->out->level = level;
+    search->out->rule = rule;
+    return HVPT_E_CORRUPT;
+}
+
+/* A table that cannot be reached ends the walk by itself. */
+static inline HVPT_COLD enum hvpt_step hvpt_broken_enter(void *ctx, const struct hvpt_run *run)
+{
+    const struct hvpt_broken_search *search = (const struct hvpt_broken_search *)ctx;
+
+    if (hvpt_table_at(search->space, hvpt_frame_in(search->space, run->entry)) == NULL)
+        (void)hvpt_broken_found(search, run->gpa, run->entry, run->level, HVPT_ENTRY_TABLE);
+    return HVPT_STEP_INTO;
+}
+
+static inline HVPT_COLD enum hvpt_status hvpt_broken_slots(void *ctx, const struct hvpt_run *run)
+{
+    const struct hvpt_broken_search *search = (const struct hvpt_broken_search *)ctx;
+    unsigned i;
+
+    for (i = 0; i < run->count; i++) {
+        uint64_t entry = run->level > 0 ? run->entry : hvpt_load(&run->slot[i]);
+        unsigned rule = hvpt_judge(search->space, entry, run->level);
+
+        if (rule >= HVPT_ENTRY_BROKEN)
+            return hvpt_broken_found(search, run->gpa + i * hvpt_span(search->space, run->level), entry, run->level, rule);
+    }
+    return HVPT_OK;
+}
+
+HVPT_API HVPT_COLD enum hvpt_status hvpt_space_find_broken(const struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
+                                                           struct hvpt_broken *out)
+{
+    static const struct hvpt_steps steps = {hvpt_broken_enter, hvpt_broken_slots, NULL};
+    struct hvpt_broken_search search;
+    enum hvpt_status status = hvpt_check_range(space, gpa.value, size);
+
+    if (status != HVPT_OK)
+        return status;
+    search.space = space;
+    search.out = out;
+    return hvpt_walk(space, gpa.value, gpa.value + size, &steps, &search);
+}
+
+/* ---- the walk itself ---- */
+
 HVPT_API HVPT_COLD enum hvpt_status hvpt_space_walk(const struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
                                                     const struct hvpt_visitor *visitor)
 {

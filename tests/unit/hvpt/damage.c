@@ -87,8 +87,9 @@ static void is_corrupt(enum hvpt_status status, const char *call)
 }
 
 /* What looks at the page at gpa, whose last table or whose entry is broken, and must not get beyond. */
-static void all_calls_refuse(struct rig *rig, uint64_t gpa, uint64_t size)
+static void all_calls_refuse(struct rig *rig, uint64_t gpa, uint64_t size, const struct damage *done)
 {
+    struct hvpt_broken broken;
     const struct adapter *call = rig->adapter;
     struct hvpt_visitor visitor = {0};
     struct hvpt_mapping mapping;
@@ -101,6 +102,13 @@ static void all_calls_refuse(struct rig *rig, uint64_t gpa, uint64_t size)
     is_corrupt(call->touch(&rig->space, gpa, HVPT_READ), "touch");
     is_corrupt(call->fault_map(&rig->space, gpa, HOST, PAGE, attr), "fault_map");
     is_corrupt(call->walk(&rig->space, gpa, size, &visitor), "walk");
+    is_corrupt(hvpt_space_find_broken(&rig->space, hvpt_make_gpa(gpa), size, &broken), "find_broken");
+    CHECK_EQ(broken.entry, done->frame->virt[done->index], "the broken entry");
+    CHECK_EQ(broken.level, done->frame->level, "its level");
+    CHECK_EQ(broken.size, UINT64_C(1) << cpu_shift(&rig->setup->cpu, broken.level), "what it covers");
+    CHECK_EQ(broken.gpa.value, done->frame->gpa + done->index * broken.size, "where it begins");
+    CHECK(broken.rule == HVPT_ENTRY_TABLE || broken.rule >= HVPT_ENTRY_BROKEN, "rule %u", broken.rule);
+    CHECK((broken.rule == HVPT_ENTRY_TABLE) == (way_to(rig, gpa).outcome == CPU_LOST), "rule %u", broken.rule);
     is_corrupt(call->map(&rig->space, gpa, HOST, PAGE, attr, &flush), "map of a page");
     is_corrupt(call->protect(&rig->space, gpa, size, attr, HVPT_WRITE, &flush), "protect");
     is_corrupt(call->replace(&rig->space, gpa, HOST, size, attr, &flush), "replace");
@@ -124,7 +132,7 @@ GENERIC(a_table_that_cannot_be_reached_stops_every_call)
     must(rig_map(rig, BASE, HOST + PAGE, 4 * PAGE, rig_data(rig)));
     rig->memory.lenient = true;
     CHECK(damage(rig, BASE, 1, CPU_LOST, &done), "no bit leads nowhere");
-    all_calls_refuse(rig, BASE, 2 * PAGE);
+    all_calls_refuse(rig, BASE, 2 * PAGE, &done);
     is_corrupt(rig->adapter->unmap(&rig->space, BASE, PAGE, &flush), "unmap of a page");
     is_corrupt(rig->adapter->unmap(&rig->space, BASE, 2 * PAGE, &flush), "unmap");
     is_corrupt(rig->adapter->age(&rig->space, BASE, 2 * PAGE, bitmap, &flush), "age");
@@ -145,7 +153,7 @@ GENERIC(an_entry_that_the_processor_refuses_stops_every_call)
     must(rig_map(rig, BASE, HOST, 2 * HVPT_2M, rig_data(rig)));
     must(rig_split(rig, BASE, HVPT_2M, PAGE));
     if (damage(rig, BASE + 5 * PAGE, 0, CPU_MISCONFIGURED, &done)) {
-        all_calls_refuse(rig, BASE + 5 * PAGE, PAGE);
+        all_calls_refuse(rig, BASE + 5 * PAGE, PAGE, &done);
         if (setup_max_page(rig->setup) > PAGE) {
             must(rig->adapter->collapse(&rig->space, BASE, HVPT_2M, NULL, &report));
             CHECK(report.obstacle == HVPT_OBSTACLE_CORRUPT, "the obstacle is \"%s\"",
@@ -157,10 +165,38 @@ GENERIC(an_entry_that_the_processor_refuses_stops_every_call)
     if (setup_max_page(rig->setup) > PAGE && damage(rig, BASE + HVPT_2M, 1, CPU_MISCONFIGURED, &done)) {
         struct hvpt_flush flush = {0};
 
-        all_calls_refuse(rig, BASE + HVPT_2M, HVPT_2M);
+        all_calls_refuse(rig, BASE + HVPT_2M, HVPT_2M, &done);
         is_corrupt(rig->adapter->split(&rig->space, BASE + HVPT_2M, HVPT_2M, PAGE, &flush), "split");
         mend(&done);
     }
+}
+
+/* One after the other, and those that are whole are not among them. */
+GENERIC(every_broken_entry_is_found)
+{
+    struct cpu_translation way;
+    struct damage done[3];
+    struct hvpt_broken broken;
+    uint64_t at = 0, limit = setup_gpa_limit(rig->setup);
+    unsigned found = 0;
+
+    must(rig_map(rig, BASE, HOST + PAGE, 16 * PAGE, rig_data(rig)));
+    must(hvpt_space_find_broken(&rig->space, hvpt_make_gpa(0), limit, &broken));
+    way = way_to(rig, BASE);
+    for (unsigned i = 0; i < 3; i++) {
+        if (!damage(rig, BASE + (3 + 5 * i) * PAGE, 0, CPU_MISCONFIGURED, &done[i]))
+            return;
+    }
+    while (at < limit && hvpt_space_find_broken(&rig->space, hvpt_make_gpa(at), limit - at, &broken) == HVPT_E_CORRUPT) {
+        CHECK(found < 3, "one more than there are");
+        CHECK_EQ(broken.gpa.value, BASE + (3 + 5 * found) * PAGE, "where");
+        CHECK(broken.level == 0 && broken.entry == way.table[0]->virt[way.index[0] + 3 + 5 * found], "what");
+        found++;
+        at = broken.gpa.value + broken.size;
+    }
+    CHECK_EQ(found, 3, "broken entries");
+    for (unsigned i = 0; i < 3; i++)
+        mend(&done[i]);
 }
 
 /* Of 16 pages at BASE that lead to host, each bit of the sixth: what the processor refuses, every call refuses. */
