@@ -14,6 +14,8 @@
 #ifndef HVPT_STD_H
 #define HVPT_STD_H
 
+#include "version.h"
+
 #if defined(HVPT_STD_HEADER)
 #include HVPT_STD_HEADER
 #elif defined(__KERNEL__) && defined(__linux__)

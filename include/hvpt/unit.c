@@ -4,7 +4,9 @@
  * Every call with external linkage, for programs that link hvpt instead of compiling it into each unit: their units
  * define HVPT_EXTERN before they include a header, and so do bindings for other languages.
  */
+#ifndef HVPT_EXTERN
 #define HVPT_EXTERN
+#endif
 #define HVPT_IMPLEMENT
 #include "ept.h"
 #include "gstage.h"

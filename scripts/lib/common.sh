@@ -27,6 +27,9 @@ bochs                     bochs bochs-term
 qemu-system-x86_64        qemu-system-x86
 '
 needs_tests='
+cmake                     cmake
+dh                        debhelper
+lintian                   lintian
 g++                       g++
 pc:criterion              libcriterion-dev
 gcovr                     gcovr

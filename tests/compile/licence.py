@@ -16,7 +16,7 @@ import tap
 
 LINES = ("SPDX-FileCopyrightText: 2026 the hvpt authors", "SPDX-License-Identifier: MIT")
 CODE = {".c", ".h", ".S", ".py", ".sh", ".build", ".js", ".ld", ".inc"}
-NOT_OURS = re.compile(r"(^|/)(build[^/]*|\.git|\.cache|target|__pycache__|packagecache|node_modules)(/|$)|\.pyc$")
+NOT_OURS = re.compile(r"^(build[^/]*|\.git|\.cache)/|(^|/)(target|__pycache__|packagecache|node_modules)/|\.pyc$")
 
 
 def files(root):

@@ -36,7 +36,7 @@ int main(int argc, char **argv)
         return command_flush() ? CORE_SOUND : CORE_NOT_READABLE;
     }
     if (argc >= 2 && strcmp(argv[1], "--version") == 0) {
-        puts("hvpt " HVPT_VERSION);
+        puts("hvpt " HVPT_VERSION_STRING);
         return command_flush() ? CORE_SOUND : CORE_NOT_READABLE;
     }
     if (argc < 2) {

@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
+# scripts/fuzz builds for a foreign engine as OSS-Fuzz asks: with its compilers, its flags and its library. A stand-in engine
+# feeds a target its corpus and counts; the compilers are wrapped, to see that they and the flags were really used.
+# usage: fuzzers.py SOURCE_ROOT
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import tap
+
+TARGET = "hvpt_words"
+ENGINE = """#include <cstdint>
+#include <cstdio>
+#include <vector>
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int main(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        std::FILE *file = std::fopen(argv[i], "rb");
+        std::vector<uint8_t> bytes(1 << 16);
+        if (file == nullptr)
+            return 2;
+        bytes.resize(std::fread(bytes.data(), 1, bytes.size(), file));
+        std::fclose(file);
+        LLVMFuzzerTestOneInput(bytes.data(), bytes.size());
+    }
+    std::printf("engine fed %d\\n", argc - 1);
+}
+"""
+
+
+def targets(root):
+    """Every file of tests/fuzz with an entry is a target of the script, and has a corpus."""
+    script = (Path(root) / "scripts/fuzz").read_text()
+    listed = set(re.search(r"targets=\((\w[^)]*)\)", script).group(1).split())
+    there = {path.stem for path in (Path(root) / "tests/fuzz").glob("*.c") if re.search(r"^int LLVMFuzzerTestOneInput\(",
+                                                                                       path.read_text(), re.M) and path.stem != "replay"}
+    if listed != there:
+        return f"scripts/fuzz lists {sorted(listed)}, tests/fuzz has {sorted(there)}"
+    bare = [name for name in sorted(listed) if not any((Path(root) / "tests/fuzz/corpus" / name).iterdir())]
+    return f"no corpus: {bare}" if bare else None
+
+
+def wrapper(path, program, log):
+    path.write_text(f'#!/bin/sh\necho "$(basename "$0") $*" >>"{log}"\nexec {program} "$@"\n')
+    path.chmod(0o755)
+
+
+def foreign_engine(root):
+    with tempfile.TemporaryDirectory() as scratch:
+        here, log = Path(scratch), Path(scratch) / "log"
+        wrapper(here / "their-cc", "gcc", log)
+        wrapper(here / "their-cxx", "g++", log)
+        (here / "engine.cc").write_text(ENGINE)
+        subprocess.run(["g++", "-O1", "-c", "-o", str(here / "engine.o"), str(here / "engine.cc")], check=True)
+        subprocess.run(["ar", "rcs", str(here / "libengine.a"), str(here / "engine.o")], check=True)
+        env = {**os.environ, "CC": str(here / "their-cc"), "CXX": str(here / "their-cxx"), "CFLAGS": "-O0 -DTHEIR_FLAG=1",
+               "LIB_FUZZING_ENGINE": str(here / "libengine.a"), "HVPT_BUILD": str(here / "build")}
+        done = subprocess.run([str(Path(root) / "scripts/fuzz"), "--build", str(here / "out"), TARGET], env=env, capture_output=True,
+                              text=True)
+        if done.returncode:
+            return done.stdout + done.stderr
+        calls = log.read_text().splitlines()
+        compiled = [call for call in calls if " -c " in call]
+        linked = [call for call in calls if " -c " not in call]
+        if not compiled or not all(call.startswith("their-cc ") and "-DTHEIR_FLAG=1" in call for call in compiled):
+            return f"not compiled by $CC with $CFLAGS: {compiled[:3]}"
+        if len(linked) != 1 or not linked[0].startswith("their-cxx ") or "libengine.a" not in linked[0]:
+            return f"not linked once by $CXX with the engine: {linked}"
+        with zipfile.ZipFile(here / "out" / f"{TARGET}_seed_corpus.zip") as corpus:
+            corpus.extractall(here / "corpus")
+        seeds = sorted(str(path) for path in (here / "corpus").iterdir())
+        done = subprocess.run([str(here / "out" / TARGET), *seeds], capture_output=True, text=True, timeout=600)
+        return None if done.stdout.endswith(f"engine fed {len(seeds)}\n") and seeds else done.stdout + done.stderr
+
+
+def main(root):
+    return tap.run([("each target is listed and has a corpus", lambda: targets(root)),
+                    ("builds for a foreign engine", lambda: foreign_engine(root))])
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
