@@ -16,6 +16,7 @@ mod msr;
 pub mod percpu;
 pub mod policy;
 pub mod saved;
+pub mod scheme;
 mod svm;
 pub mod tlb;
 pub mod vcpu;

@@ -7,11 +7,14 @@ use core::{
 
 use spin::Mutex;
 
+pub use crate::context::memory::set_current as set_process;
 use crate::cpu_set::LogicalCpuId;
 pub use crate::memory::{allocations, fail_at, init, peak_frames};
 
 static CPU: AtomicU32 = AtomicU32::new(0);
 pub(crate) static IPIS: AtomicUsize = AtomicUsize::new(0);
+pub(crate) static EVENTS: AtomicUsize = AtomicUsize::new(0);
+static MAPPINGS: AtomicUsize = AtomicUsize::new(usize::MAX);
 pub(crate) static SHOOTDOWNS: AtomicUsize = AtomicUsize::new(0);
 static LOG: Mutex<Option<fn(fmt::Arguments<'_>)>> = Mutex::new(None);
 
@@ -27,6 +30,23 @@ pub(crate) fn cpu() -> LogicalCpuId {
 /// Inter-processor interrupts that were sent.
 pub fn ipis() -> usize {
     IPIS.load(Ordering::SeqCst)
+}
+
+/// File descriptors that were told to be ready.
+pub fn events() -> usize {
+    EVENTS.load(Ordering::SeqCst)
+}
+
+/// Let mapping a shared page into a process fail after so many that succeed.
+pub fn fail_mapping_after(count: usize) {
+    MAPPINGS.store(count, Ordering::SeqCst);
+}
+
+pub(crate) fn mapping_fails() -> bool {
+    let less = |left: usize| left.checked_sub(usize::from(left != usize::MAX));
+    MAPPINGS
+        .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less)
+        .is_err()
 }
 
 /// How often a CPU that waits asked whether there is a shoot-down for it.

@@ -13,13 +13,18 @@ pub mod arch;
 pub mod context;
 pub mod control;
 pub mod cpu_set;
+pub mod event;
 pub mod memory;
 pub mod percpu;
+pub mod scheme;
 pub mod sync;
 pub mod syscall;
 
 #[path = "../../kernel/hv/mod.rs"]
 pub mod hv;
+
+/// The first address that no program has.
+pub const USER_END_OFFSET: usize = 1 << 47;
 
 /// The CPU that runs this.
 pub fn cpu_id() -> cpu_set::LogicalCpuId {

@@ -4,7 +4,6 @@
 use alloc::{boxed::Box, vec::Vec};
 use core::{
     fmt,
-    marker::PhantomData,
     num::NonZeroUsize,
     sync::atomic::{AtomicUsize, Ordering},
 };
@@ -17,105 +16,9 @@ pub const PAGE_SIZE: usize = 4096;
 pub const PAGE_MASK: usize = PAGE_SIZE - 1;
 const MAX_ORDER: u32 = 10;
 
-// ---- rmm ----
-
-macro_rules! address {
-    ($name:ident, $word:literal) => {
-        #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
-        #[repr(transparent)]
-        pub struct $name(usize);
-
-        impl $name {
-            pub const fn new(address: usize) -> Self {
-                Self(address)
-            }
-            pub fn data(&self) -> usize {
-                self.0
-            }
-            #[allow(clippy::should_implement_trait)]
-            pub fn add(self, offset: usize) -> Self {
-                Self(self.0 + offset)
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!("[", $word, " {:#0x}]"), self.0)
-            }
-        }
-    };
-}
-address!(PhysicalAddress, "phys");
-address!(VirtualAddress, "virt");
-
-/// rmm's `Arch`, as far as it is used.
-pub trait RmmArch: Clone + Copy {
-    const ENTRY_FLAG_READWRITE: usize;
-    const ENTRY_FLAG_DEFAULT_PAGE: usize;
-    const ENTRY_FLAG_NO_EXEC: usize;
-    const ENTRY_FLAG_DEVICE_MEMORY: usize;
-
-    fn phys_to_virt(phys: PhysicalAddress) -> VirtualAddress;
-}
-
-/// The kernel's architecture: x86-64, with the linear map where the arena is.
-#[derive(Clone, Copy)]
-pub struct RmmA;
-
-static PHYS_OFFSET: AtomicUsize = AtomicUsize::new(0);
-
-impl RmmArch for RmmA {
-    const ENTRY_FLAG_READWRITE: usize = 1 << 1;
-    const ENTRY_FLAG_DEFAULT_PAGE: usize = 1 | 1 << 5 | 1 << 6;
-    const ENTRY_FLAG_NO_EXEC: usize = 1 << 63;
-    const ENTRY_FLAG_DEVICE_MEMORY: usize = 2 << 3;
-
-    fn phys_to_virt(phys: PhysicalAddress) -> VirtualAddress {
-        match phys.data().checked_add(PHYS_OFFSET.load(Ordering::Relaxed)) {
-            Some(some) => VirtualAddress::new(some),
-            None => panic!("phys_to_virt({:#x}) overflow", phys.data()),
-        }
-    }
-}
-
-#[derive(Clone, Copy)]
-pub struct PageFlags<A> {
-    data: usize,
-    arch: PhantomData<A>,
-}
-
-impl<A: RmmArch> PageFlags<A> {
-    pub fn new() -> Self {
-        Self {
-            data: A::ENTRY_FLAG_DEFAULT_PAGE | A::ENTRY_FLAG_NO_EXEC,
-            arch: PhantomData,
-        }
-    }
-    pub fn data(&self) -> usize {
-        self.data
-    }
-    #[must_use]
-    pub fn custom_flag(mut self, flag: usize, value: bool) -> Self {
-        if value {
-            self.data |= flag;
-        } else {
-            self.data &= !flag;
-        }
-        self
-    }
-    #[must_use]
-    pub fn write(self, value: bool) -> Self {
-        self.custom_flag(A::ENTRY_FLAG_READWRITE, value)
-    }
-    #[must_use]
-    pub fn execute(self, value: bool) -> Self {
-        self.custom_flag(A::ENTRY_FLAG_NO_EXEC, !value)
-    }
-    #[must_use]
-    pub fn device_memory(self, value: bool) -> Self {
-        self.custom_flag(A::ENTRY_FLAG_DEVICE_MEMORY, value)
-    }
-}
+pub use rmm::{
+    x86_64::X8664Arch as RmmA, Arch as RmmArch, PageFlags, PhysicalAddress, VirtualAddress,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Page {
@@ -280,7 +183,7 @@ pub unsafe fn init(base: usize, offset: usize, frames: usize) {
         .collect();
 
     assert!(base != 0 && base % (PAGE_SIZE << MAX_ORDER) == 0);
-    PHYS_OFFSET.store(offset, Ordering::Relaxed);
+    rmm::x86_64::set_linear_map(offset);
     let info = Box::leak(info.into_boxed_slice());
     *ARENA.lock() = Some(Arena {
         base,
