@@ -12,6 +12,7 @@ use crate::cpu_set::LogicalCpuId;
 pub use crate::memory::{allocations, fail_at, init, peak_frames};
 
 static CPU: AtomicU32 = AtomicU32::new(0);
+static CPU_OF: Mutex<Option<fn() -> u32>> = Mutex::new(None);
 pub(crate) static IPIS: AtomicUsize = AtomicUsize::new(0);
 pub(crate) static EVENTS: AtomicUsize = AtomicUsize::new(0);
 static MAPPINGS: AtomicUsize = AtomicUsize::new(usize::MAX);
@@ -23,8 +24,15 @@ pub fn set_cpu(number: u32) {
     CPU.store(number, Ordering::SeqCst);
 }
 
+/// Ask this which CPU the kernel is on, for threads that are on several.
+pub fn set_cpu_of(ask: Option<fn() -> u32>) {
+    *CPU_OF.lock() = ask;
+}
+
 pub(crate) fn cpu() -> LogicalCpuId {
-    LogicalCpuId::new(CPU.load(Ordering::SeqCst))
+    let ask = *CPU_OF.lock();
+
+    LogicalCpuId::new(ask.map_or_else(|| CPU.load(Ordering::SeqCst), |ask| ask()))
 }
 
 /// Inter-processor interrupts that were sent.

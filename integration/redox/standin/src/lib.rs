@@ -16,6 +16,7 @@ pub mod cpu_set;
 pub mod event;
 pub mod memory;
 pub mod percpu;
+pub mod program;
 pub mod scheme;
 pub mod sync;
 pub mod syscall;

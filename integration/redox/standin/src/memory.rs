@@ -350,6 +350,21 @@ impl RaiiFrame {
     }
 }
 
+/// Frames of one piece, each with its reference (the stand-in's own). Those in between are given back.
+pub fn neighbours(count: usize) -> Result<Vec<RaiiFrame>, Enomem> {
+    let (mut run, mut aside) = (Vec::<RaiiFrame>::new(), Vec::new());
+
+    while run.len() < count {
+        let frame = RaiiFrame::allocate()?;
+        let follows = |last: &RaiiFrame| last.get().next_by(1) == frame.get();
+        if !run.last().map_or(true, follows) {
+            aside.append(&mut run);
+        }
+        run.push(frame);
+    }
+    Ok(run)
+}
+
 impl Drop for RaiiFrame {
     fn drop(&mut self) {
         let info = get_page_info(self.inner).expect("RaiiFrame lacking PageInfo");

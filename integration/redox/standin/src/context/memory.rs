@@ -296,18 +296,16 @@ impl AddrSpaceWrapper {
     /// Give the process `count` pages of memory (the stand-in's own).
     pub fn grow(&self, page: Page, count: usize) -> Result<()> {
         for number in 0..count {
-            let frame = RaiiFrame::allocate()?.take();
-            let flags = PageFlags::new().user(true).write(true);
-            self.with(|space| {
-                space.insert(
-                    page.next_by(number),
-                    frame.base(),
-                    flags,
-                    Provider::Allocated,
-                )
-            });
+            self.give(page.next_by(number), RaiiFrame::allocate()?);
         }
         Ok(())
+    }
+
+    /// Give the process this frame, which becomes its own (the stand-in's own).
+    pub fn give(&self, page: Page, frame: RaiiFrame) {
+        let (phys, flags) = (frame.take().base(), PageFlags::new().user(true).write(true));
+
+        self.with(|space| space.insert(page, phys, flags, Provider::Allocated));
     }
 
     /// Give the process a page that is not its own memory (the stand-in's own).

@@ -65,6 +65,8 @@ pub struct State {
     pub refuse: Option<u64>,
     pub current: u64,
     pub injected: u64,
+    /// When the script is at its end, an interrupt of the host's comes.
+    pub idle: bool,
 }
 
 /// What an exit of either vendor may change of the host, word by word.
@@ -112,9 +114,13 @@ unsafe impl Cpu for Host {
     fn irq_restore(&self, _: u64) {}
 }
 
+/// Something that happens while the guest runs.
+type During = std::sync::Arc<dyn Fn() + Send + Sync>;
+
 pub struct Sim {
     pub amd: bool,
     pub state: Mutex<State>,
+    pub during: Mutex<Option<During>>,
 }
 
 /// Null, code, data, and a TSS at selector 24.
@@ -192,6 +198,7 @@ impl Sim {
         Box::leak(Box::new(Self {
             amd,
             state: Mutex::new(state),
+            during: Mutex::new(None),
         }))
     }
 
@@ -252,6 +259,38 @@ impl Sim {
             regs: regs.to_vec(),
             msrs: Vec::new(),
         });
+    }
+
+    /// The guest runs: what is to happen meanwhile happens, and then its next scene ends it.
+    fn next_scene(&self, state: &mut State) -> Scene {
+        if let Some(scene) = state.script.pop_front() {
+            return scene;
+        }
+        assert!(state.idle, "the script is at its end");
+        let (field, value) = if self.amd {
+            (svm::field::EXITCODE.offset(), svm::exit::INTR.number())
+        } else {
+            (
+                vmx::field::EXIT_REASON.encoding(),
+                vmx::reason::EXTERNAL_INTERRUPT.number().into(),
+            )
+        };
+        Scene {
+            values: vec![(field, value)],
+            ..Scene::default()
+        }
+    }
+
+    fn meanwhile(&self) {
+        let during = self
+            .during
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .clone();
+
+        if let Some(during) = during {
+            during();
+        }
     }
 
     /// An exit by either vendor's number, with what it says of itself.
@@ -439,6 +478,7 @@ unsafe impl Cpu for Sim {
         VmxResult::Succeed
     }
     fn vmx_switch(&self, regs: &mut GuestRegs, launched: bool) -> VmxResult {
+        self.meanwhile();
         let mut state = self.on();
         if let Some(number) = state.refuse {
             state
@@ -449,7 +489,7 @@ unsafe impl Cpu for Sim {
         state
             .log
             .push(if launched { "VMRESUME" } else { "VMLAUNCH" }.into());
-        let scene = state.script.pop_front().expect("the script is at its end");
+        let scene = self.next_scene(&mut state);
         state
             .fields
             .insert(vmx::field::IDT_VECTORING_INFORMATION_FIELD.encoding(), 0);
@@ -469,6 +509,7 @@ unsafe impl Cpu for Sim {
         VmxResult::Succeed
     }
     fn svm_switch(&self, regs: &mut GuestRegs, vmcb: Hpa, host: Hpa, interrupts: bool) {
+        self.meanwhile();
         let page = |frame| <hv::KernelFrames as hvpt_redox::FrameAllocator>::phys_to_virt(frame);
         let mut state = self.on();
         assert!(interrupts && host != vmcb);
@@ -486,7 +527,7 @@ unsafe impl Cpu for Sim {
         // VMRUN clears EVENTINJ's valid bit: APM vol. 2, "Event Injection"
         unsafe { (page(vmcb).add(svm::field::EVENTINJ.offset() as usize) as *mut u64).write(0) };
         state.log.push(format!("VMRUN asid {} tlb {}", asid, tlb));
-        let scene = state.script.pop_front().expect("the script is at its end");
+        let scene = self.next_scene(&mut state);
         state.msrs.extend(scene.msrs);
         self.exits(&mut state);
         for (offset, value) in scene.values {
