@@ -229,7 +229,11 @@ static void answer_cpuid(struct vcpu *vcpu)
     uint32_t leaf = (uint32_t)*gpr(vcpu, HVCTL_RAX), subleaf = (uint32_t)*gpr(vcpu, HVCTL_RCX);
     struct hvctl_cpuid id =
         hvctl_guest_cpuid(leaf, subleaf, cpu_ops->cpuid(cpu_ops->ctx, leaf, subleaf), vendor->cr4(vcpu));
+    enum { MCG_CAP = 0x179 };
+    uint64_t value;
 
+    if (leaf == 1 && !cpu_ops->rdmsr(cpu_ops->ctx, MCG_CAP, &value))
+        id.edx &= ~(UINT32_C(1) << 7 | UINT32_C(1) << 14); /* MCE, MCA: Bochs has no such MSRs, and Linux panics for them */
     if (leaf == 1)
         id.ecx &= ~(UINT32_C(1) << 21); /* x2APIC: arch_flush sends its NMIs through the LAPIC's page */
     if (leaf == 0x80000001)

@@ -8,7 +8,7 @@ from program import find
 
 RAM_MIB = 2048
 HIDDEN_MIB = 32  # the hypervisor's own
-USER_WORDS = "loglevel=6 cryptomgr.notests"
+USER_WORDS = "loglevel=6 cryptomgr.notests panic=-1"  # a panic ends the machine at once
 
 
 class X86:

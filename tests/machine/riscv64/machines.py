@@ -40,6 +40,7 @@ MACHINES = {
     "qemu-riscv-plain": QemuRiscv("rv64,h=true,svpbmt=false,svnapot=false", "H alone: G-stage"),
     "qemu-riscv-svade": QemuRiscv("rv64,h=true,svpbmt=true,svnapot=true,svade=true,svadu=false",
                                   "H, Svpbmt, Svnapot, Svade: G-stage", (9, 2)),
+    "qemu-riscv-max": QemuRiscv("max", "every extension QEMU has: G-stage", (10, 0)),
 }
 
 DEMO = [("qemu-riscv", "riscv64/machine-riscv64-demo.elf")]
@@ -80,6 +81,7 @@ DEVIATIONS = [
     deviation(SINCE_10, "*: HLVX of *: scause", "c", HLVX),
     deviation(BEFORE_10, "entries: bit [56]?: *, scause", "", RESERVED),
     deviation(BEFORE_10, "entries: bit 54 in a table entry: *, scause", "", RESERVED),
+    deviation(BEFORE_10, "entries: bits 60:59 in a table entry: *, scause", "", RESERVED),
     deviation(ALL, "entries: PBMT 3: *, scause", "", PBMT),
     deviation(BEFORE_10, "guest walk: page faults for bits 60:54: *", "", RESERVED),
     deviation(ALL, "guest walk*: page faults for PBMT: *", "", PBMT),

@@ -12,7 +12,12 @@ _start:
     beqz    t0, 2f
 1:  wfi
     j       1b
-2:  la      t0, machine_trap
+2:  la      t0, 3f                  /* without Smstateen the next but one traps, to behind it */
+    csrw    mtvec, t0
+    li      t0, 1 << 62             /* mstateen0.ENVCFG: HS-mode may write henvcfg */
+    csrs    0x30c, t0
+    .balign 4
+3:  la      t0, machine_trap
     csrw    mtvec, t0
     li      t0, -1
     csrw    pmpaddr0, t0

@@ -22,6 +22,8 @@ void suite_detect(struct frames *frames)
 
     machine.can_adue = (cpu_set_menvcfg(MENVCFG_ADUE) & MENVCFG_ADUE) != 0;
     machine.napot = cpu_has("svnapot");
+    machine.software_bits = cpu_has("svrsw60t59b");
+    machine.svvptc = cpu_has("svvptc");
     machine.pbmt = cpu_has("svpbmt") && (cpu_set_menvcfg(MENVCFG_PBMTE) & MENVCFG_PBMTE) != 0;
     suite_set_adue(true);
     vm_create(&vm, frames, &options);

@@ -33,8 +33,6 @@ static const struct rule rules[] = {
     {"bit 56", 0, UINT64_C(1) << 56, 0, false, false},
     {"bit 57", 0, UINT64_C(1) << 57, 0, false, false},
     {"bit 58", 0, UINT64_C(1) << 58, 0, false, false},
-    {"bit 59", 0, UINT64_C(1) << 59, 0, false, false},
-    {"bit 60", 0, UINT64_C(1) << 60, 0, false, false},
     {"PBMT 3", 0, UINT64_C(3) << 61, 0, false, false},
     {"N with the page number of no run", 0, PTE_N | UINT64_C(4) << 10, 0, false, false},
     {"A in a table entry", 1, PTE_A, 0, false, false},
@@ -110,6 +108,45 @@ static void check_absent_extensions(struct vm *vm)
         check_rule(vm, &napot);
 }
 
+/* Bits 60:59: reserved, or software's with Svrsw60t59b, which a space has to be told. */
+static void check_software_bits(struct frames *frames)
+{
+    static const struct rule both[] = {
+        {"bit 59", 0, UINT64_C(1) << 59, 0, false, false},
+        {"bit 60", 0, UINT64_C(1) << 60, 0, false, false},
+        {"bits 60:59 in a table entry", 1, UINT64_C(3) << 59, 0, false, false},
+    };
+    const struct paging_options options = {.features = HVPT_GSTAGE_USE_SVRSW60T59B};
+    struct hvpt_mapping mapping;
+    struct vm vm;
+
+    vm_create(&vm, frames, machine.software_bits ? &options : NULL);
+    paging_map(&vm.paging, GPA, VM_MEMORY, HVPT_4K, paging_attr(RWX));
+    for (unsigned i = 0; i < sizeof(both) / sizeof(both[0]); i++) {
+        uint64_t *entry = paging_entry(&vm.paging, GPA, both[i].level);
+
+        if (!machine.software_bits) {
+            check_rule(&vm, &both[i]);
+            check_skip("the machine has not Svrsw60t59b", "%s: is software's", both[i].name);
+            continue;
+        }
+        *entry |= both[i].set;
+        cpu_hfence_gvma_all();
+        check_reads(&vm, GPA, VM_MEMORY, both[i].name);
+        check_hlv(&vm, GPA, VM_MEMORY, both[i].name);
+        check_true(paging_translate(&vm.paging, GPA, &mapping) == HVPT_OK && mapping.hpa.value == VM_MEMORY
+                       && mapping.attr.perm == RWX,
+                   "%s: translate", both[i].name);
+        check_equal(paging_protect(&vm.paging, GPA, HVPT_4K, HVPT_READ), HVPT_OK, "%s: protect", both[i].name);
+        check_equal(vm_write(&vm, GPA, 1).cause, CAUSE_STORE_GUEST, "%s: the guest no longer writes", both[i].name);
+        check_equal(paging_protect(&vm.paging, GPA, HVPT_4K, RWX), HVPT_OK, "%s: protect back", both[i].name);
+        check_equal(*entry & both[i].set, both[i].set, "%s: is kept", both[i].name);
+        *entry &= ~both[i].set;
+    }
+    vm_destroy(&vm);
+    check_equal(frames->held, 0, "bits 60:59: every frame came back");
+}
+
 void suite_entries(struct frames *frames)
 {
     struct vm vm;
@@ -125,6 +162,7 @@ void suite_entries(struct frames *frames)
     check_reads(&vm, GPA, VM_MEMORY, "read when all is mended");
     vm_destroy(&vm);
     check_equal(frames->held, 0, "every frame came back");
+    check_software_bits(frames);
     check_group("G-stage, misaligned");
     for (unsigned level = 1; level < 5; level++)
         check_misaligned(frames, level);

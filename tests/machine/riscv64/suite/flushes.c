@@ -152,6 +152,37 @@ static void check_shared(struct vm *vm)
                "two unmaps: the range covers both");
 }
 
+/*
+ * Svvptc: an entry that becomes valid is seen within a bounded time, without a fence. So map owes none, and the guest
+ * that faulted goes on, at once or after a few more faults.
+ */
+static void check_svvptc(struct frames *frames)
+{
+    struct paging_options options = {.features = machine.svvptc ? HVPT_GSTAGE_USE_SVVPTC : 0};
+    struct hvpt_flush flush = {0};
+    uint64_t tag = vm_tag(VM_MEMORY);
+    struct vm_exit exit;
+    struct vm vm;
+
+    vm_create(&vm, frames, &options);
+    exit = vm_read(&vm, BASE, NULL);
+    check_equal(exit.cause, CAUSE_LOAD_GUEST, "map: nothing is there");
+    check_equal(hvpt_space_map(&vm.paging.gstage, hvpt_make_gpa(BASE), hvpt_make_hpa(VM_MEMORY), HVPT_4K,
+                               paging_attr(RW), &flush),
+                HVPT_OK, "map");
+    check_true(hvpt_flush_needed(&flush) == !machine.svvptc, "map: owes a flush where there is no Svvptc");
+    if (machine.svvptc) {
+        for (unsigned i = 0; i < 1000 && exit.cause == CAUSE_LOAD_GUEST; i++)
+            exit = vm_run(&vm);
+        check_true(exit.cause == CAUSE_CALL_VS && vm.regs.x[REG_A1] == tag, "map: the guest goes on without a fence");
+    } else {
+        check_skip("the machine has not Svvptc", "map: the guest goes on without a fence");
+    }
+    hvpt_space_flush(&vm.paging.gstage, &flush);
+    vm_destroy(&vm);
+    check_equal(frames->held, 0, "map: every frame came back");
+}
+
 void suite_flushes(struct frames *frames)
 {
     struct vm vm;
@@ -169,4 +200,5 @@ void suite_flushes(struct frames *frames)
     check_shared(&vm);
     vm_destroy(&vm);
     check_equal(frames->held, 0, "every frame came back");
+    check_svvptc(frames);
 }

@@ -218,7 +218,7 @@ static enum kind kind_of(const struct hvpt_riscv_walk *walk, struct attempt atte
     if (walk->end == HVPT_GUEST_PAGE_FAULT) {
         if ((entry & PTE_V) == 0)
             return KIND_GUEST_FAULT;
-        if (entry >> 54 & 0x7f)
+        if (entry >> 54 & (machine.software_bits ? 0x1f : 0x7f))
             return KIND_RESERVED;
         if (pointer && walk->level != 0)
             return KIND_POINTER;
@@ -272,7 +272,8 @@ static void check_once(struct vm *vm, unsigned mode, uint64_t henvcfg, struct ta
     struct hvpt_riscv_guest guest = {.vsatp = (uint64_t)mode << 60 | table_at(root) >> 12,
                                      .vsstatus = random_next() & (UINT64_C(3) << 18),
                                      .henvcfg = henvcfg,
-                                     .features = machine.napot ? (uint32_t)HVPT_RISCV_SVNAPOT : 0};
+                                     .features = (machine.napot ? (uint32_t)HVPT_RISCV_SVNAPOT : 0)
+                                               | (machine.software_bits ? (uint32_t)HVPT_RISCV_SVRSW60T59B : 0)};
     struct hvpt_riscv_walk walk;
     uint64_t at = random_next() << 20 ^ random_next() << 50, offset = below(500) * 8u, found = 0, tag = 0;
     uint64_t inside = (UINT64_C(1) << (12 + 9 * leaf)) - 1;

@@ -30,6 +30,8 @@ enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_AMO, ACCESS_FETCH, ACCESS_HLV, A
 /* What the processor is found to have. */
 struct machine {
     bool pbmt, napot;
+    bool software_bits; /* Svrsw60t59b: bits 60:59 of entries are software's */
+    bool svvptc;        /* an entry that becomes valid is seen soon, without a fence */
     bool can_adue;      /* menvcfg.ADUE can be set and cleared */
     bool hardware_bits; /* entries get A and D from hardware, with ADUE set where there is one */
     bool top_by_alias;  /* a known deviation: addresses with their top bit set are reached sign-extended only */
