@@ -149,6 +149,14 @@ void hvctl_rs_native_wrmsr(uint32_t msr, uint64_t value)
     (void)hvctl_x86_wrmsr(NULL, msr, value);
 }
 
+uint64_t hvctl_rs_native_rdtsc(void)
+{
+    uint32_t low, high;
+
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+    return (uint64_t)high << 32 | low;
+}
+
 void hvctl_rs_native_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t *registers)
 {
     struct hvctl_cpuid id = hvctl_x86_cpuid(NULL, leaf, subleaf);

@@ -77,6 +77,11 @@ pub unsafe trait Cpu: Sync {
         true
     }
 
+    /// RDTSC.
+    fn rdtsc(&self) -> u64 {
+        native!(ffi::hvctl_rs_native_rdtsc(), 0)
+    }
+
     /// CPUID: EAX, EBX, ECX, EDX.
     fn cpuid(&self, leaf: u32, subleaf: u32) -> [u32; 4] {
         #[allow(unused_mut)]

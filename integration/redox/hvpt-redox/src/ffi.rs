@@ -303,6 +303,7 @@ extern "C" {
 extern "C" {
     pub fn hvctl_rs_native_rdmsr(msr: u32) -> u64;
     pub fn hvctl_rs_native_wrmsr(msr: u32, value: u64);
+    pub fn hvctl_rs_native_rdtsc() -> u64;
     pub fn hvctl_rs_native_cpuid(leaf: u32, subleaf: u32, registers: *mut u32);
     pub fn hvctl_rs_native_read_cr(number: u32) -> u64;
     pub fn hvctl_rs_native_write_cr(number: u32, value: u64);

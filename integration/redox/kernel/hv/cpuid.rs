@@ -99,7 +99,7 @@ impl Common {
         match subleaf {
             _ if mine == 0 => [0; 4],
             0 => {
-                let now = self.xsave_size(self.state.xcr0(), false);
+                let now = self.xsave_size(self.state.xcr0(self.cpu), false);
                 [
                     mine as u32,
                     now,
@@ -108,7 +108,12 @@ impl Common {
                 ]
             }
             // XSAVEOPT, XSAVEC, XGETBV with ECX 1, XSAVES; XFD needs an MSR. Nothing in XSS.
-            1 => [eax & 15, self.xsave_size(self.state.xcr0(), true), 0, 0],
+            1 => [
+                eax & 15,
+                self.xsave_size(self.state.xcr0(self.cpu), true),
+                0,
+                0,
+            ],
             2..=62 if mine >> subleaf & 1 != 0 => [eax, ebx, ecx & !4, edx],
             _ => [0; 4],
         }

@@ -82,7 +82,7 @@ fn read(msr: u32, both: &Both<'_>, common: &Common) -> Read {
     match msr {
         EFER => Read::Value(both.machine.word(Word::Efer)),
         TSC => {
-            let host = common.cpu.rdmsr(TSC).unwrap_or(0);
+            let host = common.cpu.rdtsc();
             Read::Value(host.wrapping_add(both.machine.word(Word::TscOffset)))
         }
         XSS if common.state.components() != 0 => Read::Value(0),
@@ -122,7 +122,7 @@ fn write(msr: u32, value: u64, both: &mut Both<'_>, common: &mut Common) -> Resu
                 .set_word(Word::Efer, now & EFER_LMA | value & !EFER_LMA)?;
         }
         TSC => {
-            let host = common.cpu.rdmsr(TSC).unwrap_or(0);
+            let host = common.cpu.rdtsc();
             both.machine
                 .set_word(Word::TscOffset, value.wrapping_sub(host))?;
         }

@@ -28,7 +28,6 @@ use super::{
 };
 use crate::{memory::PhysicalAddress, sync::CleanLockToken};
 
-const TSC: u32 = 0x10;
 const RFLAGS_FIXED: u64 = 2;
 
 /// A virtual CPU of one VM. One thread runs it at a time; it may run on another CPU each time.
@@ -426,7 +425,7 @@ impl Vcpu {
         let now = self.machine.machine().word(Word::Cr4);
 
         policy.check()?;
-        if now & !policy.cr4 != 0 || self.common.state.xcr0() & !policy.xcr0 != 0 {
+        if now & !policy.cr4 != 0 || self.common.state.xcr0(self.common.cpu) & !policy.xcr0 != 0 {
             return Err(HvError::Invalid);
         }
         self.common.policy = policy;
@@ -489,7 +488,7 @@ impl Vcpu {
     /// All of it but memory and x87 to AVX. An access that has not been completed is made again.
     pub fn save(&mut self) -> Saved {
         let machine = self.machine.machine();
-        let host = self.common.cpu.rdmsr(TSC).unwrap_or(0);
+        let host = self.common.cpu.rdtsc();
         let tsc = host.wrapping_add(machine.word(Word::TscOffset));
         let tsc_aux = machine.word(Word::TscAux);
         let mut regs = [0; 16];
@@ -510,7 +509,7 @@ impl Vcpu {
             state: self.state().save(),
             regs,
             debug: self.common.debug.address,
-            xcr0: self.common.state.xcr0(),
+            xcr0: self.common.state.xcr0(self.common.cpu),
             tsc,
             tsc_aux,
             cr8: self.common.cr8,
@@ -543,7 +542,7 @@ impl Vcpu {
             .set_word(Word::TscAux, parts.tsc_aux)?;
         self.common.debug.address = parts.debug;
         self.common.kept = parts.kept;
-        let host = self.common.cpu.rdmsr(TSC).unwrap_or(0);
+        let host = self.common.cpu.rdtsc();
         self.machine
             .machine_mut()
             .set_word(Word::TscOffset, parts.tsc.wrapping_sub(host))?;

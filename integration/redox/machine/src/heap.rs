@@ -7,8 +7,8 @@ use core::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-const SIZE: usize = 1 << 20;
-const CLASSES: usize = 21;
+const SIZE: usize = 8 << 20;
+const CLASSES: usize = 24;
 
 #[repr(C, align(4096))]
 struct Memory(UnsafeCell<[u8; SIZE]>);

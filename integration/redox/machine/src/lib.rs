@@ -4,12 +4,17 @@
 
 extern crate alloc;
 
+mod board;
 mod checks;
 mod heap;
+mod linux;
 
 use core::{fmt, panic::PanicInfo};
 
-use hvpt_redox::cpu::Cpu;
+use hvpt_redox::{
+    cpu::{Cpu, VmxResult},
+    GuestRegs, Hpa,
+};
 use redox_standin::control;
 
 extern "C" {
@@ -19,6 +24,10 @@ extern "C" {
     fn redox_machine_panic(bytes: *const u8, length: usize) -> !;
     fn redox_machine_rdmsr(msr: u32, value: *mut u64) -> bool;
     fn redox_machine_wrmsr(msr: u32, value: u64) -> bool;
+    fn redox_machine_state_save(area: *mut u8);
+    fn redox_machine_state_load(area: *const u8);
+    fn redox_machine_vmx_switch(regs: *mut GuestRegs, launched: bool) -> u32;
+    fn redox_machine_svm_switch(regs: *mut GuestRegs, vmcb: u64, host: u64, interrupts: bool);
 }
 
 /// The CPU of this machine: its instructions, but MSRs through the runtime's forms that survive a fault.
@@ -43,6 +52,31 @@ unsafe impl Cpu for Machine {
     fn wrmsr(&self, msr: u32, value: u64) -> bool {
         // SAFETY: the runtime's.
         unsafe { redox_machine_wrmsr(msr, value) }
+    }
+
+    fn vmx_switch(&self, regs: &mut GuestRegs, launched: bool) -> VmxResult {
+        // SAFETY: seventeen words; the runtime's.
+        match unsafe { redox_machine_vmx_switch(regs, launched) } {
+            0 => VmxResult::Succeed,
+            1 => VmxResult::FailInvalid,
+            2 => VmxResult::FailValid,
+            _ => VmxResult::Fault,
+        }
+    }
+
+    fn svm_switch(&self, regs: &mut GuestRegs, vmcb: Hpa, host: Hpa, interrupts: bool) {
+        // SAFETY: as above.
+        unsafe { redox_machine_svm_switch(regs, vmcb.data(), host.data(), interrupts) }
+    }
+
+    unsafe fn state_save(&self, area: *mut u8, _: bool) {
+        // SAFETY: the caller's promise.
+        unsafe { redox_machine_state_save(area) }
+    }
+
+    unsafe fn state_load(&self, area: *const u8, _: bool) {
+        // SAFETY: the caller's promise.
+        unsafe { redox_machine_state_load(area) }
     }
 }
 

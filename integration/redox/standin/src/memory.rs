@@ -166,6 +166,8 @@ struct Arena {
     peak: usize,
     allocations: usize,
     fail_at: Option<usize>,
+    /// Below it nothing is free.
+    first: usize,
 }
 
 static ARENA: Mutex<Option<Arena>> = Mutex::new(None);
@@ -192,6 +194,7 @@ pub unsafe fn init(base: usize, offset: usize, frames: usize) {
         peak: 0,
         allocations: 0,
         fail_at: None,
+        first: 0,
     });
 }
 
@@ -250,7 +253,7 @@ pub fn allocate_p2frame(order: u32) -> Option<Frame> {
         let count = 1 << order;
         let is_free =
             |info: &PageInfo| info.refcount.load(Ordering::Relaxed) & RC_USED_NOT_FREE == 0;
-        let at = (0..arena.info.len() / count)
+        let at = (arena.first / count..arena.info.len() / count)
             .find(|at| arena.info[at * count..][..count].iter().all(is_free))?
             * count;
 
@@ -260,6 +263,9 @@ pub fn allocate_p2frame(order: u32) -> Option<Frame> {
         arena.info[at]
             .order
             .store(order as usize + 1, Ordering::Relaxed);
+        if arena.first == at {
+            arena.first += count;
+        }
         arena.used += count;
         arena.peak = arena.peak.max(arena.used);
         Some(Frame::containing(PhysicalAddress::new(
@@ -301,7 +307,11 @@ pub unsafe fn deallocate_p2frame(frame: Frame, order: u32) {
             .refcount
             .store(0, Ordering::Relaxed);
     }
-    arena(|arena| arena.used -= 1 << order);
+    arena(|arena| {
+        arena.used -= 1 << order;
+        let at = (frame.base().data() - arena.base) / PAGE_SIZE;
+        arena.first = arena.first.min(at);
+    });
 }
 
 /// # Safety

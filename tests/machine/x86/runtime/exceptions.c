@@ -3,6 +3,8 @@
 /* The IDT, and the table of instructions that may fault: each with the place where to go on when it did. */
 #include "exceptions.h"
 
+#include <stddef.h>
+
 #include "cpu.h"
 #include "machine.h"
 
@@ -21,6 +23,7 @@ extern const struct fixup __fixups_start[], __fixups_end[];
 static struct idt_entry idt[256];
 static uint64_t last_vector;
 static bool nmi_ignored;
+static void (*handlers[256])(void);
 
 void exceptions_init(void)
 {
@@ -46,10 +49,19 @@ void exceptions_ignore_nmi(void)
     nmi_ignored = true;
 }
 
+void exceptions_handle(unsigned vector, void (*handler)(void))
+{
+    handlers[vector] = handler;
+}
+
 void exception_entry(struct exception_frame *frame)
 {
     if (nmi_ignored && frame->vector == 2)
         return;
+    if (handlers[frame->vector] != NULL) {
+        handlers[frame->vector]();
+        return;
+    }
     for (const struct fixup *f = __fixups_start; f < __fixups_end; f++) {
         if (f->instruction == frame->rip) {
             last_vector = frame->vector;

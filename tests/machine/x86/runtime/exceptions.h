@@ -18,6 +18,9 @@ void exceptions_init(void);
 /* From now on an NMI does nothing: whoever sends them wants a guest to exit, and this CPU may have left it already. */
 void exceptions_ignore_nmi(void);
 
+/* From now on an interrupt or an NMI with this vector calls handler, which keeps to general registers; NULL: no more. */
+void exceptions_handle(unsigned vector, void (*handler)(void));
+
 void exception_entry(struct exception_frame *frame);
 
 /* Vector of the last exception that a fixup caught. */

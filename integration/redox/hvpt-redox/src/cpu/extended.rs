@@ -83,9 +83,13 @@ impl<F: FrameAllocator> ExtendedState<F> {
         }
     }
 
-    /// The guest's XCR0.
-    pub fn xcr0(&self) -> u64 {
-        self.guest_xcr0
+    /// The guest's XCR0. While it is in the CPU, what the CPU has: an emulator may let XSETBV pass without an exit.
+    pub fn xcr0(&self, cpu: &dyn Cpu) -> u64 {
+        if self.entered && self.mode == StateMode::Xsave {
+            cpu.read_xcr0() & self.components()
+        } else {
+            self.guest_xcr0
+        }
     }
 
     /// Change the guest's XCR0, as its XSETBV does. [`ControlError::Fault`]: that raises #GP, and nothing has changed.
@@ -104,7 +108,7 @@ impl<F: FrameAllocator> ExtendedState<F> {
             return Err(ControlError::Fault);
         }
         if self.entered {
-            self.switch(cpu, value, self.guest_xcr0);
+            self.switch(cpu, value, self.xcr0(cpu));
         }
         self.guest_xcr0 = value;
         Ok(())
@@ -130,7 +134,9 @@ impl<F: FrameAllocator> ExtendedState<F> {
     pub fn leave(&mut self, cpu: &dyn Cpu) {
         if self.mode != StateMode::None {
             let wide = self.mode == StateMode::Xsave;
-            self.switch(cpu, self.host_xcr0, self.guest_xcr0);
+            let now = self.xcr0(cpu);
+            self.switch(cpu, self.host_xcr0, now);
+            self.guest_xcr0 = now;
             self.entered = false;
             // SAFETY: as enter().
             unsafe {

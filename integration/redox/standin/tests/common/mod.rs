@@ -348,6 +348,9 @@ unsafe impl Cpu for Sim {
         state.msrs.insert(msr, value);
         true
     }
+    fn rdtsc(&self) -> u64 {
+        self.on().msrs[&0x10]
+    }
     fn cpuid(&self, leaf: u32, subleaf: u32) -> [u32; 4] {
         match (leaf, self.amd) {
             (0, false) => [0x1f, 0x756e_6547, 0x6c65_746e, 0x4965_6e69],
