@@ -26,6 +26,10 @@
 #define HVPT_VTCR_RES1        (UINT64_C(1) << 31)
 #define HVPT_VTCR_DS          (UINT64_C(1) << 32)
 #define HVPT_VTCR_SL2         (UINT64_C(1) << 33)
+#define HVPT_VTCR_S2PIE       (UINT64_C(1) << 36)
+#define HVPT_VTCR_S2POE       (UINT64_C(1) << 37) /* permission overlays, by S2POR_EL1; not set here */
+#define HVPT_VTCR_HAFT        (UINT64_C(1) << 44)
+#define HVPT_VTCR_HDBSS       (UINT64_C(1) << 45)
 #define HVPT_VTTBR_VMID_SHIFT 48
 
 /*
@@ -36,6 +40,7 @@
  * mmfr0, mmfr1, mmfr2: ID_AA64MMFR0_EL1 .. 2_EL1 as read, all three; all 0: not told; then the CPU is taken to have
  * what this config asks for.
  * features: HVPT_S2_USE_...; policy: HVPT_POLICY_...
+ * mmfr3: ID_AA64MMFR3_EL1 as read, asked where mmfr0 is told.
  */
 struct hvpt_s2_config {
     unsigned granule_shift;
@@ -47,6 +52,7 @@ struct hvpt_s2_config {
     uint64_t mmfr2;
     uint32_t features;
     uint32_t policy;
+    uint64_t mmfr3;
 };
 
 /**
@@ -79,6 +85,17 @@ static inline uint64_t hvpt_s2_vtcr(const struct hvpt_space *space)
     return space->format_register;
 }
 
+/*
+ * The S2PIR_EL2 that goes with HVPT_S2_USE_INDIRECT, the same for every space: the four bits that make the index keep the
+ * meanings that they have without it, and bit 7 is the dirty state. Arm ARM, "S2PIR_EL2, Stage 2 Permission Indirection
+ * Register".
+ */
+static inline uint64_t hvpt_s2_pir(void)
+{
+    /* Of index XN[1:0], DBM, S2AP[0]: nothing, read, write, both; with XN 00 all execute, 01 EL0, 10 none, 11 EL1. */
+    return UINT64_C(0xe4a0c480d490f4b0);
+}
+
 /* The PARange and PS code of a width, and the width of a code; 0: there is none. */
 static inline unsigned hvpt_s2_pa_bits(uint64_t code)
 {
@@ -109,9 +126,19 @@ static inline bool hvpt_s2_has_features(const struct hvpt_s2_config *config)
 {
     const uint64_t hafdbs = config->mmfr1 & 15;
 
-    if ((config->features & HVPT_S2_USE_HARDWARE_DIRTY) && !(config->features & HVPT_S2_USE_HARDWARE_AF))
+    if ((config->features & (HVPT_S2_USE_HARDWARE_DIRTY | HVPT_S2_USE_TABLE_AF))
+        && !(config->features & HVPT_S2_USE_HARDWARE_AF))
+        return false;
+    if ((config->features & (HVPT_S2_USE_HDBSS | HVPT_S2_USE_INDIRECT))
+        && !(config->features & HVPT_S2_USE_HARDWARE_DIRTY))
+        return false;
+    if (config->mmfr0 != 0 && (config->features & HVPT_S2_USE_INDIRECT) && ((config->mmfr3 >> 12) & 15) < 1)
         return false;
     if (config->mmfr0 != 0 || config->mmfr1 != 0) {
+        if ((config->features & HVPT_S2_USE_TABLE_AF) && hafdbs < 3)
+            return false;
+        if ((config->features & HVPT_S2_USE_HDBSS) && hafdbs < 4)
+            return false;
         if ((config->features & HVPT_S2_USE_HARDWARE_AF) && hafdbs < 1)
             return false;
         if ((config->features & HVPT_S2_USE_HARDWARE_DIRTY) && hafdbs < 2)
@@ -124,6 +151,8 @@ static inline bool hvpt_s2_has_features(const struct hvpt_s2_config *config)
     if (config->mmfr0 == 0 && config->mmfr2 == 0)
         return true;
     if ((config->features & HVPT_S2_USE_BBM2) && ((config->mmfr2 >> 52) & 15) < 2)
+        return false;
+    if ((config->features & HVPT_S2_USE_BBM1) && ((config->mmfr2 >> 52) & 15) < 1)
         return false;
     return !(config->features & HVPT_S2_USE_FWB) || ((config->mmfr2 >> 40) & 15) >= 1;
 }
@@ -227,6 +256,10 @@ static inline HVPT_COLD enum hvpt_status hvpt_s2_configure(struct hvpt_space *sp
     space->table_mask |= space->far_bits;
     space->leaf_bits = space->table_bits; /* a page has the same two bits as a table */
     space->leaf_mask = space->table_mask;
+    if (config->features & HVPT_S2_USE_TABLE_AF) { /* a walk need not set it then */
+        space->table_bits |= HVPT_S2_BIT_AF;
+        space->table_mask |= HVPT_S2_BIT_AF;
+    }
     root_bits = 3 + ipa_bits - (shift + (levels - 1) * index);
     space->root_order = (uint8_t)((root_bits > shift ? root_bits : shift) - 12);
     space->max_leaf_level = (uint8_t)hvpt_s2_block_level(space);
@@ -248,7 +281,10 @@ static inline HVPT_COLD enum hvpt_status hvpt_s2_configure(struct hvpt_space *sp
                          : 0)
         | (config->features & HVPT_S2_USE_VMID16 ? HVPT_VTCR_VS : 0)
         | (config->features & HVPT_S2_USE_HARDWARE_AF ? HVPT_VTCR_HA : 0)
-        | (config->features & HVPT_S2_USE_HARDWARE_DIRTY ? HVPT_VTCR_HD : 0) | (lpa2 ? HVPT_VTCR_DS : 0);
+        | (config->features & HVPT_S2_USE_HARDWARE_DIRTY ? HVPT_VTCR_HD : 0) | (lpa2 ? HVPT_VTCR_DS : 0)
+        | (config->features & HVPT_S2_USE_INDIRECT ? HVPT_VTCR_S2PIE : 0)
+        | (config->features & HVPT_S2_USE_TABLE_AF ? HVPT_VTCR_HAFT : 0)
+        | (config->features & HVPT_S2_USE_HDBSS ? HVPT_VTCR_HDBSS : 0);
     return HVPT_OK;
 }
 

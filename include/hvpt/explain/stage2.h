@@ -43,6 +43,7 @@ static inline struct hvpt_reason hvpt_s2_breaks(const struct hvpt_space *space, 
         break;
     case HVPT_S2_RULE_ALIGNMENT:
         bits = hvpt_s2_address_field(space, space->page_shift) & (hvpt_span(space, level) - 1);
+        bits &= space->features & (HVPT_S2_USE_BBM1 | HVPT_S2_USE_BBM2) ? ~HVPT_S2_BIT_NT : UINT64_MAX;
         rule = "the address of a block is not aligned to it: these bits are RES0";
         break;
     default: break;

@@ -20,6 +20,7 @@
 #define HVPT_S2_SH_SHIFT      8
 #define HVPT_S2_SH_BITS       (UINT64_C(3) << 8) /* with LPA2: bits 51:50 of the address */
 #define HVPT_S2_BIT_AF        (UINT64_C(1) << 10)
+#define HVPT_S2_BIT_NT        (UINT64_C(1) << 16) /* nT: of a block, with FEAT_BBM level 1 and 2 */
 #define HVPT_S2_BIT_DBM       (UINT64_C(1) << 51)
 #define HVPT_S2_BIT_CONTIG    (UINT64_C(1) << 52)
 #define HVPT_S2_BIT_XN0       (UINT64_C(1) << 53) /* XN[0]: only with FEAT_XNX */
@@ -62,7 +63,16 @@ enum {
      * "Support levels for changing table or block size".
      */
     HVPT_S2_USE_BBM2 = 1 << 7,
-    HVPT_S2_USE_ALL = (1 << 8) - 1
+    /* FEAT_BBM level 1: bit 16 of a block is nT and not RES0. Nothing made here sets it; tables of others may have it. */
+    HVPT_S2_USE_BBM1 = 1 << 16,
+    HVPT_S2_USE_TABLE_AF = 1 << 17, /* VTCR_EL2.HAFT, with HA: tables have access flags, which are set here from the start */
+    HVPT_S2_USE_HDBSS = 1 << 18,    /* VTCR_EL2.HDBSS, with HD: pages made dirty are logged (arm/hdbss.h) */
+    /*
+     * FEAT_S2PIE, VTCR_EL2.S2PIE, with HD: permissions by S2PIR_EL2, which must hold hvpt_s2_pir(). Without HVPT_READ a
+     * page may only be written.
+     */
+    HVPT_S2_USE_INDIRECT = 1 << 19,
+    HVPT_S2_USE_ALL = ((1 << 8) - 1) | ((1 << 20) - (1 << 16))
 };
 
 /* Kept beside the features: the 64K granule with 52-bit addresses (FEAT_LPA). */
@@ -165,6 +175,9 @@ static inline HVPT_COLD enum hvpt_status hvpt_s2_encode(const struct hvpt_space 
         || attr.memtype == HVPT_MEM_WP || (attr.memtype == HVPT_MEM_WT && (features & HVPT_S2_USE_FWB))
         || ((attr.perm & (HVPT_EXEC | HVPT_EXEC_USER)) == HVPT_EXEC_USER && !(features & HVPT_S2_USE_XNX)))
         return HVPT_E_ATTR;
+    /* There is no code of S2PIR_EL2 for execution without reading. */
+    if ((features & HVPT_S2_USE_INDIRECT) && !(attr.perm & HVPT_READ) && (attr.perm & (HVPT_EXEC | HVPT_EXEC_USER)))
+        return HVPT_E_ATTR;
     bits = HVPT_S2_BIT_VALID | hvpt_s2_memattr(space, attr.memtype) << HVPT_S2_MEMATTR_SHIFT
          | (attr.perm & HVPT_READ ? HVPT_S2_BIT_READ : 0) | hvpt_s2_xn_bits(space, attr.perm)
          | (uint64_t)attr.software << HVPT_S2_SOFTWARE_SHIFT | (attr.flags & HVPT_LOGGED ? HVPT_S2_BIT_LOGGED : 0)
@@ -196,8 +209,11 @@ static inline uint32_t hvpt_s2_perm(const struct hvpt_space *space, uint64_t ent
     uint32_t perm = entry & HVPT_S2_BIT_READ ? (uint32_t)HVPT_READ : 0;
     uint64_t xn = entry & (HVPT_S2_BIT_XN0 | HVPT_S2_BIT_XN1);
 
-    if ((entry & HVPT_S2_BIT_WRITE) || ((entry & HVPT_S2_BIT_DBM) && (space->features & HVPT_S2_USE_HARDWARE_DIRTY)))
+    if (((entry & HVPT_S2_BIT_WRITE) && !(space->features & HVPT_S2_USE_INDIRECT))
+        || ((entry & HVPT_S2_BIT_DBM) && (space->features & HVPT_S2_USE_HARDWARE_DIRTY)))
         perm |= HVPT_WRITE;
+    if ((space->features & HVPT_S2_USE_INDIRECT) && !(perm & HVPT_READ))
+        return perm; /* what cannot be read is not executed, by any code of S2PIR_EL2 */
     if (!(space->features & HVPT_S2_USE_XNX))
         return perm | (entry & HVPT_S2_BIT_XN1 ? 0 : (uint32_t)HVPT_EXEC);
     if (xn == 0)
@@ -232,6 +248,7 @@ static inline struct hvpt_attr hvpt_s2_decode(const struct hvpt_space *space, ui
 
 static inline HVPT_COLD unsigned hvpt_s2_judge(const struct hvpt_space *space, uint64_t entry, unsigned level)
 {
+    const uint64_t not_address = space->features & (HVPT_S2_USE_BBM1 | HVPT_S2_USE_BBM2) ? HVPT_S2_BIT_NT : 0;
     const uint64_t address = hvpt_s2_address(space, entry);
 
     if (level == 0 && !(entry & HVPT_S2_BIT_TABLE))
@@ -244,12 +261,14 @@ static inline HVPT_COLD unsigned hvpt_s2_judge(const struct hvpt_space *space, u
         return HVPT_ENTRY_TABLE;
     if (level > hvpt_s2_block_level(space))
         return HVPT_S2_RULE_BLOCK;
-    return address & (hvpt_span(space, level) - 1) ? (unsigned)HVPT_S2_RULE_ALIGNMENT : (unsigned)HVPT_ENTRY_LEAF;
+    return address & (hvpt_span(space, level) - 1) & ~not_address ? (unsigned)HVPT_S2_RULE_ALIGNMENT
+                                                                  : (unsigned)HVPT_ENTRY_LEAF;
 }
 
 static inline HVPT_COLD uint64_t hvpt_s2_relevel(uint64_t entry, unsigned from, unsigned to)
 {
-    (void)from;
+    if (from > to)
+        entry &= ~HVPT_S2_BIT_NT; /* which lies in the address of what is smaller */
     return to == 0 ? entry | HVPT_S2_BIT_TABLE : entry & ~HVPT_S2_BIT_TABLE;
 }
 

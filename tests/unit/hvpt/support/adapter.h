@@ -27,7 +27,7 @@ struct any_config {
     unsigned c_bit;
     unsigned mode;
     unsigned granule_shift, ipa_bits;
-    uint64_t mmfr0, mmfr1, mmfr2;
+    uint64_t mmfr0, mmfr1, mmfr2, mmfr3;
 };
 
 struct adapter {

@@ -18,7 +18,7 @@
 #define S2_CONFIG(from, to)                                                                               \
     (COMMON_CONFIG(from, to), (to)->levels = (from)->levels, (to)->granule_shift = (from)->granule_shift, \
      (to)->ipa_bits = (from)->ipa_bits, (to)->mmfr0 = (from)->mmfr0, (to)->mmfr1 = (from)->mmfr1,         \
-     (to)->mmfr2 = (from)->mmfr2)
+     (to)->mmfr2 = (from)->mmfr2, (to)->mmfr3 = (from)->mmfr3)
 #define GSTAGE_CONFIG(from, to) \
     (COMMON_CONFIG(from, to), (to)->mode = (from)->mode, (to)->maxphyaddr = (from)->maxphyaddr)
 

@@ -60,6 +60,8 @@ struct cpu_features {
     bool hardware_access_flag;    /* stage 2: VTCR_EL2.HA */
     bool hardware_dirty_state;    /* stage 2: VTCR_EL2.HD */
     bool contiguous;              /* stage 2: the contiguous bit means something here */
+    bool indirect;                /* stage 2: VTCR_EL2.S2PIE, with ... */
+    uint64_t s2pir;               /* ... this S2PIR_EL2 */
     bool no_break;                /* stage 2: FEAT_BBM level 2 */
     bool wide_low;                /* stage 2: bits 51:50 of an address in 9:8 (VTCR_EL2.DS) */
     bool wide_high;               /* stage 2: bits 51:48 of an address in 15:12 (FEAT_LPA, 64K granule) */

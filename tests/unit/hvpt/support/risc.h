@@ -191,6 +191,8 @@ static inline bool s2_step(const struct cpu_features *on, uint64_t entry, unsign
     }
     if (!has_blocks(on, level))
         return fault(out, "a block where there is none");
+    if (on->no_break && level > 0)
+        address &= ~UINT64_C(0x10000); /* nT */
     if (address % size != 0)
         return fault(out, "misaligned block");
 
@@ -202,6 +204,16 @@ static inline bool s2_step(const struct cpu_features *on, uint64_t entry, unsign
     out->rights = (field(entry, 6, 6) ? (uint32_t)HVPT_READ : 0) | (field(entry, 7, 7) ? (uint32_t)HVPT_WRITE : 0);
     if (on->hardware_dirty_state && field(entry, 51, 51))
         out->rights |= HVPT_WRITE;
+    if (on->indirect) {
+        /* "S2PIR_EL2": permissions by code, read 1, write 2, execution at EL1 4 and at EL0 8; 1 and 5 are reserved. */
+        static const uint8_t permitted[16] = {0, 0, 1, 1, 2, 0, 1, 1, 1, 9, 5, 13, 3, 11, 7, 15};
+        unsigned index = (unsigned)(field(entry, 6, 6) + 2 * field(entry, 51, 51) + 4 * field(entry, 54, 53));
+
+        out->rights = permitted[field(on->s2pir, 4 * index + 3, 4 * index)];
+        out->perm = on->hardware_access_flag || field(entry, 10, 10) ? out->rights : 0;
+        out->memtype = s2_memtype(on, (unsigned)field(entry, 5, 2));
+        return false;
+    }
     /* XN[1:0]: 00 all, 01 not at EL1, 10 not at all, 11 not at EL0. One bit, 54, without FEAT_XNX. */
     if (!on->execute_never_two)
         out->rights |= field(entry, 54, 54) ? 0 : (uint32_t)HVPT_EXEC;

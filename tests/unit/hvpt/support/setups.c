@@ -219,6 +219,19 @@ const struct setup setups[] = {
                 .hardware_dirty_state = true},
     },
     {
+        .name = "stage 2, 4K, indirect permissions, access flags of tables, dirty pages logged",
+        .adapter = &s2_adapter,
+        .config = {.ipa_bits = 42,
+                   .mmfr0 = 5,
+                   .mmfr1 = 4 | 1 << 28,
+                   .mmfr3 = 1 << 12,
+                   .features = HVPT_S2_USE_XNX | HVPT_S2_USE_HARDWARE_AF | HVPT_S2_USE_HARDWARE_DIRTY
+                             | HVPT_S2_USE_INDIRECT | HVPT_S2_USE_TABLE_AF | HVPT_S2_USE_HDBSS},
+        .cpu = {S2_CPU(3, 42, 48), .execute_never_two = true, .indirect = true, .s2pir = UINT64_C(0xe4a0c480d490f4b0),
+                .hardware_access_flag = true, .hardware_dirty_state = true},
+        .two_exec = true,
+    },
+    {
         .name = "stage 2, 4K, LPA2, 52 bits, 5 levels, guarded tables",
         .adapter = &s2_adapter,
         .config = {.ipa_bits = 52,
@@ -441,6 +454,8 @@ static bool s2_expresses(const struct setup *setup, struct hvpt_attr attr)
     if (attr.perm == 0 || attr.memtype == HVPT_MEM_WP || (attr.memtype == HVPT_MEM_WT && setup->cpu.forced_write_back))
         return false;
     if ((attr.perm & HVPT_EXEC_USER) && !(attr.perm & HVPT_EXEC) && !setup->cpu.execute_never_two)
+        return false;
+    if (setup->cpu.indirect && !(attr.perm & HVPT_READ) && (attr.perm & (HVPT_EXEC | HVPT_EXEC_USER)))
         return false;
     return (attr.flags & ~flags) == 0 && (attr.flags & shared) != shared && attr.software <= HVPT_S2_SOFTWARE_MAX;
 }
