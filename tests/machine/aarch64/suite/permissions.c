@@ -28,13 +28,16 @@ static void check_combination(struct vm *vm, uint64_t gpa, uint64_t hpa, uint32_
     paging_protect(&vm->paging, gpa, size, perm);
 }
 
-static void check_granule(struct frames *frames, unsigned granule_shift, bool xnx)
+/* features: besides HVPT_S2_USE_XNX. */
+static void check_granule(struct frames *frames, unsigned granule_shift, bool xnx, uint32_t features)
 {
-    struct paging_options options = {granule_shift, 0, 0, 0, xnx ? HVPT_S2_USE_XNX : 0, 0};
+    struct paging_options options = {granule_shift, 0, 0, 0, features | (xnx ? HVPT_S2_USE_XNX : 0), 0};
     uint64_t gpa = 2 * HVPT_1G;
     struct vm vm;
 
     create(&vm, frames, &options);
+    if (features & HVPT_S2_USE_INDIRECT)
+        vm.paging.s2pir = hvpt_s2_pir();
     for (int level = 3; level >= first_leaf_level(granule_shift, false); level--) {
         uint64_t size = page_size_at(granule_shift, level), hpa = vm_backing(size);
 
@@ -52,6 +55,10 @@ static void check_granule(struct frames *frames, unsigned granule_shift, bool xn
                 continue;
             }
             status = paging_map(&vm.paging, gpa, hpa, size, paging_attr(perm));
+            if ((features & HVPT_S2_USE_INDIRECT) && !(perm & HVPT_READ) && perm != HVPT_WRITE) {
+                check_equal(status, HVPT_E_ATTR, "%s page of %s is refused", perm_name(perm), size_name(size));
+                continue;
+            }
             if (!check_equal(status, HVPT_OK, "%s page of %s can be mapped", perm_name(perm), size_name(size)))
                 continue;
             for (enum access access = ACCESS_READ; access < ACCESS_COUNT; access++)
@@ -75,10 +82,15 @@ void suite_permissions(struct frames *frames)
             check_skip("the CPU has no such granule", "all of it");
             continue;
         }
-        check_granule(frames, 12 + 2 * i, false);
+        check_granule(frames, 12 + 2 * i, false, 0);
         if (!paging_has(HVPT_S2_USE_XNX))
             continue;
         check_group(groups[i][1]);
-        check_granule(frames, 12 + 2 * i, true);
+        check_granule(frames, 12 + 2 * i, true, 0);
     }
+    check_group("permissions, 4K granule, by S2PIR_EL2");
+    if (!paging_has(HVPT_S2_USE_INDIRECT))
+        check_skip("the CPU has not FEAT_S2PIE", "all of it");
+    else
+        check_granule(frames, 12, true, HVPT_S2_USE_INDIRECT | HVPT_S2_USE_HARDWARE_AF | HVPT_S2_USE_HARDWARE_DIRTY);
 }

@@ -75,6 +75,9 @@ bool paging_has(uint32_t feature)
     case HVPT_S2_USE_XNX: return (mmfr1 >> 28 & 15) != 0;
     case HVPT_S2_USE_HARDWARE_AF: return (mmfr1 & 15) >= 1;
     case HVPT_S2_USE_HARDWARE_DIRTY: return (mmfr1 & 15) >= 2;
+    case HVPT_S2_USE_TABLE_AF: return (mmfr1 & 15) >= 3;
+    case HVPT_S2_USE_HDBSS: return (mmfr1 & 15) >= 4;
+    case HVPT_S2_USE_INDIRECT: return (cpu_read_mmfr3() >> 12 & 15) != 0;
     case HVPT_S2_USE_BBM2: return (cpu_read_mmfr2() >> 52 & 15) >= 2;
     default: panic("feature %x", feature);
     }
@@ -148,6 +151,7 @@ enum hvpt_status paging_init(struct paging *paging, struct frames *frames, const
     paging->config.mmfr0 = cpu_read_mmfr0();
     paging->config.mmfr1 = cpu_read_mmfr1();
     paging->config.mmfr2 = cpu_read_mmfr2();
+    paging->config.mmfr3 = cpu_read_mmfr3();
     paging->vmid = ++last_vmid & 0xff;
     if (loaded == paging)
         loaded = NULL; /* another one lay here before */
