@@ -30,7 +30,7 @@ pub enum StrOrBytes<'a> {
     Bytes(&'a [u8]),
 }
 
-impl<'a> StrOrBytes<'a> {
+impl StrOrBytes<'_> {
     pub fn as_str(&self) -> Result<&str, core::str::Utf8Error> {
         match self {
             StrOrBytes::Str(path) => Ok(path),
