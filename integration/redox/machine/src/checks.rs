@@ -353,3 +353,13 @@ pub fn run() {
         blocks as u64,
     );
 }
+
+/// After all that used the CPU: nothing is left.
+pub fn end() {
+    hv::disable_this_cpu(&CPU);
+    check(
+        "virtualization is off, and every frame came back",
+        used_frames() as u64,
+        0,
+    );
+}

@@ -7,6 +7,7 @@ extern crate alloc;
 mod board;
 mod checks;
 mod heap;
+mod host;
 mod linux;
 
 use core::{fmt, panic::PanicInfo};
@@ -117,6 +118,8 @@ pub unsafe extern "C" fn redox_machine_main(memory: usize, frames: usize) {
     unsafe { control::init(memory, 0, frames) };
     control::set_log(log);
     checks::run();
+    host::run_all();
+    checks::end();
 }
 
 #[panic_handler]
