@@ -49,10 +49,10 @@ redox() {
             awk 'END { print NR; exit NR >= 1000 }' "$workspace"/rmm-second-level/src/*.rs
         redox_tests module "$logs/module.log" cargo test --locked "${manifest[@]}" --package redox-standin
         RUSTDOCFLAGS='-D warnings' redox_case "cargo doc has nothing to say" "$logs/doc.log" \
-            cargo doc --locked --no-deps "${manifest[@]}" --package hvpt-redox --package rmm-second-level
+            cargo doc --locked --no-deps "${manifest[@]}" --package hvpt-redox --package rmm-second-level --package redox-hv
         if cargo clippy --version >/dev/null 2>&1; then
             redox_case "clippy has nothing to say" "$logs/clippy.log" \
-                cargo clippy --locked "${manifest[@]}" --package hvpt-redox --package rmm-second-level \
+                cargo clippy --locked "${manifest[@]}" --package hvpt-redox --package rmm-second-level --package redox-hv \
                 --package redox-standin --all-targets -- -D warnings -A clippy::precedence # 1.85 wants brackets of shifts
         else
             case_skipped "redox: clippy" "no cargo-clippy (Debian: rust-clippy)"

@@ -6,10 +6,10 @@
 //! | [`Vm`] | a guest: memory that is lent to it, and its virtual CPUs |
 //! | [`Vcpu`] | a virtual CPU: registers, [`Vcpu::run`], events |
 //! | [`Exit`] | why it was left |
-//! | [`Calls`] | the kernel's calls, which a test can play; [`Native`] makes them |
+//! | [`Calls`] | the kernel's calls, which a test can play; `Native` makes them, with the feature of its name |
 //!
-//! `no_std`, no allocation, no dependency. [`vmm`] is an example: it boots a small guest with a serial port, a device in memory and
-//! a timer.
+//! `no_std`, no allocation, no dependency. [`vmm`] is an example: it boots a small guest with a serial port, a device
+//! in memory and a timer.
 #![no_std]
 #![deny(missing_docs, unsafe_op_in_unsafe_fn)]
 #![warn(rust_2018_idioms)]

@@ -21,7 +21,8 @@ const MAP_SHARED: usize = 1;
 const PROT_READ: usize = 0x4_0000;
 const PROT_WRITE: usize = 0x2_0000;
 
-/// System calls. The kernel lets programs number their file descriptors: these are given from `first` on, and never twice.
+/// System calls. The kernel lets programs number their file descriptors: these are given from `first` on, and never
+/// twice.
 #[derive(Debug)]
 pub struct Native {
     next: AtomicUsize,

@@ -149,7 +149,8 @@ impl<C: Calls> Vcpu<C> {
         self.call(op::SET_CR8, value, 0)
     }
 
-    /// Tables of CPUID and MSRs: the words of [`abi::policy`](crate::abi::policy), over the kernel's own or in their place.
+    /// Tables of CPUID and MSRs: the words of [`abi::policy`](crate::abi::policy), over the kernel's own or in their
+    /// place.
     pub fn set_policy(&self, words: &mut [u64], over: bool) -> Result<(), Errno> {
         self.fd.call(op::POLICY, over.into(), 0, words).map(drop)
     }

@@ -104,8 +104,8 @@ impl<C: Calls + Clone> Vm<C> {
         Ok(Vcpu::new(Fd::new(calls.clone(), number)))
     }
 
-    /// Lend the guest memory of this program's, mapped and writable: `size` bytes from `memory` on, at `gpa`. Pages of a call
-    /// that failed are taken back. [`Errno::EEXIST`]: something is there.
+    /// Lend the guest memory of this program's, mapped and writable: `size` bytes from `memory` on, at `gpa`. Pages of
+    /// a call that failed are taken back. [`Errno::EEXIST`]: something is there.
     ///
     /// # Safety
     /// The guest changes the memory at any time, and keeps it after this program has unmapped it.
@@ -176,7 +176,8 @@ impl<C: Calls + Clone> Vm<C> {
         in_calls(gpa, size, dirty).map_err(|(error, _)| error)
     }
 
-    /// Map the guest's memory into this program, which need not be the one that lent it. It stays when the guest's goes.
+    /// Map the guest's memory into this program, which need not be the one that lent it. It stays when the guest's
+    /// goes.
     pub fn share(&self, gpa: u64, size: usize, write: bool) -> Result<*mut u8, Errno> {
         let address = self
             .fd

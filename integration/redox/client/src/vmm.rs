@@ -1,6 +1,6 @@
-//! An example: a guest of a few instructions, and the machine that it finds. It has a serial port at 3F8, a keyboard port at 60, a
-//! device of two registers in memory at D0000, and a timer that interrupts by vector 20H while the guest halts. The guest prints
-//! what it finds, and ends by OUT to port F4.
+//! An example: a guest of a few instructions, and the machine that it finds. It has a serial port at 3F8, a keyboard
+//! port at 60, a device of two registers in memory at D0000, and a timer that interrupts by vector 20H while the guest
+//! halts. The guest prints what it finds, and ends by OUT to port F4.
 
 use core::{arch::global_asm, ptr};
 
@@ -104,8 +104,8 @@ pub struct Counts {
 /// Boot the guest and play its machine until it ends. `print` takes what it prints.
 ///
 /// # Safety
-/// `memory` is [`MEMORY`] bytes of this program's, aligned to a page and mapped by itself, that nobody else uses; it is the
-/// guest's until the VM is closed, which it is when this returns.
+/// `memory` is [`MEMORY`] bytes of this program's, aligned to a page and mapped by itself, that nobody else uses; it is
+/// the guest's until the VM is closed, which it is when this returns.
 pub unsafe fn boot<C: Calls + Clone>(
     hv: &Hv<C>,
     memory: *mut u8,

@@ -1,5 +1,5 @@
-//! A program of user space (the stand-in's own): the client crate's calls, made to the scheme from a process whose payloads lie in
-//! its own memory.
+//! A program of user space (the stand-in's own): the client crate's calls, made to the scheme from a process whose
+//! payloads lie in its own memory.
 
 use alloc::{sync::Arc, vec::Vec};
 
@@ -51,6 +51,14 @@ impl Program {
             buffer: buffer.start_address().data(),
             size: pages * PAGE_SIZE,
         })
+    }
+
+    /// The same for another process, which is given nothing: it passes no payloads.
+    pub fn of(&self, process: &Arc<AddrSpaceWrapper>) -> Self {
+        Self {
+            process: Arc::clone(process),
+            ..self.clone()
+        }
     }
 
     /// The address of a buffer of so many bytes; it ends where the pages end, so that what goes beyond is not there.
@@ -230,8 +238,8 @@ impl Calls for Program {
     }
 }
 
-/// Memory of a process at the addresses where the kernel sees it, so that the program is this very code. Of neighbouring
-/// frames, which the allocator must have.
+/// Memory of a process at the addresses where the kernel sees it, so that the program is this very code. Of
+/// neighbouring frames, which the allocator must have.
 pub fn memory_of(process: &AddrSpaceWrapper, pages: usize) -> Result<*mut u8> {
     let frames = crate::memory::neighbours(pages)?;
     let first = frames

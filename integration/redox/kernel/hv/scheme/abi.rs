@@ -1,11 +1,12 @@
-//! What the scheme `hv` and its programs agree on: numbers, and what lies in which word. The kernel compiles this file, and so
-//! does the client crate; words are eight bytes, in the machine's order.
+//! What the scheme `hv` and its programs agree on: numbers, and what lies in which word. The kernel compiles this file,
+//! and so does the client crate; words are eight bytes, in the machine's order.
 
 /// The first number of SYS_CALL's metadata; two arguments follow, `m1` and `m2`. The rest is in the payload.
 pub mod op {
     // ---- of a VM ----
 
-    /// Lend the guest memory of the caller's own. m1: guest-physical address, m2: pages; payload: address, [`super::rights`].
+    /// Lend the guest memory of the caller's own. m1: guest-physical address, m2: pages; payload: address,
+    /// [`super::rights`].
     pub const MAP: u64 = 1;
     /// Take pages away. m1: guest-physical address, m2: pages. Holes are fine.
     pub const UNMAP: u64 = 2;
@@ -13,7 +14,8 @@ pub mod op {
     pub const PROTECT: u64 = 3;
     /// Pages that were written since the last call. m1, m2 as MAP; the payload takes a bit a page, in whole words.
     pub const DIRTY: u64 = 4;
-    /// Give the guest a device's memory that the caller has mapped by `memory:physical`, with the type that it has there. As MAP.
+    /// Give the guest a device's memory that the caller has mapped by `memory:physical`, with the type that it has
+    /// there. As MAP.
     pub const MAP_DEVICE: u64 = 5;
 
     // ---- of a virtual CPU ----
@@ -24,7 +26,8 @@ pub mod op {
     pub const LAST_EXIT: u64 = 17;
     /// The instruction of the last exit has been carried out.
     pub const COMPLETE: u64 = 18;
-    /// What the instruction of a memory exit does: the payload takes the address, bytes, 1 for a write, and what it writes.
+    /// What the instruction of a memory exit does: the payload takes the address, bytes, 1 for a write, and what it
+    /// writes.
     pub const ACCESS: u64 = 19;
     /// It has been done. m1: what was read.
     pub const COMPLETE_ACCESS: u64 = 20;
@@ -42,7 +45,8 @@ pub mod op {
     pub const READ_MSR: u64 = 26;
     /// m1: an MSR's number, m2: its value.
     pub const WRITE_MSR: u64 = 27;
-    /// The tables of what the guest finds: [`super::policy`]. m1: 1 for the kernel's own tables with these rows over them.
+    /// The tables of what the guest finds: [`super::policy`]. m1: 1 for the kernel's own tables with these rows over
+    /// them.
     pub const POLICY: u64 = 28;
     /// All but memory and x87 to AVX: the payload takes as many words as the answer says; an empty one asks for that.
     pub const SAVE: u64 = 29;
@@ -88,7 +92,8 @@ pub mod exit {
     pub const CR8: usize = 7;
     /// [`ready`] bits.
     pub const READY: usize = 8;
-    /// Of a MEMORY or OTHER exit: the instruction's length in bits 7:0, 0 for not known; how many of its bytes follow in 15:8.
+    /// Of a MEMORY or OTHER exit: the instruction's length in bits 7:0, 0 for not known; how many of its bytes follow
+    /// in 15:8.
     pub const INSTRUCTION: usize = 9;
     /// Its bytes, in two words.
     pub const BYTES: usize = 10;
@@ -170,10 +175,11 @@ pub mod regs {
 
 /// The words of POLICY: five, then rows of CPUID, then rows of MSRs.
 pub mod policy {
-    /// Virtual CPUs, bits of CR4, components of XCR0, rows of CPUID, rows of MSRs. A 0 for one of the first three leaves it.
+    /// Virtual CPUs, bits of CR4, components of XCR0, rows of CPUID, rows of MSRs. A 0 for one of the first three
+    /// leaves it.
     pub const HEAD: usize = 5;
-    /// First and last leaf (low half, high half); subleaf, and 1 in the high half if it counts; EAX and EBX to keep, ECX and EDX to
-    /// keep; the same to set.
+    /// First and last leaf (low half, high half); subleaf, and 1 in the high half if it counts; EAX and EBX to keep,
+    /// ECX and EDX to keep; the same to set.
     pub const CPUID: usize = 6;
     /// First and last MSR (low half, high half); what a read is answered by, and a value; the same of a write.
     pub const MSR: usize = 5;

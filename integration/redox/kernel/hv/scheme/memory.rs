@@ -1,5 +1,5 @@
-//! Memory between a guest and programs, by the kernel's own mappings: lent to the guest, shared by a VM's file descriptor, or a
-//! device's.
+//! Memory between a guest and programs, by the kernel's own mappings: lent to the guest, shared by a VM's file
+//! descriptor, or a device's.
 
 use alloc::{sync::Arc, vec::Vec};
 use core::num::NonZeroUsize;
@@ -65,8 +65,8 @@ pub fn lend(
     vm.map_user(&process, span.base, span.count, gpa(to), flags, token)
 }
 
-/// A device's memory, as the caller has it: no more rights, and the same memory type. EPERM: it is memory after all, or the
-/// caller does not have the right; EINVAL: it is not mapped, or not in one piece.
+/// A device's memory, as the caller has it: no more rights, and the same memory type. EPERM: it is memory after all, or
+/// the caller does not have the right; EINVAL: it is not mapped, or not in one piece.
 pub fn lend_device(
     vm: &Vm,
     to: u64,
@@ -113,8 +113,9 @@ fn mapping(
     Ok((first, flags))
 }
 
-/// Map guest memory into a program, which need not be the one that lent it: `offset` is the guest-physical address. All of the
-/// range must be the guest's memory; what the guest may do with it does not count. The pages stay when the guest's go.
+/// Map guest memory into a program, which need not be the one that lent it: `offset` is the guest-physical address. All
+/// of the range must be the guest's memory; what the guest may do with it does not count. The pages stay when the
+/// guest's go.
 pub fn share(
     vm: &Vm,
     process: &Arc<AddrSpaceWrapper>,

@@ -1,11 +1,11 @@
 //! The scheme `hv`: guests for programs.
 //!
-//! `openat(root, "vm")` makes a VM, `dup(vm, "vcpu/N")` a virtual CPU of it; the file descriptor is the handle, and the last
-//! one of it takes everything with it. Calls, registers and exits are in [`abi`]. `openat(root, "stat")` is a text about every
-//! VM there is.
+//! `openat(root, "vm")` makes a VM, `dup(vm, "vcpu/N")` a virtual CPU of it; the file descriptor is the handle, and the
+//! last one of it takes everything with it. Calls, registers and exits are in [`abi`]. `openat(root, "stat")` is a text
+//! about every VM there is.
 //!
-//! A virtual CPU is in one call at a time: another one meanwhile is answered by EBUSY, but for KICK. Nothing here waits for a
-//! guest, and no interrupt is let in: RUN comes back as INTERRUPTED, and the program runs on.
+//! A virtual CPU is in one call at a time: another one meanwhile is answered by EBUSY, but for KICK. Nothing here waits
+//! for a guest, and no interrupt is let in: RUN comes back as INTERRUPTED, and the program runs on.
 
 pub mod abi;
 mod handles;
@@ -17,13 +17,13 @@ mod words;
 
 use alloc::sync::Arc;
 
-use hvpt_redox::cpu::Cpu;
+use hvpt_redox::cpu::{Cpu, Native};
 
 use self::{
     handles::{Handle, Handles, Slot},
     vcpu::VcpuCall,
 };
-use super::Vm;
+use super::{disable_this_cpu, Vm};
 use crate::{
     context::{file::InternalFlags, memory::AddrSpaceWrapper},
     event,
@@ -41,7 +41,18 @@ const ROOT: usize = usize::MAX;
 /// The longest name that is asked for here, and room to see that one is too long.
 const NAME: usize = 16;
 
-/// The scheme. The kernel has one, as a static.
+// SAFETY: the kernel runs at CPL 0.
+static CPU: Native = unsafe { Native::new() };
+
+/// The kernel's.
+pub static HV: HvScheme = HvScheme::new(&CPU);
+
+/// This CPU goes out of use: VMX or SVM off, with interrupts off. A CPU in VMX operation ignores INIT.
+pub fn stop_this_cpu() {
+    disable_this_cpu(&CPU);
+}
+
+/// The scheme. The kernel has one: [`HV`].
 pub struct HvScheme {
     cpu: &'static dyn Cpu,
     handles: RwLock<L1, Handles>,

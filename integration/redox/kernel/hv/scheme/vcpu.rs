@@ -370,7 +370,8 @@ fn tables(now: &Policy, over: u64, payload: UserSliceRw) -> Result<Policy> {
     };
     let mut rest = from.advance(policy::HEAD * 8).ok_or(Error::new(EINVAL))?;
 
-    // Rows of CPUID are applied one after the other, of MSRs the first counts: both times the program's has the last word.
+    // Rows of CPUID are applied one after the other, of MSRs the first counts: both times the program's has the last
+    // word.
     if over == 1 {
         tables.cpuid = own.cpuid;
     }

@@ -1,5 +1,5 @@
-//! `syscall::usercopy`: memory of the program that made the system call. Where the kernel would fault, this looks: into the
-//! pages of the current address space.
+//! `syscall::usercopy`: memory of the program that made the system call. Where the kernel would fault, this looks: into
+//! the pages of the current address space.
 
 use crate::{
     context::memory::{AddrSpace, PageSpan},
@@ -123,8 +123,8 @@ impl UserSliceRw {
     }
 }
 
-/// Page by page: where the bytes are, how many lie before them, how many they are. Bytes before a page that is not there are
-/// copied, as the kernel's copy does.
+/// Page by page: where the bytes are, how many lie before them, how many they are. Bytes before a page that is not
+/// there are copied, as the kernel's copy does.
 fn each_piece(
     base: usize,
     len: usize,
