@@ -53,7 +53,7 @@ static inline hvpt_hpa hvpt_make_hpa(uint64_t address)
  * may be given beside it but not alone. Where it has two (EPT with mode-based execute control, Arm with XNX), HVPT_EXEC
  * is the guest's supervisor and HVPT_EXEC_USER its user mode.
  */
-enum { HVPT_READ = 1, HVPT_WRITE = 2, HVPT_EXEC = 4, HVPT_EXEC_USER = 8 };
+enum hvpt_permission { HVPT_READ = 1, HVPT_WRITE = 2, HVPT_EXEC = 4, HVPT_EXEC_USER = 8 };
 
 #define HVPT_PERM_ALL (UINT32_C(15))
 
@@ -68,7 +68,7 @@ enum hvpt_memtype { HVPT_MEM_UC, HVPT_MEM_WC, HVPT_MEM_WT, HVPT_MEM_WP, HVPT_MEM
  * may mark any one of them accessed or dirty for all: ask "age" and "dirty", which look at them together.
  * HVPT_LOGGED: the page lost HVPT_WRITE to write_protect and gets it back when the guest writes to it.
  */
-enum { HVPT_ACCESSED = 1, HVPT_DIRTY = 2, HVPT_LOGGED = 4, HVPT_JOINED = 8 };
+enum hvpt_flag { HVPT_ACCESSED = 1, HVPT_DIRTY = 2, HVPT_LOGGED = 4, HVPT_JOINED = 8 };
 
 /*
  * What a leaf says beside the address.
@@ -83,7 +83,7 @@ struct hvpt_attr {
 };
 
 /* What protect changes, beside the permission bits HVPT_READ .. HVPT_EXEC_USER named in the same mask. */
-enum { HVPT_CHANGE_MEMTYPE = 1 << 24, HVPT_CHANGE_FLAGS = 1 << 25, HVPT_CHANGE_SOFTWARE = 1 << 26 };
+enum hvpt_change { HVPT_CHANGE_MEMTYPE = 1 << 24, HVPT_CHANGE_FLAGS = 1 << 25, HVPT_CHANGE_SOFTWARE = 1 << 26 };
 
 /*
  * One translation, as translate and walk report it.

@@ -48,6 +48,13 @@ npm                       npm
 needs_bench='
 gnuplot                   gnuplot-nox
 '
+# examples/languages. Zig comes from PyPI, if somebody has it.
+needs_languages='
+go                        golang-go
+bindgen                   bindgen
+path:/usr/lib/python3/dist-packages/cffi python3-cffi
+path:/usr/lib/python3/dist-packages/setuptools python3-setuptools
+'
 # A module for Linux; the kernel of its version is fetched by the test and not installed.
 needs_module='
 path:/lib/modules/*/build linux-headers-amd64|linux-headers-generic

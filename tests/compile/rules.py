@@ -101,6 +101,11 @@ def attributes(name, code, include):
         yield "says offsetof: write __builtin_offsetof, since a kernel's own is no constant expression"
 
 
+def anonymous(name, code, include):
+    if re.search(r"\benum\s*\{", code):
+        yield "has an enum without a name: tools that make bindings stumble over it"
+
+
 def bit_fields(name, code, include):
     for match in BIT_FIELD.findall(code):
         yield f"has a bit-field: {match.strip()}"
@@ -108,7 +113,7 @@ def bit_fields(name, code, include):
 
 RULES = (("includes downwards only", includes), ("prefixes its macros", words),
          ("has no instruction", instructions), ("has no bit-field", bit_fields),
-         ("calls through pointers in parentheses", calls), ("spells attributes out of macros' reach", attributes))
+         ("names its enums", anonymous), ("calls through pointers in parentheses", calls), ("spells attributes out of macros' reach", attributes))
 
 
 def check(rule, name, include):

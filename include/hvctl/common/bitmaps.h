@@ -12,7 +12,7 @@
 #include "status.h"
 
 /* Kinds of access, to be combined. */
-enum { HVCTL_ACCESS_READ = 1, HVCTL_ACCESS_WRITE = 2 };
+enum hvctl_access { HVCTL_ACCESS_READ = 1, HVCTL_ACCESS_WRITE = 2 };
 
 /*
  * The maps. A bit that is 1 makes the access exit. Each begins on a page of its own; the caller aligns it. While a

@@ -38,7 +38,7 @@ enum hvctl_activity {
  * What a state may lack, because the structure that it was read from has no place for it; the members are at their
  * reset values then. Who fills them in adds the bit to known.
  */
-enum {
+enum hvctl_known_part {
     HVCTL_KNOWS_EFER = 1 << 0,
     HVCTL_KNOWS_PAT = 1 << 1,
     HVCTL_KNOWS_PDPTES = 1 << 2,       /* SVM has them in the guest's memory: hvctl_guest_load_pdptes */
@@ -164,7 +164,7 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_guest_load_pdptes(struct h
  * has the form's number, the second says how many words follow; then the numbers, then four words a segment.
  */
 #define HVCTL_X(member) +1
-enum {
+enum hvctl_guest_state_size {
     HVCTL_GUEST_STATE_NUMBER_COUNT = 0 HVCTL_GUEST_STATE_NUMBERS(HVCTL_X),
     HVCTL_GUEST_STATE_WORDS = 2 + 40 + HVCTL_GUEST_STATE_NUMBER_COUNT
 };

@@ -227,7 +227,7 @@ typedef bool (*hvctl_vmread_fn)(void *ctx, uint32_t encoding, uint64_t *value);
 typedef bool (*hvctl_vmwrite_fn)(void *ctx, uint32_t encoding, uint64_t value);
 
 /* Which fields a load takes. */
-enum {
+enum hvctl_vmcs_load_set {
     HVCTL_VMCS_LOAD_CONTROL = 1 << HVCTL_TYPE_CONTROL,
     HVCTL_VMCS_LOAD_EXIT_INFO = 1 << HVCTL_TYPE_EXIT_INFO,
     HVCTL_VMCS_LOAD_GUEST = 1 << HVCTL_TYPE_GUEST,

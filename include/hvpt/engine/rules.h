@@ -21,7 +21,7 @@ struct hvpt_leaf {
 };
 
 /* What an entry is, as judge answers. From HVPT_ENTRY_BROKEN up it is the number of the format's rule that it breaks. */
-enum { HVPT_ENTRY_EMPTY, HVPT_ENTRY_TABLE, HVPT_ENTRY_LEAF, HVPT_ENTRY_BROKEN };
+enum hvpt_entry_kind { HVPT_ENTRY_EMPTY, HVPT_ENTRY_TABLE, HVPT_ENTRY_LEAF, HVPT_ENTRY_BROKEN };
 
 struct hvpt_rules {
     uint64_t full_bit;      /* a bit of table entries that hardware ignores: all entries of that table are leaves */

@@ -19,7 +19,7 @@ enum hvpt_kind { HVPT_KIND_EPT, HVPT_KIND_NPT, HVPT_KIND_S2, HVPT_KIND_GSTAGE };
 #define HVPT_KIND_NONE 0xffu
 
 /* Policies a space can be given at init, in config.policy. */
-enum {
+enum hvpt_policy {
     /* Executable leaves are of the smallest size, against machine checks on page size changes. */
     HVPT_POLICY_EXEC_4K_ONLY = 1,
     /*

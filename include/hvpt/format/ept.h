@@ -60,7 +60,7 @@
  * Flags of a leaf, for attr.flags. Each but the first needs the feature of the same name in the config, because without
  * it the CPU ignores the bit (HVPT_E_ATTR then).
  */
-enum {
+enum hvpt_ept_flag {
     HVPT_EPT_IGNORE_PAT = 1 << 8,           /* the guest's PAT does not count, the memory type is this one alone */
     HVPT_EPT_SUPPRESS_VE = 1 << 9,          /* violations exit even where #VE is enabled */
     HVPT_EPT_VERIFY_GUEST_PAGING = 1 << 10, /* reached only through guest tables that have PAGING_WRITE */
@@ -70,7 +70,7 @@ enum {
 };
 
 /* What the VMCS that uses the tables enables, for config.features. The tables and the VMCS must agree. */
-enum {
+enum hvpt_ept_feature {
     HVPT_EPT_USE_ACCESSED_DIRTY = 1 << 0,      /* EPTP bit 6; needs its capability */
     HVPT_EPT_USE_SHADOW_STACK = 1 << 1,        /* EPTP bit 7; needs its capability */
     HVPT_EPT_USE_MODE_BASED_EXECUTE = 1 << 2,  /* "mode-based execute control for EPT" */

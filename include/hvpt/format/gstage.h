@@ -46,7 +46,7 @@
 #define HVPT_GSTAGE_NAPOT_64K   (UINT64_C(8) << HVPT_GSTAGE_PPN_SHIFT)
 
 /* Extensions of the hart, enabled for its guests, for config.features. */
-enum {
+enum hvpt_gstage_feature {
     /* memory types; without it every page is as the platform says (HVPT_MEM_WB only) */
     HVPT_GSTAGE_USE_SVPBMT = 1 << 0,
     HVPT_GSTAGE_USE_SVNAPOT = 1 << 1, /* runs of 64 KiB are joined where they fit */

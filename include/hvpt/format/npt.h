@@ -32,7 +32,7 @@
 #define HVPT_NPT_SOFTWARE_MAX   UINT32_C(15)
 
 /* Flags of a leaf, for attr.flags. Each needs what its comment names in the config (HVPT_E_ATTR otherwise). */
-enum {
+enum hvpt_npt_flag {
     /*
      * HVPT_NPT_USE_SHADOW_STACK: the guest may keep supervisor shadow stacks here. The page is not executable, and
      * should not have HVPT_WRITE either, which shadow-stack writes do not need.
@@ -46,7 +46,7 @@ enum {
 };
 
 /* What the host's state at VMRUN and the VMCB enable, for config.features. They and the tables must agree. */
-enum {
+enum hvpt_npt_feature {
     HVPT_NPT_NO_NX =
         1 << 0, /* the host's EFER.NXE is clear: no page can be refused execution, and bit 63 is reserved */
     /*

@@ -41,16 +41,16 @@
 #define HVPT_S2_FWB_NORMAL_WB UINT64_C(6)
 
 /* Shareability. */
-enum { HVPT_S2_SH_NON = 0, HVPT_S2_SH_OUTER = 2, HVPT_S2_SH_INNER = 3 };
+enum hvpt_s2_shareability { HVPT_S2_SH_NON = 0, HVPT_S2_SH_OUTER = 2, HVPT_S2_SH_INNER = 3 };
 
 /*
  * Flags of a leaf, for attr.flags: shareability, where it is not that of the config. Not with LPA2, where VTCR_EL2 has
  * it.
  */
-enum { HVPT_S2_OUTER_SHAREABLE = 1 << 20, HVPT_S2_NON_SHAREABLE = 1 << 21 };
+enum hvpt_s2_flag { HVPT_S2_OUTER_SHAREABLE = 1 << 20, HVPT_S2_NON_SHAREABLE = 1 << 21 };
 
 /* Extensions of the CPU to be used, for config.features. Those that an ID register denies are refused. */
-enum {
+enum hvpt_s2_feature {
     HVPT_S2_USE_FWB = 1 << 0,            /* FEAT_S2FWB, with HCR_EL2.FWB set: the guest cannot weaken memory types */
     HVPT_S2_USE_XNX = 1 << 1,            /* FEAT_XNX: execution by EL1 and by EL0 apart */
     HVPT_S2_USE_HARDWARE_AF = 1 << 2,    /* VTCR_EL2.HA: hardware sets the access flag, instead of faulting */

@@ -60,7 +60,7 @@
  * Who makes the access, beside HVPT_READ, HVPT_WRITE, both for an atomic instruction, or HVPT_EXEC. Neither: EL1.
  * HVPT_ARM_UNPRIVILEGED: LDTR, STTR and their like at EL1: with the rights of EL0, unless PSTATE.UAO is set.
  */
-enum { HVPT_ARM_EL0 = 1 << 8, HVPT_ARM_UNPRIVILEGED = 1 << 9 };
+enum hvpt_arm_access { HVPT_ARM_EL0 = 1 << 8, HVPT_ARM_UNPRIVILEGED = 1 << 9 };
 
 /*
  * The guest's state, as its registers of that name have it. hcr: HCR_EL2, of which DC and PTW are read; TGE is clear.

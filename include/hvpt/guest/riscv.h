@@ -19,7 +19,7 @@
 #define HVPT_RISCV_ENVCFG_ADUE     (UINT64_C(1) << 61) /* Svadu: hardware sets accessed and dirty */
 #define HVPT_RISCV_ENVCFG_PBMTE    (UINT64_C(1) << 62) /* Svpbmt: entries have memory types */
 
-enum { HVPT_RISCV_BARE = 0, HVPT_RISCV_SV39 = 8, HVPT_RISCV_SV48 = 9, HVPT_RISCV_SV57 = 10 };
+enum hvpt_riscv_mode { HVPT_RISCV_BARE = 0, HVPT_RISCV_SV39 = 8, HVPT_RISCV_SV48 = 9, HVPT_RISCV_SV57 = 10 };
 
 /* Entries: "Sv39: Page-Based 39-bit Virtual-Memory System" and what extends it. */
 #define HVPT_RISCV_PTE_VALID      (UINT64_C(1) << 0)
@@ -41,10 +41,10 @@ enum { HVPT_RISCV_BARE = 0, HVPT_RISCV_SV39 = 8, HVPT_RISCV_SV48 = 9, HVPT_RISCV
  * Who makes the access, beside HVPT_READ, HVPT_WRITE, both for an AMO, or HVPT_EXEC. Neither: VS-mode.
  * HVPT_RISCV_HLVX, with HVPT_READ: HLVX, which wants the right to execute instead of the right to read.
  */
-enum { HVPT_RISCV_USER = 1 << 8, HVPT_RISCV_HLVX = 1 << 9 };
+enum hvpt_riscv_access { HVPT_RISCV_USER = 1 << 8, HVPT_RISCV_HLVX = 1 << 9 };
 
 /* What the hart has, for guest.features. */
-enum { HVPT_RISCV_SVNAPOT = 1 << 0, HVPT_RISCV_SVRSW60T59B = 1 << 1 };
+enum hvpt_riscv_feature { HVPT_RISCV_SVNAPOT = 1 << 0, HVPT_RISCV_SVRSW60T59B = 1 << 1 };
 
 /*
  * The guest's state. vsatp, vsstatus: as the CSRs have them; of vsstatus SUM and MXR are read.  sstatus: HS-mode's own

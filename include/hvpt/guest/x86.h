@@ -55,10 +55,10 @@
  * HVPT_X86_IMPLICIT: the processor's own access to a GDT, LDT, IDT or TSS: supervisor mode whatever the CPL, and
  * RFLAGS.AC does not help it.
  */
-enum { HVPT_X86_USER = 1 << 8, HVPT_X86_IMPLICIT = 1 << 9 };
+enum hvpt_x86_access { HVPT_X86_USER = 1 << 8, HVPT_X86_IMPLICIT = 1 << 9 };
 
 /* What the CPU has or lacks, for guest.features. */
-enum {
+enum hvpt_x86_option {
     HVPT_X86_NO_1G = 1 << 0,                /* no 1G pages for the guest: bit 7 of such an entry is reserved */
     HVPT_X86_ADVANCED_INFORMATION = 1 << 1, /* HVPT_EPT_CAP_ADVANCED_INFORMATION: qualification bits 11:9 are given */
     HVPT_X86_HOST_SMEP =

@@ -72,7 +72,7 @@ struct hvpt_memtype_range {
 typedef bool (*hvpt_rdmsr_fn)(void *ctx, uint32_t msr, uint64_t *value);
 
 /* For hvpt_mtrr_read: an AMD or Hygon CPU, which has SYSCFG and TOP_MEM2. */
-enum { HVPT_MTRR_AMD = 1 };
+enum hvpt_mtrr_option { HVPT_MTRR_AMD = 1 };
 
 /*
  * Take a snapshot by rdmsr, on one CPU: all have the same values (SDM vol. 3, "MTRR Considerations in MP Systems").

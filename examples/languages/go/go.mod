@@ -1,0 +1,3 @@
+module example/hvpt
+
+go 1.19
