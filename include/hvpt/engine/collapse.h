@@ -62,7 +62,7 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_obstacle hvpt_collapse_check(const struct hvpt
 {
     const struct hvpt_space *space = collapse->space;
     const struct hvpt_rules *rules = space->rules;
-    const hvpt_entry *table = hvpt_table_at(space, hvpt_frame_in(space, run->entry));
+    const hvpt_entry *table = hvpt_table_below(space, run->entry);
     const uint64_t hardware = hvpt_hardware_bits(space, hvpt_load(table));
     const unsigned below = run->level - 1;
     const uint64_t span = hvpt_span(space, below), step = hvpt_leaf_step(space, below);
@@ -79,24 +79,25 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_obstacle hvpt_collapse_check(const struct hvpt
         return HVPT_OBSTACLE_ATTR;
     for (i = 0; i < hvpt_entries(space); i++) {
         uint64_t entry = hvpt_load(&table[i]);
+        const uint64_t at = run->gpa + i * span;
 
-        *page = run->gpa + i * span;
+        if (hvpt_is_present(space, entry) && hvpt_is_contig(space, entry, below))
+            entry = hvpt_unfolded(space, entry, at);
+        /* Like the first but for its place: well-formed, too. */
+        if (i != 0 && !(((entry - i * step) ^ first) & ~hardware))
+            continue;
+        *page = at;
         if (!hvpt_is_present(space, entry))
             return HVPT_OBSTACLE_HOLE;
         if (!hvpt_is_leaf(space, entry, below))
             return hvpt_is_table(space, entry, below) ? HVPT_OBSTACLE_TABLE : HVPT_OBSTACLE_CORRUPT;
-        if (hvpt_is_contig(space, entry, below))
-            entry = hvpt_unfolded(space, entry, *page);
-        if (i == 0) {
-            first = entry;
-            base = hvpt_leaf_address(space, first, below, run->gpa);
-            if (base & (hvpt_span(space, run->level) - 1))
-                return HVPT_OBSTACLE_ADDRESS;
-        }
-        if (hvpt_leaf_address(space, entry, below, *page) != base + i * span)
+        if (i != 0)
+            return hvpt_leaf_address(space, entry, below, at) != base + i * span ? HVPT_OBSTACLE_ADDRESS
+                                                                                 : HVPT_OBSTACLE_ATTR;
+        first = entry;
+        base = hvpt_leaf_address(space, first, below, at);
+        if (base & (hvpt_span(space, run->level) - 1))
             return HVPT_OBSTACLE_ADDRESS;
-        if (((entry - i * step) ^ first) & ~hardware)
-            return HVPT_OBSTACLE_ATTR;
     }
     *page = run->gpa;
     attr = (rules->decode)(space, first, below);
@@ -174,12 +175,10 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_space_collapse(struct hvpt_space *space
     struct hvpt_collapse_report unread;
     struct hvpt_flush own;
     struct hvpt_collapse collapse;
-    enum hvpt_status status = hvpt_check_range(space, gpa.value, size);
+    enum hvpt_status status = hvpt_check_edit(space, gpa.value, size);
 
     if (status != HVPT_OK)
         return status;
-    if (space->readonly)
-        return HVPT_E_READONLY;
     collapse.space = space;
     collapse.flush = hvpt_flush_begin(space, flush, &own);
     collapse.report = report != NULL ? report : &unread;

@@ -67,7 +67,7 @@ static inline HVPT_COLD enum hvpt_step hvpt_census_enter(void *ctx, const struct
     if (run->level == 1) {
         full = (run->entry & space->rules->full_bit) != 0;
     } else if (run->level == 2) {
-        table = hvpt_table_at(space, hvpt_frame_in(space, run->entry));
+        table = hvpt_table_below(space, run->entry);
         if (table != NULL && hvpt_all_full(space, table))
             full = hvpt_entries(space);
         census->tables[0] += full;
@@ -161,7 +161,7 @@ HVPT_FUNCTION HVPT_COLD hvpt_entry *hvpt_link_empty(struct hvpt_space *space, st
         hvpt_note_table(space, frame);
     if (!hvpt_compare_exchange(slot, &old, hvpt_make_table(space, frame))) {
         hvpt_frames_push(space, list, table, frame);
-        return hvpt_table_at(space, hvpt_frame_in(space, old));
+        return hvpt_table_below(space, old);
     }
     hvpt_count_add_shared(&space->tables[level - 1], 1);
     return table;

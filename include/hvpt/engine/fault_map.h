@@ -8,13 +8,6 @@
 
 #include "map.h"
 
-/* Frames for the tables of one path, held by one call. */
-struct hvpt_path {
-    uint64_t frame[HVPT_MAX_LEVELS - 1];
-    hvpt_entry *table[HVPT_MAX_LEVELS - 1];
-    unsigned count;
-};
-
 /*
  * A shard for whoever runs on this page of a stack, and has none: one that nobody has; else, now and then, another's, who
  * may be long gone; else one by chance. Which one is taken away changes with the count: of two CPUs that would take it from
@@ -51,85 +44,40 @@ HVPT_INLINE hvpt_counter *hvpt_shard_here(struct hvpt_space *space)
     return hvpt_shard_take(space, page);
 }
 
-/* What is mapped, and where; bits is the leaf. */
-struct hvpt_fault {
-    uint64_t gpa;
-    uint64_t hpa;
-    uint64_t size;
-    uint64_t bits;
-    unsigned level;
-};
-
 /*
- * The entry for an empty slot of a table at level: the leaf itself, or a chain of tables down to it that nobody can see
- * yet. HVPT_E_NOMEM, HVPT_E_RANGE (the guard policy): frames that path holds stay there.
+ * Put the leaf bits for [hpa, hpa + size) at level, and tables down to it where there are none: each is linked empty, and
+ * whoever loses against another CPU goes on in the winner's table. All frames are taken before the first is linked, and
+ * list keeps those that were not needed.
  */
-static inline HVPT_COLD enum hvpt_status hvpt_path_build(struct hvpt_space *space, struct hvpt_path *path,
-                                                         const struct hvpt_fault *fault, unsigned level,
-                                                         uint64_t *entry)
-{
-    unsigned i;
-
-    while (path->count < level - fault->level) {
-        uint64_t *frame = &path->frame[path->count];
-
-        path->table[path->count] = hvpt_alloc_frame(space, hvpt_table_order(space), frame);
-        if (path->table[path->count] == NULL)
-            return HVPT_E_NOMEM;
-        path->count++;
-        if ((space->policy & HVPT_POLICY_GUARD_TABLES) && *frame < fault->hpa + fault->size
-            && fault->hpa < *frame + (HVPT_4K << hvpt_table_order(space)))
-            return HVPT_E_RANGE;
-    }
-    *entry = fault->bits;
-    for (i = 0; i < level - fault->level; i++) {
-        hvpt_fill_empty(space, path->table[i], hvpt_entries(space));
-        hvpt_store_relaxed(&path->table[i][hvpt_index(space, fault->gpa, fault->level + i)], *entry);
-        if (space->policy & HVPT_POLICY_GUARD_TABLES)
-            hvpt_note_table(space, path->frame[i]);
-        *entry = hvpt_make_table(space, path->frame[i]);
-    }
-    return HVPT_OK;
-}
-
-/* The chain of the first used tables is linked: count them, keep the rest. */
-static inline HVPT_COLD void hvpt_path_linked(struct hvpt_space *space, struct hvpt_path *path, unsigned leaf_level,
-                                              unsigned used)
-{
-    unsigned i;
-
-    for (i = 0; i < used; i++)
-        hvpt_count_add_shared(&space->tables[leaf_level + i], 1);
-    for (i = used; i < path->count; i++)
-        path->frame[i - used] = path->frame[i];
-    path->count -= used;
-    if (used != 0)
-        hvpt_count_add_shared(&space->frames, used);
-    hvpt_count_add_shared(leaf_level == 0 ? hvpt_shard_here(space) : &space->leaves[leaf_level], 1);
-}
-
-static inline HVPT_COLD enum hvpt_status hvpt_fault_insert(struct hvpt_space *space, struct hvpt_path *path,
-                                                           const struct hvpt_fault *fault)
+static inline HVPT_COLD enum hvpt_status hvpt_fault_insert(struct hvpt_space *space, struct hvpt_frames *list,
+                                                           uint64_t gpa, uint64_t hpa, uint64_t bits, unsigned level)
 {
     enum hvpt_status taken = HVPT_E_EXISTS;
 
     for (;;) {
         struct hvpt_run run;
-        uint64_t entry;
-        enum hvpt_status status = hvpt_descend(space, fault->gpa, fault->level, &run);
+        enum hvpt_status status = hvpt_descend(space, gpa, level, &run);
 
         if (status != HVPT_OK)
             return status;
         if (hvpt_is_present(space, run.entry))
             return taken;
-        status = hvpt_path_build(space, path, fault, run.level, &entry);
-        if (status != HVPT_OK)
-            return status;
-        if (HVPT_LIKELY(hvpt_compare_exchange(run.slot, &run.entry, entry))) {
-            hvpt_path_linked(space, path, fault->level, run.level - fault->level);
+        if (run.level > level) {
+            if (list->count < run.level - level) {
+                status = hvpt_frames_add(space, list, NULL, run.level - level - list->count);
+                if (status != HVPT_OK)
+                    return status;
+                if ((space->policy & HVPT_POLICY_GUARD_TABLES)
+                    && hvpt_frames_touch(space, list, hpa, hpa + hvpt_span(space, level)))
+                    return HVPT_E_RANGE;
+            }
+            (void)hvpt_link_empty(space, list, run.slot, run.entry, run.level);
+        } else if (HVPT_LIKELY(hvpt_compare_exchange(run.slot, &run.entry, bits))) {
+            hvpt_count_add_shared(level == 0 ? hvpt_shard_here(space) : &space->leaves[level], 1);
             return HVPT_OK;
+        } else {
+            taken = HVPT_E_RACE;
         }
-        taken = HVPT_E_RACE;
     }
 }
 
@@ -137,9 +85,8 @@ static inline HVPT_COLD enum hvpt_status hvpt_fault_insert(struct hvpt_space *sp
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_fault_slow(struct hvpt_space *space, uint64_t gpa, uint64_t hpa,
                                                          uint64_t size, struct hvpt_attr attr)
 {
+    struct hvpt_frames list = {0, 0};
     struct hvpt_leaf leaf;
-    struct hvpt_fault fault;
-    struct hvpt_path path;
     unsigned level = 0;
     enum hvpt_status status;
 
@@ -163,15 +110,8 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_fault_slow(struct hvpt_space *spac
         return status;
     if ((space->policy & HVPT_POLICY_GUARD_TABLES) && hvpt_holds_table(space, hpa, size))
         return HVPT_E_RANGE;
-    fault.gpa = gpa;
-    fault.hpa = hpa;
-    fault.size = size;
-    fault.bits = leaf.bits[level] | hvpt_place(space, hpa);
-    fault.level = level;
-    path.count = 0;
-    status = hvpt_fault_insert(space, &path, &fault);
-    while (path.count != 0)
-        hvpt_give_frame(space, path.frame[--path.count], hvpt_table_order(space));
+    status = hvpt_fault_insert(space, &list, gpa, hpa, leaf.bits[level] | hvpt_place(space, hpa), level);
+    hvpt_frames_release(space, &list, 0);
     if (space->map_flushes && status == HVPT_OK)
         hvpt_flush_grown(space, NULL, gpa, size, true); /* tables may have been linked */
     return status;

@@ -92,7 +92,8 @@ static inline void hvpt_frames_turn(const struct hvpt_space *space, struct hvpt_
 /* Give back all frames but rest. They were never linked, so no flush is due. */
 HVPT_FUNCTION HVPT_COLD void hvpt_frames_release(struct hvpt_space *space, struct hvpt_frames *list, uint64_t rest)
 {
-    hvpt_count_add_shared(&space->frames, rest - list->count);
+    if (list->count != rest)
+        hvpt_count_add_shared(&space->frames, rest - list->count);
     while (list->count != rest) {
         uint64_t frame;
 
@@ -122,7 +123,7 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_frames_add(struct hvpt_space *spac
         if (list->count % HVPT_FRAMES_CHUNK == 0 || list->count == end)
             hvpt_frames_turn(space, list, had);
     }
-    if (from == NULL)
+    if (from == NULL && list->count != had)
         hvpt_count_add_shared(&space->frames, list->count - had);
     if (list->count == end)
         return HVPT_OK;
@@ -140,9 +141,7 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_frames_take(struct hvpt_space *spa
     list->head = 0;
     list->count = 0;
     status = hvpt_frames_add(space, list, NULL, count - pooled);
-    if (status != HVPT_OK || pooled == 0)
-        return status;
-    return hvpt_frames_add(space, list, &space->pool, pooled);
+    return status != HVPT_OK ? status : hvpt_frames_add(space, list, &space->pool, pooled);
 }
 
 /* Does a frame of this list lie in [first, end)? */

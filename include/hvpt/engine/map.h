@@ -47,7 +47,7 @@ HVPT_FUNCTION HVPT_COLD void hvpt_map_commit(struct hvpt_space *space, struct hv
                 continue;
             }
             old = hvpt_load(slot);
-            table[level] = hvpt_is_present(space, old) ? hvpt_table_at(space, hvpt_frame_in(space, old))
+            table[level] = hvpt_is_present(space, old) ? hvpt_table_below(space, old)
                                                        : hvpt_link_empty(space, list, slot, old, level + 1);
             continue;
         }

@@ -104,14 +104,20 @@ HVPT_INLINE bool hvpt_is_contig(const struct hvpt_space *space, uint64_t entry, 
 }
 
 /* The frame of the table that a well-formed table entry refers to. */
-HVPT_INLINE uint64_t hvpt_frame_in(const struct hvpt_space *space, uint64_t entry)
+HVPT_FUNCTION uint64_t hvpt_frame_in(const struct hvpt_space *space, uint64_t entry)
 {
     if (HVPT_UNLIKELY(entry & space->far_bits))
         return (space->rules->address)(space, entry);
     return (entry & space->frame_mask) << space->frame_shift;
 }
 
-HVPT_INLINE uint32_t hvpt_table_perm(const struct hvpt_space *space, uint64_t entry)
+/* That table, as this code sees it. NULL: it cannot be reached. */
+HVPT_FUNCTION hvpt_entry *hvpt_table_below(const struct hvpt_space *space, uint64_t entry)
+{
+    return hvpt_table_at(space, hvpt_frame_in(space, entry));
+}
+
+HVPT_FUNCTION uint32_t hvpt_table_perm(const struct hvpt_space *space, uint64_t entry)
 {
     return space->rules->table_perm == NULL ? HVPT_PERM_ALL : (space->rules->table_perm)(space, entry);
 }

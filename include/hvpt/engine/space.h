@@ -275,13 +275,21 @@ HVPT_INLINE bool hvpt_is_present(const struct hvpt_space *space, uint64_t entry)
 /* ---- arguments ---- */
 
 /* [gpa, gpa + size) lies in the space, is not empty and is whole pages. No sum here can wrap. */
-HVPT_INLINE enum hvpt_status hvpt_check_range(const struct hvpt_space *space, uint64_t gpa, uint64_t size)
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_check_range(const struct hvpt_space *space, uint64_t gpa, uint64_t size)
 {
     if ((gpa | size) & (hvpt_span(space, 0) - 1))
         return HVPT_E_ALIGN;
     if (size == 0 || size > space->gpa_limit || gpa > space->gpa_limit - size)
         return HVPT_E_RANGE;
     return HVPT_OK;
+}
+
+/* The same for a range that is to be changed. */
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_check_edit(const struct hvpt_space *space, uint64_t gpa, uint64_t size)
+{
+    enum hvpt_status status = hvpt_check_range(space, gpa, size);
+
+    return status == HVPT_OK && space->readonly ? HVPT_E_READONLY : status;
 }
 
 /* The same for the host side, which ends at MAXPHYADDR. */

@@ -44,14 +44,12 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_split_plan(const struct hvpt_space
 {
     static const struct hvpt_steps steps = {hvpt_split_enter, hvpt_split_slots, NULL};
     const unsigned level = hvpt_level_of(space, page_size);
-    enum hvpt_status status = hvpt_check_range(space, gpa, size);
+    enum hvpt_status status = hvpt_check_edit(space, gpa, size);
 
     if (status != HVPT_OK)
         return status;
     if (level == HVPT_MAX_LEVELS)
         return HVPT_E_ALIGN;
-    if (space->readonly)
-        return HVPT_E_READONLY;
     return hvpt_plan_make(space, &steps, gpa, gpa + size, level, plan);
 }
 

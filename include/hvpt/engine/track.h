@@ -82,12 +82,10 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_track_range(struct hvpt_space *spa
 {
     struct hvpt_flush own;
     struct hvpt_track track;
-    enum hvpt_status status = hvpt_check_range(space, gpa, size);
+    enum hvpt_status status = hvpt_check_edit(space, gpa, size);
 
     if (status != HVPT_OK)
         return status;
-    if (space->readonly)
-        return HVPT_E_READONLY;
     hvpt_track_begin(&track, space, gpa, size, bitmap, hvpt_flush_begin(space, flush, &own), dirty);
     status = hvpt_track_walk(&track, gpa, gpa + size);
     hvpt_flush_end(space, track.flush, &own);

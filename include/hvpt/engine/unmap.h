@@ -50,7 +50,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_unmap_leave(void *ctx, const struc
         emptied.entry = run->entry & ~space->rules->full_bit;
         hvpt_store_relaxed(run->slot, emptied.entry);
     }
-    table = hvpt_table_at(space, hvpt_frame_in(space, run->entry));
+    table = hvpt_table_below(space, run->entry);
     past = run->gpa + hvpt_span(space, run->level);
     if (unmap->end < past)
         past = unmap->end;
@@ -70,12 +70,10 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_unmap_slow(struct hvpt_space *spac
     struct hvpt_unmap unmap = {space, hvpt_flush_begin(space, flush, &own), gpa, gpa + size};
     struct hvpt_frames list;
     uint64_t frames;
-    enum hvpt_status status = hvpt_check_range(space, gpa, size);
+    enum hvpt_status status = hvpt_check_edit(space, gpa, size);
 
     if (status != HVPT_OK)
         return status;
-    if (space->readonly)
-        return HVPT_E_READONLY;
     status = hvpt_edges_need(space, unmap.start, unmap.end, true, true, &frames);
     if (status == HVPT_OK)
         status = hvpt_frames_take(space, &list, frames);

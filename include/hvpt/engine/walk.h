@@ -43,13 +43,13 @@ HVPT_FUNCTION HVPT_HOT uint32_t hvpt_find(const struct hvpt_space *space, uint64
         entry = hvpt_load(slot);
         if (level <= lowest)
             break;
-        if (HVPT_LIKELY(hvpt_is_usual_table(space, entry))) {
-            table = hvpt_table_by(space, called, (entry & space->frame_mask) << space->frame_shift);
+        if (HVPT_LIKELY(hvpt_is_usual_table(space, entry) && !called)) {
+            table = hvpt_table_by(space, false, (entry & space->frame_mask) << space->frame_shift);
         } else {
             if (!hvpt_is_table(space, entry, level))
                 break;
             perm &= hvpt_table_perm(space, entry);
-            table = hvpt_table_at(space, hvpt_frame_in(space, entry));
+            table = hvpt_table_below(space, entry);
         }
         level--;
         if (HVPT_UNLIKELY(!hvpt_is_reached(called, table))) {
@@ -139,7 +139,7 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_walk(const struct hvpt_space *spac
             run.count = left < rest ? (unsigned)left : rest;
         } else if (hvpt_is_table(space, run.entry, level)) {
             if (steps->enter == NULL || (steps->enter)(ctx, &run) == HVPT_STEP_INTO) {
-                table[level - 1] = hvpt_table_at(space, hvpt_frame_in(space, run.entry));
+                table[level - 1] = hvpt_table_below(space, run.entry);
                 if (table[level - 1] == NULL)
                     return HVPT_E_CORRUPT;
                 level--;

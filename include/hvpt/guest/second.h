@@ -81,7 +81,7 @@ static inline enum hvpt_second hvpt_second_find(const struct hvpt_space *space, 
             return HVPT_SECOND_ABSENT;
         if (hvpt_is_table(space, entry, level)) {
             perm &= hvpt_table_perm(space, entry);
-            table = hvpt_table_at(space, hvpt_frame_in(space, entry));
+            table = hvpt_table_below(space, entry);
             if (table == NULL)
                 return HVPT_SECOND_UNREACHABLE;
             continue;
