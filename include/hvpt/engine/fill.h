@@ -42,44 +42,38 @@ HVPT_FUNCTION HVPT_HOT void hvpt_fill(hvpt_entry *slot, unsigned count, uint64_t
         hvpt_store_relaxed(slot++, even);
 }
 
-/* The general way of hvpt_fill_leaves: contiguous sets, or addresses on both sides of a multiple of HVPT_FAR_ADDRESS. */
-HVPT_FUNCTION HVPT_COLD void hvpt_fill_sets(const struct hvpt_space *space, hvpt_entry *slot, unsigned count,
-                                            uint64_t gpa, uint64_t hpa, const struct hvpt_leaf *leaf, unsigned level)
-{
-    const unsigned shift = hvpt_span_shift(space, level), set = 1u << space->contig_log2[level];
-    const uint64_t inside = ((uint64_t)set << shift) - 1, step = hvpt_leaf_step(space, level);
-    const bool folds = set > 1 && !((gpa ^ hpa) & inside) && !leaf->alone;
-
-    while (count != 0) {
-        const uint64_t side = (HVPT_FAR_ADDRESS - (hpa & (HVPT_FAR_ADDRESS - 1))) >> shift;
-        const uint64_t head = ((0 - gpa) & inside) >> shift;
-        uint64_t value = leaf->bits[level] | hvpt_place(space, hpa);
-        unsigned run = side < count ? (unsigned)side : count;
-
-        if (folds && head != 0) {
-            run = head < run ? (unsigned)head : run;
-        } else if (folds && run >= set) {
-            run = set;
-            value = (value & ~space->rules->contig_clear) | space->rules->contig_set;
-        }
-        hvpt_fill(slot, run, value, folds && head == 0 && run == set && space->rules->contig_clear != 0 ? 0 : step);
-        slot += run;
-        count -= run;
-        gpa += (uint64_t)run << shift;
-        hpa += (uint64_t)run << shift;
-    }
-}
-
-/* Leaves for count neighbouring pages from gpa to hpa upwards, in contiguous sets where their places allow. */
+/*
+ * Leaves for count neighbouring pages from gpa to hpa upwards, in contiguous sets where their places allow. A run ends at a
+ * multiple of HVPT_FAR_ADDRESS, and with contiguous entries at the edge of each set.
+ */
 HVPT_FUNCTION HVPT_COLD void hvpt_fill_leaves(const struct hvpt_space *space, hvpt_entry *slot, unsigned count,
                                               uint64_t gpa, uint64_t hpa, const struct hvpt_leaf *leaf, unsigned level)
 {
-    const uint64_t last = hpa + ((uint64_t)count << hvpt_span_shift(space, level)) - 1;
+    const unsigned shift = hvpt_span_shift(space, level), set = 1u << space->contig_log2[level];
+    const uint64_t inside = ((uint64_t)set << shift) - 1;
+    const bool folds = set > 1 && !((gpa ^ hpa) & inside) && !leaf->alone;
 
-    if (HVPT_LIKELY(space->contig_log2[level] == 0 && (hpa ^ last) < HVPT_FAR_ADDRESS))
-        hvpt_fill(slot, count, leaf->bits[level] | hvpt_place(space, hpa), hvpt_leaf_step(space, level));
-    else
-        hvpt_fill_sets(space, slot, count, gpa, hpa, leaf, level);
+    while (count != 0) {
+        uint64_t value = leaf->bits[level] | hvpt_place(space, hpa), step = hvpt_leaf_step(space, level);
+        uint64_t run = ((0 - hpa) & (HVPT_FAR_ADDRESS - 1)) >> shift;
+
+        if (run == 0 || run > count)
+            run = count < HVPT_FAR_ADDRESS >> shift ? count : HVPT_FAR_ADDRESS >> shift;
+        if (folds && (gpa & inside)) {
+            const uint64_t head = ((0 - gpa) & inside) >> shift;
+
+            run = head < run ? head : run;
+        } else if (folds && run >= set) {
+            run = set;
+            value = (value & ~space->rules->contig_clear) | space->rules->contig_set;
+            step = space->rules->contig_clear != 0 ? 0 : step;
+        }
+        hvpt_fill(slot, (unsigned)run, value, step);
+        slot += run;
+        count -= (unsigned)run;
+        gpa += run << shift;
+        hpa += run << shift;
+    }
 }
 
 /* Make count entries empty that nobody can see. */

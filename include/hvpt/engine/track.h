@@ -20,12 +20,32 @@ struct hvpt_track {
     bool unseen; /* dirty where hardware notes nothing: what needs no HVPT_WRITE is written unseen */
 };
 
+/* Report the leaf that says old, at gpa, and clear what it told. false: it had nothing to tell. */
+HVPT_FUNCTION HVPT_COLD bool hvpt_track_leaf(const struct hvpt_track *track, hvpt_entry *slot, uint64_t old,
+                                             uint64_t gpa, unsigned level)
+{
+    struct hvpt_space *space = track->space;
+    const uint64_t span = hvpt_span(space, level);
+    const uint64_t first = gpa > track->start ? gpa : track->start;
+    const uint64_t past = span < track->end - gpa ? gpa + span : track->end;
+    uint64_t cleared = (track->clear)(space, old);
+
+    if (cleared == old && !(track->unseen && ((space->rules->grants)(space, old, level, true) & HVPT_WRITE)))
+        return false;
+    hvpt_bitmap_set(track->bitmap, (first - track->start) >> space->page_shift, (past - first) >> space->page_shift);
+    if (past - first != span || cleared == old)
+        return true; /* it stands for pages outside, too, which would be forgotten; or there is nothing to clear */
+    while (!hvpt_compare_exchange(slot, &old, cleared))
+        cleared = (track->clear)(space, old);
+    hvpt_defer(space, track->flush, gpa, span, false);
+    return true;
+}
+
 /* What the last leaf at level 0 taught, for all that differ from it in the address alone. */
 static inline HVPT_HOT enum hvpt_status hvpt_track_slots(void *ctx, const struct hvpt_run *run)
 {
     struct hvpt_track *track = (struct hvpt_track *)ctx;
     struct hvpt_space *space = track->space;
-    const uint64_t span = hvpt_span(space, run->level);
     const uint64_t matters = space->page_mask;
     uint64_t quiet = 0; /* a leaf at level 0 that had nothing to clear; 0: none yet */
     unsigned i;
@@ -33,26 +53,13 @@ static inline HVPT_HOT enum hvpt_status hvpt_track_slots(void *ctx, const struct
     hvpt_unfold_run(space, track->flush, run);
     for (i = 0; i < run->count; i++) {
         uint64_t old = hvpt_load(&run->slot[i]);
-        uint64_t gpa, first, past, cleared;
 
         if (HVPT_LIKELY(quiet != 0 && !((old ^ quiet) & matters)))
             continue;
         if (!hvpt_is_present(space, old) || !hvpt_is_leaf(space, old, run->level))
             continue;
-        cleared = (track->clear)(space, old);
-        if (cleared == old && !(track->unseen && ((space->rules->grants)(space, old, run->level, true) & HVPT_WRITE))) {
+        if (!hvpt_track_leaf(track, &run->slot[i], old, run->gpa + i * hvpt_span(space, run->level), run->level))
             quiet = run->level == 0 ? old : 0;
-            continue;
-        }
-        gpa = run->gpa + i * span;
-        first = gpa > track->start ? gpa : track->start;
-        past = span < track->end - gpa ? gpa + span : track->end;
-        hvpt_bitmap_set(track->bitmap, (first - track->start) >> space->page_shift, (past - first) >> space->page_shift);
-        if (past - first != span || cleared == old)
-            continue; /* it stands for pages outside, too, which would be forgotten; or there is nothing to clear */
-        while (!hvpt_compare_exchange(&run->slot[i], &old, cleared))
-            cleared = (track->clear)(space, old);
-        hvpt_defer(space, track->flush, gpa, span, false);
     }
     return HVPT_OK;
 }
