@@ -99,6 +99,19 @@ class Objects:
         extra = {line.split()[-1] for line in text.splitlines()} - ALLOWED_UNDEFINED
         return f"needs from outside: {' '.join(sorted(extra))}" if extra else None
 
+    def costs_nothing(self, argv, names, stem):
+        """Including every header and using none leaves nothing in the object, also without optimisation."""
+        if isinstance(argv, tap.Skip):
+            return argv
+        path = self.scratch / (stem.replace(" ", "_") + ".o")
+        text = "".join(f"#include <{name}>\n" for name in names)
+        wrong = compilers.compile_text(argv, self.include, text, "-O0", "-c", "-o", str(path))
+        if wrong:
+            return wrong
+        sections = subprocess.run(["size", "-A", "-d", str(path)], check=True, capture_output=True, text=True).stdout
+        held = re.findall(r"^(\.(?:text|data|rodata|bss)\S*)\s+([1-9]\d*)", sections, re.M)
+        return f"bytes of what nobody asked for: {held}" if held else None
+
     def two_units(self, argv, names, stem):
         units = []
         for entry in ("_start", "other"):
@@ -156,6 +169,10 @@ def cases(include, scratch):
             yield (f"two units with all headers link, {label}",
                    lambda argv=argv, target=target, label=label: argv if isinstance(argv, tap.Skip) else objects.two_units(
                        argv, compilers.headers(include, target), f"two {label}"))
+    for standard in ("c11", "c++17"):
+        yield (f"headers that are included and not used cost nothing at -O0, gcc {standard}",
+               lambda standard=standard: objects.costs_nothing(compilers.command("gcc", native, standard), names,
+                                                               f"unused {standard}"))
     for family, standard in (("gcc", "c11"), ("gcc", "c++17"), ("clang", "c11")):
         argv = compilers.command(family, native, standard)
         if family == "clang" and not isinstance(argv, tap.Skip):

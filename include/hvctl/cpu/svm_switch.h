@@ -7,6 +7,7 @@
 #ifndef HVCTL_CPU_SVM_SWITCH_H
 #define HVCTL_CPU_SVM_SWITCH_H
 
+#include "../../hvpt/engine/attributes.h"
 #include "../common/regs.h"
 #include "x86.h"
 
@@ -25,8 +26,7 @@
  * VMRUN raises #GP for a VMCB that is not 4 KiB aligned or beyond MAXPHYADDR, and #UD without EFER.SVME; nothing here
  * catches it.
  */
-__attribute__((__noinline__, __unused__)) static void hvctl_svm_switch(struct hvctl_guest_regs *regs, uint64_t vmcb,
-                                                                       uint64_t host, bool interrupts)
+HVPT_FUNCTION void hvctl_svm_switch(struct hvctl_guest_regs *regs, uint64_t vmcb, uint64_t host, bool interrupts)
 {
     uint32_t sti = interrupts;
 

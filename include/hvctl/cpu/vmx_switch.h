@@ -7,6 +7,7 @@
 #ifndef HVCTL_CPU_VMX_SWITCH_H
 #define HVCTL_CPU_VMX_SWITCH_H
 
+#include "../../hvpt/engine/attributes.h"
 #include "../common/regs.h"
 #include "vmx.h"
 #include "x86.h"
@@ -26,8 +27,7 @@
  * keeps Windows' ABI (UEFI), XMM6 to XMM15 are taken to survive the call: a guest that uses them is one whose XSAVE state the
  * caller switches, as on every ABI, and the host's comes back before the caller's own code goes on.
  */
-__attribute__((__noinline__, __unused__)) static enum hvctl_vmx_result
-hvctl_vmx_switch(struct hvctl_guest_regs *regs, bool launched)
+HVPT_FUNCTION enum hvctl_vmx_result hvctl_vmx_switch(struct hvctl_guest_regs *regs, bool launched)
 {
     uint32_t result;
     uint32_t resume = launched;

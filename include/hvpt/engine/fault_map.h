@@ -75,9 +75,8 @@ static inline HVPT_COLD enum hvpt_status hvpt_fault_insert(struct hvpt_space *sp
         } else if (HVPT_LIKELY(hvpt_compare_exchange(run.slot, &run.entry, bits))) {
             hvpt_count_add_shared(level == 0 ? hvpt_shard_here(space) : &space->leaves[level], 1);
             return HVPT_OK;
-        } else {
-            taken = HVPT_E_RACE;
         }
+        taken = HVPT_E_RACE; /* what is there from now on came after a look that found nothing */
     }
 }
 
