@@ -31,13 +31,13 @@ FEW = "init destroy root map unmap protect translate flush".split()
 ALL = FEW + ("adopt replace fault_map touch translate_batch walk next_leaf split collapse age dirty write_protect "
              "frames_needed reserve stats").split()
 SETS = {"all operations": ALL, "eight operations": FEW, "explain": ["explain"], "map alone": ["map"],
-        "translate alone": ["translate"]}
+        "translate alone": ["translate"], "explain its own": ["explain"]}
 FORMATS_OF = {"ept+npt": ["ept", "npt"], "all four": list(HEADERS)}
 
 KERNEL = ("-std=c11 -ffreestanding -nostdlib -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-pic -fno-pie "
           "-fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -ffunction-sections").split()
 ROWS = [(fmt, "all operations", option) for fmt in [*HEADERS, *FORMATS_OF] for option in ("-O2", "-Os")] + \
-       [("ept", what, option) for what in ("eight operations", "explain", "map alone", "translate alone")
+       [("ept", what, option) for what in ("eight operations", "explain", "explain its own", "map alone", "translate alone")
         for option in ("-O2", "-Os")]
 
 
@@ -47,6 +47,8 @@ def measure(row):
     formats = FORMATS_OF.get(fmt, [fmt])
     names = [f"hvpt_space_{operation}" for operation in SETS[what] if operation not in INIT]
     names += [f"hvpt_{one}_{operation}" for operation in SETS[what] if operation in INIT for one in formats]
+    if what == "explain its own":
+        names = [f"hvpt_{one}_explain" for one in formats]
     text = "".join(f"#include <hvpt/{HEADERS[one]}>\n" for one in formats)
     text += "typedef void operation(void);\noperation *const operations[] = {\n"
     text += "".join(f"    (operation *){name},\n" for name in names) + "};\n"

@@ -179,8 +179,8 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_ept_adopt(struct hvpt_space *space, con
 
 #ifndef HVPT_EXTERN
 /*
- * The calls that are made once a page, inlined, for callers that know the format and want the last nanosecond. Each is
- * the call of hvpt.h by that name, and refuses a space of another format (HVPT_E_ATTR).
+ * The calls that are made once a page, inlined, for callers that know the format and want the last nanosecond; and those
+ * that explain. Each is the call of hvpt.h by that name, and refuses a space of another format (HVPT_E_ATTR).
  */
 HVPT_NODISCARD HVPT_INLINE enum hvpt_status hvpt_ept_map(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa, uint64_t size,
                                                     struct hvpt_attr attr, struct hvpt_flush *flush)
@@ -204,6 +204,36 @@ HVPT_NODISCARD HVPT_INLINE enum hvpt_status hvpt_ept_translate(const struct hvpt
                                                           struct hvpt_mapping *out)
 {
     return HVPT_LIKELY(space->kind == HVPT_KIND_EPT) ? hvpt_translate_any(space, gpa, out) : HVPT_E_ATTR;
+}
+
+/** hvpt_space_translate_batch; for a space of another format each status is HVPT_E_ATTR. */
+HVPT_INLINE void hvpt_ept_translate_batch(const struct hvpt_space *space, const hvpt_gpa *gpa, size_t count,
+                                          struct hvpt_mapping *out, enum hvpt_status *status)
+{
+    size_t i;
+
+    if (HVPT_LIKELY(space->kind == HVPT_KIND_EPT))
+        hvpt_batch_any(space, gpa, count, out, status);
+    else
+        for (i = 0; i < count; i++)
+            status[i] = HVPT_E_ATTR;
+}
+
+/* The words of this format alone come with these two, those of all with the calls of explain.h. */
+HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_explain(const struct hvpt_space *space, hvpt_gpa gpa,
+                                                               uint32_t access, const struct hvpt_text *text)
+{
+    struct hvpt_diagnosis found;
+
+    return space->kind == HVPT_KIND_EPT ? hvpt_explain_into(space, hvpt_ept_words(), gpa.value, access, text, &found)
+                                        : HVPT_E_ATTR;
+}
+
+static inline enum hvpt_status hvpt_ept_diagnose(const struct hvpt_space *space, hvpt_gpa gpa, uint32_t access,
+                                                 struct hvpt_diagnosis *out)
+{
+    return space->kind == HVPT_KIND_EPT ? hvpt_explain_into(space, hvpt_ept_words(), gpa.value, access, NULL, out)
+                                        : HVPT_E_ATTR;
 }
 #endif
 

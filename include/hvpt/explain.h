@@ -58,26 +58,8 @@ HVPT_API enum hvpt_status hvpt_space_diagnose(const struct hvpt_space *space, hv
 #include "explain/npt.h"
 #include "explain/stage2.h"
 
-/* A format's words: its reasons, and what its manual calls the entries of each level. */
-struct hvpt_words {
-    hvpt_reason_of *reason;
-    const char *levels[HVPT_MAX_LEVELS];
-};
-
-static inline const struct hvpt_words *hvpt_words_of(const struct hvpt_space *space)
-{
-    static const struct hvpt_words words[] = {
-        {hvpt_ept_reason, {"PTE", "PDE", "PDPTE", "PML4E", "PML5E"}},
-        {hvpt_npt_reason, {"PTE", "PDE", "PDPE", "PML4E", "PML5E"}},
-        {hvpt_s2_reason, {"Arm's level 3", "Arm's level 2", "Arm's level 1", "Arm's level 0", "Arm's level -1"}},
-        {hvpt_gstage_reason, {"PTE", "PTE", "PTE", "PTE", "PTE"}},
-    };
-
-    return &words[space->kind];
-}
-
 /* "read, write"; "nothing". */
-HVPT_FUNCTION void hvpt_explain_rights(const struct hvpt_text *text, uint32_t rights)
+HVPT_FUNCTION HVPT_COLD void hvpt_explain_rights(const struct hvpt_text *text, uint32_t rights)
 {
     struct hvpt_text_list list = {text, ", ", false};
 
@@ -89,7 +71,7 @@ HVPT_FUNCTION void hvpt_explain_rights(const struct hvpt_text *text, uint32_t ri
 }
 
 /* "bit 1 = 0, bits 5:3 = 0x2": every run of bits, from the lowest, with what entry holds there. */
-HVPT_FUNCTION void hvpt_explain_bits(const struct hvpt_text *text, uint64_t bits, uint64_t entry)
+HVPT_FUNCTION HVPT_COLD void hvpt_explain_bits(const struct hvpt_text *text, uint64_t bits, uint64_t entry)
 {
     struct hvpt_text_list list = {text, ", ", false};
     unsigned low = 0;
@@ -120,7 +102,8 @@ HVPT_FUNCTION void hvpt_explain_bits(const struct hvpt_text *text, uint64_t bits
 }
 
 /* "level 3 (PML4E)". names: what the manual calls the entries of each level. */
-HVPT_FUNCTION void hvpt_explain_level(const struct hvpt_text *text, const struct hvpt_words *words, unsigned level)
+HVPT_FUNCTION HVPT_COLD void hvpt_explain_level(const struct hvpt_text *text, const struct hvpt_words *words,
+                                                unsigned level)
 {
     hvpt_text_string(text, "level ");
     hvpt_text_decimal(text, level);
@@ -130,8 +113,8 @@ HVPT_FUNCTION void hvpt_explain_level(const struct hvpt_text *text, const struct
 }
 
 /* A line on one entry of the way: where it is and what it holds. */
-HVPT_FUNCTION void hvpt_explain_entry(const struct hvpt_text *text, const struct hvpt_words *words, unsigned level,
-                                             uint64_t frame, unsigned index, uint64_t entry)
+HVPT_FUNCTION HVPT_COLD void hvpt_explain_entry(const struct hvpt_text *text, const struct hvpt_words *words,
+                                                unsigned level, uint64_t frame, unsigned index, uint64_t entry)
 {
     hvpt_text_string(text, "\n");
     hvpt_explain_level(text, words, level);
@@ -144,9 +127,9 @@ HVPT_FUNCTION void hvpt_explain_entry(const struct hvpt_text *text, const struct
 }
 
 /* What the entry means: size 0 is a table. The permissions are those that hardware would grant as the entry stands. */
-HVPT_FUNCTION void hvpt_explain_meaning(const struct hvpt_text *text, const struct hvpt_space *space,
-                                        const struct hvpt_words *words, uint64_t entry, unsigned level,
-                                        uint64_t address, uint64_t size)
+HVPT_FUNCTION HVPT_COLD void hvpt_explain_meaning(const struct hvpt_text *text, const struct hvpt_space *space,
+                                                  const struct hvpt_words *words, uint64_t entry, unsigned level,
+                                                  uint64_t address, uint64_t size)
 {
     uint32_t right, rights = 0;
 
@@ -167,8 +150,8 @@ HVPT_FUNCTION void hvpt_explain_meaning(const struct hvpt_text *text, const stru
 }
 
 /* The last line: "denied by level 0 (PTE), bit 1 = 0: no right to write. SDM vol. 3, ...". */
-HVPT_FUNCTION void hvpt_explain_verdict(const struct hvpt_text *text, const struct hvpt_words *words,
-                                        const struct hvpt_diagnosis *found)
+HVPT_FUNCTION HVPT_COLD void hvpt_explain_verdict(const struct hvpt_text *text, const struct hvpt_words *words,
+                                                  const struct hvpt_diagnosis *found)
 {
     if (found->status == HVPT_OK) {
         hvpt_text_string(text, "\nallowed: host-physical ");
@@ -205,10 +188,10 @@ static inline void hvpt_diagnose_by(struct hvpt_diagnosis *out, const struct hvp
 }
 
 /* The way of the access, and a line for each entry of it where there is a text. The address lies in the space. */
-HVPT_FUNCTION void hvpt_explain_way(const struct hvpt_space *space, uint64_t gpa, uint32_t access,
-                                    const struct hvpt_text *text, struct hvpt_diagnosis *out)
+HVPT_FUNCTION HVPT_COLD void hvpt_explain_way(const struct hvpt_space *space, const struct hvpt_words *words,
+                                              uint64_t gpa, uint32_t access, const struct hvpt_text *text,
+                                              struct hvpt_diagnosis *out)
 {
-    const struct hvpt_words *words = hvpt_words_of(space);
     const hvpt_entry *table = space->root_table;
     uint64_t frame = space->root_frame, entry;
     unsigned level = space->root_level;
@@ -249,8 +232,10 @@ HVPT_FUNCTION void hvpt_explain_way(const struct hvpt_space *space, uint64_t gpa
     out->hpa = hvpt_make_hpa(frame | (gpa & (hvpt_span(space, level) - 1)));
 }
 
-HVPT_FUNCTION enum hvpt_status hvpt_explain_into(const struct hvpt_space *space, uint64_t gpa, uint32_t access,
-                                                 const struct hvpt_text *text, struct hvpt_diagnosis *out)
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_explain_into(const struct hvpt_space *space,
+                                                           const struct hvpt_words *words, uint64_t gpa,
+                                                           uint32_t access, const struct hvpt_text *text,
+                                                           struct hvpt_diagnosis *out)
 {
     struct hvpt_reason reason = hvpt_no_reason();
 
@@ -280,10 +265,21 @@ HVPT_FUNCTION enum hvpt_status hvpt_explain_into(const struct hvpt_space *space,
         }
         return out->status;
     }
-    hvpt_explain_way(space, gpa, access, text, out);
+    hvpt_explain_way(space, words, gpa, access, text, out);
     if (text != NULL)
-        hvpt_explain_verdict(text, hvpt_words_of(space), out);
+        hvpt_explain_verdict(text, words, out);
     return out->status;
+}
+
+/* The words of whatever format the space has. */
+static inline const struct hvpt_words *hvpt_words_of(const struct hvpt_space *space)
+{
+    switch (space->kind) {
+    case HVPT_KIND_NPT: return hvpt_npt_words();
+    case HVPT_KIND_S2: return hvpt_s2_words();
+    case HVPT_KIND_GSTAGE: return hvpt_gstage_words();
+    default: return hvpt_ept_words();
+    }
 }
 
 HVPT_API enum hvpt_status hvpt_space_explain(const struct hvpt_space *space, hvpt_gpa gpa, uint32_t access,
@@ -291,13 +287,13 @@ HVPT_API enum hvpt_status hvpt_space_explain(const struct hvpt_space *space, hvp
 {
     struct hvpt_diagnosis found;
 
-    return hvpt_explain_into(space, gpa.value, access, text, &found);
+    return hvpt_explain_into(space, hvpt_words_of(space), gpa.value, access, text, &found);
 }
 
 HVPT_API enum hvpt_status hvpt_space_diagnose(const struct hvpt_space *space, hvpt_gpa gpa, uint32_t access,
                                               struct hvpt_diagnosis *out)
 {
-    return hvpt_explain_into(space, gpa.value, access, NULL, out);
+    return hvpt_explain_into(space, hvpt_words_of(space), gpa.value, access, NULL, out);
 }
 #endif
 

@@ -115,8 +115,8 @@ HVPT_FUNCTION HVPT_HOT void hvpt_translate_row(const struct hvpt_space *space, c
     }
 }
 
-HVPT_API void hvpt_space_translate_batch(const struct hvpt_space *space, const hvpt_gpa *gpa, size_t count,
-                                         struct hvpt_mapping *out, enum hvpt_status *status)
+HVPT_INLINE void hvpt_batch_any(const struct hvpt_space *space, const hvpt_gpa *gpa, size_t count,
+                                struct hvpt_mapping *out, enum hvpt_status *status)
 {
     while (count != 0) {
         unsigned row = count < HVPT_BATCH ? (unsigned)count : HVPT_BATCH;
@@ -127,6 +127,12 @@ HVPT_API void hvpt_space_translate_batch(const struct hvpt_space *space, const h
         status += row;
         count -= row;
     }
+}
+
+HVPT_API void hvpt_space_translate_batch(const struct hvpt_space *space, const hvpt_gpa *gpa, size_t count,
+                                         struct hvpt_mapping *out, enum hvpt_status *status)
+{
+    hvpt_batch_any(space, gpa, count, out, status);
 }
 
 #endif

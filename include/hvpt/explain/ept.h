@@ -13,7 +13,8 @@
 #define HVPT_EPT_SAYS_VIOLATION     "SDM vol. 3, \"EPT Violations\""
 
 /* A broken rule in words. bits: of the entry, those that it is about. */
-static inline struct hvpt_reason hvpt_ept_breaks(const struct hvpt_space *space, unsigned number, unsigned level)
+static inline HVPT_COLD struct hvpt_reason hvpt_ept_breaks(const struct hvpt_space *space, unsigned number,
+                                                           unsigned level)
 {
     uint64_t bits = 0;
     const char *rule = "";
@@ -85,14 +86,14 @@ static inline struct hvpt_reason hvpt_ept_breaks(const struct hvpt_space *space,
     return hvpt_make_reason(HVPT_E_CORRUPT, number, bits, rule, HVPT_EPT_SAYS_MISCONFIGURED);
 }
 
-static inline struct hvpt_reason hvpt_ept_denies(uint64_t bits, const char *rule)
+static inline HVPT_COLD struct hvpt_reason hvpt_ept_denies(uint64_t bits, const char *rule)
 {
     return hvpt_make_reason(HVPT_E_ATTR, 0, bits, rule, HVPT_EPT_SAYS_VIOLATION);
 }
 
 /* The first right of access that a well-formed entry does not give. */
-static inline struct hvpt_reason hvpt_ept_judge_access(const struct hvpt_space *space, uint64_t entry, unsigned level,
-                                                       uint32_t access)
+static inline HVPT_COLD struct hvpt_reason hvpt_ept_judge_access(const struct hvpt_space *space, uint64_t entry,
+                                                                 unsigned level, uint32_t access)
 {
     const bool leaf = level == 0 || (entry & HVPT_EPT_BIT_LARGE);
     const bool two = (space->features & HVPT_EPT_USE_MODE_BASED_EXECUTE) != 0;
@@ -118,8 +119,8 @@ static inline struct hvpt_reason hvpt_ept_judge_access(const struct hvpt_space *
 }
 
 /* As hvpt_reason_of. */
-HVPT_FUNCTION struct hvpt_reason hvpt_ept_reason(const struct hvpt_space *space, uint64_t entry, unsigned level,
-                                                 uint32_t access)
+HVPT_FUNCTION HVPT_COLD struct hvpt_reason hvpt_ept_reason(const struct hvpt_space *space, uint64_t entry,
+                                                           unsigned level, uint32_t access)
 {
     const uint64_t rights = HVPT_EPT_BIT_READ | HVPT_EPT_BIT_WRITE | HVPT_EPT_BIT_EXEC
                           | (space->features & HVPT_EPT_USE_MODE_BASED_EXECUTE ? HVPT_EPT_BIT_USER_EXEC : 0);
@@ -135,6 +136,13 @@ HVPT_FUNCTION struct hvpt_reason hvpt_ept_reason(const struct hvpt_space *space,
                            : hvpt_ept_denies(rights | HVPT_EPT_BIT_AGED,
                                              "all rights were taken by age, and touch gives them back");
     return hvpt_ept_judge_access(space, entry, level, access);
+}
+
+static inline const struct hvpt_words *hvpt_ept_words(void)
+{
+    static const struct hvpt_words words = {hvpt_ept_reason, {"PTE", "PDE", "PDPTE", "PML4E", "PML5E"}};
+
+    return &words;
 }
 
 #endif

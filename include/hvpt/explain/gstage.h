@@ -16,7 +16,8 @@
 #define HVPT_GSTAGE_SAYS_NAPOT  "Privileged Architecture, \"Svnapot\" Extension for NAPOT Translation Contiguity"
 
 /* A broken rule in words. bits: of the entry, those that it is about. */
-static inline struct hvpt_reason hvpt_gstage_breaks(const struct hvpt_space *space, unsigned number, unsigned level)
+static inline HVPT_COLD struct hvpt_reason hvpt_gstage_breaks(const struct hvpt_space *space, unsigned number,
+                                                              unsigned level)
 {
     uint64_t bits = 0;
     const char *rule = "";
@@ -73,14 +74,14 @@ static inline struct hvpt_reason hvpt_gstage_breaks(const struct hvpt_space *spa
     return hvpt_make_reason(HVPT_E_CORRUPT, number, bits, rule, section);
 }
 
-static inline struct hvpt_reason hvpt_gstage_denies(uint64_t bits, const char *rule, const char *section)
+static inline HVPT_COLD struct hvpt_reason hvpt_gstage_denies(uint64_t bits, const char *rule, const char *section)
 {
     return hvpt_make_reason(HVPT_E_ATTR, 0, bits, rule, section);
 }
 
 /* The first right of access that a well-formed leaf does not give. Tables of the G-stage deny nothing. */
-static inline struct hvpt_reason hvpt_gstage_judge_access(const struct hvpt_space *space, uint64_t entry,
-                                                          uint32_t access)
+static inline HVPT_COLD struct hvpt_reason hvpt_gstage_judge_access(const struct hvpt_space *space, uint64_t entry,
+                                                                    uint32_t access)
 {
     const bool marks = (space->features & HVPT_GSTAGE_USE_SVADU) != 0;
 
@@ -107,8 +108,8 @@ static inline struct hvpt_reason hvpt_gstage_judge_access(const struct hvpt_spac
 }
 
 /* As hvpt_reason_of. */
-HVPT_FUNCTION struct hvpt_reason hvpt_gstage_reason(const struct hvpt_space *space, uint64_t entry, unsigned level,
-                                                    uint32_t access)
+HVPT_FUNCTION HVPT_COLD struct hvpt_reason hvpt_gstage_reason(const struct hvpt_space *space, uint64_t entry,
+                                                              unsigned level, uint32_t access)
 {
     const unsigned found = hvpt_judge(space, entry, level);
 
@@ -117,6 +118,13 @@ HVPT_FUNCTION struct hvpt_reason hvpt_gstage_reason(const struct hvpt_space *spa
     if (found >= HVPT_ENTRY_BROKEN)
         return hvpt_gstage_breaks(space, found, level);
     return found == HVPT_ENTRY_TABLE ? hvpt_no_reason() : hvpt_gstage_judge_access(space, entry, access);
+}
+
+static inline const struct hvpt_words *hvpt_gstage_words(void)
+{
+    static const struct hvpt_words words = {hvpt_gstage_reason, {"PTE", "PTE", "PTE", "PTE", "PTE"}};
+
+    return &words;
 }
 
 #endif

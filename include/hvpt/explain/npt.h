@@ -10,7 +10,8 @@
 #include "reason.h"
 
 /* A broken rule in words. bits: of the entry, those that it is about. */
-static inline struct hvpt_reason hvpt_npt_breaks(const struct hvpt_space *space, unsigned number, unsigned level)
+static inline HVPT_COLD struct hvpt_reason hvpt_npt_breaks(const struct hvpt_space *space, unsigned number,
+                                                           unsigned level)
 {
     uint64_t bits = 0;
     const char *rule = "";
@@ -53,14 +54,14 @@ static inline struct hvpt_reason hvpt_npt_breaks(const struct hvpt_space *space,
     return hvpt_make_reason(HVPT_E_CORRUPT, number, bits, rule, section);
 }
 
-static inline struct hvpt_reason hvpt_npt_denies(uint64_t bits, const char *rule)
+static inline HVPT_COLD struct hvpt_reason hvpt_npt_denies(uint64_t bits, const char *rule)
 {
     return hvpt_make_reason(HVPT_E_ATTR, 0, bits, rule, "APM vol. 2, \"Combining Nested and Guest Attributes\"");
 }
 
 /* The first right of access that a well-formed entry does not give. */
-static inline struct hvpt_reason hvpt_npt_judge_access(const struct hvpt_space *space, uint64_t entry, unsigned level,
-                                                       uint32_t access)
+static inline HVPT_COLD struct hvpt_reason hvpt_npt_judge_access(const struct hvpt_space *space, uint64_t entry,
+                                                                 unsigned level, uint32_t access)
 {
     const uint32_t exec = HVPT_EXEC | HVPT_EXEC_USER;
     const bool leaf = level == 0 || (entry & HVPT_NPT_BIT_LARGE);
@@ -85,8 +86,8 @@ static inline struct hvpt_reason hvpt_npt_judge_access(const struct hvpt_space *
 }
 
 /* As hvpt_reason_of. */
-HVPT_FUNCTION struct hvpt_reason hvpt_npt_reason(const struct hvpt_space *space, uint64_t entry, unsigned level,
-                                                 uint32_t access)
+HVPT_FUNCTION HVPT_COLD struct hvpt_reason hvpt_npt_reason(const struct hvpt_space *space, uint64_t entry,
+                                                           unsigned level, uint32_t access)
 {
     const unsigned found = hvpt_judge(space, entry, level);
 
@@ -95,6 +96,13 @@ HVPT_FUNCTION struct hvpt_reason hvpt_npt_reason(const struct hvpt_space *space,
                                 "APM vol. 2, \"Nested versus Guest Page Faults, Fault Ordering\"");
     return found >= HVPT_ENTRY_BROKEN ? hvpt_npt_breaks(space, found, level)
                                       : hvpt_npt_judge_access(space, entry, level, access);
+}
+
+static inline const struct hvpt_words *hvpt_npt_words(void)
+{
+    static const struct hvpt_words words = {hvpt_npt_reason, {"PTE", "PDE", "PDPE", "PML4E", "PML5E"}};
+
+    return &words;
 }
 
 #endif

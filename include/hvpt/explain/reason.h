@@ -25,6 +25,12 @@ struct hvpt_reason {
 typedef struct hvpt_reason hvpt_reason_of(const struct hvpt_space *space, uint64_t entry, unsigned level,
                                           uint32_t access);
 
+/* A format's words: its reasons, and what its manual calls the entries of each level. */
+struct hvpt_words {
+    hvpt_reason_of *reason;
+    const char *levels[HVPT_MAX_LEVELS];
+};
+
 static inline struct hvpt_reason hvpt_make_reason(enum hvpt_status status, unsigned number, uint64_t bits,
                                                   const char *rule, const char *section)
 {

@@ -21,7 +21,8 @@ static inline uint64_t hvpt_s2_address_field(const struct hvpt_space *space, uns
 }
 
 /* A broken rule in words. bits: of the entry, those that it is about. */
-static inline struct hvpt_reason hvpt_s2_breaks(const struct hvpt_space *space, unsigned number, unsigned level)
+static inline HVPT_COLD struct hvpt_reason hvpt_s2_breaks(const struct hvpt_space *space, unsigned number,
+                                                          unsigned level)
 {
     uint64_t bits = 0;
     const char *rule = "";
@@ -51,13 +52,14 @@ static inline struct hvpt_reason hvpt_s2_breaks(const struct hvpt_space *space, 
     return hvpt_make_reason(HVPT_E_CORRUPT, number, bits, rule, section);
 }
 
-static inline struct hvpt_reason hvpt_s2_denies(uint64_t bits, const char *rule)
+static inline HVPT_COLD struct hvpt_reason hvpt_s2_denies(uint64_t bits, const char *rule)
 {
     return hvpt_make_reason(HVPT_E_ATTR, 0, bits, rule, "Arm ARM, \"Stage 2 access permissions\"");
 }
 
 /* The first right of access that a well-formed leaf does not give. Tables of stage 2 deny nothing. */
-static inline struct hvpt_reason hvpt_s2_judge_access(const struct hvpt_space *space, uint64_t entry, uint32_t access)
+static inline HVPT_COLD struct hvpt_reason hvpt_s2_judge_access(const struct hvpt_space *space, uint64_t entry,
+                                                                uint32_t access)
 {
     const uint64_t features = space->features;
     const uint64_t never = HVPT_S2_BIT_XN1 | (features & HVPT_S2_USE_XNX ? HVPT_S2_BIT_XN0 : 0);
@@ -83,8 +85,8 @@ static inline struct hvpt_reason hvpt_s2_judge_access(const struct hvpt_space *s
 }
 
 /* As hvpt_reason_of. */
-HVPT_FUNCTION struct hvpt_reason hvpt_s2_reason(const struct hvpt_space *space, uint64_t entry, unsigned level,
-                                                uint32_t access)
+HVPT_FUNCTION HVPT_COLD struct hvpt_reason hvpt_s2_reason(const struct hvpt_space *space, uint64_t entry,
+                                                          unsigned level, uint32_t access)
 {
     const unsigned found = hvpt_judge(space, entry, level);
 
@@ -94,6 +96,14 @@ HVPT_FUNCTION struct hvpt_reason hvpt_s2_reason(const struct hvpt_space *space, 
     if (found >= HVPT_ENTRY_BROKEN)
         return hvpt_s2_breaks(space, found, level);
     return found == HVPT_ENTRY_TABLE ? hvpt_no_reason() : hvpt_s2_judge_access(space, entry, access);
+}
+
+static inline const struct hvpt_words *hvpt_s2_words(void)
+{
+    static const struct hvpt_words words = {
+        hvpt_s2_reason, {"Arm's level 3", "Arm's level 2", "Arm's level 1", "Arm's level 0", "Arm's level -1"}};
+
+    return &words;
 }
 
 #endif

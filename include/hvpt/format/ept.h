@@ -329,9 +329,9 @@ static inline const struct hvpt_rules *hvpt_ept_rules(void)
         HVPT_EPT_BIT_LOGGED | HVPT_EPT_BIT_AGED, /* mark_bits */
         HVPT_EPT_BIT_READ | HVPT_EPT_BIT_WRITE | HVPT_EPT_BIT_EXEC | HVPT_EPT_BIT_USER_EXEC | HVPT_EPT_BITS_AGED
             | HVPT_EPT_BIT_LOGGED | (uint64_t)HVPT_EPT_SOFTWARE_MAX << HVPT_EPT_SOFTWARE_SHIFT, /* lenient_bits */
-        0, /* gated_bit */
-        0, /* contig_clear */
-        0, /* contig_set */
+        0,                                                                                      /* gated_bit */
+        0,                                                                                      /* contig_clear */
+        0,                                                                                      /* contig_set */
         hvpt_ept_encode,
         hvpt_ept_decode,
         hvpt_ept_judge,

@@ -233,8 +233,9 @@ static inline const struct hvpt_rules *hvpt_gstage_rules(void)
         HVPT_GSTAGE_BIT_TABLE_FULL,
         HVPT_GSTAGE_BIT_LOGGED, /* mark_bits */
         HVPT_GSTAGE_BIT_READ | HVPT_GSTAGE_BIT_WRITE | HVPT_GSTAGE_BIT_EXEC | HVPT_GSTAGE_BIT_LOGGED
-            | HVPT_GSTAGE_BIT_DIRTY | (uint64_t)HVPT_GSTAGE_SOFTWARE_MAX << HVPT_GSTAGE_SOFTWARE_SHIFT, /* lenient_bits */
-        0,                                                                                             /* gated_bit */
+            | HVPT_GSTAGE_BIT_DIRTY
+            | (uint64_t)HVPT_GSTAGE_SOFTWARE_MAX << HVPT_GSTAGE_SOFTWARE_SHIFT, /* lenient_bits */
+        0,                                                                      /* gated_bit */
         HVPT_GSTAGE_NAPOT_PPN,
         HVPT_GSTAGE_NAPOT_64K | HVPT_GSTAGE_BIT_NAPOT,
         hvpt_gstage_encode,

@@ -306,9 +306,9 @@ static inline const struct hvpt_rules *hvpt_npt_rules(void)
         HVPT_NPT_BIT_LOGGED, /* mark_bits */
         HVPT_NPT_BIT_WRITE | HVPT_NPT_BIT_USER | HVPT_NPT_BIT_NX | HVPT_NPT_BIT_LOGGED
             | (uint64_t)HVPT_NPT_SOFTWARE_MAX << HVPT_NPT_SOFTWARE_SHIFT, /* lenient_bits */
-        0, /* gated_bit */
-        0, /* contig_clear */
-        0, /* contig_set */
+        0,                                                                /* gated_bit */
+        0,                                                                /* contig_clear */
+        0,                                                                /* contig_set */
         hvpt_npt_encode,
         hvpt_npt_decode,
         hvpt_npt_judge,

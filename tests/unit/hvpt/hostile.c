@@ -315,9 +315,15 @@ Test(hostile, flags_of_other_formats_and_unknown_masks_are_refused)
 Test(hostile, inline_calls_refuse_a_space_of_another_format)
 {
     const struct hvpt_npt_config config = {0};
+    const hvpt_gpa gpa[2] = {hvpt_make_gpa(BASE), hvpt_make_gpa(BASE)};
+    enum hvpt_status statuses[2] = {HVPT_OK, HVPT_OK};
     struct arena arena;
     struct hvpt_space space;
-    struct hvpt_mapping mapping;
+    struct hvpt_mapping mapping, mappings[2];
+    struct hvpt_diagnosis found;
+    struct hvpt_text_buffer buffer;
+    char words[64];
+    const struct hvpt_text text = hvpt_text_into(&buffer, words, sizeof(words));
 
     arena_open(&arena);
     cr_assert_eq(hvpt_npt_init(&space, &arena.hooks, &config), HVPT_OK);
@@ -325,6 +331,12 @@ Test(hostile, inline_calls_refuse_a_space_of_another_format)
     cr_expect_eq(hvpt_ept_unmap(&space, hvpt_make_gpa(BASE), HVPT_4K, NULL), HVPT_E_ATTR);
     cr_expect_eq(hvpt_s2_fault_map(&space, hvpt_make_gpa(BASE), hvpt_make_hpa(HOST), HVPT_4K, rwx), HVPT_E_ATTR);
     cr_expect_eq(hvpt_gstage_translate(&space, hvpt_make_gpa(BASE), &mapping), HVPT_E_ATTR);
+    hvpt_ept_translate_batch(&space, gpa, 2, mappings, statuses);
+    cr_expect(statuses[0] == HVPT_E_ATTR && statuses[1] == HVPT_E_ATTR);
+    cr_expect_eq(hvpt_s2_explain(&space, hvpt_make_gpa(BASE), HVPT_READ, &text), HVPT_E_ATTR);
+    cr_expect_str_empty(words);
+    cr_expect_eq(hvpt_gstage_diagnose(&space, hvpt_make_gpa(BASE), HVPT_READ, &found), HVPT_E_ATTR);
+    cr_expect_eq(hvpt_npt_diagnose(&space, hvpt_make_gpa(BASE), HVPT_READ, &found), HVPT_E_ABSENT);
     hvpt_space_destroy(&space);
 }
 

@@ -196,16 +196,25 @@ static enum hvpt_status any_reserve(struct hvpt_space *space, uint64_t frames)
     {                                                                                                             \
         return hvpt_##name##_translate(space, hvpt_make_gpa(gpa), out);                                           \
     }                                                                                                             \
-    const struct adapter name##_adapter = {CALLS(name, any_map, any_unmap, any_fault_map, any_translate)};        \
-    const struct adapter name##_inline_adapter = {                                                                \
-        CALLS(name, name##_map, name##_unmap, name##_fault_map, name##_translate)}
+    static void name##_translate_batch(const struct hvpt_space *space, const hvpt_gpa *gpa, size_t n,             \
+                                       struct hvpt_mapping *out, enum hvpt_status *status)                        \
+    {                                                                                                             \
+        hvpt_##name##_translate_batch(space, gpa, n, out, status);                                                \
+    }                                                                                                             \
+    static enum hvpt_status name##_explain(const struct hvpt_space *space, uint64_t gpa, uint32_t access,         \
+                                           const struct hvpt_text *text)                                          \
+    {                                                                                                             \
+        return hvpt_##name##_explain(space, hvpt_make_gpa(gpa), access, text);                                    \
+    }                                                                                                             \
+    const struct adapter name##_adapter = {CALLS(name, any)};                                                     \
+    const struct adapter name##_inline_adapter = {CALLS(name, name)}
 
-#define CALLS(name, map_, unmap_, fault_map_, translate_)                                                         \
-    .init = name##_init, .adopt = name##_adopt, .map = map_, .unmap = unmap_, .fault_map = fault_map_,            \
-    .translate = translate_, \
+#define CALLS(name, by)                                                                                           \
+    .init = name##_init, .adopt = name##_adopt, .map = by##_map, .unmap = by##_unmap, .fault_map = by##_fault_map, \
+    .translate = by##_translate, .translate_batch = by##_translate_batch, .explain = by##_explain, \
     .destroy = any_destroy, .root = any_root, .protect = any_protect, .walk = any_walk, \
-    .stats = any_stats, .flush = any_flush, .replace = any_replace, .translate_batch = any_translate_batch, \
-    .explain = any_explain, .split = any_split, .collapse = any_collapse, .age = any_age, \
+    .stats = any_stats, .flush = any_flush, .replace = any_replace, \
+    .split = any_split, .collapse = any_collapse, .age = any_age, \
     .dirty = any_dirty, .write_protect = any_write_protect, .touch = any_touch, .next_leaf = any_next_leaf, \
     .map_needs = any_map_needs, .unmap_needs = any_unmap_needs, .split_needs = any_split_needs, .reserve = any_reserve
 
