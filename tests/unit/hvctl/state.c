@@ -149,6 +149,57 @@ Test(state, cpl_is_a_field_of_its_own_on_svm)
     }
 }
 
+/*
+ * Virtual-8086 mode is CPL 3 whatever the segments say. APM vol. 2, "Canonicalization and Consistency Checks" and "Segment
+ * State in the VMCB"; a state of VMX's has it in rflags alone.
+ */
+Test(state, virtual_8086_mode_is_user_mode_on_svm)
+{
+    for (unsigned dpl = 0; dpl < 4; dpl++) {
+        struct hvctl_guest_state state = hvctl_guest_long64(0x1000, 0x2000, 0x3000), back;
+
+        state.efer = 0;
+        state.cr4 = 0;
+        state.rflags = 0x20002;
+        state.ss.rights = (state.ss.rights & ~(UINT32_C(3) << HVCTL_RIGHTS_DPL_SHIFT)) | dpl << HVCTL_RIGHTS_DPL_SHIFT;
+        fresh_vmcb();
+        (void)hvctl_svm_guest_write(&vmcb, &state);
+        cr_expect_eq(vmcb.save.cpl, 3, "DPL %u: written", dpl);
+        vmcb.save.cpl = 0;
+        back = hvctl_svm_guest_read(&vmcb);
+        cr_expect_eq(hvctl_guest_cpl(&back), 3, "DPL %u: read", dpl);
+        state.rflags = 2;
+        (void)hvctl_svm_guest_write(&vmcb, &state);
+        cr_expect_eq(vmcb.save.cpl, dpl, "DPL %u: protected mode", dpl);
+    }
+}
+
+/* SDM vol. 3, "Checks on Guest Non-Register State": no blocking by STI with IF 0, and not both at once. */
+Test(state, an_interrupt_shadow_without_if_is_blocking_by_mov_ss)
+{
+    static const struct {
+        uint64_t blocking, rflags, expected;
+    } cases[] = {
+        {0, 0x2, 0},       {0, 0x202, 0},
+        {HVCTL_BLOCKING_STI, 0x202, 1},
+        {HVCTL_BLOCKING_STI, 0x2, 2},
+        {HVCTL_BLOCKING_MOV_SS, 0x202, 2},
+        {HVCTL_BLOCKING_MOV_SS, 0x2, 2},
+        {HVCTL_BLOCKING_STI | HVCTL_BLOCKING_MOV_SS, 0x202, 2},
+        {HVCTL_BLOCKING_STI | HVCTL_BLOCKING_MOV_SS, 0x2, 2},
+    };
+
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct hvctl_guest_state state = hvctl_guest_long64(0x1000, 0x2000, 0x3000);
+
+        fresh_image();
+        state.rflags = cases[i].rflags;
+        state.interruptibility = cases[i].blocking;
+        cr_expect_eq(hvctl_vmx_guest_write(&image, &caps, &state), HVCTL_OK, "case %u", i);
+        cr_expect_eq(field(HVCTL_VMCS_GUEST_INTERRUPTIBILITY_STATE), cases[i].expected, "case %u", i);
+    }
+}
+
 /* ---- nothing is lost: SDM vol. 3, "Guest-State Area", all of it that this CPU has ---- */
 
 Test(state, a_vmcs_guest_state_comes_back_field_by_field)

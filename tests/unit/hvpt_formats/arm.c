@@ -206,6 +206,18 @@ Test(arm, codes_of_permissions)
     }
 }
 
+/*
+ * The register's value: index XN[1:0], DBM, S2AP[0]. Codes of "S2PIR_EL2": 0 no access, 4 WO, 8 RO, 9 RO+uX, A RO+pX, B RO+puX,
+ * C RW, D RW+uX, E RW+pX, F RW+puX; XN as in "Stage 2 access permissions": 00 all, 01 EL0, 10 none, 11 EL1.
+ */
+Test(arm, the_register_keeps_the_meanings_of_the_bits)
+{
+    static const uint8_t expected[16] = {0, 0xb, 4, 0xf, 0, 9, 4, 0xd, 0, 8, 4, 0xc, 0, 0xa, 4, 0xe};
+
+    for (unsigned index = 0; index < 16; index++)
+        CHECK_EQ(hvpt_s2_pir() >> (4 * index) & 15, expected[index], "the code of an index");
+}
+
 /* Every permission that can be said reaches the register's code for it; and translate says what the code permits. */
 Test(arm, every_permission_by_way_of_s2pir)
 {

@@ -4,9 +4,16 @@
  * A guest is stopped at random moments, its state taken out, put into words and back, and entered from a control structure that
  * holds nothing else: it goes on to the same end as if nobody had stopped it. SDM vol. 3, "Saving Guest State", "Loading Guest
  * State"; APM vol. 2, "VMRUN Instruction", "#VMEXIT".
+ *
+ * A guest moves to the other vendor as well: those of hvctl_moved.h were stopped on SVM and on VMX, and go on here, whatever
+ * here is. HVCTL_STATE_RECORD prints them.
  */
 #include "hvctl_lab.h"
 
+#include <hvctl/cpu/guest_msrs.h>
+#include <hvctl/cpu/x86.h>
+
+#include "hvctl_moved.h"
 #include "memory.h"
 
 #define STOPS 1000
@@ -77,23 +84,72 @@ static void begin(unsigned cpl)
     *lab_word(&lab, LAB_DATA + 0x48) = 0x123456789;
 }
 
+#ifdef HVCTL_STATE_RECORD
+/* What a guest is made of, as an element of hvctl_moved.h. */
+#include "console.h"
+
+static void record_words(const char *member, const void *at, unsigned count)
+{
+    const uint64_t *words = at;
+
+    print("#R .%s = {", member);
+    for (unsigned i = 0; i < count; i++)
+        print("%s0x%lx,", i % 4 == 0 ? "\n#R " : " ", words[i]);
+    print("},\n");
+}
+
+static uint64_t recorded_result[2];
+
+static void record(unsigned cpl, const uint64_t *words, unsigned stopped)
+{
+    static unsigned count[4];
+    const uint64_t *result = recorded_result;
+
+    if (result[1] == 0 || stopped % 5 != 2 || count[cpl]++ >= 3)
+        return;
+    print("#R {.svm = %s, .cpl = %u, .result = {0x%lx, 0x%lx},\n", lab.svm ? "true" : "false", cpl, result[0], result[1]);
+    record_words("state", words, HVCTL_GUEST_STATE_WORDS);
+    record_words("registers", &lab.vm.regs, sizeof(lab.vm.regs) / 8);
+    record_words("code", lab_at(&lab, LAB_CODE), MOVED_CODE);
+    record_words("data", lab_at(&lab, LAB_DATA), MOVED_DATA);
+    record_words("stack", lab_at(&lab, LAB_TOP - 8 * MOVED_STACK), MOVED_STACK);
+    print("#R },\n");
+}
+#endif
+
 /* The state as words, and a control structure of nothing but the host's own and these words' state. NULL, or what failed. */
+static const char *move_in(const uint64_t *words);
+
+static uint64_t moving[HVCTL_GUEST_STATE_WORDS];
+
 static const char *move_house(void)
 {
-    static uint64_t words[HVCTL_GUEST_STATE_WORDS];
     struct hvctl_guest_state state;
-    enum hvctl_status status = HVCTL_OK;
 
     if (lab.svm) {
         state = hvctl_svm_guest_read(svm_control(&lab.vm)->vmcb);
     } else {
         struct hvctl_vmcs_image *image = &vmx_control(&lab.vm)->image;
+        const struct hvctl_guest_regs registers = {.cr2 = lab.vm.regs.cr2};
 
         if (hvctl_vmcs_load(image, HVCTL_VMCS_LOAD_GUEST, vmx_ops()->vmread, vmx_ops()->ctx, NULL) != HVCTL_OK)
             return "VMREAD";
         state = hvctl_vmx_guest_read(image);
+        /* What a VMCS has no place for, and SVM wants. */
+        if (hvctl_guest_msrs_save(vmx_ops(), &registers, &state) != HVCTL_OK)
+            return "RDMSR";
+        state.dr6 = hvctl_x86_read_dr6();
+        state.known |= HVCTL_KNOWS_DR6;
     }
-    hvctl_guest_state_save(&state, words);
+    hvctl_guest_state_save(&state, moving);
+    return move_in(moving);
+}
+
+static const char *move_in(const uint64_t *words)
+{
+    struct hvctl_guest_state state;
+    enum hvctl_status status = HVCTL_OK;
+
     memset(&state, 0x5a, sizeof(state));
     if (hvctl_guest_state_restore(&state, words, HVCTL_GUEST_STATE_WORDS) != HVCTL_OK)
         return "words";
@@ -159,6 +215,9 @@ static unsigned run(unsigned cpl, unsigned stops, uint64_t result[2], const char
         *failed = move_house();
         if (*failed)
             return stopped;
+#ifdef HVCTL_STATE_RECORD
+        record(cpl, moving, stopped);
+#endif
         exit = lab_go_on(&lab);
     }
     if (exit.kind != VM_EXIT_CPUID)
@@ -177,6 +236,9 @@ static void check_cpl(unsigned cpl)
     open_to_user(cpl == 3);
     rounds = 3000;
     run(cpl, 0, whole, &failed);
+#ifdef HVCTL_STATE_RECORD
+    memcpy(recorded_result, whole, sizeof(whole));
+#endif
     while (stopped < STOPS && !failed && same == runs && runs < 4000) {
         now = run(cpl, STOPS - stopped, pieces, &failed);
         same += pieces[0] == whole[0] && pieces[1] == whole[1];
@@ -185,6 +247,9 @@ static void check_cpl(unsigned cpl)
         if (now < 10 && rounds < 3000000 && !failed) { /* a fast machine, or a slow timer */
             rounds *= 4;
             run(cpl, 0, whole, &failed);
+#ifdef HVCTL_STATE_RECORD
+            memcpy(recorded_result, whole, sizeof(whole));
+#endif
         }
     }
     check_true(!failed, "%s: nothing fails%s%s", name, failed ? ": " : "", failed ? failed : "");
@@ -194,12 +259,43 @@ static void check_cpl(unsigned cpl)
     open_to_user(false);
 }
 
+/* A guest that was stopped elsewhere is put here, memory and all, and goes on to the end that it would have had there. */
+static void check_moved(const struct moved *moved, unsigned number)
+{
+    const char *from = moved->svm ? "SVM" : "VMX", *failed;
+    struct vm_exit exit = {0};
+    unsigned interrupts = 0;
+
+    open_to_user(moved->cpl == 3);
+    begin(moved->cpl);
+    memcpy(lab_at(&lab, LAB_CODE), moved->code, sizeof(moved->code));
+    memcpy(lab_at(&lab, LAB_DATA), moved->data, sizeof(moved->data));
+    memcpy(lab_at(&lab, LAB_TOP) - sizeof(moved->stack), moved->stack, sizeof(moved->stack));
+    memcpy(&lab.vm.regs, moved->registers, sizeof(lab.vm.regs));
+    failed = move_in(moved->state);
+    if (!failed)
+        exit = lab_go_on(&lab);
+    for (; !failed && was_interrupt(&exit) && interrupts < 4; interrupts++) {
+        lab_take_interrupt();
+        exit = lab_go_on(&lab);
+    }
+    if (!failed && exit.kind != VM_EXIT_CPUID)
+        failed = lab_text(&lab);
+    check_true(!failed, "guest %u, stopped on %s at CPL %u: goes on%s%s", number, from, moved->cpl, failed ? ": " : "",
+               failed ? failed : "");
+    check_equal(lab.vm.regs.rax, moved->result[0], "guest %u, stopped on %s: its first result", number, from);
+    check_equal(lab.vm.regs.rsi, moved->result[1], "guest %u, stopped on %s: its second result", number, from);
+    open_to_user(false);
+}
+
 void suite_hvctl_state(struct frames *frames)
 {
     check_group("state");
     lab_open(&lab, frames);
     check_cpl(0);
     check_cpl(3);
+    for (unsigned i = 0; i < sizeof(moved_guests) / sizeof(moved_guests[0]); i++)
+        check_moved(&moved_guests[i], i);
     lab_apic_write(0x320, 0x10000);
     lab_close(&lab);
 }
