@@ -86,6 +86,8 @@ static inline HVPT_COLD enum hvpt_status hvpt_ept_configure(struct hvpt_space *s
     cap = config->ept_vpid_cap;
     if (cap == 0)
         cap = ~(uint64_t)HVPT_EPT_CAP_EXECUTE_ONLY;
+    if (!(cap & HVPT_EPT_CAP_2M)) /* a 1-GByte page could not be split */
+        cap &= ~(uint64_t)HVPT_EPT_CAP_1G;
     if ((levels != 4 && levels != 5) || !(cap & (levels == 4 ? HVPT_EPT_CAP_LEVELS_4 : HVPT_EPT_CAP_LEVELS_5)))
         return HVPT_E_ATTR;
     if (!(cap & (HVPT_EPT_CAP_WB | HVPT_EPT_CAP_UC)) || maxphyaddr < 32 || maxphyaddr > 52)

@@ -27,7 +27,7 @@ HVPT_FUNCTION HVPT_COLD void hvpt_free_frame(struct hvpt_space *space, uint64_t 
 HVPT_FUNCTION HVPT_COLD hvpt_entry *hvpt_alloc_frame(struct hvpt_space *space, unsigned order, uint64_t *frame)
 {
     const struct hvpt_hooks *hooks = hvpt_hooks_of(space);
-    uint64_t size = HVPT_4K << order;
+    const uint64_t size = UINT64_C(1) << (HVPT_FRAME_SHIFT + order);
     hvpt_hpa got = {0};
     hvpt_entry *table = NULL;
 
@@ -148,7 +148,7 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_frames_take(struct hvpt_space *spa
 HVPT_FUNCTION HVPT_COLD bool hvpt_frames_touch(const struct hvpt_space *space, const struct hvpt_frames *list,
                                                uint64_t first, uint64_t end)
 {
-    const uint64_t size = HVPT_4K << hvpt_table_order(space);
+    const uint64_t size = hvpt_span(space, 0);
     uint64_t head = list->head, left = list->count;
 
     while (left != 0) {

@@ -176,7 +176,7 @@ static inline enum hvpt_step hvpt_search_enter(void *ctx, const struct hvpt_run 
 HVPT_FUNCTION HVPT_COLD bool hvpt_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size)
 {
     static const struct hvpt_steps steps = {hvpt_search_enter, NULL, NULL};
-    const uint64_t table_size = HVPT_4K << hvpt_table_order(space), root_size = HVPT_4K << space->root_order;
+    const uint64_t table_size = hvpt_span(space, 0), root_size = UINT64_C(1) << (HVPT_FRAME_SHIFT + space->root_order);
     struct hvpt_frame_search search;
 
     if (hpa < space->root_frame + root_size && space->root_frame < hpa + size)

@@ -69,7 +69,7 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_protect_leaf(const struct hvpt_pro
     if (protect->log) {
         *changed = (space->rules->log_writes)(space, entry);
         /* A page that may only be written would have no permission left, and could say nothing more. */
-        return (space->rules->decode)(space, *changed, level).perm == 0 ? HVPT_E_ATTR : HVPT_OK;
+        return *changed != entry && (space->rules->decode)(space, *changed, level).perm == 0 ? HVPT_E_ATTR : HVPT_OK;
     }
     old = (space->rules->decode)(space, entry, level);
     attr = hvpt_protect_attr(protect, old);

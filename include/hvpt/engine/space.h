@@ -185,10 +185,15 @@ HVPT_INLINE unsigned hvpt_span_shift(const struct hvpt_space *space, unsigned le
     return space->span_shift[level];
 }
 
+/* log2 of a frame of order 0. A proof has smaller ones, so that a table has four entries. */
+#ifndef HVPT_FRAME_SHIFT
+#define HVPT_FRAME_SHIFT 12u
+#endif
+
 /* The order of the frame of any table but the root. */
 HVPT_INLINE unsigned hvpt_table_order(const struct hvpt_space *space)
 {
-    return space->page_shift - 12u;
+    return space->page_shift - HVPT_FRAME_SHIFT;
 }
 
 /* The bytes that one entry of a table at this level covers. */

@@ -181,6 +181,9 @@ static inline HVPT_COLD uint64_t hvpt_gstage_change(const struct hvpt_space *spa
     uint64_t bits = (uint64_t)(mask & (HVPT_READ | HVPT_WRITE | HVPT_EXEC)) << 1;
 
     (void)level;
+    /* A page of others that gives the guest nothing may say anything in these: all of them are what is asked for. */
+    if (!(entry & HVPT_GSTAGE_BIT_USER))
+        bits |= HVPT_GSTAGE_BIT_USER | HVPT_GSTAGE_BIT_READ | HVPT_GSTAGE_BIT_WRITE | HVPT_GSTAGE_BIT_EXEC;
     bits |= mask & HVPT_WRITE ? HVPT_GSTAGE_BIT_LOGGED : 0;
     bits |= mask & HVPT_CHANGE_MEMTYPE ? HVPT_GSTAGE_PBMT_BITS : 0;
     bits |= mask & HVPT_CHANGE_SOFTWARE ? (uint64_t)HVPT_GSTAGE_SOFTWARE_MAX << HVPT_GSTAGE_SOFTWARE_SHIFT : 0;
@@ -205,7 +208,9 @@ static inline HVPT_COLD uint64_t hvpt_gstage_forget(const struct hvpt_space *spa
 static inline HVPT_COLD uint64_t hvpt_gstage_log_writes(const struct hvpt_space *space, uint64_t entry)
 {
     (void)space;
-    return entry & HVPT_GSTAGE_BIT_WRITE ? (entry & ~HVPT_GSTAGE_BIT_WRITE) | HVPT_GSTAGE_BIT_LOGGED : entry;
+    if (!(hvpt_gstage_perm(entry) & HVPT_WRITE))
+        return entry;
+    return (entry & ~HVPT_GSTAGE_BIT_WRITE) | HVPT_GSTAGE_BIT_LOGGED;
 }
 
 /* A load of a page that may only be executed is allowed with MXR. */

@@ -251,11 +251,14 @@ static inline HVPT_COLD uint64_t hvpt_npt_change(const struct hvpt_space *space,
 
     if (mask & (HVPT_EXEC | HVPT_EXEC_USER))
         bits |= (features & HVPT_NPT_NO_NX ? 0 : HVPT_NPT_BIT_NX) | (features & HVPT_NPT_USE_GMET ? HVPT_NPT_BIT_USER : 0);
-    if ((mask & HVPT_READ) && !(features & (HVPT_NPT_USE_GMET | HVPT_NPT_USE_SHADOW_STACK)))
-        bits |= HVPT_NPT_BIT_USER;
+    /* A page of others that gives the guest nothing may say anything in these: all of them are what is asked for. */
+    if (hvpt_npt_leaf_perm(space, entry) == 0)
+        bits |= HVPT_NPT_BIT_USER | HVPT_NPT_BIT_WRITE | (features & HVPT_NPT_NO_NX ? 0 : HVPT_NPT_BIT_NX);
     if (mask & HVPT_CHANGE_FLAGS)
-        bits |= hvpt_npt_c_bit(space)
-              | (features & HVPT_NPT_USE_SHADOW_STACK && !(wanted & ~entry & HVPT_NPT_BIT_NX) ? HVPT_NPT_BIT_USER : 0);
+        bits |= hvpt_npt_c_bit(space);
+    /* Not where the page would become a user page that is executable: NX stays, because mask does not name it. */
+    if ((mask & HVPT_CHANGE_FLAGS) && (features & HVPT_NPT_USE_SHADOW_STACK) && !(wanted & ~entry & ~bits & HVPT_NPT_BIT_NX))
+        bits |= HVPT_NPT_BIT_USER;
     if (mask & HVPT_CHANGE_MEMTYPE)
         bits |= hvpt_npt_pat_bits(7, level);
     if (mask & HVPT_CHANGE_SOFTWARE)
@@ -278,8 +281,9 @@ static inline HVPT_COLD uint64_t hvpt_npt_forget(const struct hvpt_space *space,
 
 static inline HVPT_COLD uint64_t hvpt_npt_log_writes(const struct hvpt_space *space, uint64_t entry)
 {
-    (void)space;
-    return entry & HVPT_NPT_BIT_WRITE ? (entry & ~HVPT_NPT_BIT_WRITE) | HVPT_NPT_BIT_LOGGED : entry;
+    if (!(hvpt_npt_leaf_perm(space, entry) & HVPT_WRITE))
+        return entry;
+    return (entry & ~HVPT_NPT_BIT_WRITE) | HVPT_NPT_BIT_LOGGED;
 }
 
 static inline HVPT_COLD uint64_t hvpt_npt_touch(const struct hvpt_space *space, uint64_t entry, uint32_t access)
