@@ -23,9 +23,9 @@ OPERATORS = [("==", "!="), ("!=", "=="), ("<=", "<"), (">=", ">"), (" < ", " <= 
 STATEMENT = re.compile(r"^\s+(?!return\b|break;|continue;|goto\b|const\b|static\b|struct\b|enum\b|u?int\d*_t\b|unsigned\b|bool\b"
                        r"|hvpt_entry\b|size_t\b|char\b|case\b|default\b|else\b|\}|\{|\*|/)[\w*(][^;{}]*;\s*$")
 # hvpt's unit programs, and what runs before them where the engine alone is broken.
-SUITES = ["handle", "gstage", "frames", "stage2", "hostile", "npt", "ept", "damage", "explain", "operations", "nomem",
+SUITES = ["handle", "adopt", "gstage", "frames", "stage2", "hostile", "npt", "ept", "damage", "explain", "operations", "nomem",
           "intermediate", "generic", "model"]
-ENUMERATED = [("engine.c", [operation, "KIND=%d" % kind, "INDEX_BITS=1", "ROOT=3", "LEAVES=2"])
+ENUMERATED = [("engine.c", [operation, "KIND=%d" % kind, "INDEX_BITS=1", "ROOT=2", "LEAVES=3"])
               for operation in ("MAP", "UNMAP", "PROTECT", "REPLACE", "SPLIT", "COLLAPSE", "FAULT_MAP") for kind in (0, 3, 4)]
 ENUMERATED += [("interleave.c", []), ("interleave.c", ["MAP"])]
 

@@ -293,7 +293,7 @@ static void audit(void)
     for (i = 0; i < FRAMES; i++)
         frames += held[i];
     for (i = 0; i < HVPT_SHARDS; i++)
-        shards += space.shards[i].leaves;
+        shards += space.shards[i * HVPT_SHARD_STRIDE];
     must(frames == tables + 1, "no frame is lost, and none is held that is not used");
     must(space.frames == frames, "frames are counted");
     must(space.tables[0] == tables && space.tables[1] == 1, "tables are counted");

@@ -80,16 +80,11 @@ static const struct misconfiguration misconfigurations[] = {
 
 static inline bool any_space(struct hvpt_space *space)
 {
-    struct hvpt_ept_config config;
+    struct hvpt_ept_config config; /* not initialised: any */
 
-    config.levels = nondet_unsigned();
-    config.max_page_size = nondet_u64();
-    config.ept_vpid_cap = nondet_u64();
-    config.maxphyaddr = nondet_unsigned();
-    config.features = nondet_u32();
-    config.policy = nondet_u32();
     if (hvpt_ept_configure(space, &proof_hooks, &config, false) != HVPT_OK)
         return false;
+    space->features |= HVPT_HAS_MARKS; /* as every space that may be written */
     hvpt_space_open(space);
     return true;
 }
@@ -142,17 +137,11 @@ static inline bool is_marked(const struct hvpt_space *space, uint64_t entry)
 
 static inline bool any_space(struct hvpt_space *space)
 {
-    struct hvpt_npt_config config;
+    struct hvpt_npt_config config; /* not initialised: any */
 
-    config.levels = nondet_unsigned();
-    config.max_page_size = nondet_u64();
-    config.maxphyaddr = nondet_unsigned();
-    config.features = nondet_u32();
-    config.pat = nondet_u64();
-    config.c_bit = nondet_unsigned();
-    config.policy = nondet_u32();
     if (hvpt_npt_configure(space, &proof_hooks, &config, false) != HVPT_OK)
         return false;
+    space->features |= HVPT_HAS_MARKS; /* as every space that may be written */
     hvpt_space_open(space);
     return true;
 }
@@ -201,19 +190,11 @@ static inline bool is_marked(const struct hvpt_space *space, uint64_t entry)
 
 static inline bool any_space(struct hvpt_space *space)
 {
-    struct hvpt_s2_config config;
+    struct hvpt_s2_config config; /* not initialised: any */
 
-    config.granule_shift = nondet_unsigned();
-    config.ipa_bits = nondet_unsigned();
-    config.levels = nondet_unsigned();
-    config.max_page_size = nondet_u64();
-    config.features = nondet_u32();
-    config.policy = nondet_u32();
-    config.mmfr0 = nondet_u64();
-    config.mmfr1 = nondet_u64();
-    config.mmfr2 = nondet_u64();
     if (hvpt_s2_configure(space, &proof_hooks, &config, false) != HVPT_OK)
         return false;
+    space->features |= HVPT_HAS_MARKS; /* as every space that may be written */
     hvpt_space_open(space);
     return true;
 }
@@ -254,6 +235,8 @@ static inline enum opinion manual_says(const struct hvpt_space *space, uint64_t 
     block = granule == 12   ? level <= 2 || (level == 3 && lpa2)
           : granule == 14 ? level == 1 || (level == 2 && lpa2)
                             : level == 1 || (level == 2 && lpa);
+    if (space->features & (HVPT_S2_USE_BBM1 | HVPT_S2_USE_BBM2)) /* bit 16 of a block is nT, not an address */
+        address &= ~(UINT64_C(1) << 16);
     return !block || (address & bits(reach - 1, 0)) ? OPINION_BROKEN : OPINION_LEAF;
 }
 
@@ -268,15 +251,11 @@ static inline bool is_marked(const struct hvpt_space *space, uint64_t entry)
 
 static inline bool any_space(struct hvpt_space *space)
 {
-    struct hvpt_gstage_config config;
+    struct hvpt_gstage_config config; /* not initialised: any */
 
-    config.mode = nondet_unsigned();
-    config.max_page_size = nondet_u64();
-    config.maxphyaddr = nondet_unsigned();
-    config.features = nondet_u32();
-    config.policy = nondet_u32();
     if (hvpt_gstage_configure(space, &proof_hooks, &config, false) != HVPT_OK)
         return false;
+    space->features |= HVPT_HAS_MARKS; /* as every space that may be written */
     hvpt_space_open(space);
     return true;
 }

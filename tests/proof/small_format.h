@@ -141,7 +141,7 @@ static const struct hvpt_rules small_rules = {
 /* What a processor of this kind demands and offers. */
 enum { SMALL_BREAKS = 1, SMALL_SETS = 2, SMALL_MARKS = 4, SMALL_MAP_FLUSHES = 8 };
 
-/* A space of two levels: root entries in the root, 1 << (page_shift - 3) in a table. No root yet. */
+/* A space of two levels: root entries in the root, a power of two, 1 << (page_shift - 3) in a table. No root yet. */
 static inline void small_space(struct hvpt_space *space, const struct hvpt_hooks *hooks, unsigned kind, unsigned page_shift,
                                unsigned root)
 {
@@ -150,10 +150,9 @@ static inline void small_space(struct hvpt_space *space, const struct hvpt_hooks
     space->called = true;
     space->rules = &small_rules;
     space->kind = HVPT_KIND_S2;
-    space->page_shift = (uint8_t)page_shift;
-    space->root_level = 1;
+    space->features = HVPT_HAS_MARKS;
+    hvpt_set_geometry(space, page_shift, 1, 2 * page_shift - 3 + (unsigned)__builtin_ctz(root));
     space->max_leaf_level = 1;
-    space->gpa_limit = (uint64_t)root << (2 * page_shift - 3);
     space->hpa_limit = UINT64_C(1) << 48;
     space->present_mask = SMALL_VALID;
     space->table_bits = space->table_mask = SMALL_VALID | SMALL_TABLE;
@@ -165,6 +164,8 @@ static inline void small_space(struct hvpt_space *space, const struct hvpt_hooks
     space->map_flushes = (kind & SMALL_MAP_FLUSHES) != 0;
     space->hardware_bits = kind & SMALL_MARKS ? SMALL_ACCESSED | SMALL_DIRTY : 0;
     space->break_bits = kind & SMALL_BREAKS ? UINT64_C(7) << SMALL_MEMTYPE : 0;
+    space->page_mask = ~space->frame_mask | space->leaf_mask;
+    space->usual_bits = UINT64_MAX;
     if (kind & SMALL_SETS) {
         space->contig_bit = SMALL_CONTIG;
         space->contig_log2[0] = space->contig_log2[1] = 1;
