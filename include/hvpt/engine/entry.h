@@ -148,7 +148,7 @@ static inline void hvpt_break_run(struct hvpt_space *space, struct hvpt_flush *f
 
 /*
  * Link a fresh, empty table into a slot at level that other CPUs see. Who loses against fault_map takes the winner's
- * table and keeps its own frame in the list.
+ * table and keeps its own frame in the list. NULL: the winner's is a page.
  */
 HVPT_FUNCTION HVPT_COLD hvpt_entry *hvpt_link_empty(struct hvpt_space *space, struct hvpt_frames *list,
                                                     hvpt_entry *slot, uint64_t old, unsigned level)
@@ -161,7 +161,7 @@ HVPT_FUNCTION HVPT_COLD hvpt_entry *hvpt_link_empty(struct hvpt_space *space, st
         hvpt_note_table(space, frame);
     if (!hvpt_compare_exchange(slot, &old, hvpt_make_table(space, frame))) {
         hvpt_frames_push(space, list, table, frame);
-        return hvpt_table_below(space, old);
+        return hvpt_is_usual_table(space, old) ? hvpt_table_below(space, old) : NULL;
     }
     hvpt_count_add_shared(&space->tables[level - 1], 1);
     return table;
