@@ -45,27 +45,31 @@ void exit_handle(struct vcpu *vcpu, const struct exit *exit)
     }
 }
 
-/* Most frequent first: all CPUs, then each. */
+/* Most frequent first: all CPUs, then each. Another CPU may go on meanwhile, so it is of one moment. */
 void profile_print(void)
 {
-    say("exit profile: %lu exits", vcpus[0].exits + vcpus[1].exits);
+    static unsigned long counts[MAX_CPUS][ARCH_REASONS];
+    unsigned long total = 0;
+
+    for (unsigned i = 0; i < MAX_CPUS; i++)
+        for (unsigned reason = 0; reason < ARCH_REASONS; reason++) {
+            counts[i][reason] = vcpus[i].counts[reason];
+            total += counts[i][reason];
+        }
+    say("exit profile: %lu exits", total);
     for (;;) {
         unsigned long most = 0;
         unsigned which = 0;
 
-        for (unsigned reason = 0; reason < ARCH_REASONS; reason++) {
-            unsigned long count = vcpus[0].counts[reason] + vcpus[1].counts[reason];
-
-            if (count > most)
-                most = count, which = reason;
-        }
+        for (unsigned reason = 0; reason < ARCH_REASONS; reason++)
+            if (counts[0][reason] + counts[1][reason] > most)
+                most = counts[0][reason] + counts[1][reason], which = reason;
         if (most == 0)
             return;
         if (cpus > 1)
-            say("  %7lu = %6lu + %6lu  %s", most, vcpus[0].counts[which], vcpus[1].counts[which],
-                arch_reason(which));
+            say("  %7lu = %6lu + %6lu  %s", most, counts[0][which], counts[1][which], arch_reason(which));
         else
             say("  %7lu  %s", most, arch_reason(which));
-        vcpus[0].counts[which] = vcpus[1].counts[which] = 0;
+        counts[0][which] = counts[1][which] = 0;
     }
 }

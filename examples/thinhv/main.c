@@ -25,7 +25,6 @@ _Noreturn void run_cpu(struct vcpu *vcpu)
     for (;;) {
         struct exit exit = arch_run(vcpu);
 
-        vcpu->exits++;
         vcpu->counts[exit.reason < ARCH_REASONS ? exit.reason : ARCH_REASONS - 1]++;
         exit_handle(vcpu, &exit);
     }

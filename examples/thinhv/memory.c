@@ -91,6 +91,19 @@ static void expect_mapped(enum hvpt_status status, const char *what)
         panic("%s: %s", what, hvpt_status_text(status));
 }
 
+/* Pages that hardware may hold several of as one: the contiguous bit, Svnapot. */
+static unsigned long joined_pages(void)
+{
+    struct hvpt_leaf_iterator leaves = hvpt_leaves(hvpt_make_gpa(0), UINT64_C(1) << 32);
+    struct hvpt_mapping leaf;
+    unsigned long count = 0;
+    hvpt_gpa gpa;
+
+    while (hvpt_space_next_leaf(&space, &leaves, &gpa, &leaf))
+        count += (leaf.attr.flags & HVPT_JOINED) != 0;
+    return count;
+}
+
 void memory_print(const char *when)
 {
     struct hvpt_stats stats;
@@ -99,6 +112,8 @@ void memory_print(const char *when)
     say("second level %s: %lu pages of 4K, %lu of 2M, %lu of 1G in %lu tables", when, (unsigned long)stats.leaves[0],
         (unsigned long)stats.leaves[1], (unsigned long)stats.leaves[2],
         (unsigned long)(stats.tables[0] + stats.tables[1] + stats.tables[2] + stats.tables[3] + stats.tables[4]));
+    if (option(image, "joined", NULL))
+        say("joined: %lu of these pages", joined_pages());
 }
 
 enum hvpt_status memory_init(struct hvpt_space *out)

@@ -34,7 +34,7 @@ struct vcpu {
     unsigned id;
     struct arch_vcpu arch;
     struct hvpt_space *view; /* instead of space; NULL: that one */
-    unsigned long exits, counts[ARCH_REASONS];
+    unsigned long counts[ARCH_REASONS]; /* of exits, by their reasons */
 };
 
 /* main.c */

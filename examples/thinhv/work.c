@@ -150,7 +150,7 @@ static uint64_t log_end(void)
 
     if (logging == WORK_DIRTY_BITS + 1)
         note(on_ram(take_dirty));
-    if (logging == WORK_WRITE_PROTECTION + 1)
+    if (logging != WORK_PML + 1) /* without hardware's dirty bits these take the right to write, too */
         give_back();
     if (logging == WORK_PML + 1)
         empty_logs();

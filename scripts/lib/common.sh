@@ -62,6 +62,8 @@ path:/lib/modules/*/build linux-headers-amd64|linux-headers-generic
 needs_other_machines='
 aarch64-linux-gnu-gcc     gcc-aarch64-linux-gnu
 riscv64-linux-gnu-gcc     gcc-riscv64-linux-gnu
+path:/usr/aarch64-linux-gnu/lib/libc.a  libc6-dev-arm64-cross
+path:/usr/riscv64-linux-gnu/lib/libc.a  libc6-dev-riscv64-cross
 qemu-system-aarch64       qemu-system-arm
 qemu-system-riscv64       qemu-system-riscv|qemu-system-misc
 '

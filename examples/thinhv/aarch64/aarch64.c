@@ -7,7 +7,6 @@
 #include "aarch64.h"
 
 #include "console.h"
-#include "device_tree.h"
 #include "kernel.h"
 #include "machine.h"
 #include "memory.h"
@@ -82,33 +81,6 @@ void second_cpu(uint64_t number)
     run_cpu(&vcpus[number]);
 }
 
-/* ---- Linux: Documentation/arch/arm64/booting.rst ---- */
-
-const struct image *arch_image(void)
-{
-    return image_at(IMAGE) ? (const struct image *)(uintptr_t)IMAGE : NULL;
-}
-
-void arch_load_linux(struct start *start)
-{
-    const uint8_t *kernel = (const uint8_t *)(uintptr_t)(IMAGE + image->kernel);
-    uint64_t offset;
-
-    memcpy(&offset, kernel + 8, 8);
-    if (memcmp(kernel + 0x38, "ARMd", 4) != 0 || offset != 0)
-        panic("this is not a kernel's Image");
-    memcpy((void *)(uintptr_t)KERNEL, kernel, image->kernel_size);
-    device_tree_copy((const void *)(uintptr_t)RAM_START, (void *)(uintptr_t)DEVICE_TREE, image, NULL);
-    arch_code_written(KERNEL, image->kernel_size); /* it begins with its caches off */
-    arch_code_written(DEVICE_TREE, UINT64_C(0x200000));
-    *start = (struct start) {KERNEL, {DEVICE_TREE, 0}};
-}
-
-_Noreturn void arch_jump(const struct start *start)
-{
-    arm_jump(start->pc, start->arguments[0]);
-}
-
 const char *arch_cpu(void)
 {
     static char words[40];
@@ -179,7 +151,7 @@ enum hvpt_status arch_open(struct hvpt_space *out, const struct hvpt_hooks *hook
         config.features |= HVPT_S2_USE_HARDWARE_AF;
     if ((config.mmfr1 & 15) >= 2)
         config.features |= HVPT_S2_USE_HARDWARE_DIRTY;
-    if (option(image, "contiguous", NULL))
+    if (option(image, "joined", NULL))
         config.features |= HVPT_S2_USE_CONTIGUOUS;
     features = config.features;
     return hvpt_s2_init(out, hooks, &config);

@@ -8,7 +8,6 @@
 
 
 #include "console.h"
-#include "device_tree.h"
 #include "kernel.h"
 #include "machine.h"
 #include "memory.h"
@@ -27,7 +26,7 @@ void first_hart(uint64_t hart, const void *tree);
 void second_hart(uint64_t hart);
 void host_died(uint64_t cause, uint64_t pc, uint64_t value);
 
-static const void *machine_tree;
+const void *machine_tree;
 static uint32_t features;
 
 /* ---- the machine ---- */
@@ -69,66 +68,6 @@ struct vcpu *vcpu_of_hart(uint64_t hart)
         if (vcpus[i].arch.hart == hart)
             return &vcpus[i];
     return NULL;
-}
-
-/* ---- Linux: Documentation/arch/riscv/boot.rst ---- */
-
-const struct image *arch_image(void)
-{
-    return image_at(IMAGE) ? (const struct image *)(uintptr_t)IMAGE : NULL;
-}
-
-/*
- * The guest gets no H: its letter leaves riscv,isa, "rv64imafdch_...", and the list of extensions. Without Sstc in it
- * Linux asks SBI for its timer.
- */
-static uint32_t hide(const char *name, char *value, uint32_t length)
-{
-    static const char isa[] = "riscv,isa", list[] = "riscv,isa-extensions", sstc[] = "_sstc";
-    uint32_t at = 4;
-
-    if (memcmp(name, isa, sizeof(isa)) == 0) {
-        while (at < length && value[at] != 'h' && value[at] != '_' && value[at] != '\0')
-            at++;
-        if (at < length && value[at] == 'h') {
-            memmove(value + at, value + at + 1, length - at - 1);
-            length--;
-        }
-        for (at = 0; option(image, "sbi-timer", NULL) && at + 5 < length; at++)
-            if (memcmp(value + at, sstc, 5) == 0)
-                memset(value + at + 1, 'x', 4); /* the name of no extension */
-    }
-    for (at = 0; memcmp(name, list, sizeof(list)) == 0 && at < length;) {
-        uint32_t size = 0;
-
-        while (value[at + size++] != '\0')
-            ;
-        if (memcmp(value + at, "h", 2) == 0
-            || (option(image, "sbi-timer", NULL) && memcmp(value + at, "sstc", 5) == 0)) {
-            memmove(value + at, value + at + size, length - at - size);
-            length -= size;
-        } else {
-            at += size;
-        }
-    }
-    return length;
-}
-
-void arch_load_linux(struct start *start)
-{
-    const uint8_t *kernel = (const uint8_t *)(uintptr_t)(IMAGE + image->kernel);
-
-    if (memcmp(kernel + 0x38, "RSC\5", 4) != 0)
-        panic("this is not a kernel's Image");
-    memcpy((void *)(uintptr_t)KERNEL, kernel, image->kernel_size);
-    device_tree_copy(machine_tree, (void *)(uintptr_t)DEVICE_TREE, image, option(image, "bare", NULL) ? NULL : hide);
-    sbi_fence_i();
-    *start = (struct start) {KERNEL, {vcpus[0].arch.hart, DEVICE_TREE}};
-}
-
-_Noreturn void arch_jump(const struct start *start)
-{
-    riscv_jump(start->pc, start->arguments[0], start->arguments[1]);
 }
 
 const char *arch_cpu(void)
@@ -209,10 +148,13 @@ enum hvpt_status arch_open(struct hvpt_space *out, const struct hvpt_hooks *hook
 
     config.mode = HVPT_GSTAGE_SV39X4; /* 2 TiB: the fewer levels, the shorter each walk */
 
-    /* henvcfg has only what the firmware has left on in menvcfg, which is what the G-stage goes by. */
-    if (cpu_read(CSR_HENVCFG) & MENVCFG_PBMTE)
+    /*
+     * The G-stage goes by menvcfg, which is machine mode's: henvcfg has only what is on there. QEMU 7.2 keeps its bits even
+     * where the hart has no such extension.
+     */
+    if (cpu_has("svpbmt") && (cpu_read(CSR_HENVCFG) & MENVCFG_PBMTE))
         config.features |= HVPT_GSTAGE_USE_SVPBMT;
-    if (option(image, "napot", NULL) && cpu_has("svnapot"))
+    if (option(image, "joined", NULL) && cpu_has("svnapot"))
         config.features |= HVPT_GSTAGE_USE_SVNAPOT;
     /* A hart that speaks of neither, as those made before the two had names, sets accessed and dirty by itself. */
     if (cpu_has("svadu") ? (cpu_read(CSR_HENVCFG) & MENVCFG_ADUE) != 0 : !cpu_has("svade"))

@@ -78,6 +78,7 @@ void plic_access(struct vcpu *vcpu, const struct hvpt_gstage_fault *fault);
 void plic_interrupt(void);
 
 /* riscv64.c */
+extern const void *machine_tree; /* the machine's device tree */
 struct vcpu *vcpu_of_hart(uint64_t hart); /* NULL: there is none */
 void riscv_exception(struct vcpu *vcpu, uint64_t cause, uint64_t value); /* to the guest */
 

@@ -43,26 +43,6 @@ void expect_kept(const struct hvctl_report *report)
 
 /* ---- CPUs ---- */
 
-const struct image *arch_image(void)
-{
-    const struct image *found = firmware_image();
-
-    if (found != NULL)
-        firmware_cpu(found);
-    return found;
-}
-
-void arch_load_linux(struct start *start)
-{
-    if (!firmware_load_linux(image, cpus, start))
-        panic("this is not a kernel with a 64-bit entry");
-}
-
-_Noreturn void arch_jump(const struct start *start)
-{
-    firmware_jump(start);
-}
-
 const char *arch_cpu(void)
 {
     return cpu_brand();

@@ -10,8 +10,8 @@
 FOLDER: tests/machine/linux of the build, with hypervisors and their /init; kernels are kept there, and fetched to it
 (kernel.py). Machines: those of targets.py, and the x86 ones of emulator.py.
 OPTIONS: work (the second level is put to work), cpus=2, lazy (it begins empty), pages=4 or pages=2048 (the largest page,
-in KiB), views (x86: the hook has a second view on every machine), napot, contiguous (RISC-V, Arm: small pages are joined
-to 64 KiB), sbi-timer (RISC-V: Linux has no Sstc), bare (no hypervisor), time (with and without the hypervisor: how much
+in KiB), views (x86: the hook has a second view on every machine), joined (RISC-V, Arm: pages are joined by Svnapot or the
+contiguous bit), sbi-timer (RISC-V: Linux has no Sstc), bare (no hypervisor), time (with and without the hypervisor: how much
 longer does it take?).
 """
 import os
@@ -39,6 +39,16 @@ SLOWER_AT_MOST = 1.5
 ROUNDS = 3
 
 
+def processor_time(process):
+    """What a process has used, in seconds; None: it has ended. proc(5), /proc/pid/stat."""
+    try:
+        with open("/proc/%d/stat" % process.pid) as f:
+            fields = f.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Boot:
     """What to boot, where, and what came of it."""
 
@@ -49,7 +59,7 @@ class Boot:
         self.cpus = 2 if "cpus=2" in self.options else 1
         self.hypervisor, self.linux = [], []  # lines: the hypervisor's, and Linux's from its serial port
         self.all = []  # both, as they came
-        self.began = self.user_space = None
+        self.process = self.began = self.user_space = None
         self.complete = False
         self.why = None
         self.log = []
@@ -64,9 +74,9 @@ class Boot:
     def take(self, line, from_linux, echo):
         (self.linux if from_linux else self.hypervisor).append(line)
         if LINUX_BEGINS in line and not from_linux:
-            self.began = time.monotonic()
+            self.began = processor_time(self.process)
         if line == USER_SPACE:
-            self.user_space = time.monotonic()
+            self.user_space = processor_time(self.process)
         self.all.append(("linux| " if from_linux else "thinhv| ") + line)
         if echo:
             echo(self.all[-1])
@@ -92,6 +102,7 @@ class Boot:
                                            stdin=subprocess.DEVNULL, stdout=terminal, stderr=errors,
                                            env=self.target.binary.environment())
             os.close(terminal)
+            self.process = process
             try:
                 self.listen(process, output, os.path.join(work, "serial"), start + LIMIT, echo)
             finally:
@@ -150,7 +161,8 @@ class Boot:
             take(b"\n", True)
 
     def boot_time(self):
-        """Seconds from the kernel's first instruction to /init's first line; None if it did not come there."""
+        """Seconds of processor time, which other work on this computer does not lengthen, from the kernel's first instruction
+        to /init's first line; None if it did not come there."""
         return self.user_space - self.began if self.began and self.user_space else None
 
 
@@ -220,6 +232,8 @@ def judge(boot, report):
     found = re.search(r"second level at the beginning: (\d+) pages of 4K, (\d+) of 2M, (\d+) of 1G", text)
     report(bool(found) and tuple(map(int, found.groups())) == leaves(boot),
            "the second level begins with %d, %d, %d leaves" % leaves(boot), found[0] if found else "nothing said")
+    if "joined" in boot.options:
+        report("\njoined: %d of these pages\n" % boot.target.joined(boot.options) in text, "pages are joined", "")
     report("memory types from: %s\n" % boot.target.memory_types in text, "memory has the types that the machine gives it", "")
     total, counts = profile(boot.hypervisor)
     frequent, faults = boot.target.frequent, boot.target.faults

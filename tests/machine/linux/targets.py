@@ -20,7 +20,7 @@ class X86:
     refused_page = 0x3e000
     memory_types = "0 WB a0000 UC c0000 WP 100000 WB 80000000 UC"
     frequent = "CPUID"  # an exit that each CPU has many of
-    own_methods, contiguous = (), False
+    own_methods = ()
 
     def __init__(self, name):
         self.machine = MACHINES[name]
@@ -73,21 +73,23 @@ class X86:
 
 class Virt:
     """QEMU's virt machine. Its serial port is Linux's; the hypervisor speaks through semihosting, on standard output."""
-    own_methods = ()
+    own_methods, since = (), None
 
-    def __init__(self, what):
-        self.title = "QEMU %s: %s" % (self.name, what)
+    def __init__(self, cpu, what):
+        self.cpu, self.title = cpu, "QEMU %s, %s" % (self.name, what)
 
     @property
     def binary(self):
         return find(self.program)
 
     def cannot(self):
+        if self.since and qemu_version(self.binary) < self.since:
+            return "QEMU %d.%d or later has this machine" % self.since
         return None
 
     def command(self, hypervisor, disk, folder, cpus):
         return self.binary.words + self.binary.options + ["-accel", "tcg"] + self.machine + [
-            "-m", str(RAM_MIB), "-smp", str(cpus), "-display", "none", "-nodefaults", "-monitor", "none", "-no-reboot",
+            self.cpu, "-m", str(RAM_MIB), "-smp", str(cpus), "-display", "none", "-nodefaults", "-monitor", "none", "-no-reboot",
             "-serial", "file:" + os.path.join(folder, "serial"), "-chardev", "stdio,id=hypervisor",
             "-semihosting-config", "enable=on,target=native,chardev=hypervisor", "-kernel", hypervisor,
             "-device", "loader,file=%s,addr=%#x,force-raw=on" % (disk, self.ram + 0x10000000),
@@ -100,15 +102,15 @@ class RiscV(Virt):
     hypervisor, init = "thinhv-riscv64.elf", "thinhv-riscv64-init"
     kernel_words = "console=ttyS0,115200 earlycon=sbi nokaslr " + USER_WORDS
     ram = 0x80000000
-    machine = ["-M", "virt", "-cpu", "rv64,h=true,svpbmt=true,svnapot=true"]
+    machine = ["-M", "virt", "-cpu"]
     refused_page, refusal = 0xbe000, "Segmentation fault"
-    memory_types = "0 UC 80000000 WB"
     frequent = "SBI: IPI"
     faults = ("load guest-page fault", "store guest-page fault", "instruction guest-page fault")
-    contiguous = True
 
-    def __init__(self):
-        super().__init__("G-stage with Svpbmt and Svnapot")
+    def __init__(self, extensions):
+        super().__init__("rv64,h=true," + extensions, extensions + ": G-stage")
+        self.since = (9, 2) if "svade" in extensions else None
+        self.memory_types = "0 %s 80000000 WB" % ("UC" if "svpbmt=true" in extensions else "WB")
 
     def leaves(self, options):
         """4 GiB less 32 MiB of RAM and the four pages by which two harts claim interrupts, in the first GiB."""
@@ -118,6 +120,10 @@ class RiscV(Virt):
             return (508, (4096 - HIDDEN_MIB) // 2 - 1, 0)
         return (508, 511 + (1024 - HIDDEN_MIB) // 2, 2)
 
+    def joined(self, options):
+        """All pages of 4K but the rest of the 64 KiB that the four pages are missing from."""
+        return self.leaves(options)[0] - 12
+
 
 class Arm(Virt):
     name, program, package = "Arm", "qemu-system-aarch64", "qemu-system-arm"
@@ -125,15 +131,14 @@ class Arm(Virt):
     hypervisor, init = "thinhv-aarch64.elf", "thinhv-aarch64-init"
     kernel_words = "console=ttyAMA0 earlycon=pl011,0x9000000 nokaslr mitigations=off " + USER_WORDS
     ram = 0x40000000
-    machine = ["-M", "virt,virtualization=on,gic-version=3,highmem=off", "-cpu", "max"]
+    machine = ["-M", "virt,virtualization=on,gic-version=3,highmem=off", "-cpu"]
     refused_page, refusal = 0x7e000, "Bus error"
     memory_types = "0 UC 40000000 WB"
     frequent = None
     faults = ("data abort", "instruction abort")
-    contiguous = True
 
-    def __init__(self):
-        super().__init__("stage 2")
+    def __init__(self, cpu):
+        super().__init__(cpu, cpu + ": stage 2")
 
     def leaves(self, options):
         """1 GiB of devices and 2 GiB of RAM less 32 MiB at the end of its first."""
@@ -143,7 +148,21 @@ class Arm(Virt):
             return (0, (3072 - HIDDEN_MIB) // 2, 0)
         return (0, (1024 - HIDDEN_MIB) // 2, 2)
 
+    def joined(self, options):
+        """All that were mapped as such: sets of 16 are 64 KiB, or the 32 MiB that the hypervisor hides."""
+        return sum(self.leaves(options))
+
+
+OTHERS = {
+    "qemu-riscv": lambda: RiscV("svpbmt=true,svnapot=true"),
+    "qemu-riscv-plain": lambda: RiscV("svpbmt=false,svnapot=false"),
+    "qemu-riscv-svade": lambda: RiscV("svpbmt=true,svnapot=true,svade=true,svadu=false"),
+    "qemu-arm": lambda: Arm("max"),
+    "qemu-arm-a76": lambda: Arm("cortex-a76"),
+    "qemu-arm-a53": lambda: Arm("cortex-a53"),
+}
+
 
 def target(name):
     """By the name that a test gives it."""
-    return {"qemu-riscv": RiscV, "qemu-arm": Arm}[name]() if name in ("qemu-riscv", "qemu-arm") else X86(name)
+    return OTHERS[name]() if name in OTHERS else X86(name)
