@@ -47,6 +47,7 @@ redox() {
             cargo test --locked "${manifest[@]}" --package rmm-second-level
         redox_case "the second level for rmm is under 1,000 lines" "$logs/rmm-lines.log" \
             awk 'END { print NR; exit NR >= 1000 }' "$workspace"/rmm-second-level/src/*.rs
+        redox_tests "crate in rmm's types" "$logs/rmm.log" cargo test --locked "${manifest[@]}" --package hvpt-redox --features rmm
         redox_tests module "$logs/module.log" cargo test --locked "${manifest[@]}" --package redox-standin
         RUSTDOCFLAGS='-D warnings' redox_case "cargo doc has nothing to say" "$logs/doc.log" \
             cargo doc --locked --no-deps "${manifest[@]}" --package hvpt-redox --package rmm-second-level --package redox-hv

@@ -5,7 +5,7 @@
 
 use core::ffi::c_void;
 
-use crate::{GuestRegs, Hpa};
+use crate::{GuestRegs, PhysicalAddress};
 
 /// How a VMX instruction ended. SDM vol. 3, "VMX Instruction Reference", "Conventions".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,12 +218,18 @@ pub unsafe trait Cpu: Sync {
     }
 
     /// VMRUN with the guest's registers, until its next VMEXIT. `host`: a page for the host's VMSAVE state.
-    fn svm_switch(&self, regs: &mut GuestRegs, vmcb: Hpa, host: Hpa, interrupts: bool) {
+    fn svm_switch(
+        &self,
+        regs: &mut GuestRegs,
+        vmcb: PhysicalAddress,
+        host: PhysicalAddress,
+        interrupts: bool,
+    ) {
         native!(
             ffi::hvctl_rs_native_svm_switch(
                 regs.as_mut_ptr(),
-                vmcb.data(),
-                host.data(),
+                vmcb.data() as u64,
+                host.data() as u64,
                 interrupts
             ),
             ()

@@ -3,7 +3,13 @@
 
 use core::{fmt, marker::PhantomData};
 
-use crate::{error::Error, ffi, format::*, memtype::MemoryType};
+use crate::{
+    error::Error,
+    ffi,
+    format::*,
+    memtype::MemoryType,
+    types::{page_flags, PageFlags},
+};
 
 /// IA32_PAT after a reset: WB, WT, UC-, UC, twice.
 pub const PAT_RESET: u64 = 0x0007_0406_0007_0406;
@@ -15,9 +21,23 @@ const EXEC_USER: u32 = 8;
 const ACCESSED: u32 = 1;
 const DIRTY: u32 = 2;
 
-/// Flags of a page in one format. A new one is readable, not writable, not executable, write-back, as RMM's are.
+/// Flags of a page in one format: the kernel's own, and what is specific beside them.
+///
+/// `base` says present, writable and executable. Its other bits mean nothing in a second level: the cache bits are those of
+/// `memory_type`, into which [`Flags::from_page_flags`] translates them.
 pub struct Flags<A> {
-    pub(crate) words: [u32; 4],
+    /// Present, writable, executable.
+    pub base: PageFlags,
+    /// How the page may be cached.
+    pub memory_type: MemoryType,
+    /// Without it a page is execute-only.
+    pub readable: bool,
+    /// The guest's user mode may execute, where the format tells the modes apart.
+    pub user_executable: bool,
+    /// Accessed, dirty, and the format's own bits.
+    bits: u32,
+    /// A number that no hardware reads.
+    pub software_number: u32,
     format: PhantomData<fn() -> A>,
 }
 
@@ -51,112 +71,155 @@ impl Keep {
 
 impl<A: SecondLevel> Flags<A> {
     /// Readable and nothing else, write-back.
-    pub const fn new() -> Self {
-        Self::from_words([READ, 0, 0, 0]).memory_type(MemoryType::WriteBack)
-    }
-
-    pub(crate) const fn from_words(words: [u32; 4]) -> Self {
+    pub fn new() -> Self {
         Self {
-            words,
+            base: PageFlags::new(),
+            memory_type: MemoryType::WriteBack,
+            readable: true,
+            user_executable: false,
+            bits: 0,
+            software_number: 0,
             format: PhantomData,
         }
     }
 
-    const fn set(mut self, word: usize, bits: u32, value: bool) -> Self {
+    /// As the shim has them: rights, memory type, bits, number.
+    pub(crate) fn words(&self) -> [u32; 4] {
+        let right = |value: bool, bit: u32| {
+            if value && self.base.has_present() {
+                bit
+            } else {
+                0
+            }
+        };
+        let rights = right(self.readable, READ)
+            | right(self.base.has_write(), WRITE)
+            | right(self.base.has_execute(), EXEC)
+            | right(self.user_executable, EXEC_USER);
+
+        [
+            rights,
+            self.memory_type as u32,
+            self.bits,
+            self.software_number,
+        ]
+    }
+
+    pub(crate) fn from_words(words: [u32; 4]) -> Self {
+        let [rights, memory_type, bits, software_number] = words;
+
+        Self {
+            base: PageFlags::new()
+                .write(rights & WRITE != 0)
+                .execute(rights & EXEC != 0),
+            memory_type: MemoryType::from_raw(memory_type),
+            readable: rights & READ != 0,
+            user_executable: rights & EXEC_USER != 0,
+            bits,
+            software_number,
+            format: PhantomData,
+        }
+    }
+
+    fn set(mut self, bits: u32, value: bool) -> Self {
         if value {
-            self.words[word] |= bits;
+            self.bits |= bits;
         } else {
-            self.words[word] &= !bits;
+            self.bits &= !bits;
         }
         self
     }
 
     /// May the guest read? Without it a page is execute-only, which only EPT and some CPUs have.
     #[must_use]
-    pub const fn read(self, value: bool) -> Self {
-        self.set(0, READ, value)
+    pub fn read(mut self, value: bool) -> Self {
+        self.readable = value;
+        self
     }
 
     /// May the guest write?
     #[must_use]
-    pub const fn write(self, value: bool) -> Self {
-        self.set(0, WRITE, value)
+    pub fn write(mut self, value: bool) -> Self {
+        self.base = self.base.write(value);
+        self
     }
 
     /// May the guest execute? In all its modes, or in supervisor mode where the format tells them apart.
     #[must_use]
-    pub const fn execute(self, value: bool) -> Self {
-        self.set(0, EXEC, value)
+    pub fn execute(mut self, value: bool) -> Self {
+        self.base = self.base.execute(value);
+        self
     }
 
     /// May the guest's user mode execute? Counts with mode-based execute control (EPT) and XNX (Arm).
     #[must_use]
-    pub const fn execute_user(self, value: bool) -> Self {
-        self.set(0, EXEC_USER, value)
+    pub fn execute_user(mut self, value: bool) -> Self {
+        self.user_executable = value;
+        self
     }
 
     /// How the page may be cached.
     #[must_use]
-    pub const fn memory_type(mut self, memory_type: MemoryType) -> Self {
-        self.words[1] = memory_type as u32;
+    pub fn memory_type(mut self, memory_type: MemoryType) -> Self {
+        self.memory_type = memory_type;
         self
     }
 
     /// The accessed bit is set from the beginning.
     #[must_use]
-    pub const fn accessed(self, value: bool) -> Self {
-        self.set(2, ACCESSED, value)
+    pub fn accessed(self, value: bool) -> Self {
+        self.set(ACCESSED, value)
     }
 
     /// The dirty bit is set from the beginning.
     #[must_use]
-    pub const fn dirty(self, value: bool) -> Self {
-        self.set(2, DIRTY, value)
+    pub fn dirty(self, value: bool) -> Self {
+        self.set(DIRTY, value)
     }
 
     /// A number that no hardware reads, up to [`SecondLevel::SOFTWARE_MAX`].
     #[must_use]
-    pub const fn software(mut self, number: u32) -> Self {
-        self.words[3] = number;
+    pub fn software(mut self, number: u32) -> Self {
+        self.software_number = number;
         self
     }
 
     /// Can the guest read?
-    pub const fn has_read(&self) -> bool {
-        self.words[0] & READ != 0
+    pub fn has_read(&self) -> bool {
+        self.words()[0] & READ != 0
     }
 
     /// Can the guest write?
-    pub const fn has_write(&self) -> bool {
-        self.words[0] & WRITE != 0
+    pub fn has_write(&self) -> bool {
+        self.words()[0] & WRITE != 0
     }
 
     /// Can the guest execute, in supervisor mode at least?
-    pub const fn has_execute(&self) -> bool {
-        self.words[0] & EXEC != 0
+    pub fn has_execute(&self) -> bool {
+        self.words()[0] & EXEC != 0
     }
 
     /// Has the guest used the page?
-    pub const fn is_accessed(&self) -> bool {
-        self.words[2] & ACCESSED != 0
+    pub fn is_accessed(&self) -> bool {
+        self.bits & ACCESSED != 0
     }
 
     /// Has the guest written to the page?
-    pub const fn is_dirty(&self) -> bool {
-        self.words[2] & DIRTY != 0
+    pub fn is_dirty(&self) -> bool {
+        self.bits & DIRTY != 0
     }
 
     /// How the page is cached.
     pub fn get_memory_type(&self) -> MemoryType {
-        MemoryType::from_raw(self.words[1])
+        self.memory_type
     }
 
     /// The number of [`Flags::software`].
-    pub const fn get_software(&self) -> u32 {
-        self.words[3]
+    pub fn get_software(&self) -> u32 {
+        self.software_number
     }
 
-    /// What the flags of an x86 page say: `data` is `PageFlags::data()` of a 4 KiB page, `pat` IA32_PAT.
+    /// What the kernel's flags of a 4 KiB page say, under this IA32_PAT; they become `base`.
     ///
     /// A translation, never a reuse of bits: in a first-level entry write-back is three clear bits, which EPT reads as
     /// UC; PCD is a reserved memory type there, PAT the large-page bit, user becomes execute and no-execute suppresses
@@ -165,34 +228,45 @@ impl<A: SecondLevel> Flags<A> {
     ///
     /// ```
     /// # use hvpt_redox::*;
-    /// // present, writable, user, PCD, no-execute: a device's registers
-    /// let flags = EptFlags::from_page_flags(1 << 63 | 0x17, PAT_RESET, Keep::default())?;
-    /// assert_eq!(flags, EptFlags::new().write(true).memory_type(MemoryType::Uncacheable));
+    /// // PCD: a device's registers
+    /// let base = PageFlags::new().write(true).custom_flag(1 << 4, true);
+    /// let flags = EptFlags::from_page_flags(base, PAT_RESET, Keep::default())?;
+    /// assert_eq!(flags.memory_type, MemoryType::Uncacheable);
+    /// assert!(flags.base.has_write() && !flags.base.has_execute());
     /// # Ok::<(), Error>(())
     /// ```
-    pub fn from_page_flags(data: u64, pat: u64, keep: Keep) -> Result<Self, Error> {
+    pub fn from_page_flags(base: PageFlags, pat: u64, keep: Keep) -> Result<Self, Error> {
         let mut words = [0; 4];
 
         // SAFETY: words has room for the four that the shim writes.
         Error::check(unsafe {
-            ffi::hvpt_rs_from_page_flags(data, 0, pat, keep.bits(), words.as_mut_ptr())
+            ffi::hvpt_rs_from_page_flags(
+                base.data() as u64,
+                0,
+                pat,
+                keep.bits(),
+                words.as_mut_ptr(),
+            )
         })?;
         words[2] = 0;
         words[3] = 0; // software bits of the first level are the kernel's own
-        Ok(Self::from_words(words))
+        Ok(Self {
+            base,
+            ..Self::from_words(words)
+        })
     }
 
-    /// The same the other way round: the data of page flags that say this, for a 4 KiB page under `pat`, with the user
-    /// bit as told. [`Error::Unsupported`]: they cannot.
-    pub fn to_page_flags(&self, pat: u64, user: bool) -> Result<u64, Error> {
+    /// The same the other way round: the kernel's flags that say this, for a 4 KiB page under `pat`, with the user bit as
+    /// told. [`Error::Unsupported`]: they cannot.
+    pub fn to_page_flags(&self, pat: u64, user: bool) -> Result<PageFlags, Error> {
         let mut entry = 0;
         let add = if user { 1 << 2 } else { 0 };
 
         // SAFETY: words and entry are valid for the call.
         Error::check(unsafe {
-            ffi::hvpt_rs_to_page_flags(self.words.as_ptr(), 0, pat, add, &mut entry)
+            ffi::hvpt_rs_to_page_flags(self.words().as_ptr(), 0, pat, add, &mut entry)
         })?;
-        Ok(entry)
+        Ok(page_flags(entry))
     }
 }
 
@@ -200,38 +274,38 @@ impl<A: SecondLevel> Flags<A> {
 impl Flags<Ept> {
     /// The guest's PAT does not count: the memory type is this one alone.
     #[must_use]
-    pub const fn ignore_pat(self, value: bool) -> Self {
-        self.set(2, 1 << 8, value)
+    pub fn ignore_pat(self, value: bool) -> Self {
+        self.set(1 << 8, value)
     }
 
     /// A violation exits even where #VE is enabled.
     #[must_use]
-    pub const fn suppress_ve(self, value: bool) -> Self {
-        self.set(2, 1 << 9, value)
+    pub fn suppress_ve(self, value: bool) -> Self {
+        self.set(1 << 9, value)
     }
 
     /// Reached only through guest tables that have paging-write.
     #[must_use]
-    pub const fn verify_guest_paging(self, value: bool) -> Self {
-        self.set(2, 1 << 10, value)
+    pub fn verify_guest_paging(self, value: bool) -> Self {
+        self.set(1 << 10, value)
     }
 
     /// A page walk may set the guest's accessed and dirty bits here.
     #[must_use]
-    pub const fn paging_write(self, value: bool) -> Self {
-        self.set(2, 1 << 11, value)
+    pub fn paging_write(self, value: bool) -> Self {
+        self.set(1 << 11, value)
     }
 
     /// Supervisor shadow-stack accesses are allowed.
     #[must_use]
-    pub const fn shadow_stack(self, value: bool) -> Self {
-        self.set(2, 1 << 12, value)
+    pub fn shadow_stack(self, value: bool) -> Self {
+        self.set(1 << 12, value)
     }
 
     /// Writes are decided in parts of 128 bytes by the sub-page table.
     #[must_use]
-    pub const fn sub_page_write(self, value: bool) -> Self {
-        self.set(2, 1 << 13, value)
+    pub fn sub_page_write(self, value: bool) -> Self {
+        self.set(1 << 13, value)
     }
 }
 
@@ -239,14 +313,14 @@ impl Flags<Ept> {
 impl Flags<Stage2> {
     /// Outer shareable.
     #[must_use]
-    pub const fn outer_shareable(self, value: bool) -> Self {
-        self.set(2, 1 << 20, value)
+    pub fn outer_shareable(self, value: bool) -> Self {
+        self.set(1 << 20, value)
     }
 
     /// Not shareable.
     #[must_use]
-    pub const fn non_shareable(self, value: bool) -> Self {
-        self.set(2, 1 << 21, value)
+    pub fn non_shareable(self, value: bool) -> Self {
+        self.set(1 << 21, value)
     }
 }
 
@@ -258,13 +332,13 @@ impl<A> Clone for Flags<A> {
 
 impl<A> Copy for Flags<A> {}
 
-impl<A> PartialEq for Flags<A> {
+impl<A: SecondLevel> PartialEq for Flags<A> {
     fn eq(&self, other: &Self) -> bool {
-        self.words == other.words
+        self.words() == other.words()
     }
 }
 
-impl<A> Eq for Flags<A> {}
+impl<A: SecondLevel> Eq for Flags<A> {}
 
 impl<A: SecondLevel> Default for Flags<A> {
     fn default() -> Self {
@@ -274,8 +348,9 @@ impl<A: SecondLevel> Default for Flags<A> {
 
 impl<A: SecondLevel> fmt::Debug for Flags<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = self.words();
         let letter = |bit, letter| {
-            if self.words[0] & bit != 0 {
+            if words[0] & bit != 0 {
                 letter
             } else {
                 '-'
@@ -290,15 +365,15 @@ impl<A: SecondLevel> fmt::Debug for Flags<A> {
             letter(WRITE, 'w'),
             letter(EXEC, 'x')
         )?;
-        if self.words[0] & EXEC_USER != 0 {
+        if words[0] & EXEC_USER != 0 {
             f.write_str("u")?;
         }
         write!(f, " {:?}", self.get_memory_type())?;
-        if self.words[2] != 0 {
-            write!(f, " flags {:#x}", self.words[2])?;
+        if words[2] != 0 {
+            write!(f, " flags {:#x}", words[2])?;
         }
-        if self.words[3] != 0 {
-            write!(f, " software {}", self.words[3])?;
+        if words[3] != 0 {
+            write!(f, " software {}", words[3])?;
         }
         Ok(())
     }

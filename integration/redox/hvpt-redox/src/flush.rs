@@ -2,7 +2,7 @@
 
 use core::{fmt, mem};
 
-use crate::{mapper::Mapper, FrameAllocator, Gpa, SecondLevel};
+use crate::{mapper::Mapper, GuestFrames, PhysicalAddress, SecondLevel};
 
 /// Which invalidation makes a change good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub enum InvalidationKind {
     Hfence,
 }
 
-/// What may be stale: an allocator's [`invalidate`](FrameAllocator::invalidate) may drop more, never less.
+/// What may be stale: an allocator's [`invalidate`](GuestFrames::invalidate) may drop more, never less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Invalidation {
     /// By which instruction.
@@ -26,7 +26,7 @@ pub struct Invalidation {
     /// The register value that names the space: EPTP, nCR3, VTTBR_EL2, hgatp.
     pub root: u64,
     /// Where the range begins that encloses every change.
-    pub gpa: Gpa,
+    pub gpa: PhysicalAddress,
     /// Its bytes.
     pub size: u64,
     /// An entry that pointed to a table went away, so caches of the walk itself are stale, too.
@@ -38,11 +38,11 @@ pub struct Invalidation {
 /// Flush it, or ignore it unsafely; what is dropped otherwise is flushed. While it lives nothing else can be done with
 /// the mapper, so frames that the change took out of the tables are not reused before the flush.
 #[must_use = "the change must be flushed, or the flush unsafely ignored"]
-pub struct Flush<'a, A: SecondLevel, F: FrameAllocator> {
+pub struct Flush<'a, A: SecondLevel, F: GuestFrames> {
     mapper: &'a mut Mapper<A, F>,
 }
 
-impl<'a, A: SecondLevel, F: FrameAllocator> Flush<'a, A, F> {
+impl<'a, A: SecondLevel, F: GuestFrames> Flush<'a, A, F> {
     pub(crate) fn new(mapper: &'a mut Mapper<A, F>) -> Self {
         Self { mapper }
     }
@@ -67,13 +67,13 @@ impl<'a, A: SecondLevel, F: FrameAllocator> Flush<'a, A, F> {
     }
 }
 
-impl<A: SecondLevel, F: FrameAllocator> Drop for Flush<'_, A, F> {
+impl<A: SecondLevel, F: GuestFrames> Drop for Flush<'_, A, F> {
     fn drop(&mut self) {
         self.mapper.flush();
     }
 }
 
-impl<A: SecondLevel, F: FrameAllocator> fmt::Debug for Flush<'_, A, F> {
+impl<A: SecondLevel, F: GuestFrames> fmt::Debug for Flush<'_, A, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Flush")
             .field("needed", &self.is_needed())

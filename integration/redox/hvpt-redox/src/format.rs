@@ -1,6 +1,6 @@
 //! The formats, as types: what RMM's `Arch` is to the first level, [`SecondLevel`] is to the second.
 
-use crate::{Hpa, InvalidationKind};
+use crate::{types::address, InvalidationKind, PhysicalAddress};
 
 mod sealed {
     pub trait Sealed {}
@@ -38,7 +38,7 @@ pub trait SecondLevel: sealed::Sealed + 'static {
     fn config_words(config: &Self::Config) -> [u64; 10];
 
     /// The table that a root register names.
-    fn root_table(root: u64) -> Hpa;
+    fn root_table(root: u64) -> PhysicalAddress;
 }
 
 /// Policies of a space.
@@ -131,8 +131,8 @@ impl SecondLevel for Ept {
         )
     }
 
-    fn root_table(root: u64) -> Hpa {
-        Hpa::new(root & 0x000f_ffff_ffff_f000)
+    fn root_table(root: u64) -> PhysicalAddress {
+        address(root & 0x000f_ffff_ffff_f000)
     }
 }
 
@@ -183,8 +183,8 @@ impl SecondLevel for Npt {
         )
     }
 
-    fn root_table(root: u64) -> Hpa {
-        Hpa::new(root & 0x000f_ffff_ffff_f000)
+    fn root_table(root: u64) -> PhysicalAddress {
+        address(root & 0x000f_ffff_ffff_f000)
     }
 }
 
@@ -272,8 +272,8 @@ impl SecondLevel for Stage2 {
         )
     }
 
-    fn root_table(root: u64) -> Hpa {
-        Hpa::new(root & 0x0000_ffff_ffff_fffe)
+    fn root_table(root: u64) -> PhysicalAddress {
+        address(root & 0x0000_ffff_ffff_fffe)
     }
 }
 
@@ -339,8 +339,8 @@ impl SecondLevel for Gstage {
         )
     }
 
-    fn root_table(root: u64) -> Hpa {
-        Hpa::new((root & 0x0000_0fff_ffff_ffff) << 12)
+    fn root_table(root: u64) -> PhysicalAddress {
+        address((root & 0x0000_0fff_ffff_ffff) << 12)
     }
 }
 

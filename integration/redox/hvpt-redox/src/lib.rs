@@ -7,7 +7,8 @@
 //! | part | what it is |
 //! |---|---|
 //! | [`EptMapper`], [`NptMapper`], [`Stage2Mapper`], [`GstageMapper`] | one guest's second-level tables |
-//! | [`FrameAllocator`] | what the kernel provides: frames, a view of them, invalidation |
+//! | [`FrameAllocator`], [`GuestFrames`] | what the kernel provides: frames; a view of them, and invalidation |
+//! | [`PhysicalAddress`], [`PageFlags`], ... | with the feature `rmm` rmm's own, else plain ones with the same names |
 //! | [`EptFlags`], [`NptFlags`], ... | what a page says, from a kernel's own page flags by translation |
 //! | [`vmx`] | capabilities, control words, the VMCS, its checker, exits, VMX operation |
 //! | [`svm`] | the same for AMD's VMCB |
@@ -17,19 +18,19 @@
 //! `no_std`, stable Rust. It needs `alloc` for one small block a mapper, whose failure is an error like any other.
 //!
 //! ```
-//! use hvpt_redox::{testing::Arena, EptConfig, EptFlags, EptMapper, Gpa, Hpa, MemoryType};
+//! use hvpt_redox::{testing::Arena, EptConfig, EptFlags, EptMapper, MemoryType, PhysicalAddress};
 //!
 //! let arena = Arena::new(64); // 64 frames of ordinary memory; a kernel has its own allocator
 //! let mut ept = EptMapper::create(arena.clone(), EptConfig::default())?;
 //! let ram = EptFlags::new().write(true).execute(true).memory_type(MemoryType::WriteBack);
 //!
 //! // SAFETY: no processor walks these tables, so it does not matter what memory they name.
-//! unsafe { ept.map_range(Gpa::new(0), Hpa::new(0x4000_0000), 0x20_0000, ram)? }.flush();
-//! assert_eq!(ept.translate(Gpa::new(0x1234))?.hpa, Hpa::new(0x4000_1234));
+//! unsafe { ept.map_range(PhysicalAddress::new(0), PhysicalAddress::new(0x4000_0000), 0x20_0000, ram)? }.flush();
+//! assert_eq!(ept.translate(PhysicalAddress::new(0x1234))?.hpa, PhysicalAddress::new(0x4000_1234));
 //!
-//! let (frame, flags, flush) = ept.unmap_phys(Gpa::new(0x1000))?; // splits the 2 MiB page
+//! let (frame, flags, flush) = ept.unmap_phys(PhysicalAddress::new(0x1000))?; // splits the 2 MiB page
 //! flush.flush();
-//! assert_eq!((frame, flags.has_write()), (Hpa::new(0x4000_1000), true));
+//! assert_eq!((frame, flags.has_write()), (PhysicalAddress::new(0x4000_1000), true));
 //!
 //! drop(ept);
 //! assert_eq!(arena.used(), 0);
@@ -43,7 +44,6 @@ extern crate alloc;
 #[cfg(any(doc, doctest, test))]
 extern crate std;
 
-mod address;
 pub mod cpu;
 mod error;
 #[doc(hidden)]
@@ -57,16 +57,18 @@ pub mod insn;
 mod mapper;
 mod memtype;
 mod paging;
+#[cfg(not(feature = "rmm"))]
+mod plain;
 mod report;
 #[doc(hidden)]
 pub mod sizes;
 pub mod svm;
 pub mod testing;
 mod text;
+mod types;
 pub mod vmx;
 mod walk;
 
-pub use address::{Gpa, Hpa};
 pub use error::{ControlError, Error};
 pub use flags::{EptFlags, Flags, GstageFlags, Keep, NptFlags, Stage2Flags, PAT_RESET};
 pub use flush::{Flush, Invalidation, InvalidationKind};
@@ -74,10 +76,15 @@ pub use format::{
     Ept, EptConfig, EptFeatures, Gstage, GstageConfig, GstageMode, Npt, NptConfig, Policy,
     SecondLevel, Stage2, Stage2Config, Stage2Features,
 };
-pub use frames::{FrameAllocator, FrameCount, OwnedFrames, PAGE_SIZE};
+pub use frames::{GuestFrames, OwnedFrames};
 pub use guest::{Gpr, GuestRegs, GuestState, Register, Segment, SegmentName};
 pub use mapper::{EptMapper, GstageMapper, Mapper, Mapping, NptMapper, Stage2Mapper, Stats};
 pub use memtype::MemoryType;
 pub use paging::{GuestAccess, GuestFault, GuestPaging};
 pub use report::{Failure, Report, Violation};
+#[cfg(not(feature = "rmm"))]
+pub use types::PAGE_SIZE;
+pub use types::{
+    FrameAllocator, FrameCount, FrameUsage, PageFlags, PhysicalAddress, VirtualAddress,
+};
 pub use walk::Visit;

@@ -11,15 +11,16 @@ use crate::{
     format::*,
     paging::{GuestAccess, GuestFault, GuestPaging},
     sizes,
+    types::{address, frames_of_order},
     walk::Visit,
-    FrameAllocator, FrameCount, Gpa, Hpa, Invalidation, InvalidationKind,
+    GuestFrames, Invalidation, InvalidationKind, PhysicalAddress,
 };
 
 /// A guest's tables in one format, from the frames of `F`. Dropping it gives back every frame.
 ///
 /// Calls that look (`&self`) may run on many CPUs at once; calls that change (`&mut self`) are one at a time, and a
 /// processor may walk the tables during any of them.
-pub struct Mapper<A: SecondLevel, F: FrameAllocator> {
+pub struct Mapper<A: SecondLevel, F: GuestFrames> {
     inner: NonNull<Inner<F>>,
     format: PhantomData<fn() -> A>,
 }
@@ -41,15 +42,15 @@ struct Inner<F> {
 }
 
 // SAFETY: the mapper owns its tables and its allocator; whatever may go to another CPU goes as a whole.
-unsafe impl<A: SecondLevel, F: FrameAllocator + Send> Send for Mapper<A, F> {}
+unsafe impl<A: SecondLevel, F: GuestFrames + Send> Send for Mapper<A, F> {}
 // SAFETY: &self calls only read the tables, by single loads that a concurrent map may race with ("Who may call what" in
 // docs/contracts.md), and use no method of F that takes a self.
-unsafe impl<A: SecondLevel, F: FrameAllocator + Sync> Sync for Mapper<A, F> {}
+unsafe impl<A: SecondLevel, F: GuestFrames + Sync> Sync for Mapper<A, F> {}
 
 /// One translation.
 pub struct Mapping<A: SecondLevel> {
     /// Where the address lies (translate), or where the page begins (walk).
-    pub hpa: Hpa,
+    pub hpa: PhysicalAddress,
     /// What the page and all tables above it allow together, and the rest of what the page says.
     pub flags: Flags<A>,
     /// Bytes that the page maps.
@@ -103,16 +104,12 @@ fn no_unwind<T>(call: impl FnOnce() -> T) -> T {
     result
 }
 
-unsafe extern "C" fn on_alloc<F: FrameAllocator>(
-    ctx: *mut c_void,
-    order: u32,
-    out: *mut u64,
-) -> bool {
+unsafe extern "C" fn on_alloc<F: GuestFrames>(ctx: *mut c_void, order: u32, out: *mut u64) -> bool {
     // SAFETY: ctx is the allocator of a mapper whose &mut self call is running; out is the shim's.
     no_unwind(|| unsafe {
-        match (*(ctx as *mut F)).allocate(FrameCount::of_order(order)) {
+        match (*(ctx as *mut F)).allocate(frames_of_order(order)) {
             Some(frame) => {
-                *out = frame.data();
+                *out = frame.data() as u64;
                 true
             }
             None => false,
@@ -120,16 +117,16 @@ unsafe extern "C" fn on_alloc<F: FrameAllocator>(
     })
 }
 
-unsafe extern "C" fn on_free<F: FrameAllocator>(ctx: *mut c_void, frame: u64, order: u32) {
+unsafe extern "C" fn on_free<F: GuestFrames>(ctx: *mut c_void, frame: u64, order: u32) {
     // SAFETY: as on_alloc; the engine frees what it allocated, once, after the flush.
-    no_unwind(|| unsafe { (*(ctx as *mut F)).free(Hpa::new(frame), FrameCount::of_order(order)) })
+    no_unwind(|| unsafe { (*(ctx as *mut F)).free(address(frame), frames_of_order(order)) })
 }
 
-unsafe extern "C" fn on_phys_to_virt<F: FrameAllocator>(_: *mut c_void, frame: u64) -> *mut c_void {
-    no_unwind(|| F::phys_to_virt(Hpa::new(frame)) as *mut c_void)
+unsafe extern "C" fn on_phys_to_virt<F: GuestFrames>(_: *mut c_void, frame: u64) -> *mut c_void {
+    no_unwind(|| F::phys_to_virt(address(frame)) as *mut c_void)
 }
 
-unsafe extern "C" fn on_flush<F: FrameAllocator>(
+unsafe extern "C" fn on_flush<F: GuestFrames>(
     ctx: *mut c_void,
     kind: u32,
     tables: bool,
@@ -147,7 +144,7 @@ unsafe extern "C" fn on_flush<F: FrameAllocator>(
     let stale = Invalidation {
         kind,
         root,
-        gpa: Gpa::new(gpa),
+        gpa: address(gpa),
         size,
         tables,
     };
@@ -164,10 +161,10 @@ unsafe extern "C" fn on_visit<A: SecondLevel, V: FnMut(Visit<A>) -> bool>(
     words: *const u32,
 ) -> bool {
     no_unwind(|| {
-        let gpa = Gpa::new(gpa);
+        let gpa = address(gpa);
         // SAFETY: ctx is walk's visitor; the shim passes four numbers, and four words with a page.
         let (visitor, numbers) = unsafe { (&mut *(ctx as *mut V), *(numbers as *const [u64; 4])) };
-        let (table, level) = (Hpa::new(numbers[0]), numbers[2] as u32);
+        let (table, level) = (address(numbers[0]), numbers[2] as u32);
 
         visitor(match what {
             // SAFETY: see above.
@@ -188,7 +185,7 @@ unsafe extern "C" fn on_visit<A: SecondLevel, V: FnMut(Visit<A>) -> bool>(
 
 fn mapping<A: SecondLevel>(numbers: &[u64; 4], words: [u32; 4]) -> Mapping<A> {
     Mapping {
-        hpa: Hpa::new(numbers[0]),
+        hpa: address(numbers[0]),
         flags: Flags::from_words(words),
         page_size: numbers[1],
         level: numbers[2] as u32,
@@ -199,7 +196,7 @@ fn mapping<A: SecondLevel>(numbers: &[u64; 4], words: [u32; 4]) -> Mapping<A> {
 const CHANGE_MEMTYPE: u32 = 1 << 24;
 const CHANGE_ALL: u32 = 15 | 1 << 24 | 1 << 25 | 1 << 26;
 
-impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
+impl<A: SecondLevel, F: GuestFrames> Mapper<A, F> {
     /// A mapper without a space yet, and the hooks to give it.
     fn prepare(frames: F) -> Result<(Self, ffi::Host), Error> {
         // SAFETY: Inner is not empty, having the space.
@@ -329,7 +326,7 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
     }
 
     /// The table that the root names.
-    pub fn table(&self) -> Hpa {
+    pub fn table(&self) -> PhysicalAddress {
         A::root_table(self.root())
     }
 
@@ -382,8 +379,8 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
     /// that is flushed.
     pub unsafe fn map_phys(
         &mut self,
-        gpa: Gpa,
-        hpa: Hpa,
+        gpa: PhysicalAddress,
+        hpa: PhysicalAddress,
         flags: Flags<A>,
     ) -> Result<Flush<'_, A, F>, Error> {
         let size = self.page_size();
@@ -397,8 +394,8 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
     /// As for `map_phys`, of the whole range.
     pub unsafe fn map_range(
         &mut self,
-        gpa: Gpa,
-        hpa: Hpa,
+        gpa: PhysicalAddress,
+        hpa: PhysicalAddress,
         size: u64,
         flags: Flags<A>,
     ) -> Result<Flush<'_, A, F>, Error> {
@@ -406,10 +403,10 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
         let status = unsafe {
             ffi::hvpt_rs_map(
                 self.space(),
-                gpa.data(),
-                hpa.data(),
+                gpa.data() as u64,
+                hpa.data() as u64,
                 size,
-                flags.words.as_ptr(),
+                flags.words().as_ptr(),
             )
         };
         self.owing(status)
@@ -422,8 +419,8 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
     /// As for `map_phys`.
     pub unsafe fn fault_map(
         &mut self,
-        gpa: Gpa,
-        hpa: Hpa,
+        gpa: PhysicalAddress,
+        hpa: PhysicalAddress,
         page_size: u64,
         flags: Flags<A>,
     ) -> Result<(), Error> {
@@ -431,10 +428,10 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
         Error::check(unsafe {
             ffi::hvpt_rs_fault_map(
                 self.space(),
-                gpa.data(),
-                hpa.data(),
+                gpa.data() as u64,
+                hpa.data() as u64,
                 page_size,
-                flags.words.as_ptr(),
+                flags.words().as_ptr(),
             )
         })
     }
@@ -443,9 +440,13 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
     ///
     /// # Safety
     /// As for `map_phys`, with the new flags.
-    pub unsafe fn remap(&mut self, gpa: Gpa, flags: Flags<A>) -> Result<Flush<'_, A, F>, Error> {
+    pub unsafe fn remap(
+        &mut self,
+        gpa: PhysicalAddress,
+        flags: Flags<A>,
+    ) -> Result<Flush<'_, A, F>, Error> {
         let size = self.page_size();
-        let start = Gpa::new(gpa.data() & !(size - 1));
+        let start = address(gpa.data() as u64 & !(size - 1));
 
         // SAFETY: the caller's promise.
         unsafe { self.remap_range(start, size, flags) }
@@ -457,7 +458,7 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
     /// As for `remap`, of the whole range.
     pub unsafe fn remap_range(
         &mut self,
-        gpa: Gpa,
+        gpa: PhysicalAddress,
         size: u64,
         flags: Flags<A>,
     ) -> Result<Flush<'_, A, F>, Error> {
@@ -465,9 +466,9 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
         let status = unsafe {
             ffi::hvpt_rs_protect(
                 self.space(),
-                gpa.data(),
+                gpa.data() as u64,
                 size,
-                flags.words.as_ptr(),
+                flags.words().as_ptr(),
                 CHANGE_ALL,
             )
         };
@@ -481,7 +482,7 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
     /// As for `remap`, of the whole range.
     pub unsafe fn protect_range(
         &mut self,
-        gpa: Gpa,
+        gpa: PhysicalAddress,
         size: u64,
         flags: Flags<A>,
     ) -> Result<Flush<'_, A, F>, Error> {
@@ -489,9 +490,9 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
         let status = unsafe {
             ffi::hvpt_rs_protect(
                 self.space(),
-                gpa.data(),
+                gpa.data() as u64,
                 size,
-                flags.words.as_ptr(),
+                flags.words().as_ptr(),
                 15 | CHANGE_MEMTYPE,
             )
         };
@@ -504,8 +505,8 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
     /// As for `map_range`; what was mapped there is the guest's until the flush.
     pub unsafe fn replace_range(
         &mut self,
-        gpa: Gpa,
-        hpa: Hpa,
+        gpa: PhysicalAddress,
+        hpa: PhysicalAddress,
         size: u64,
         flags: Flags<A>,
     ) -> Result<Flush<'_, A, F>, Error> {
@@ -513,10 +514,10 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
         let status = unsafe {
             ffi::hvpt_rs_replace(
                 self.space(),
-                gpa.data(),
-                hpa.data(),
+                gpa.data() as u64,
+                hpa.data() as u64,
                 size,
-                flags.words.as_ptr(),
+                flags.words().as_ptr(),
             )
         };
         self.owing(status)
@@ -524,7 +525,10 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
 
     /// Unmap one page of the smallest size, splitting a larger one around it, and tell what it was.
     #[allow(clippy::type_complexity)] // RMM's own order of results
-    pub fn unmap_phys(&mut self, gpa: Gpa) -> Result<(Hpa, Flags<A>, Flush<'_, A, F>), Error> {
+    pub fn unmap_phys(
+        &mut self,
+        gpa: PhysicalAddress,
+    ) -> Result<(PhysicalAddress, Flags<A>, Flush<'_, A, F>), Error> {
         let size = self.page_size();
         let was = self.translate(gpa)?;
         let flush = self.unmap_range(gpa, size)?;
@@ -533,23 +537,33 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
     }
 
     /// Unmap a range. Holes are fine; large pages that stick out are split; tables that become empty go away.
-    pub fn unmap_range(&mut self, gpa: Gpa, size: u64) -> Result<Flush<'_, A, F>, Error> {
+    pub fn unmap_range(
+        &mut self,
+        gpa: PhysicalAddress,
+        size: u64,
+    ) -> Result<Flush<'_, A, F>, Error> {
         // SAFETY: the space is alive. Taking rights away can hurt no one but the guest.
-        let status = unsafe { ffi::hvpt_rs_unmap(self.space(), gpa.data(), size) };
+        let status = unsafe { ffi::hvpt_rs_unmap(self.space(), gpa.data() as u64, size) };
         self.owing(status)
     }
 
     /// Make pages of a range no larger than `page_size`, losing nothing.
-    pub fn split(&mut self, gpa: Gpa, size: u64, page_size: u64) -> Result<Flush<'_, A, F>, Error> {
+    pub fn split(
+        &mut self,
+        gpa: PhysicalAddress,
+        size: u64,
+        page_size: u64,
+    ) -> Result<Flush<'_, A, F>, Error> {
         // SAFETY: the space is alive; translations stay what they are.
-        let status = unsafe { ffi::hvpt_rs_split(self.space(), gpa.data(), size, page_size) };
+        let status =
+            unsafe { ffi::hvpt_rs_split(self.space(), gpa.data() as u64, size, page_size) };
         self.owing(status)
     }
 
     /// Make pages of a range as large as what they map and say allows.
-    pub fn collapse(&mut self, gpa: Gpa, size: u64) -> Result<Flush<'_, A, F>, Error> {
+    pub fn collapse(&mut self, gpa: PhysicalAddress, size: u64) -> Result<Flush<'_, A, F>, Error> {
         // SAFETY: the space is alive; translations stay what they are.
-        let status = unsafe { ffi::hvpt_rs_collapse(self.space(), gpa.data(), size) };
+        let status = unsafe { ffi::hvpt_rs_collapse(self.space(), gpa.data() as u64, size) };
         self.owing(status)
     }
 
@@ -557,28 +571,29 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
     /// its first word, which must have room. They are clean afterwards.
     pub fn dirty(
         &mut self,
-        gpa: Gpa,
+        gpa: PhysicalAddress,
         size: u64,
         bitmap: &mut [u64],
     ) -> Result<Flush<'_, A, F>, Error> {
         self.check_bitmap(size, bitmap)?;
         // SAFETY: the space is alive and the bitmap is large enough.
-        let status =
-            unsafe { ffi::hvpt_rs_dirty(self.space(), gpa.data(), size, bitmap.as_mut_ptr()) };
+        let status = unsafe {
+            ffi::hvpt_rs_dirty(self.space(), gpa.data() as u64, size, bitmap.as_mut_ptr())
+        };
         self.owing(status)
     }
 
     /// As `dirty`, of pages that have been used.
     pub fn age(
         &mut self,
-        gpa: Gpa,
+        gpa: PhysicalAddress,
         size: u64,
         bitmap: &mut [u64],
     ) -> Result<Flush<'_, A, F>, Error> {
         self.check_bitmap(size, bitmap)?;
         // SAFETY: the space is alive and the bitmap is large enough.
         let status =
-            unsafe { ffi::hvpt_rs_age(self.space(), gpa.data(), size, bitmap.as_mut_ptr()) };
+            unsafe { ffi::hvpt_rs_age(self.space(), gpa.data() as u64, size, bitmap.as_mut_ptr()) };
         self.owing(status)
     }
 
@@ -591,17 +606,23 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
 
     /// Make writes to a range fault, so that `dirty` can tell them without hardware's help; [`Mapper::touch`] gives the
     /// right back.
-    pub fn write_protect(&mut self, gpa: Gpa, size: u64) -> Result<Flush<'_, A, F>, Error> {
+    pub fn write_protect(
+        &mut self,
+        gpa: PhysicalAddress,
+        size: u64,
+    ) -> Result<Flush<'_, A, F>, Error> {
         // SAFETY: the space is alive; rights are only taken away.
-        let status = unsafe { ffi::hvpt_rs_write_protect(self.space(), gpa.data(), size) };
+        let status = unsafe { ffi::hvpt_rs_write_protect(self.space(), gpa.data() as u64, size) };
         self.owing(status)
     }
 
     /// Give the page at `gpa` back what `write_protect` or `age` took, as far as `access` wants it.
     /// [`Error::NotMapped`]: they took nothing, the fault was another.
-    pub fn touch(&mut self, gpa: Gpa, access: Flags<A>) -> Result<(), Error> {
+    pub fn touch(&mut self, gpa: PhysicalAddress, access: Flags<A>) -> Result<(), Error> {
         // SAFETY: the space is alive; only rights that the page had come back.
-        Error::check(unsafe { ffi::hvpt_rs_touch(self.space(), gpa.data(), access.words[0]) })
+        Error::check(unsafe {
+            ffi::hvpt_rs_touch(self.space(), gpa.data() as u64, access.words()[0])
+        })
     }
 
     /// Take frames for tables in advance, so that later calls need no allocation.
@@ -613,8 +634,8 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
     /// How many frames mapping this would take.
     pub fn frames_needed(
         &self,
-        gpa: Gpa,
-        hpa: Hpa,
+        gpa: PhysicalAddress,
+        hpa: PhysicalAddress,
         size: u64,
         flags: Flags<A>,
     ) -> Result<u64, Error> {
@@ -624,10 +645,10 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
         Error::check(unsafe {
             ffi::hvpt_rs_frames_needed(
                 self.space(),
-                gpa.data(),
-                hpa.data(),
+                gpa.data() as u64,
+                hpa.data() as u64,
                 size,
-                flags.words.as_ptr(),
+                flags.words().as_ptr(),
                 &mut frames,
             )
         })?;
@@ -635,7 +656,7 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
     }
 
     /// Where an address leads. [`Error::NotMapped`].
-    pub fn translate(&self, gpa: Gpa) -> Result<Mapping<A>, Error> {
+    pub fn translate(&self, gpa: PhysicalAddress) -> Result<Mapping<A>, Error> {
         let mut numbers = [0; 4];
         let mut words = [0; 4];
 
@@ -643,7 +664,7 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
         Error::check(unsafe {
             ffi::hvpt_rs_translate(
                 self.space(),
-                gpa.data(),
+                gpa.data() as u64,
                 numbers.as_mut_ptr(),
                 words.as_mut_ptr(),
             )
@@ -658,7 +679,7 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
         paging: &GuestPaging,
         linear: u64,
         access: GuestAccess,
-    ) -> Result<Gpa, GuestFault> {
+    ) -> Result<PhysicalAddress, GuestFault> {
         let mut out = [0; 2];
         let words = paging.words();
 
@@ -673,10 +694,10 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
             )
         };
         match end {
-            0 => Ok(Gpa::new(out[0])),
+            0 => Ok(address(out[0])),
             1 => Err(GuestFault::NotCanonical),
             2 => Err(GuestFault::Page(out[1] as u32)),
-            3..=5 => Err(GuestFault::SecondLevel(Gpa::new(out[0]))),
+            3..=5 => Err(GuestFault::SecondLevel(address(out[0]))),
             _ => Err(GuestFault::Other),
         }
     }
@@ -685,7 +706,7 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
     /// a panic aborts.
     pub fn walk<V: FnMut(Visit<A>) -> bool>(
         &self,
-        gpa: Gpa,
+        gpa: PhysicalAddress,
         size: u64,
         mut visitor: V,
     ) -> Result<(), Error> {
@@ -693,7 +714,7 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
 
         // SAFETY: the space is alive, ctx is the visitor that on_visit expects.
         Error::check(unsafe {
-            ffi::hvpt_rs_walk(self.space(), gpa.data(), size, on_visit::<A, V>, ctx)
+            ffi::hvpt_rs_walk(self.space(), gpa.data() as u64, size, on_visit::<A, V>, ctx)
         })
     }
 
@@ -712,7 +733,7 @@ impl<A: SecondLevel, F: FrameAllocator> Mapper<A, F> {
     }
 }
 
-impl<A: SecondLevel, F: FrameAllocator> Drop for Mapper<A, F> {
+impl<A: SecondLevel, F: GuestFrames> Drop for Mapper<A, F> {
     fn drop(&mut self) {
         // SAFETY: a mapper that can be dropped has a space; after destroy nothing refers to the allocator or the block.
         unsafe {
@@ -723,7 +744,7 @@ impl<A: SecondLevel, F: FrameAllocator> Drop for Mapper<A, F> {
     }
 }
 
-impl<A: SecondLevel, F: FrameAllocator> fmt::Debug for Mapper<A, F> {
+impl<A: SecondLevel, F: GuestFrames> fmt::Debug for Mapper<A, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mapper")
             .field("format", &A::NAME)

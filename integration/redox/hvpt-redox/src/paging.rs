@@ -1,6 +1,6 @@
 //! A guest's own paging, as far as a walk of it needs to know.
 
-use crate::{Gpa, GuestState, Register};
+use crate::{GuestState, PhysicalAddress, Register};
 
 /// The registers that a walk of the guest's tables reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,7 +85,7 @@ pub enum GuestFault {
     /// #PF with this error code.
     Page(u32),
     /// An exit for this address.
-    SecondLevel(Gpa),
+    SecondLevel(PhysicalAddress),
     /// The guest's state allows no such access, or a table is not memory.
     Other,
 }

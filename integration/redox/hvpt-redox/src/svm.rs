@@ -6,8 +6,10 @@ use crate::{
     cpu::{self, Cpu},
     error::status,
     ffi, sizes, text,
+    types::frames_of_order,
     vmx::PortAccess,
-    ControlError, FrameAllocator, FrameCount, GuestRegs, GuestState, Hpa, OwnedFrames, Report,
+    ControlError, FrameCount, GuestFrames, GuestRegs, GuestState, OwnedFrames, PhysicalAddress,
+    Report,
 };
 
 #[path = "svm/exit_list.rs"]
@@ -142,22 +144,22 @@ status! {
 
 /// The two pages that a CPU with SVM needs: its host save area, and the host's VMSAVE state while a guest runs.
 #[derive(Debug)]
-pub struct HostSave<F: FrameAllocator> {
+pub struct HostSave<F: GuestFrames> {
     save: OwnedFrames<F>,
     state: OwnedFrames<F>,
 }
 
-impl<F: FrameAllocator + Clone> HostSave<F> {
+impl<F: GuestFrames + Clone> HostSave<F> {
     /// Frames for them; `None`: there are none.
     pub fn new(frames: F) -> Option<Self> {
         Some(Self {
-            save: OwnedFrames::zeroed(frames.clone(), FrameCount::ONE)?,
-            state: OwnedFrames::zeroed(frames, FrameCount::ONE)?,
+            save: OwnedFrames::zeroed(frames.clone(), FrameCount::new(1))?,
+            state: OwnedFrames::zeroed(frames, FrameCount::new(1))?,
         })
     }
 }
 
-impl<F: FrameAllocator> HostSave<F> {
+impl<F: GuestFrames> HostSave<F> {
     /// Turn SVM on for the CPU that runs this, or say why not; EFER and VM_CR are then what they were, and the frames are
     /// given back.
     ///
@@ -172,7 +174,7 @@ impl<F: FrameAllocator> HostSave<F> {
             ffi::hvctl_rs_svm_enable(
                 cpu::ctx(&cpu),
                 state.as_mut_ptr() as *mut c_void,
-                self.save.base().data(),
+                self.save.base().data() as u64,
                 caps.ptr_mut(),
             )
         })?;
@@ -192,7 +194,7 @@ impl<F: FrameAllocator> HostSave<F> {
 /// fn send<T: Send>() {}
 /// send::<hvpt_redox::svm::SvmOn<hvpt_redox::testing::Arena>>();
 /// ```
-pub struct SvmOn<F: FrameAllocator> {
+pub struct SvmOn<F: GuestFrames> {
     pages: Option<HostSave<F>>,
     state: [u64; sizes::SVM_CPU],
     caps: SvmCaps,
@@ -200,14 +202,14 @@ pub struct SvmOn<F: FrameAllocator> {
     here: PhantomData<*mut ()>,
 }
 
-impl<F: FrameAllocator> SvmOn<F> {
+impl<F: GuestFrames> SvmOn<F> {
     /// What this CPU can do.
     pub fn caps(&self) -> &SvmCaps {
         &self.caps
     }
 
     /// The page for the host's VMSAVE state; `None`: SVM is off.
-    pub fn host_state(&self) -> Option<Hpa> {
+    pub fn host_state(&self) -> Option<PhysicalAddress> {
         self.pages.as_ref().map(|pages| pages.state.base())
     }
 
@@ -230,13 +232,13 @@ impl<F: FrameAllocator> SvmOn<F> {
     }
 }
 
-impl<F: FrameAllocator> Drop for SvmOn<F> {
+impl<F: GuestFrames> Drop for SvmOn<F> {
     fn drop(&mut self) {
         let _ = self.disable();
     }
 }
 
-impl<F: FrameAllocator> fmt::Debug for SvmOn<F> {
+impl<F: GuestFrames> fmt::Debug for SvmOn<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "[SVM is on, {:?}]", self.caps)
     }
@@ -407,18 +409,21 @@ pub struct NestedFault {
 
 /// A VMCB. It frees its frame. Its setters keep the clean bits.
 #[derive(Debug)]
-pub struct Vmcb<F: FrameAllocator> {
+pub struct Vmcb<F: GuestFrames> {
     page: OwnedFrames<F>,
 }
 
-impl<F: FrameAllocator> Vmcb<F> {
+impl<F: GuestFrames> Vmcb<F> {
     /// An empty one. [`ControlError::Full`]: no frame; [`ControlError::OutOfRange`]: VMRUN cannot reach it.
     pub fn new(frames: F, caps: &SvmCaps) -> Result<Self, ControlError> {
-        let page = OwnedFrames::zeroed(frames, FrameCount::ONE).ok_or(ControlError::Full)?;
+        let page = OwnedFrames::zeroed(frames, FrameCount::new(1)).ok_or(ControlError::Full)?;
 
         // SAFETY: pure arithmetic; then a page that nobody else has.
         unsafe {
-            ControlError::check(ffi::hvctl_rs_svm_vmcb_check(page.base().data(), caps.ptr()))?;
+            ControlError::check(ffi::hvctl_rs_svm_vmcb_check(
+                page.base().data() as u64,
+                caps.ptr(),
+            ))?;
             ffi::hvctl_rs_vmcb_zero(page.as_ptr() as *mut c_void);
         }
         Ok(Self { page })
@@ -429,7 +434,7 @@ impl<F: FrameAllocator> Vmcb<F> {
     }
 
     /// Where it is.
-    pub fn base(&self) -> Hpa {
+    pub fn base(&self) -> PhysicalAddress {
         self.page.base()
     }
 
@@ -543,7 +548,7 @@ impl<F: FrameAllocator> Vmcb<F> {
         &mut self,
         cpu: &dyn Cpu,
         regs: &mut GuestRegs,
-        host: Hpa,
+        host: PhysicalAddress,
         interrupts: bool,
     ) -> ExitCode {
         cpu.svm_switch(regs, self.base(), host, interrupts);
@@ -611,17 +616,17 @@ impl fmt::Display for ExitText<'_> {
 
 /// Which MSR and port accesses of a guest exit: two frames and four frames, for MSRPM_BASE_PA and IOPM_BASE_PA.
 #[derive(Debug)]
-pub struct PermissionMaps<F: FrameAllocator> {
+pub struct PermissionMaps<F: GuestFrames> {
     msr: OwnedFrames<F>,
     io: OwnedFrames<F>,
 }
 
-impl<F: FrameAllocator + Clone> PermissionMaps<F> {
+impl<F: GuestFrames + Clone> PermissionMaps<F> {
     /// Everything exits. `None`: no frames.
     pub fn new(frames: F) -> Option<Self> {
         let mut maps = Self {
-            msr: OwnedFrames::zeroed(frames.clone(), FrameCount::of_order(1))?,
-            io: OwnedFrames::zeroed(frames, FrameCount::of_order(2))?,
+            msr: OwnedFrames::zeroed(frames.clone(), frames_of_order(1))?,
+            io: OwnedFrames::zeroed(frames, frames_of_order(2))?,
         };
         maps.msr.as_mut_slice().fill(0xff);
         maps.io.as_mut_slice().fill(0xff);
@@ -629,11 +634,11 @@ impl<F: FrameAllocator + Clone> PermissionMaps<F> {
     }
 }
 
-impl<F: FrameAllocator> PermissionMaps<F> {
+impl<F: GuestFrames> PermissionMaps<F> {
     /// Let a VMCB use them.
     pub fn install(&self, vmcb: &mut Vmcb<F>) {
-        vmcb.set(field::MSRPM_BASE_PA, self.msr.base().data());
-        vmcb.set(field::IOPM_BASE_PA, self.io.base().data());
+        vmcb.set(field::MSRPM_BASE_PA, self.msr.base().data() as u64);
+        vmcb.set(field::IOPM_BASE_PA, self.io.base().data() as u64);
     }
 
     /// Let reads, writes or both of an MSR exit, or not. [`ControlError::OutOfRange`]: it always exits.

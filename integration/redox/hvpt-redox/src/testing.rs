@@ -8,7 +8,10 @@ use alloc::{
 };
 use core::{cell::RefCell, fmt};
 
-use crate::{FrameAllocator, FrameCount, Hpa, Invalidation, PAGE_SIZE};
+use crate::{
+    types::{address, FrameUsage, PAGE_SIZE},
+    FrameAllocator, FrameCount, GuestFrames, Invalidation, PhysicalAddress,
+};
 
 /// A handle on an arena; clones share it.
 #[derive(Clone)]
@@ -21,12 +24,13 @@ struct Shared {
     used: usize,
     allocations: usize,
     fail_at: Option<usize>,
-    held: Vec<(u64, FrameCount)>,
+    held: Vec<(usize, usize)>,
     invalidations: Vec<Invalidation>,
 }
 
 fn layout(count: FrameCount) -> Layout {
-    Layout::from_size_align(count.bytes(), count.bytes()).expect("a size that is a power of two")
+    Layout::from_size_align(count.data() * PAGE_SIZE, count.data() * PAGE_SIZE)
+        .expect("a size that is a power of two")
 }
 
 impl Arena {
@@ -69,7 +73,7 @@ impl Arena {
 
 // SAFETY: frames are blocks of the heap, aligned to their size, given out once; no processor has anything cached.
 unsafe impl FrameAllocator for Arena {
-    fn allocate(&mut self, count: FrameCount) -> Option<Hpa> {
+    fn allocate(&mut self, count: FrameCount) -> Option<PhysicalAddress> {
         let mut shared = self.shared.borrow_mut();
         let number = shared.allocations;
 
@@ -83,18 +87,18 @@ unsafe impl FrameAllocator for Arena {
             return None;
         }
         // SAFETY: so large is the block. Nobody may rely on zeros.
-        unsafe { frame.write_bytes(0xdb, count.bytes()) };
+        unsafe { frame.write_bytes(0xdb, count.data() * PAGE_SIZE) };
         shared.used += count.data();
-        shared.held.push((frame as u64, count));
-        Some(Hpa::new(frame as u64))
+        shared.held.push((frame as usize, count.data()));
+        Some(address(frame as u64))
     }
 
-    unsafe fn free(&mut self, frame: Hpa, count: FrameCount) {
+    unsafe fn free(&mut self, frame: PhysicalAddress, count: FrameCount) {
         let mut shared = self.shared.borrow_mut();
         let held = shared
             .held
             .iter()
-            .position(|held| *held == (frame.data(), count));
+            .position(|held| *held == (frame.data(), count.data()));
 
         shared
             .held
@@ -107,7 +111,15 @@ unsafe impl FrameAllocator for Arena {
         }
     }
 
-    fn phys_to_virt(frame: Hpa) -> *mut u8 {
+    fn usage(&self) -> FrameUsage {
+        let shared = self.shared.borrow();
+        FrameUsage::new(FrameCount::new(shared.used), FrameCount::new(shared.frames))
+    }
+}
+
+// SAFETY: physical addresses are virtual ones, and no processor has anything cached.
+unsafe impl GuestFrames for Arena {
+    fn phys_to_virt(frame: PhysicalAddress) -> *mut u8 {
         frame.data() as *mut u8
     }
 

@@ -8,8 +8,8 @@ use core::{ffi::c_void, fmt, marker::PhantomData};
 use crate::{
     cpu::{self, Cpu, VmxResult},
     error::status,
-    ffi, sizes, text, ControlError, FrameAllocator, FrameCount, GuestRegs, GuestState, Hpa,
-    OwnedFrames, Report,
+    ffi, sizes, text, ControlError, FrameCount, GuestFrames, GuestRegs, GuestState, OwnedFrames,
+    PhysicalAddress, Report,
 };
 
 #[path = "vmx/control_list.rs"]
@@ -890,15 +890,15 @@ status! {
 
 /// A page for VMXON. It frees its frame.
 #[derive(Debug)]
-pub struct VmxonRegion<F: FrameAllocator> {
+pub struct VmxonRegion<F: GuestFrames> {
     page: OwnedFrames<F>,
 }
 
-impl<F: FrameAllocator> VmxonRegion<F> {
+impl<F: GuestFrames> VmxonRegion<F> {
     /// A frame for it; `None`: there is none.
     pub fn new(frames: F) -> Option<Self> {
         Some(Self {
-            page: OwnedFrames::zeroed(frames, FrameCount::ONE)?,
+            page: OwnedFrames::zeroed(frames, FrameCount::new(1))?,
         })
     }
 
@@ -918,7 +918,7 @@ impl<F: FrameAllocator> VmxonRegion<F> {
                 cpu::ctx(&cpu),
                 state.as_mut_ptr() as *mut c_void,
                 self.page.as_ptr(),
-                self.page.base().data(),
+                self.page.base().data() as u64,
                 caps.ptr_mut(),
             )
         })?;
@@ -938,7 +938,7 @@ impl<F: FrameAllocator> VmxonRegion<F> {
 /// fn send<T: Send>() {}
 /// send::<hvpt_redox::vmx::VmxOn<hvpt_redox::testing::Arena>>();
 /// ```
-pub struct VmxOn<F: FrameAllocator> {
+pub struct VmxOn<F: GuestFrames> {
     region: Option<VmxonRegion<F>>,
     state: [u64; sizes::VMX_CPU],
     caps: VmxCaps,
@@ -946,7 +946,7 @@ pub struct VmxOn<F: FrameAllocator> {
     here: PhantomData<*mut ()>,
 }
 
-impl<F: FrameAllocator> VmxOn<F> {
+impl<F: GuestFrames> VmxOn<F> {
     /// What this CPU can do.
     pub fn caps(&self) -> &VmxCaps {
         &self.caps
@@ -981,13 +981,13 @@ impl<F: FrameAllocator> VmxOn<F> {
     }
 }
 
-impl<F: FrameAllocator> Drop for VmxOn<F> {
+impl<F: GuestFrames> Drop for VmxOn<F> {
     fn drop(&mut self) {
         let _ = self.disable();
     }
 }
 
-impl<F: FrameAllocator> fmt::Debug for VmxOn<F> {
+impl<F: GuestFrames> fmt::Debug for VmxOn<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "[in VMX operation, {:?}]", self.caps)
     }
@@ -1046,29 +1046,29 @@ impl fmt::Display for EntryFailure {
 
 /// A page for a VMCS. It frees its frame; while the VMCS is current on a CPU it is borrowed and cannot be dropped.
 #[derive(Debug)]
-pub struct VmcsRegion<F: FrameAllocator> {
+pub struct VmcsRegion<F: GuestFrames> {
     page: OwnedFrames<F>,
 }
 
-impl<F: FrameAllocator> VmcsRegion<F> {
+impl<F: GuestFrames> VmcsRegion<F> {
     /// A frame for it, with the CPU's revision. [`ControlError::Full`]: there is none; [`ControlError::OutOfRange`]: VMX
     /// cannot reach it.
     pub fn new(frames: F, caps: &VmxCaps) -> Result<Self, ControlError> {
-        let page = OwnedFrames::zeroed(frames, FrameCount::ONE).ok_or(ControlError::Full)?;
+        let page = OwnedFrames::zeroed(frames, FrameCount::new(1)).ok_or(ControlError::Full)?;
 
         // SAFETY: pure arithmetic; then a page that nobody else has.
         unsafe {
             ControlError::check(ffi::hvctl_rs_vmx_region_check(
-                page.base().data(),
+                page.base().data() as u64,
                 caps.ptr(),
             ))?;
-            ffi::hvctl_rs_vmx_format(page.as_ptr(), page.base().data(), caps.ptr());
+            ffi::hvctl_rs_vmx_format(page.as_ptr(), page.base().data() as u64, caps.ptr());
         }
         Ok(Self { page })
     }
 
     /// Where it is.
-    pub fn base(&self) -> Hpa {
+    pub fn base(&self) -> PhysicalAddress {
         self.page.base()
     }
 
@@ -1082,7 +1082,7 @@ impl<F: FrameAllocator> VmcsRegion<F> {
         &mut self,
         cpu: &'static dyn Cpu,
     ) -> Result<CurrentVmcs<'_, F>, EntryFailure> {
-        let at = self.base().data();
+        let at = self.base().data() as u64;
 
         // SAFETY: the page is formatted and nobody else's; ctx lives for the calls. VMCLEAR comes first, since the page
         // is new or was cleared when it was last dropped: twice does no harm.
@@ -1117,14 +1117,14 @@ fn result(cpu: &dyn Cpu, raw: u32) -> Result<(), EntryFailure> {
 /// fn send<T: Send>() {}
 /// send::<hvpt_redox::vmx::CurrentVmcs<'static, hvpt_redox::testing::Arena>>();
 /// ```
-pub struct CurrentVmcs<'a, F: FrameAllocator> {
+pub struct CurrentVmcs<'a, F: GuestFrames> {
     region: &'a mut VmcsRegion<F>,
     cpu: &'static dyn Cpu,
     launched: bool,
     here: PhantomData<*mut ()>,
 }
 
-impl<F: FrameAllocator> CurrentVmcs<'_, F> {
+impl<F: GuestFrames> CurrentVmcs<'_, F> {
     /// Write what changed in the image. `Err`: the CPU refused this field.
     pub fn store(&mut self, image: &mut VmcsImage) -> Result<(), u32> {
         let mut failed = 0;
@@ -1190,15 +1190,15 @@ impl<F: FrameAllocator> CurrentVmcs<'_, F> {
     }
 }
 
-impl<F: FrameAllocator> Drop for CurrentVmcs<'_, F> {
+impl<F: GuestFrames> Drop for CurrentVmcs<'_, F> {
     fn drop(&mut self) {
         let cpu = self.cpu;
         // SAFETY: the region's own page; ctx lives for the call. It cannot fail while the CPU is in VMX operation.
-        unsafe { ffi::hvctl_rs_vmx_clear(cpu::ctx(&cpu), self.region.base().data()) };
+        unsafe { ffi::hvctl_rs_vmx_clear(cpu::ctx(&cpu), self.region.base().data() as u64) };
     }
 }
 
-impl<F: FrameAllocator> fmt::Debug for CurrentVmcs<'_, F> {
+impl<F: GuestFrames> fmt::Debug for CurrentVmcs<'_, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -1211,18 +1211,18 @@ impl<F: FrameAllocator> fmt::Debug for CurrentVmcs<'_, F> {
 
 /// Which accesses to MSRs exit: a page for ADDRESS_OF_MSR_BITMAPS.
 #[derive(Debug)]
-pub struct MsrBitmap<F: FrameAllocator>(OwnedFrames<F>);
+pub struct MsrBitmap<F: GuestFrames>(OwnedFrames<F>);
 
-impl<F: FrameAllocator> MsrBitmap<F> {
+impl<F: GuestFrames> MsrBitmap<F> {
     /// Every access exits. `None`: no frame.
     pub fn new(frames: F) -> Option<Self> {
-        let mut map = Self(OwnedFrames::zeroed(frames, FrameCount::ONE)?);
+        let mut map = Self(OwnedFrames::zeroed(frames, FrameCount::new(1))?);
         map.0.as_mut_slice().fill(0xff);
         Some(map)
     }
 
     /// Where it is.
-    pub fn base(&self) -> Hpa {
+    pub fn base(&self) -> PhysicalAddress {
         self.0.base()
     }
 

@@ -5,6 +5,14 @@ use std::collections::BTreeMap;
 
 use hvpt_redox::{testing::Arena, *};
 
+fn at(address: u64) -> PhysicalAddress {
+    PhysicalAddress::new(address as usize)
+}
+
+fn page_flags(data: u64) -> PageFlags {
+    unsafe { PageFlags::from_data(data as usize) }
+}
+
 const K4: u64 = 4 << 10;
 const M2: u64 = 2 << 20;
 const G1: u64 = 1 << 30;
@@ -27,13 +35,13 @@ fn rw<A: SecondLevel>() -> Flags<A> {
 fn maps_and_unmaps<A: SecondLevel>(config: A::Config) {
     let arena = Arena::new(256);
     let mut mapper = Mapper::<A, _>::create(arena.clone(), config).unwrap();
-    let (gpa, hpa) = (Gpa::new(0x40_0000), Hpa::new(0x80_0000));
+    let (gpa, hpa) = (at(0x40_0000), at(0x80_0000));
 
     unsafe { mapper.map_phys(gpa, hpa, rw()) }.unwrap().flush();
-    let there = mapper.translate(Gpa::new(0x40_0123)).unwrap();
+    let there = mapper.translate(at(0x40_0123)).unwrap();
     assert_eq!(
         (there.hpa, there.page_size, there.level),
-        (Hpa::new(0x80_0123), K4, 0)
+        (at(0x80_0123), K4, 0)
     );
     assert!(there.flags.has_write() && !there.flags.has_execute());
     assert_eq!(there.flags.get_memory_type(), MemoryType::WriteBack);
@@ -41,12 +49,12 @@ fn maps_and_unmaps<A: SecondLevel>(config: A::Config) {
     unsafe { mapper.remap(gpa, Flags::new()) }.unwrap().flush();
     assert!(!mapper.translate(gpa).unwrap().flags.has_write());
 
-    unsafe { mapper.replace_range(gpa, Hpa::new(0x90_0000), K4, rw()) }
+    unsafe { mapper.replace_range(gpa, at(0x90_0000), K4, rw()) }
         .unwrap()
         .flush();
     let (was, flags, flush) = mapper.unmap_phys(gpa).unwrap();
     flush.flush();
-    assert_eq!((was, flags.has_write()), (Hpa::new(0x90_0000), true));
+    assert_eq!((was, flags.has_write()), (at(0x90_0000), true));
     assert_eq!(mapper.translate(gpa).unwrap_err(), Error::NotMapped);
     assert_eq!(mapper.unmap_phys(gpa).unwrap_err(), Error::NotMapped);
     assert_eq!(mapper.stats().pages, [0; 5]);
@@ -57,8 +65,7 @@ fn maps_and_unmaps<A: SecondLevel>(config: A::Config) {
 fn refuses_what_it_should<A: SecondLevel>(config: A::Config) {
     let arena = Arena::new(256);
     let mut mapper = Mapper::<A, _>::create(arena.clone(), config).unwrap();
-    let at = |gpa| Gpa::new(gpa);
-    let (frame, limit) = (Hpa::new(0x80_0000), mapper.limit());
+    let (frame, limit) = (at(0x80_0000), mapper.limit());
     let before = arena.used();
 
     unsafe {
@@ -68,7 +75,7 @@ fn refuses_what_it_should<A: SecondLevel>(config: A::Config) {
         );
         assert_eq!(
             mapper
-                .map_phys(at(0x1000), Hpa::new(0x80_0001), rw())
+                .map_phys(at(0x1000), at(0x80_0001), rw())
                 .unwrap_err(),
             Error::Misaligned
         );
@@ -147,7 +154,7 @@ fn follows_a_model<A: SecondLevel>(config: A::Config) {
             first + random.below(512)
         };
         let write = random.below(2) == 0;
-        let (gpa, hpa, size) = (Gpa::new(first * K4), Hpa::new(frame * K4), count * K4);
+        let (gpa, hpa, size) = (at(first * K4), at(frame * K4), count * K4);
         let flags = Flags::new().write(write);
         let taken = (first..first + count)
             .filter(|page| model.contains_key(page))
@@ -178,9 +185,9 @@ fn follows_a_model<A: SecondLevel>(config: A::Config) {
     }
     for page in 0..3000 {
         let got = mapper
-            .translate(Gpa::new(page * K4 + 0x10))
+            .translate(at(page * K4 + 0x10))
             .ok()
-            .map(|m| (m.hpa.data(), m.flags.has_write()));
+            .map(|m| (m.hpa.data() as u64, m.flags.has_write()));
         let expected = model
             .get(&page)
             .map(|(frame, write)| (frame * K4 + 0x10, *write));
@@ -194,18 +201,14 @@ fn follows_a_model<A: SecondLevel>(config: A::Config) {
 fn life<A: SecondLevel>(arena: &Arena, config: A::Config) -> Result<(), Error> {
     let mut mapper = Mapper::<A, _>::create(arena.clone(), config)?;
     unsafe {
-        mapper
-            .map_range(Gpa::new(0), Hpa::new(0x1000), 5 * M2, rw())?
-            .flush();
-        mapper
-            .map_range(Gpa::new(G1), Hpa::new(G1), G1, rw())?
-            .flush();
-        mapper.unmap_phys(Gpa::new(G1 + 0x1000))?.2.flush();
-        mapper.remap(Gpa::new(G1 + M2), Flags::new())?.ignore();
+        mapper.map_range(at(0), at(0x1000), 5 * M2, rw())?.flush();
+        mapper.map_range(at(G1), at(G1), G1, rw())?.flush();
+        mapper.unmap_phys(at(G1 + 0x1000))?.2.flush();
+        mapper.remap(at(G1 + M2), Flags::new())?.ignore();
     }
     mapper.reserve(3)?;
-    mapper.split(Gpa::new(G1 + 4 * M2), M2, K4)?.flush();
-    mapper.unmap_range(Gpa::new(0), 2 * G1)?.flush();
+    mapper.split(at(G1 + 4 * M2), M2, K4)?.flush();
+    mapper.unmap_range(at(0), 2 * G1)?.flush();
     Ok(())
 }
 
@@ -236,7 +239,7 @@ fn gives_up_and_adopts<A: SecondLevel>(config: A::Config) {
     let arena = Arena::new(256);
     let mut mapper = Mapper::<A, _>::create(arena.clone(), config.clone()).unwrap();
 
-    unsafe { mapper.map_range(Gpa::new(0), Hpa::new(M2), M2 + K4, rw()) }
+    unsafe { mapper.map_range(at(0), at(M2), M2 + K4, rw()) }
         .unwrap()
         .flush();
     let stats = mapper.stats();
@@ -246,7 +249,7 @@ fn gives_up_and_adopts<A: SecondLevel>(config: A::Config) {
         drop(kept);
         assert_eq!(arena.used(), 0);
         let mut mapper = Mapper::<A, _>::create(arena.clone(), config.clone()).unwrap();
-        unsafe { mapper.map_range(Gpa::new(0), Hpa::new(M2), M2 + K4, rw()) }
+        unsafe { mapper.map_range(at(0), at(M2), M2 + K4, rw()) }
             .unwrap()
             .flush();
         mapper
@@ -256,21 +259,18 @@ fn gives_up_and_adopts<A: SecondLevel>(config: A::Config) {
     assert_ne!(arena.used(), 0);
 
     let look = unsafe { Mapper::<A, _>::adopt(arena.clone(), config.clone(), root, true) }.unwrap();
-    assert_eq!(look.translate(Gpa::new(M2)).unwrap().hpa, Hpa::new(2 * M2));
+    assert_eq!(look.translate(at(M2)).unwrap().hpa, at(2 * M2));
     assert_eq!(look.table(), A::root_table(root));
     drop(look);
 
     let mut look =
         unsafe { Mapper::<A, _>::adopt(arena.clone(), config.clone(), root, true) }.unwrap();
-    assert_eq!(
-        look.unmap_range(Gpa::new(0), M2).unwrap_err(),
-        Error::ReadOnly
-    );
+    assert_eq!(look.unmap_range(at(0), M2).unwrap_err(), Error::ReadOnly);
     drop(look);
 
     let mut mapper = unsafe { Mapper::<A, _>::adopt(arena.clone(), config, root, false) }.unwrap();
     assert_eq!(mapper.stats(), stats);
-    mapper.unmap_range(Gpa::new(0), M2).unwrap().flush();
+    mapper.unmap_range(at(0), M2).unwrap().flush();
     drop(mapper);
     assert_eq!(arena.used(), 0);
 }
@@ -280,17 +280,17 @@ fn flushes_once_and_frees_after<A: SecondLevel>(config: A::Config) {
     let mut mapper = Mapper::<A, _>::create(arena.clone(), config).unwrap();
     let root = mapper.root();
 
-    unsafe { mapper.map_range(Gpa::new(0), Hpa::new(0x1000), 8 * K4, rw()) }
+    unsafe { mapper.map_range(at(0), at(0x1000), 8 * K4, rw()) }
         .unwrap()
         .flush();
     arena.take_invalidations();
     let used = arena.used();
 
-    let flush = mapper.unmap_range(Gpa::new(0x1000), 7 * K4).unwrap();
+    let flush = mapper.unmap_range(at(0x1000), 7 * K4).unwrap();
     // With break-before-make, unmap has flushed by itself.
     assert_eq!(flush.is_needed(), !A::BREAK_BEFORE_MAKE);
     unsafe { flush.ignore() };
-    unsafe { mapper.unmap_range(Gpa::new(0), K4).unwrap().ignore() };
+    unsafe { mapper.unmap_range(at(0), K4).unwrap().ignore() };
     if !A::BREAK_BEFORE_MAKE {
         assert_eq!(arena.take_invalidations(), []);
         assert_eq!(arena.used(), used, "{}: freed before the flush", A::NAME);
@@ -304,7 +304,7 @@ fn flushes_once_and_frees_after<A: SecondLevel>(config: A::Config) {
     let last = seen[seen.len() - 1];
     if !A::BREAK_BEFORE_MAKE {
         assert!(
-            last.gpa == Gpa::new(0) && last.size >= 8 * K4 && last.tables,
+            last.gpa == at(0) && last.size >= 8 * K4 && last.tables,
             "{:?}",
             last
         );
@@ -312,11 +312,11 @@ fn flushes_once_and_frees_after<A: SecondLevel>(config: A::Config) {
     assert!(arena.used() < used);
 
     // dropped without a word, it is flushed all the same
-    unsafe { mapper.map_phys(Gpa::new(0), Hpa::new(0x1000), rw()) }
+    unsafe { mapper.map_phys(at(0), at(0x1000), rw()) }
         .unwrap()
         .flush();
     arena.take_invalidations();
-    drop(mapper.unmap_range(Gpa::new(0), K4).unwrap());
+    drop(mapper.unmap_range(at(0), K4).unwrap());
     assert_ne!(arena.take_invalidations(), []);
 }
 
@@ -324,12 +324,12 @@ fn walks<A: SecondLevel>(config: A::Config) {
     let arena = Arena::new(256);
     let mut mapper = Mapper::<A, _>::create(arena.clone(), config).unwrap();
 
-    unsafe { mapper.map_phys(Gpa::new(0x3000), Hpa::new(0x9000), rw()) }
+    unsafe { mapper.map_phys(at(0x3000), at(0x9000), rw()) }
         .unwrap()
         .flush();
     let (mut pages, mut holes, mut tables, mut depth) = (Vec::new(), 0, 0, 0);
     mapper
-        .walk(Gpa::new(0), M2, |step| {
+        .walk(at(0), M2, |step| {
             match step {
                 Visit::Page { gpa, mapping } => pages.push((gpa, mapping.hpa)),
                 Visit::Hole { size, .. } => holes += size,
@@ -344,13 +344,13 @@ fn walks<A: SecondLevel>(config: A::Config) {
             true
         })
         .unwrap();
-    assert_eq!(pages, [(Gpa::new(0x3000), Hpa::new(0x9000))]);
+    assert_eq!(pages, [(at(0x3000), at(0x9000))]);
     assert_eq!((holes, depth), (M2 - K4, 0));
     assert_eq!(tables, mapper.stats().tables.iter().sum::<u64>());
 
     let mut steps = 0;
     mapper
-        .walk(Gpa::new(0), M2, |_| {
+        .walk(at(0), M2, |_| {
             steps += 1;
             steps < 3
         })
@@ -403,19 +403,17 @@ fn ept_entries_are_those_of_the_manual() {
         .ignore_pat(true);
 
     unsafe {
-        ept.map_range(Gpa::new(0), Hpa::new(M2), M2, ram)
-            .unwrap()
-            .flush();
-        ept.map_phys(Gpa::new(G1), Hpa::new(0xfee0_0000), device)
+        ept.map_range(at(0), at(M2), M2, ram).unwrap().flush();
+        ept.map_phys(at(G1), at(0xfee0_0000), device)
             .unwrap()
             .flush();
     }
     assert_eq!(
-        ept.translate(Gpa::new(0)).unwrap().entry & 0xfff0_0000_0000_0fff,
+        ept.translate(at(0)).unwrap().entry & 0xfff0_0000_0000_0fff,
         0x80 | 6 << 3 | 7
     );
     assert_eq!(
-        ept.translate(Gpa::new(G1)).unwrap().entry,
+        ept.translate(at(G1)).unwrap().entry,
         0xfee0_0000 | 1 << 6 | 3
     );
     // EPTP: write-back, a walk of four
@@ -423,8 +421,8 @@ fn ept_entries_are_those_of_the_manual() {
     assert_eq!(
         unsafe {
             ept.map_phys(
-                Gpa::new(0x4000_1000),
-                Hpa::new(0),
+                at(0x4000_1000),
+                at(0),
                 EptFlags::new().read(false).execute(true),
             )
         }
@@ -438,20 +436,20 @@ fn npt_entries_are_those_of_the_manual() {
     // APM vol. 2, "Nested Paging": as an x86 entry, with the user bit, which every nested access needs
     let mut npt = NptMapper::create(Arena::new(16), NptConfig::default()).unwrap();
 
-    unsafe { npt.map_phys(Gpa::new(0), Hpa::new(0x5000), NptFlags::new().write(true)) }
+    unsafe { npt.map_phys(at(0), at(0x5000), NptFlags::new().write(true)) }
         .unwrap()
         .flush();
     assert_eq!(
-        npt.translate(Gpa::new(0)).unwrap().entry & !0x60,
+        npt.translate(at(0)).unwrap().entry & !0x60,
         1 << 63 | 0x5000 | 7
     );
-    assert_eq!(npt.root(), npt.table().data());
+    assert_eq!(npt.root(), npt.table().data() as u64);
 }
 
 #[test]
 fn page_flags_are_translated() {
     let keep = Keep::default();
-    let from = |data| EptFlags::from_page_flags(data, PAT_RESET, keep);
+    let from = |data| EptFlags::from_page_flags(page_flags(data), PAT_RESET, keep);
     const NX: u64 = 1 << 63;
 
     // a kernel's page, write-back by three clear bits, which EPT would read as UC
@@ -478,13 +476,13 @@ fn page_flags_are_translated() {
     // write-combining is the PAT bit in a PAT whose entry 4 says so; it is EPT's large-page bit
     let pat = PAT_RESET & !(0xff << 32) | 1 << 32;
     assert_eq!(
-        EptFlags::from_page_flags(NX | 1 << 7 | 1, pat, keep)
+        EptFlags::from_page_flags(page_flags(NX | 1 << 7 | 1), pat, keep)
             .unwrap()
             .get_memory_type(),
         MemoryType::WriteCombining
     );
     assert_eq!(
-        EptFlags::from_page_flags(NX | 1, pat & !0xff | 2, keep).unwrap_err(),
+        EptFlags::from_page_flags(page_flags(NX | 1), pat & !0xff | 2, keep).unwrap_err(),
         Error::Unsupported
     ); // reserved
 
@@ -494,16 +492,16 @@ fn page_flags_are_translated() {
         protection_key: true,
     };
     assert_eq!(
-        EptFlags::from_page_flags(NX | 1, PAT_RESET, keep).unwrap_err(),
+        EptFlags::from_page_flags(page_flags(NX | 1), PAT_RESET, keep).unwrap_err(),
         Error::Unsupported
     );
-    assert!(EptFlags::from_page_flags(NX | 5, PAT_RESET, keep).is_ok());
+    assert!(EptFlags::from_page_flags(page_flags(NX | 5), PAT_RESET, keep).is_ok());
     assert_eq!(
-        EptFlags::from_page_flags(NX | 5 | 1 << 8, PAT_RESET, keep).unwrap_err(),
+        EptFlags::from_page_flags(page_flags(NX | 5 | 1 << 8), PAT_RESET, keep).unwrap_err(),
         Error::Unsupported
     );
     assert_eq!(
-        EptFlags::from_page_flags(NX | 5 | 1 << 59, PAT_RESET, keep).unwrap_err(),
+        EptFlags::from_page_flags(page_flags(NX | 5 | 1 << 59), PAT_RESET, keep).unwrap_err(),
         Error::Unsupported
     );
 
@@ -512,7 +510,7 @@ fn page_flags_are_translated() {
         .write(true)
         .memory_type(MemoryType::Uncacheable);
     assert_eq!(
-        flags.to_page_flags(PAT_RESET, true).unwrap(),
+        flags.to_page_flags(PAT_RESET, true).unwrap().data() as u64,
         NX | 1 << 4 | 1 << 3 | 7
     );
     assert_eq!(
@@ -520,6 +518,7 @@ fn page_flags_are_translated() {
             .read(false)
             .execute(true)
             .to_page_flags(PAT_RESET, false)
+            .map(|flags| flags.data() as u64)
             .unwrap_err(),
         Error::Unsupported
     );
@@ -532,19 +531,17 @@ fn dirty_pages_are_told_and_bitmaps_must_have_room() {
     let ram = EptFlags::new().write(true);
     let mut bitmap = [0; 2];
 
-    unsafe { ept.map_range(Gpa::new(0), Hpa::new(0x1000), 70 * K4, ram) }
+    unsafe { ept.map_range(at(0), at(0x1000), 70 * K4, ram) }
         .unwrap()
         .flush();
     assert_eq!(
-        ept.dirty(Gpa::new(0), 129 * K4, &mut bitmap).unwrap_err(),
+        ept.dirty(at(0), 129 * K4, &mut bitmap).unwrap_err(),
         Error::OutOfRange
     );
-    ept.write_protect(Gpa::new(0), 70 * K4).unwrap().flush();
-    assert!(!ept.translate(Gpa::new(0)).unwrap().flags.has_write());
-    ept.touch(Gpa::new(65 * K4), EptFlags::new().read(false).write(true))
+    ept.write_protect(at(0), 70 * K4).unwrap().flush();
+    assert!(!ept.translate(at(0)).unwrap().flags.has_write());
+    ept.touch(at(65 * K4), EptFlags::new().read(false).write(true))
         .unwrap();
-    ept.dirty(Gpa::new(0), 70 * K4, &mut bitmap)
-        .unwrap()
-        .flush();
+    ept.dirty(at(0), 70 * K4, &mut bitmap).unwrap().flush();
     assert_eq!(bitmap, [0, 2]);
 }

@@ -3,10 +3,13 @@
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use hvpt_redox::{FrameAllocator, FrameCount, Hpa, Invalidation};
+use hvpt_redox::{GuestFrames, Invalidation};
+use rmm::{FrameAllocator, FrameCount, FrameUsage};
 
 use super::tlb::Tlb;
-use crate::memory::{allocate_p2frame, deallocate_p2frame, Frame, PhysicalAddress, RmmA, RmmArch};
+use crate::memory::{
+    allocate_p2frame, deallocate_p2frame, total_frames, Frame, PhysicalAddress, RmmA, RmmArch,
+};
 
 /// The books of one VM, or of what CPUs need for all of them.
 #[derive(Debug)]
@@ -46,33 +49,43 @@ impl KernelFrames {
     }
 }
 
+/// The kernel's allocator gives out powers of two.
+fn order(count: FrameCount) -> u32 {
+    count.data().trailing_zeros()
+}
+
 // SAFETY: allocate_p2frame gives out aligned frames, once; what it gave goes back by deallocate_p2frame alone, since these
-// frames have no reference count. The linear map reaches all of them. Tlb keeps what invalidate promises.
+// frames have no reference count.
 unsafe impl FrameAllocator for KernelFrames {
-    fn allocate(&mut self, count: FrameCount) -> Option<Hpa> {
-        let frame = allocate_p2frame(count.order())?;
+    fn allocate(&mut self, count: FrameCount) -> Option<PhysicalAddress> {
+        let frame = allocate_p2frame(order(count))?;
         let held = self.0.held.fetch_add(count.data(), Ordering::Relaxed) + count.data();
 
         self.0.peak.fetch_max(held, Ordering::Relaxed);
-        Some(Hpa::new(frame.base().data() as u64))
+        Some(frame.base())
     }
 
-    unsafe fn free(&mut self, frame: Hpa, count: FrameCount) {
+    unsafe fn free(&mut self, frame: PhysicalAddress, count: FrameCount) {
         // SAFETY: the caller's promise; frame 0 is never given out.
-        unsafe {
-            deallocate_p2frame(
-                Frame::containing(PhysicalAddress::new(frame.data() as usize)),
-                count.order(),
-            );
-        }
+        unsafe { deallocate_p2frame(Frame::containing(frame), order(count)) };
         self.0.held.fetch_sub(count.data(), Ordering::Relaxed);
     }
 
-    fn phys_to_virt(frame: Hpa) -> *mut u8 {
+    fn usage(&self) -> FrameUsage {
+        FrameUsage::new(
+            FrameCount::new(self.0.held()),
+            FrameCount::new(total_frames()),
+        )
+    }
+}
+
+// SAFETY: the linear map reaches all frames. Tlb keeps what invalidate promises.
+unsafe impl GuestFrames for KernelFrames {
+    fn phys_to_virt(frame: PhysicalAddress) -> *mut u8 {
         if frame.data() == 0 {
             return core::ptr::null_mut(); // reserved: no table is there
         }
-        RmmA::phys_to_virt(PhysicalAddress::new(frame.data() as usize)).data() as *mut u8
+        RmmA::phys_to_virt(frame).data() as *mut u8
     }
 
     fn invalidate(&mut self, _: &Invalidation) {

@@ -8,9 +8,8 @@ use alloc::{sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use hvpt_redox::{
-    cpu::Cpu, Ept, EptConfig, EptFeatures, EptMapper, Error as PagingError, Flags, Gpa,
-    GuestAccess, GuestPaging, Hpa, Keep, Mapper, Npt, NptConfig, NptMapper, SecondLevel, Stats,
-    Visit, PAT_RESET,
+    cpu::Cpu, Ept, EptConfig, EptFeatures, EptMapper, Error as PagingError, Flags, GuestAccess,
+    GuestPaging, Keep, Mapper, Npt, NptConfig, NptMapper, SecondLevel, Stats, Visit, PAT_RESET,
 };
 
 use super::{
@@ -78,6 +77,10 @@ pub struct VmStats {
     pub tables: Stats,
     /// The kernel's own count, of everything.
     pub used_frames: usize,
+}
+
+fn address(number: u64) -> PhysicalAddress {
+    PhysicalAddress::new(number as usize)
 }
 
 /// Pages in a row.
@@ -218,15 +221,14 @@ impl Vm {
     ) -> Result<(), HvError> {
         let count = frames.len();
         let mut space = self.space.write(token.token());
-        let data = flags.data() as u64;
 
         match &mut *space {
             Tables::Ept(tables) => {
-                let flags = Flags::<Ept>::from_page_flags(data, self.pat, Keep::default())?;
+                let flags = Flags::<Ept>::from_page_flags(flags, self.pat, Keep::default())?;
                 map_all(tables, &frames, gpa, flags)?;
             }
             Tables::Npt(tables) => {
-                let flags = Flags::<Npt>::from_page_flags(data, self.pat, Keep::default())?;
+                let flags = Flags::<Npt>::from_page_flags(flags, self.pat, Keep::default())?;
                 map_all(tables, &frames, gpa, flags)?;
             }
         }
@@ -270,16 +272,15 @@ impl Vm {
             return Err(HvError::Forbidden);
         }
         let mut space = self.space.write(token.token());
-        let (to, from) = (Gpa::new(gpa.data() as u64), Hpa::new(first as u64));
-        let data = flags.data() as u64;
+        let (to, from) = (gpa, device);
         match &mut *space {
             Tables::Ept(tables) => {
-                let flags = Flags::<Ept>::from_page_flags(data, self.pat, Keep::default())?;
+                let flags = Flags::<Ept>::from_page_flags(flags, self.pat, Keep::default())?;
                 // SAFETY: no memory of the kernel's or of a process's is in the range.
                 unsafe { tables.map_range(to, from, size, flags.software(DEVICE))? }.flush();
             }
             Tables::Npt(tables) => {
-                let flags = Flags::<Npt>::from_page_flags(data, self.pat, Keep::default())?;
+                let flags = Flags::<Npt>::from_page_flags(flags, self.pat, Keep::default())?;
                 // SAFETY: as above.
                 unsafe { tables.map_range(to, from, size, flags.software(DEVICE))? }.flush();
             }
@@ -319,16 +320,16 @@ impl Vm {
     ) -> Result<(), HvError> {
         let size = self.end(gpa, count)? - gpa.data() as u64;
         let mut space = self.space.write(token.token());
-        let (at, data) = (Gpa::new(gpa.data() as u64), flags.data() as u64);
+        let at = gpa;
 
         match &mut *space {
             Tables::Ept(tables) => {
-                let flags = Flags::<Ept>::from_page_flags(data, self.pat, Keep::default())?;
+                let flags = Flags::<Ept>::from_page_flags(flags, self.pat, Keep::default())?;
                 // SAFETY: the memory stays the guest's, with its references and its marks.
                 unsafe { tables.protect_range(at, size, flags)? }.flush();
             }
             Tables::Npt(tables) => {
-                let flags = Flags::<Npt>::from_page_flags(data, self.pat, Keep::default())?;
+                let flags = Flags::<Npt>::from_page_flags(flags, self.pat, Keep::default())?;
                 // SAFETY: as above.
                 unsafe { tables.protect_range(at, size, flags)? }.flush();
             }
@@ -348,7 +349,7 @@ impl Vm {
     ) -> Result<(), HvError> {
         let size = self.end(gpa, count)? - gpa.data() as u64;
         let mut space = self.space.write(token.token());
-        let at = Gpa::new(gpa.data() as u64);
+        let at = gpa;
 
         either!(&mut *space, tables => {
             tables.split(at, size, PAGE_SIZE as u64)?.flush();
@@ -360,7 +361,7 @@ impl Vm {
     /// A write met a page that `dirty` protected, on a CPU without dirty flags: it may go on.
     pub(super) fn touch(&self, gpa: PhysicalAddress, token: &mut CleanLockToken) -> bool {
         let mut space = self.space.write(token.token());
-        let at = Gpa::new(gpa.data() as u64 & !(PAGE_SIZE as u64 - 1));
+        let at = PhysicalAddress::new(gpa.data() & !(PAGE_SIZE - 1));
 
         match &mut *space {
             Tables::Ept(tables) => tables.touch(at, Flags::new().write(true)).is_ok(),
@@ -469,10 +470,10 @@ impl Vm {
         token: &mut CleanLockToken,
     ) -> Option<PhysicalAddress> {
         let space = self.space.read(token.token());
-        let at = Gpa::new(gpa.data() as u64);
-        let found = either!(&*space, tables => tables.translate(at).map(|found| found.hpa.data()));
+        let at = gpa;
+        let found = either!(&*space, tables => tables.translate(at).map(|found| found.hpa));
 
-        found.ok().map(|hpa| PhysicalAddress::new(hpa as usize))
+        found.ok()
     }
 
     /// The bytes at the guest's RIP.
@@ -503,7 +504,7 @@ impl Vm {
             let walked = either!(&*space, tables => tables.guest_walk(&paging, linear, access));
             drop(space);
             let gpa = match walked {
-                Ok(gpa) => gpa.data(),
+                Ok(gpa) => gpa.data() as u64,
                 Err(_) => break,
             };
             let rest = found.bytes.get_mut(done..).unwrap_or(&mut []);
@@ -582,14 +583,14 @@ fn borrow(
 /// Where memory of the guest's is: not a device's.
 fn memory_at(tables: &Tables, gpa: u64) -> Result<usize, HvError> {
     let (hpa, software) = either!(tables, tables => tables
-        .translate(Gpa::new(gpa))
-        .map(|found| (found.hpa.data(), found.flags.get_software()))
+        .translate(address(gpa))
+        .map(|found| (found.hpa.data(), found.flags.software_number))
         .map_err(|_| HvError::NotMapped)?);
 
     if software == DEVICE {
         return Err(HvError::Forbidden);
     }
-    Ok(hpa as usize)
+    Ok(hpa)
 }
 
 /// Map frames one after the other, runs of neighbours in one go, so that large pages come about; take it all back if one
@@ -605,8 +606,8 @@ fn map_all<A: SecondLevel>(
     let mut done = 0;
 
     for run in Runs(frames) {
-        let at = Gpa::new(gpa + done * page);
-        let (base, size) = (Hpa::new(run.base.data() as u64), run.count as u64 * page);
+        let at = address(gpa + done * page);
+        let (base, size) = (run.base, run.count as u64 * page);
         // SAFETY: whoever calls this holds a reference to each frame and gives it to the tables when all are mapped.
         let mapped = unsafe { tables.map_range(at, base, size, flags) };
         match mapped.map(|flush| flush.flush()) {
@@ -614,7 +615,7 @@ fn map_all<A: SecondLevel>(
             Err(error) => {
                 if done != 0 {
                     // What was mapped just now in whole runs goes without splitting a page, so it needs no frame.
-                    tables.unmap_range(Gpa::new(gpa), done * page)?.flush();
+                    tables.unmap_range(address(gpa), done * page)?.flush();
                 }
                 return Err(error);
             }
@@ -659,20 +660,20 @@ fn drop_pages<A: SecondLevel>(
     while at < end {
         let mut stop = end;
         runs.clear();
-        let walked = tables.walk(Gpa::new(at), end - at, |step| {
+        let walked = tables.walk(address(at), end - at, |step| {
             let (start, mapping) = match step {
-                Visit::Page { gpa, mapping } => (gpa.data(), mapping),
+                Visit::Page { gpa, mapping } => (gpa.data() as u64, mapping),
                 _ => return true,
             };
             if runs.len() == RUNS {
                 stop = start;
                 return false;
             }
-            if mapping.flags.get_software() != DEVICE {
+            if mapping.flags.software_number != DEVICE {
                 let (first, past) = (start.max(at), (start + mapping.page_size).min(end));
-                let base = mapping.hpa.data() + (first - start);
+                let base = mapping.hpa.add((first - start) as usize);
                 runs.push(Run {
-                    base: PhysicalAddress::new(base as usize),
+                    base,
                     count: ((past - first) / PAGE_SIZE as u64) as usize,
                 });
             }
@@ -680,7 +681,7 @@ fn drop_pages<A: SecondLevel>(
         });
         let unmapped = walked.and_then(|()| {
             tables
-                .unmap_range(Gpa::new(at), stop - at)
+                .unmap_range(address(at), stop - at)
                 .map(|flush| flush.flush())
         });
         if let Err(error) = unmapped {

@@ -159,7 +159,7 @@ impl VmxCpu {
             for msr in DIRECT_MSRS {
                 map.set(msr, true, true, false)?;
             }
-            image.write(field::ADDRESS_OF_MSR_BITMAPS, map.base().data())?;
+            image.write(field::ADDRESS_OF_MSR_BITMAPS, map.base().data() as u64)?;
             Some(map)
         } else {
             None

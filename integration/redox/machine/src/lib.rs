@@ -14,7 +14,7 @@ use core::{fmt, panic::PanicInfo};
 
 use hvpt_redox::{
     cpu::{Cpu, VmxResult},
-    GuestRegs, Hpa,
+    GuestRegs, PhysicalAddress,
 };
 use redox_standin::control;
 
@@ -65,9 +65,17 @@ unsafe impl Cpu for Machine {
         }
     }
 
-    fn svm_switch(&self, regs: &mut GuestRegs, vmcb: Hpa, host: Hpa, interrupts: bool) {
+    fn svm_switch(
+        &self,
+        regs: &mut GuestRegs,
+        vmcb: PhysicalAddress,
+        host: PhysicalAddress,
+        interrupts: bool,
+    ) {
         // SAFETY: as above.
-        unsafe { redox_machine_svm_switch(regs, vmcb.data(), host.data(), interrupts) }
+        unsafe {
+            redox_machine_svm_switch(regs, vmcb.data() as u64, host.data() as u64, interrupts)
+        }
     }
 
     unsafe fn state_save(&self, area: *mut u8, _: bool) {

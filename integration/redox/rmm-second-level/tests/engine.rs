@@ -150,9 +150,13 @@ fn judge<S: Judged>(seed: u64, steps: usize) {
             _ => (),
         }
         let flags = some_flags(&mut random);
-        let other =
-            engine::Flags::<S::Judge>::from_page_flags(flags.data() as u64, PAT, engine::Keep::default()).unwrap();
-        let (to, hpa) = (engine::Gpa::new(guest as u64), engine::Hpa::new(target as u64));
+        let other = engine::Flags::<S::Judge>::from_page_flags(
+            unsafe { engine::PageFlags::from_data(flags.data()) },
+            PAT,
+            engine::Keep::default(),
+        )
+        .unwrap();
+        let (to, hpa) = (engine::PhysicalAddress::new(guest), engine::PhysicalAddress::new(target));
 
         let kind = random.below(6);
         // SAFETY: no CPU walks the tables.
@@ -185,11 +189,11 @@ fn judge<S: Judged>(seed: u64, steps: usize) {
 
         for _ in 0..4 {
             let probe = guest.wrapping_add(random.below(2 * size + K4)).wrapping_sub(size / 2) % mine.limit();
-            let judge_says = judge.translate(engine::Gpa::new(probe as u64)).ok();
+            let judge_says = judge.translate(engine::PhysicalAddress::new(probe)).ok();
             let mine_says = mine.lookup(at(probe));
             assert_eq!(
                 mine_says.map(|m| (m.phys.data() as u64, m.level as u32, m.flags.has_write(), m.flags.has_execute())),
-                judge_says.map(|m| (m.hpa.data(), m.level, m.flags.has_write(), m.flags.has_execute())),
+                judge_says.map(|m| (m.hpa.data() as u64, m.level, m.flags.has_write(), m.flags.has_execute())),
                 "{} probe {:#x}",
                 context,
                 probe

@@ -1,7 +1,7 @@
 //! x87, SSE, AVX and whatever else XSAVE holds, and XCR0: what a world switch leaves alone.
 
 use super::Cpu;
-use crate::{ControlError, FrameAllocator, FrameCount, OwnedFrames};
+use crate::{types::frames_for, ControlError, GuestFrames, OwnedFrames};
 
 const CR4_OSFXSR: u64 = 1 << 9;
 const CR4_OSXSAVE: u64 = 1 << 18;
@@ -20,7 +20,7 @@ const AMX: u64 = 3 << 17;
 /// A kernel that is compiled without floating point carries its user's values in these registers while it runs a guest.
 /// A guest's XCR0 never enables what the host's does not.
 #[derive(Debug)]
-pub struct ExtendedState<F: FrameAllocator> {
+pub struct ExtendedState<F: GuestFrames> {
     host: OwnedFrames<F>,
     guest: OwnedFrames<F>,
     mode: StateMode,
@@ -37,7 +37,7 @@ enum StateMode {
     Xsave,
 }
 
-impl<F: FrameAllocator> ExtendedState<F> {
+impl<F: GuestFrames> ExtendedState<F> {
     /// Room for both, as much as this CPU needs as it is set up, and a guest that finds its registers as after a reset.
     /// `None`: no frames.
     pub fn new(cpu: &dyn Cpu, frames: F) -> Option<Self>
@@ -52,7 +52,7 @@ impl<F: FrameAllocator> ExtendedState<F> {
         } else {
             (StateMode::None, 512)
         };
-        let count = FrameCount::for_bytes(bytes);
+        let count = frames_for(bytes);
         let host = OwnedFrames::zeroed(frames.clone(), count)?;
         let mut guest = OwnedFrames::zeroed(frames, count)?;
         let host_xcr0 = if mode == StateMode::Xsave {

@@ -9,7 +9,7 @@ use std::{
 
 use hvpt_redox::{
     cpu::{Cpu, VmxInstruction, VmxResult},
-    svm, vmx, Gpr, GuestRegs, Hpa,
+    svm, vmx, Gpr, GuestRegs, PhysicalAddress,
 };
 use redox_standin::{control, cpu_id, hv};
 
@@ -511,9 +511,15 @@ unsafe impl Cpu for Sim {
         self.exits(&mut state);
         VmxResult::Succeed
     }
-    fn svm_switch(&self, regs: &mut GuestRegs, vmcb: Hpa, host: Hpa, interrupts: bool) {
+    fn svm_switch(
+        &self,
+        regs: &mut GuestRegs,
+        vmcb: PhysicalAddress,
+        host: PhysicalAddress,
+        interrupts: bool,
+    ) {
         self.meanwhile();
-        let page = |frame| <hv::KernelFrames as hvpt_redox::FrameAllocator>::phys_to_virt(frame);
+        let page = |frame| <hv::KernelFrames as hvpt_redox::GuestFrames>::phys_to_virt(frame);
         let mut state = self.on();
         assert!(interrupts && host != vmcb);
         let tlb = unsafe {
