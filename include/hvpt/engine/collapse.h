@@ -69,7 +69,7 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_obstacle hvpt_collapse_check(const struct hvpt
     uint64_t first = 0, base = 0;
     struct hvpt_attr attr;
     struct hvpt_leaf encoded;
-    unsigned i;
+    unsigned i, kind;
 
     *page = run->gpa;
     if (run->gpa < collapse->start || hvpt_span(space, run->level) > collapse->end - run->gpa)
@@ -87,10 +87,11 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_obstacle hvpt_collapse_check(const struct hvpt
         if (i != 0 && !(((entry - i * step) ^ first) & ~hardware))
             continue;
         *page = at;
-        if (!hvpt_is_present(space, entry))
-            return HVPT_OBSTACLE_HOLE;
-        if (!hvpt_is_leaf(space, entry, below))
-            return hvpt_is_table(space, entry, below) ? HVPT_OBSTACLE_TABLE : HVPT_OBSTACLE_CORRUPT;
+        kind = hvpt_judge(space, entry, below);
+        if (kind != HVPT_ENTRY_LEAF)
+            return kind == HVPT_ENTRY_EMPTY   ? HVPT_OBSTACLE_HOLE
+                   : kind == HVPT_ENTRY_TABLE ? HVPT_OBSTACLE_TABLE
+                                              : HVPT_OBSTACLE_CORRUPT;
         if (i != 0)
             return hvpt_leaf_address(space, entry, below, at) != base + i * span ? HVPT_OBSTACLE_ADDRESS
                                                                                  : HVPT_OBSTACLE_ATTR;

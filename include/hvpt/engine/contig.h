@@ -134,7 +134,7 @@ HVPT_FUNCTION HVPT_COLD void hvpt_fold_run(struct hvpt_space *space, struct hvpt
         uint64_t first = hvpt_load(set.slot), hardware = hvpt_hardware_bits(space, first);
         unsigned i;
 
-        if (!hvpt_is_present(space, first) || !hvpt_is_leaf(space, first, level) || hvpt_is_contig(space, first, level)
+        if (hvpt_judge(space, first, level) != HVPT_ENTRY_LEAF || hvpt_is_contig(space, first, level)
             || ((rules->decode)(space, first, level).flags & HVPT_LOGGED)
             || (hvpt_leaf_address(space, first, level, set.gpa) & (size - 1)))
             continue;

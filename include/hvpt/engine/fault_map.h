@@ -31,7 +31,7 @@ HVPT_FUNCTION HVPT_COLD hvpt_counter *hvpt_shard_take(struct hvpt_space *space, 
  * The counter for this CPU: CPUs that fault at once have stacks of their own, so the page of the stack tells them apart. The
  * marks are seldom written, and all CPUs have them at hand.
  */
-HVPT_INLINE hvpt_counter *hvpt_shard_here(struct hvpt_space *space)
+HVPT_FUNCTION hvpt_counter *hvpt_shard_here(struct hvpt_space *space)
 {
     volatile char here = 0;
     const uint32_t page = (uint32_t)((uintptr_t)&here >> 12);

@@ -159,7 +159,7 @@ struct hvpt_frame_search {
     bool found;
 };
 
-static inline enum hvpt_step hvpt_search_enter(void *ctx, const struct hvpt_run *run)
+static inline HVPT_COLD enum hvpt_step hvpt_search_enter(void *ctx, const struct hvpt_run *run)
 {
     struct hvpt_frame_search *search = (struct hvpt_frame_search *)ctx;
     uint64_t frame = hvpt_frame_in(search->space, run->entry);

@@ -102,7 +102,7 @@ struct hvpt_adoption {
     uint64_t tables[HVPT_MAX_LEVELS];
 };
 
-static inline enum hvpt_step hvpt_adopt_enter(void *ctx, const struct hvpt_run *run)
+static inline HVPT_COLD enum hvpt_step hvpt_adopt_enter(void *ctx, const struct hvpt_run *run)
 {
     struct hvpt_adoption *adoption = (struct hvpt_adoption *)ctx;
     uint64_t frame = hvpt_frame_in(adoption->space, run->entry);
@@ -115,7 +115,7 @@ static inline enum hvpt_step hvpt_adopt_enter(void *ctx, const struct hvpt_run *
     return HVPT_STEP_INTO;
 }
 
-static inline enum hvpt_status hvpt_adopt_slots(void *ctx, const struct hvpt_run *run)
+static inline HVPT_COLD enum hvpt_status hvpt_adopt_slots(void *ctx, const struct hvpt_run *run)
 {
     struct hvpt_adoption *adoption = (struct hvpt_adoption *)ctx;
     unsigned i;
@@ -133,7 +133,7 @@ static inline enum hvpt_status hvpt_adopt_slots(void *ctx, const struct hvpt_run
 }
 
 /* Clear bits that hardware ignores, while it may set others. */
-static inline void hvpt_adopt_clear(hvpt_entry *slot, uint64_t bits)
+static inline HVPT_COLD void hvpt_adopt_clear(hvpt_entry *slot, uint64_t bits)
 {
     uint64_t entry = hvpt_load(slot);
 
@@ -142,7 +142,7 @@ static inline void hvpt_adopt_clear(hvpt_entry *slot, uint64_t bits)
 }
 
 /* The mark that a table is full may be anything else in tables that others made. */
-static inline enum hvpt_step hvpt_adopt_unmark(void *ctx, const struct hvpt_run *run)
+static inline HVPT_COLD enum hvpt_step hvpt_adopt_unmark(void *ctx, const struct hvpt_run *run)
 {
     const struct hvpt_adoption *adoption = (const struct hvpt_adoption *)ctx;
 
@@ -150,7 +150,7 @@ static inline enum hvpt_step hvpt_adopt_unmark(void *ctx, const struct hvpt_run 
     return run->level > 1 || adoption->marks != 0 ? HVPT_STEP_INTO : HVPT_STEP_OVER;
 }
 
-static inline enum hvpt_status hvpt_adopt_unmark_slots(void *ctx, const struct hvpt_run *run)
+static inline HVPT_COLD enum hvpt_status hvpt_adopt_unmark_slots(void *ctx, const struct hvpt_run *run)
 {
     const struct hvpt_adoption *adoption = (const struct hvpt_adoption *)ctx;
     const uint64_t present = adoption->space->present_mask;
@@ -179,7 +179,7 @@ struct hvpt_link_search {
     bool twice;
 };
 
-static inline void hvpt_link_note(struct hvpt_link_search *search, uint64_t frame)
+static inline HVPT_COLD void hvpt_link_note(struct hvpt_link_search *search, uint64_t frame)
 {
     unsigned at = search->count;
 
@@ -206,7 +206,7 @@ static inline void hvpt_link_note(struct hvpt_link_search *search, uint64_t fram
     }
 }
 
-static inline enum hvpt_step hvpt_link_enter(void *ctx, const struct hvpt_run *run)
+static inline HVPT_COLD enum hvpt_step hvpt_link_enter(void *ctx, const struct hvpt_run *run)
 {
     struct hvpt_link_search *search = (struct hvpt_link_search *)ctx;
 
