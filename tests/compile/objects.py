@@ -112,6 +112,35 @@ class Objects:
         held = re.findall(r"^(\.(?:text|data|rodata|bss)\S*)\s+([1-9]\d*)", sections, re.M)
         return f"bytes of what nobody asked for: {held}" if held else None
 
+    def linked_apart(self, argv, half, stem):
+        """With HVPT_EXTERN and HVCTL_EXTERN a program has the prototype of every call that unit.c defines, and no code."""
+        if isinstance(argv, tap.Skip):
+            return argv
+        code, user = (str(self.scratch / f"{stem}_{part}.o".replace(" ", "_")) for part in ("code", "user"))
+        unit = (self.include / half / "unit.c").read_text()
+        wrong = compilers.compile_text([*argv, "-I", str(self.include / half)], self.include, unit, "-O1", "-c", "-o", code)
+        if wrong:
+            return wrong
+        symbols = subprocess.run(["nm", code], check=True, capture_output=True, text=True).stdout
+        calls = re.findall(r"^\S+ T (\w+)$", symbols, re.M)
+        if not calls:
+            return "unit.c defines nothing"
+        names = [name for name in compilers.headers(self.include, compilers.TARGETS[0]) if name.startswith(half + "/")
+                 and not name.startswith(("hvpt/engine/", "hvpt/explain/"))]  # the code that unit.c holds
+        text = "#define HVPT_EXTERN\n#define HVCTL_EXTERN\n" + "".join(f"#include <{name}>\n" for name in names)
+        text += "typedef void call(void);\ncall *const calls[] = {" + ", ".join(f"(call *){name}" for name in calls) + "};\n"
+        text += "void _start(void);\nvoid _start(void) { calls[0](); }\n"
+        wrong = compilers.compile_text(argv, self.include, text, "-O1", "-w", "-c", "-o", user)
+        if wrong:
+            return wrong
+        own = subprocess.run(["nm", user], check=True, capture_output=True, text=True).stdout
+        kept = re.findall(r"^\S+ [tT] ((?:hvpt|hvctl)_\w+)$", own, re.M)
+        if kept:
+            return f"code in the unit that has prototypes only: {' '.join(kept)}"
+        done = subprocess.run(["gcc", "-nostdlib", "-static", "-o", str(self.scratch / "apart"), user, code],
+                              capture_output=True, text=True)
+        return None if done.returncode == 0 else done.stderr
+
     def two_units(self, argv, names, stem):
         units = []
         for entry in ("_start", "other"):
@@ -169,6 +198,9 @@ def cases(include, scratch):
             yield (f"two units with all headers link, {label}",
                    lambda argv=argv, target=target, label=label: argv if isinstance(argv, tap.Skip) else objects.two_units(
                        argv, compilers.headers(include, target), f"two {label}"))
+    for half in ("hvpt", "hvctl"):
+        yield (f"{half}: linked from unit.c, prototypes elsewhere, gcc c11",
+               lambda half=half: objects.linked_apart(compilers.command("gcc", native, "c11"), half, f"apart {half}"))
     for standard in ("c11", "c++17"):
         yield (f"headers that are included and not used cost nothing at -O0, gcc {standard}",
                lambda standard=standard: objects.costs_nothing(compilers.command("gcc", native, standard), names,

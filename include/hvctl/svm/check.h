@@ -8,6 +8,7 @@
 #ifndef HVCTL_SVM_CHECK_H
 #define HVCTL_SVM_CHECK_H
 
+#include "../common/linkage.h"
 #include "check_control.h"
 #include "check_rule.h"
 #include "check_save.h"
@@ -18,7 +19,10 @@
  */
 
 /* Rule number of both tables, from 0; NULL behind the last. */
-static inline const struct hvctl_svm_rule *hvctl_svm_rule_at(size_t number)
+HVCTL_API const struct hvctl_svm_rule *hvctl_svm_rule_at(size_t number);
+
+#if !defined(HVCTL_EXTERN) || defined(HVCTL_IMPLEMENT)
+HVCTL_API const struct hvctl_svm_rule *hvctl_svm_rule_at(size_t number)
 {
     size_t controls = 0;
 
@@ -28,6 +32,7 @@ static inline const struct hvctl_svm_rule *hvctl_svm_rule_at(size_t number)
         controls++;
     return hvctl_svm_save_rule_at(number - controls);
 }
+#endif
 
 /*
  * Where in the VMCB the value is that a violation is about: its offset, and its size in *size; 0 and 0 for a violation
@@ -92,8 +97,12 @@ static inline enum hvctl_rule_result hvctl_svm_rule_ask(const struct hvctl_svm_v
  * Ask every rule, and list in report those that vmcb breaks on a CPU with these capabilities. around NULL: the usual,
  * as a zeroed struct hvctl_svm_surroundings. Clean bits are not looked at: the VMCB is judged as it is in memory.
  */
-static inline void hvctl_svm_check_in(const struct hvctl_vmcb *vmcb, const struct hvctl_svm_caps *caps,
-                                      const struct hvctl_svm_surroundings *around, struct hvctl_report *report)
+HVCTL_API void hvctl_svm_check_in(const struct hvctl_vmcb *vmcb, const struct hvctl_svm_caps *caps,
+                                  const struct hvctl_svm_surroundings *around, struct hvctl_report *report);
+
+#if !defined(HVCTL_EXTERN) || defined(HVCTL_IMPLEMENT)
+HVCTL_API void hvctl_svm_check_in(const struct hvctl_vmcb *vmcb, const struct hvctl_svm_caps *caps,
+                                  const struct hvctl_svm_surroundings *around, struct hvctl_report *report)
 {
     const struct hvctl_svm_rule *rule;
     struct hvctl_svm_view view;
@@ -113,12 +122,18 @@ static inline void hvctl_svm_check_in(const struct hvctl_vmcb *vmcb, const struc
         }
     }
 }
+#endif
 
 /* hvctl_svm_check_in in the usual surroundings. report->broken is 0: VMRUN will enter the guest. */
-static inline void hvctl_svm_check(const struct hvctl_vmcb *vmcb, const struct hvctl_svm_caps *caps,
-                                   struct hvctl_report *report)
+HVCTL_API void hvctl_svm_check(const struct hvctl_vmcb *vmcb, const struct hvctl_svm_caps *caps,
+                               struct hvctl_report *report);
+
+#if !defined(HVCTL_EXTERN) || defined(HVCTL_IMPLEMENT)
+HVCTL_API void hvctl_svm_check(const struct hvctl_vmcb *vmcb, const struct hvctl_svm_caps *caps,
+                               struct hvctl_report *report)
 {
     hvctl_svm_check_in(vmcb, caps, NULL, report);
 }
+#endif
 
 #endif

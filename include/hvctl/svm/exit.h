@@ -7,6 +7,7 @@
 #ifndef HVCTL_SVM_EXIT_H
 #define HVCTL_SVM_EXIT_H
 
+#include "../common/linkage.h"
 #include "../../hvpt/fault/npt.h"
 #include "exit_list.h"
 #include "../../hvpt/text.h"
@@ -314,7 +315,10 @@ static inline void hvctl_svm_io_text(const struct hvctl_svm_io *io, const struct
  * A whole VMEXIT in words: "NPF: data read; no nested page is present; ..., guest-physical 0x5000". decode_assists: the
  * CPU has them (HVCTL_SVM_DECODE_ASSISTS), so that EXITINFO1 counts for register accesses, INVLPG and INT n.
  */
-static inline void hvctl_svm_exit_text(const struct hvctl_vmcb *vmcb, bool decode_assists, const struct hvpt_text *text)
+HVCTL_API void hvctl_svm_exit_text(const struct hvctl_vmcb *vmcb, bool decode_assists, const struct hvpt_text *text);
+
+#if !defined(HVCTL_EXTERN) || defined(HVCTL_IMPLEMENT)
+HVCTL_API void hvctl_svm_exit_text(const struct hvctl_vmcb *vmcb, bool decode_assists, const struct hvpt_text *text)
 {
     uint64_t code = vmcb->control.exitcode, info1 = vmcb->control.exitinfo1, info2 = vmcb->control.exitinfo2;
     const char *name = hvctl_svm_exit_name(hvctl_svm_exit_invalid(code) ? HVCTL_SVM_EXIT_INVALID : code);
@@ -403,5 +407,6 @@ static inline void hvctl_svm_exit_text(const struct hvctl_vmcb *vmcb, bool decod
         hvctl_svm_event_text(&event, text);
     }
 }
+#endif
 
 #endif

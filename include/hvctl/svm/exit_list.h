@@ -7,6 +7,7 @@
 #ifndef HVCTL_SVM_EXIT_LIST_H
 #define HVCTL_SVM_EXIT_LIST_H
 
+#include "../common/linkage.h"
 #include "../../hvpt/std.h"
 
 /*
@@ -205,7 +206,10 @@ enum hvctl_svm_exit_code {
 #define HVCTL_SVM_EXIT_INVALID UINT64_C(0xffffffffffffffff)
 
 /* "NPF", "CPUID"; NULL for a number that is no exit code. All 64 bits of EXITCODE count. */
-static inline const char *hvctl_svm_exit_name(uint64_t exit_code)
+HVCTL_API const char *hvctl_svm_exit_name(uint64_t exit_code);
+
+#if !defined(HVCTL_EXTERN) || defined(HVCTL_IMPLEMENT)
+HVCTL_API const char *hvctl_svm_exit_name(uint64_t exit_code)
 {
     switch (exit_code) {
 #define HVCTL_X(name, code) case code: return #name;
@@ -219,5 +223,6 @@ static inline const char *hvctl_svm_exit_name(uint64_t exit_code)
     default: return 0;
     }
 }
+#endif
 
 #endif

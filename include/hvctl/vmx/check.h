@@ -8,6 +8,7 @@
 #ifndef HVCTL_VMX_CHECK_H
 #define HVCTL_VMX_CHECK_H
 
+#include "../common/linkage.h"
 #include "../../hvpt/engine/attributes.h"
 #include "check_controls.h"
 #include "check_guest.h"
@@ -45,7 +46,10 @@ HVPT_INLINE const struct hvctl_vmx_rule *hvctl_vmx_rule_in(unsigned table, size_
 #define HVCTL_VMX_RULE_TABLES 7u
 
 /* Rule number of all tables, from 0; NULL behind the last. Takes time in proportion to number. */
-static inline const struct hvctl_vmx_rule *hvctl_vmx_rule_at(size_t number)
+HVCTL_API const struct hvctl_vmx_rule *hvctl_vmx_rule_at(size_t number);
+
+#if !defined(HVCTL_EXTERN) || defined(HVCTL_IMPLEMENT)
+HVCTL_API const struct hvctl_vmx_rule *hvctl_vmx_rule_at(size_t number)
 {
     unsigned table;
 
@@ -58,6 +62,7 @@ static inline const struct hvctl_vmx_rule *hvctl_vmx_rule_at(size_t number)
     }
     return NULL;
 }
+#endif
 
 /*
  * The encoding of the field whose value a violation is about; HVCTL_VMCS_NO_FIELD: that value is in memory, a PDPTE or
@@ -182,8 +187,12 @@ static inline const struct hvctl_vmx_surroundings *hvctl_vmx_surroundings_usual(
  * Of an image with fields that are not known (hvctl_vmcs_image_init_unknown), only those violations are listed that
  * stand whatever they hold; report->unknown counts the rules that hang on them. That takes 2 KiB of stack.
  */
-static inline void hvctl_vmx_check_in(const struct hvctl_vmcs_image *image, const struct hvctl_vmx_caps *caps,
-                                      const struct hvctl_vmx_surroundings *around, struct hvctl_report *report)
+HVCTL_API void hvctl_vmx_check_in(const struct hvctl_vmcs_image *image, const struct hvctl_vmx_caps *caps,
+                                  const struct hvctl_vmx_surroundings *around, struct hvctl_report *report);
+
+#if !defined(HVCTL_EXTERN) || defined(HVCTL_IMPLEMENT)
+HVCTL_API void hvctl_vmx_check_in(const struct hvctl_vmcs_image *image, const struct hvctl_vmx_caps *caps,
+                                  const struct hvctl_vmx_surroundings *around, struct hvctl_report *report)
 {
     struct hvctl_vmx_view view;
 
@@ -196,13 +205,19 @@ static inline void hvctl_vmx_check_in(const struct hvctl_vmcs_image *image, cons
     hvctl_vmx_view_make(&view, image, caps, around ? around : hvctl_vmx_surroundings_usual());
     hvctl_vmx_check_fitting(&view, HVCTL_FAILURE_NONE, 0, HVCTL_VMX_FIT_NOT, report);
 }
+#endif
 
 /* hvctl_vmx_check_in in the usual surroundings. report->broken is 0: nothing stands in the way of VM entry. */
-static inline void hvctl_vmx_check(const struct hvctl_vmcs_image *image, const struct hvctl_vmx_caps *caps,
-                                   struct hvctl_report *report)
+HVCTL_API void hvctl_vmx_check(const struct hvctl_vmcs_image *image, const struct hvctl_vmx_caps *caps,
+                               struct hvctl_report *report);
+
+#if !defined(HVCTL_EXTERN) || defined(HVCTL_IMPLEMENT)
+HVCTL_API void hvctl_vmx_check(const struct hvctl_vmcs_image *image, const struct hvctl_vmx_caps *caps,
+                               struct hvctl_report *report)
 {
     hvctl_vmx_check_in(image, caps, NULL, report);
 }
+#endif
 
 /* How what the CPU said and what the rules say fit. */
 enum hvctl_explanation {
@@ -238,11 +253,18 @@ enum hvctl_vmx_code {
  * an error. The image holds the VMCS as it was entered. report has all broken rules, those first that lead to what the
  * CPU said, then those with the same failure and another qualification, then the rest. Otherwise as hvctl_vmx_check_in.
  */
-static inline enum hvctl_explanation hvctl_vmx_explain_in(const struct hvctl_vmcs_image *image,
-                                                          const struct hvctl_vmx_caps *caps,
-                                                          const struct hvctl_vmx_surroundings *around,
-                                                          enum hvctl_vmx_code kind, uint32_t code,
-                                                          uint64_t qualification, struct hvctl_report *report)
+HVCTL_API enum hvctl_explanation hvctl_vmx_explain_in(const struct hvctl_vmcs_image *image,
+                                                      const struct hvctl_vmx_caps *caps,
+                                                      const struct hvctl_vmx_surroundings *around,
+                                                      enum hvctl_vmx_code kind, uint32_t code, uint64_t qualification,
+                                                      struct hvctl_report *report);
+
+#if !defined(HVCTL_EXTERN) || defined(HVCTL_IMPLEMENT)
+HVCTL_API enum hvctl_explanation hvctl_vmx_explain_in(const struct hvctl_vmcs_image *image,
+                                                      const struct hvctl_vmx_caps *caps,
+                                                      const struct hvctl_vmx_surroundings *around,
+                                                      enum hvctl_vmx_code kind, uint32_t code, uint64_t qualification,
+                                                      struct hvctl_report *report)
 {
     bool failed = kind == HVCTL_CODE_EXIT_REASON ? code >> 31 != 0 : hvctl_vmx_instruction_error_text(code) != NULL;
     enum hvctl_failure said = failed ? hvctl_vmx_failure_of(code) : HVCTL_FAILURE_NONE;
@@ -270,37 +292,56 @@ static inline enum hvctl_explanation hvctl_vmx_explain_in(const struct hvctl_vmc
         return failed ? HVCTL_NOT_OF_THE_FIELDS : HVCTL_NO_FAILURE;
     return fits ? HVCTL_EXPLAINED : report->broken ? HVCTL_EXPLAINED_OTHERWISE : HVCTL_UNEXPLAINED;
 }
+#endif
 
 /*
  * The same where a failure is known to have happened: a code with bit 31 is EXIT_REASON, one without is
  * VM_INSTRUCTION_ERROR. Do not call it with the reason of a normal exit.
  */
-static inline enum hvctl_explanation hvctl_vmx_explain_failure_in(const struct hvctl_vmcs_image *image,
-                                                                  const struct hvctl_vmx_caps *caps,
-                                                                  const struct hvctl_vmx_surroundings *around,
-                                                                  uint32_t code, uint64_t qualification,
-                                                                  struct hvctl_report *report)
+HVCTL_API enum hvctl_explanation hvctl_vmx_explain_failure_in(const struct hvctl_vmcs_image *image,
+                                                              const struct hvctl_vmx_caps *caps,
+                                                              const struct hvctl_vmx_surroundings *around,
+                                                              uint32_t code, uint64_t qualification,
+                                                              struct hvctl_report *report);
+
+#if !defined(HVCTL_EXTERN) || defined(HVCTL_IMPLEMENT)
+HVCTL_API enum hvctl_explanation hvctl_vmx_explain_failure_in(const struct hvctl_vmcs_image *image,
+                                                              const struct hvctl_vmx_caps *caps,
+                                                              const struct hvctl_vmx_surroundings *around,
+                                                              uint32_t code, uint64_t qualification,
+                                                              struct hvctl_report *report)
 {
     return hvctl_vmx_explain_in(image, caps, around,
                                 code >> 31 ? HVCTL_CODE_EXIT_REASON : HVCTL_CODE_INSTRUCTION_ERROR, code, qualification,
                                 report);
 }
+#endif
 
 /* hvctl_vmx_explain_failure_in in the usual surroundings. */
-static inline enum hvctl_explanation hvctl_vmx_explain_failure(const struct hvctl_vmcs_image *image,
-                                                               const struct hvctl_vmx_caps *caps, uint32_t code,
-                                                               uint64_t qualification, struct hvctl_report *report)
+HVCTL_API enum hvctl_explanation hvctl_vmx_explain_failure(const struct hvctl_vmcs_image *image,
+                                                           const struct hvctl_vmx_caps *caps, uint32_t code,
+                                                           uint64_t qualification, struct hvctl_report *report);
+
+#if !defined(HVCTL_EXTERN) || defined(HVCTL_IMPLEMENT)
+HVCTL_API enum hvctl_explanation hvctl_vmx_explain_failure(const struct hvctl_vmcs_image *image,
+                                                           const struct hvctl_vmx_caps *caps, uint32_t code,
+                                                           uint64_t qualification, struct hvctl_report *report)
 {
     return hvctl_vmx_explain_failure_in(image, caps, NULL, code, qualification, report);
 }
+#endif
 
 /*
  * What the CPU said and what the rules say, as lines of text: the failure in words, whether the rules explain it, and
  * the report, each violation with its section of the manual. The arguments are those of hvctl_vmx_explain_failure, and
  * what it returned and filled in. Lines are up to about 250 bytes.
  */
-static inline void hvctl_vmx_explanation_text(enum hvctl_explanation explanation, uint32_t code, uint64_t qualification,
-                                              const struct hvctl_report *report, const struct hvpt_text *text)
+HVCTL_API void hvctl_vmx_explanation_text(enum hvctl_explanation explanation, uint32_t code, uint64_t qualification,
+                                          const struct hvctl_report *report, const struct hvpt_text *text);
+
+#if !defined(HVCTL_EXTERN) || defined(HVCTL_IMPLEMENT)
+HVCTL_API void hvctl_vmx_explanation_text(enum hvctl_explanation explanation, uint32_t code, uint64_t qualification,
+                                          const struct hvctl_report *report, const struct hvpt_text *text)
 {
     const char *words =
         code >> 31 ? hvctl_vmx_exit_reason_words(code & 0xffffu) : hvctl_vmx_instruction_error_text(code);
@@ -342,6 +383,7 @@ static inline void hvctl_vmx_explanation_text(enum hvctl_explanation explanation
     }
     hvctl_report_rest_text(report, text);
 }
+#endif
 
 #undef HVCTL_RULE_1
 #undef HVCTL_RULE_2

@@ -7,6 +7,7 @@
 #ifndef HVCTL_VMX_EXIT_H
 #define HVCTL_VMX_EXIT_H
 
+#include "../common/linkage.h"
 #include "../../hvpt/fault/ept.h"
 #include "../common/regs.h"
 #include "../../hvpt/text.h"
@@ -108,7 +109,10 @@ enum hvctl_vmx_exit_reason {
 };
 
 /* "EPT_VIOLATION"; NULL for a number that is not a basic exit reason. */
-static inline const char *hvctl_vmx_exit_reason_name(uint32_t basic_reason)
+HVCTL_API const char *hvctl_vmx_exit_reason_name(uint32_t basic_reason);
+
+#if !defined(HVCTL_EXTERN) || defined(HVCTL_IMPLEMENT)
+HVCTL_API const char *hvctl_vmx_exit_reason_name(uint32_t basic_reason)
 {
     switch (basic_reason) {
 #define HVCTL_X(name, number, text) \
@@ -118,9 +122,13 @@ static inline const char *hvctl_vmx_exit_reason_name(uint32_t basic_reason)
     default: return NULL;
     }
 }
+#endif
 
 /* "EPT violation"; NULL for a number that is not a basic exit reason. */
-static inline const char *hvctl_vmx_exit_reason_words(uint32_t basic_reason)
+HVCTL_API const char *hvctl_vmx_exit_reason_words(uint32_t basic_reason);
+
+#if !defined(HVCTL_EXTERN) || defined(HVCTL_IMPLEMENT)
+HVCTL_API const char *hvctl_vmx_exit_reason_words(uint32_t basic_reason)
 {
     switch (basic_reason) {
 #define HVCTL_X(name, number, text) \
@@ -130,6 +138,7 @@ static inline const char *hvctl_vmx_exit_reason_words(uint32_t basic_reason)
     default: return NULL;
     }
 }
+#endif
 
 /* X(number, meaning). SDM vol. 3, "VM Instruction Error Numbers". */
 #define HVCTL_VMX_INSTRUCTION_ERRORS(X)                             \
@@ -160,7 +169,10 @@ static inline const char *hvctl_vmx_exit_reason_words(uint32_t basic_reason)
     X(28, "invalid operand to INVEPT/INVVPID")
 
 /* The meaning of VM_INSTRUCTION_ERROR after a VMfailValid; NULL for a number that means nothing. */
-static inline const char *hvctl_vmx_instruction_error_text(uint32_t number)
+HVCTL_API const char *hvctl_vmx_instruction_error_text(uint32_t number);
+
+#if !defined(HVCTL_EXTERN) || defined(HVCTL_IMPLEMENT)
+HVCTL_API const char *hvctl_vmx_instruction_error_text(uint32_t number)
 {
     switch (number) {
 #define HVCTL_X(number, text) \
@@ -170,6 +182,7 @@ static inline const char *hvctl_vmx_instruction_error_text(uint32_t number)
     default: return NULL;
     }
 }
+#endif
 
 /* EXIT_REASON taken apart. */
 struct hvctl_vmx_reason {
@@ -414,8 +427,12 @@ static inline void hvctl_debug_exceptions_text(uint64_t bits, const struct hvpt_
  * An exit qualification in words, as the basic reason defines it; nothing for a reason whose qualification means
  * nothing. form matters for EPT violations only. Reason 0 depends on the vector: see hvctl_vmx_exit_text.
  */
-static inline void hvctl_vmx_qualification_text(uint32_t basic_reason, uint64_t qualification,
-                                                struct hvpt_ept_violation_form form, const struct hvpt_text *text)
+HVCTL_API void hvctl_vmx_qualification_text(uint32_t basic_reason, uint64_t qualification,
+                                            struct hvpt_ept_violation_form form, const struct hvpt_text *text);
+
+#if !defined(HVCTL_EXTERN) || defined(HVCTL_IMPLEMENT)
+HVCTL_API void hvctl_vmx_qualification_text(uint32_t basic_reason, uint64_t qualification,
+                                            struct hvpt_ept_violation_form form, const struct hvpt_text *text)
 {
     switch (basic_reason) {
     case HVCTL_VMX_REASON_SIPI:
@@ -560,6 +577,7 @@ static inline void hvctl_vmx_qualification_text(uint32_t basic_reason, uint64_t 
     default: break;
     }
 }
+#endif
 
 /* Does a qualification of this basic reason say anything? */
 static inline bool hvctl_vmx_qualification_counts(uint32_t basic_reason, uint64_t qualification)
@@ -643,8 +661,12 @@ static inline void hvctl_vmx_exit_address_text(const struct hvctl_vmcs_image *im
  * 0x5000". image holds the exit's information fields (hvctl_vmcs_load with HVCTL_VMCS_LOAD_EXIT_INFO); caps may be
  * NULL. Of fields that are not known nothing is said.
  */
-static inline void hvctl_vmx_exit_text(const struct hvctl_vmcs_image *image, const struct hvctl_vmx_caps *caps,
-                                       const struct hvpt_text *text)
+HVCTL_API void hvctl_vmx_exit_text(const struct hvctl_vmcs_image *image, const struct hvctl_vmx_caps *caps,
+                                   const struct hvpt_text *text);
+
+#if !defined(HVCTL_EXTERN) || defined(HVCTL_IMPLEMENT)
+HVCTL_API void hvctl_vmx_exit_text(const struct hvctl_vmcs_image *image, const struct hvctl_vmx_caps *caps,
+                                   const struct hvpt_text *text)
 {
     struct hvctl_vmx_reason reason = hvctl_vmx_reason_decode((uint32_t)hvctl_vmcs_get(image, HVCTL_VMCS_EXIT_REASON));
     uint64_t qualification = hvctl_vmcs_get(image, HVCTL_VMCS_EXIT_QUALIFICATION);
@@ -690,5 +712,6 @@ static inline void hvctl_vmx_exit_text(const struct hvctl_vmcs_image *image, con
     if (reason.busy_shadow_stack)
         hvpt_text_string(text, ", a shadow stack is prematurely busy");
 }
+#endif
 
 #endif

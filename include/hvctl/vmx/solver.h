@@ -7,6 +7,7 @@
 #ifndef HVCTL_VMX_SOLVER_H
 #define HVCTL_VMX_SOLVER_H
 
+#include "../common/linkage.h"
 #include "../../hvpt/text.h"
 #include "vmcs.h"
 
@@ -246,10 +247,15 @@ static inline uint64_t hvctl_vmx_named(unsigned group)
  * HVCTL_E_CONTROL: solution->problems says for each required control that cannot be had what stands in its way.
  * Whether a field that a control brings into use holds something sensible is another matter.
  */
-HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_solve(const struct hvctl_vmx_controls *required,
-                                                                const struct hvctl_vmx_controls *wanted,
-                                                                const struct hvctl_vmx_caps *caps,
-                                                                struct hvctl_vmx_solution *solution)
+HVCTL_NODISCARD HVCTL_API enum hvctl_status hvctl_vmx_solve(const struct hvctl_vmx_controls *required,
+                                                            const struct hvctl_vmx_controls *wanted,
+                                                            const struct hvctl_vmx_caps *caps,
+                                                            struct hvctl_vmx_solution *solution);
+
+#if !defined(HVCTL_EXTERN) || defined(HVCTL_IMPLEMENT)
+HVCTL_API enum hvctl_status hvctl_vmx_solve(const struct hvctl_vmx_controls *required,
+                                            const struct hvctl_vmx_controls *wanted, const struct hvctl_vmx_caps *caps,
+                                            struct hvctl_vmx_solution *solution)
 {
     struct hvctl_vmx_controls set;
     unsigned group, bit;
@@ -285,6 +291,7 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_solve(const struct hvc
     solution->controls = set;
     return HVCTL_OK;
 }
+#endif
 
 /* A control for a person: its name, or group and bit for one that has none. */
 static inline void hvctl_vmx_control_text(enum hvctl_vmx_control control, const struct hvpt_text *text)
@@ -304,7 +311,10 @@ static inline void hvctl_vmx_control_text(enum hvctl_vmx_control control, const 
 /*
  * A problem in a sentence without its full stop: "SECONDARY_UNRESTRICTED_GUEST needs SECONDARY_ENABLE_EPT, which ...".
  */
-static inline void hvctl_vmx_problem_text(const struct hvctl_vmx_problem *problem, const struct hvpt_text *text)
+HVCTL_API void hvctl_vmx_problem_text(const struct hvctl_vmx_problem *problem, const struct hvpt_text *text);
+
+#if !defined(HVCTL_EXTERN) || defined(HVCTL_IMPLEMENT)
+HVCTL_API void hvctl_vmx_problem_text(const struct hvctl_vmx_problem *problem, const struct hvpt_text *text)
 {
     hvctl_vmx_control_text(problem->control, text);
     switch (problem->obstacle) {
@@ -320,6 +330,7 @@ static inline void hvctl_vmx_problem_text(const struct hvctl_vmx_problem *proble
         break;
     }
 }
+#endif
 
 /* The VMCS field that holds a group's word. */
 static inline uint32_t hvctl_vmx_group_field(enum hvctl_vmx_group group)
@@ -342,8 +353,12 @@ static inline uint32_t hvctl_vmx_group_field(enum hvctl_vmx_group group)
  * Write the words into the image. A word that this CPU does not have is left out if it is 0 and an error
  * (HVCTL_E_ABSENT) otherwise; HVCTL_E_WIDTH: a bit above 31 in a 32-bit word.
  */
-HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_controls_write(struct hvctl_vmcs_image *image,
-                                                                         const struct hvctl_vmx_controls *controls)
+HVCTL_NODISCARD HVCTL_API enum hvctl_status hvctl_vmx_controls_write(struct hvctl_vmcs_image *image,
+                                                                     const struct hvctl_vmx_controls *controls);
+
+#if !defined(HVCTL_EXTERN) || defined(HVCTL_IMPLEMENT)
+HVCTL_API enum hvctl_status hvctl_vmx_controls_write(struct hvctl_vmcs_image *image,
+                                                     const struct hvctl_vmx_controls *controls)
 {
     enum hvctl_status status = HVCTL_OK;
     unsigned group;
@@ -356,6 +371,7 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_controls_write(struct 
     }
     return status;
 }
+#endif
 
 /*
  * The words as the CPU will see them: a word whose activating control is 0 counts as 0, whatever its field holds.

@@ -6,6 +6,7 @@
 #ifndef HVCTL_VMX_VMCS_DUMP_H
 #define HVCTL_VMX_VMCS_DUMP_H
 
+#include "../common/linkage.h"
 #include "../../hvpt/text.h"
 #include "solver.h"
 
@@ -43,7 +44,10 @@ static inline void hvctl_vmcs_dump_field(const struct hvctl_vmcs_image *image, u
 }
 
 /* The whole image: controls, guest state, host state, exit information, each under a comment line. */
-static inline void hvctl_vmcs_dump(const struct hvctl_vmcs_image *image, const struct hvpt_text *text)
+HVCTL_API void hvctl_vmcs_dump(const struct hvctl_vmcs_image *image, const struct hvpt_text *text);
+
+#if !defined(HVCTL_EXTERN) || defined(HVCTL_IMPLEMENT)
+HVCTL_API void hvctl_vmcs_dump(const struct hvctl_vmcs_image *image, const struct hvpt_text *text)
 {
     static const enum hvctl_vmcs_type order[4] = {HVCTL_TYPE_CONTROL, HVCTL_TYPE_GUEST, HVCTL_TYPE_HOST,
                                                   HVCTL_TYPE_EXIT_INFO};
@@ -61,6 +65,7 @@ static inline void hvctl_vmcs_dump(const struct hvctl_vmcs_image *image, const s
         }
     }
 }
+#endif
 
 static inline bool hvctl_vmcs_blank(char byte)
 {
@@ -142,8 +147,12 @@ static inline enum hvctl_status hvctl_vmcs_restore_line(struct hvctl_vmcs_image 
  * the name; HVCTL_E_WIDTH. *line (NULL: do not tell) is then its number, from 1; the lines before it are in the image.
  * HVCTL_E_ABSENT: this image does not have the field of that line, the first one of its kind; all others were read.
  */
-HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmcs_restore(struct hvctl_vmcs_image *image, const char *bytes,
-                                                                   size_t length, unsigned *line)
+HVCTL_NODISCARD HVCTL_API enum hvctl_status hvctl_vmcs_restore(struct hvctl_vmcs_image *image, const char *bytes,
+                                                               size_t length, unsigned *line);
+
+#if !defined(HVCTL_EXTERN) || defined(HVCTL_IMPLEMENT)
+HVCTL_API enum hvctl_status hvctl_vmcs_restore(struct hvctl_vmcs_image *image, const char *bytes, size_t length,
+                                               unsigned *line)
 {
     const char *at = bytes, *end = bytes + length;
     enum hvctl_status outcome = HVCTL_OK;
@@ -166,5 +175,6 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmcs_restore(struct hvctl_
     }
     return outcome;
 }
+#endif
 
 #endif

@@ -7,6 +7,7 @@
 #ifndef HVCTL_VMX_VMCS_FIELDS_H
 #define HVCTL_VMX_VMCS_FIELDS_H
 
+#include "../common/linkage.h"
 #include "../../hvpt/std.h"
 
 #include "control_list.h"
@@ -373,12 +374,16 @@ static inline const struct hvctl_vmcs_field_row *hvctl_vmcs_field_info(uint32_t 
 }
 
 /* "GUEST_CR3"; the high half of a 64-bit field has the field's name. NULL if no field has this encoding. */
-static inline const char *hvctl_vmcs_field_name(uint32_t encoding)
+HVCTL_API const char *hvctl_vmcs_field_name(uint32_t encoding);
+
+#if !defined(HVCTL_EXTERN) || defined(HVCTL_IMPLEMENT)
+HVCTL_API const char *hvctl_vmcs_field_name(uint32_t encoding)
 {
     const struct hvctl_vmcs_field_row *info = hvctl_vmcs_field_info(encoding);
 
     return info ? info->name : NULL;
 }
+#endif
 
 /*
  * The encoding of the field called name, length bytes long, as in hvctl_vmcs_field_name; HVCTL_VMCS_NO_FIELD if none
