@@ -403,6 +403,53 @@ static void stats_are_numbers_that_were(const struct setup *setup)
     arena_close(&arena);
 }
 
+/* ---- CPUs that fault do not pass a cache line around ---- */
+
+#define STACK   (UINT64_C(1) << 17)
+#define SPACING (UINT64_C(1) << 20) /* stacks that a sum of their address bits would not tell apart */
+
+static unsigned char stacks[THREADS * SPACING] __attribute__((aligned(1 << 20)));
+
+static void *fault_own_pages(void *ctx)
+{
+    struct worker *worker = ctx;
+    struct rig *rig = &worker->arena->rig;
+
+    for (unsigned i = 0; i < 8 * (worker->number + 1); i++) {
+        const uint64_t gpa = BASE + (worker->number * UINT64_C(64) + i) * PAGE;
+
+        CHECK_STATUS(rig->adapter->fault_map(&rig->space, gpa, hpa_of(gpa), PAGE, attr_rwx()), HVPT_OK, "fault_map");
+    }
+    return NULL;
+}
+
+/* As many handlers as there are counters, on stacks of their own: each counts alone. */
+static void each_handler_counts_alone(const struct setup *setup)
+{
+    static struct arena arena;
+    bool seen[THREADS] = {false};
+
+    arena_open(&arena, setup);
+    for (unsigned i = 0; i < THREADS; i++) {
+        struct worker worker = {.arena = &arena, .number = i};
+        pthread_attr_t attr;
+
+        (void)pthread_attr_init(&attr);
+        CHECK(pthread_attr_setstack(&attr, stacks + i * SPACING, STACK) == 0, "no stack");
+        CHECK(pthread_create(&worker.thread, &attr, fault_own_pages, &worker) == 0, "no thread");
+        (void)pthread_join(worker.thread, NULL);
+        (void)pthread_attr_destroy(&attr);
+    }
+    for (unsigned i = 0; i < HVPT_SHARDS; i++) {
+        const uint64_t pages = arena.rig.space.shards[i * HVPT_SHARD_STRIDE];
+
+        CHECK(pages != 0 && pages % 8 == 0 && pages / 8 <= THREADS && !seen[pages / 8 - 1], "%llu pages in counter %u",
+              (unsigned long long)pages, i);
+        seen[pages / 8 - 1] = true;
+    }
+    arena_close(&arena);
+}
+
 int main(void)
 {
     static const struct {
@@ -413,6 +460,7 @@ int main(void)
         {"map_beside_handlers_and_readers", map_beside_handlers_and_readers},
         {"touch_beside_a_harvest", touch_beside_a_harvest},
         {"stats_are_numbers_that_were", stats_are_numbers_that_were},
+        {"each_handler_counts_alone", each_handler_counts_alone},
     };
     static const char *const names[] = {"EPT, all defaults", "EPT, linear map",
                                         "EPT, #VE and execution on 4K pages only", "NPT, all defaults",
