@@ -7,12 +7,14 @@ usage: size.py [--record | --show]
   --record   write what is measured as the new record
   --show     only print it
 Without an option it speaks TAP: a size that is 5 % above its record fails; one 5 % below asks for a new record. Other
-versions of gcc than the record's are not judged.
+versions of gcc than the record's are not judged. Two whole units have goals besides, in bytes of code and in seconds of a
+processor that compiling them may take.
 """
 import csv
 import os
 import platform
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -60,6 +62,29 @@ def measure(row):
     return sum(int(size) for size in re.findall(r"^\.text\S*\s+(\d+)", sections, re.M))
 
 
+def units():
+    """Each unit that has a goal: its name, what gcc is told, bytes of code and seconds at most."""
+    names = [f"hvpt_space_{operation}" for operation in "map unmap protect translate destroy".split()] + ["hvpt_s2_init"]
+    text = "#include <hvpt/stage2.h>\ntypedef void operation(void);\noperation *const operations[] = {\n"
+    text += "".join(f"    (operation *){name},\n" for name in names) + "};\n"
+    shim = ROOT / "integration" / "redox" / "hvpt-redox" / "shim"
+    yield "six calls on stage 2", ["-xc", "-"], text, 20_000, 2.0
+    yield "Redox's shim/paging.c", ["-DHVPT_RS_SIZE_SPACE=4096", "-I", shim, shim / "paging.c"], "", 60_000, 3.0
+
+
+def compile_unit(arguments, text):
+    """Bytes in the .text sections, and seconds of a processor."""
+    with tempfile.TemporaryDirectory() as work:
+        unit = os.path.join(work, "unit.o")
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(["gcc", "-O2", *KERNEL, "-w", "-I", ROOT / "include", *arguments, "-c", "-o", unit], check=True,
+                       input=text, text=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        sections = subprocess.run(["size", "-A", "-d", unit], check=True, capture_output=True, text=True).stdout
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return sum(int(size) for size in re.findall(r"^\.text\S*\s+(\d+)", sections, re.M)), seconds
+
+
 def measure_all():
     with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
         return dict(zip(ROWS, pool.map(measure, ROWS)))
@@ -82,7 +107,8 @@ def write_record(compiler, sizes):
 
 def judge(record, sizes):
     failed = 0
-    print(f"TAP version 13\n1..{len(ROWS)}")
+    goals = list(units())
+    print(f"TAP version 13\n1..{len(ROWS) + 2 * len(goals)}")
     for number, row in enumerate(ROWS, 1):
         was, now = record.get(row, 0), sizes[row]
         fine = now <= was * (1 + SLACK)
@@ -92,6 +118,12 @@ def judge(record, sizes):
             print("  ---\n  grew by more than 5 %; if it must be, size.py --record\n  ...")
         elif now < was * (1 - SLACK):
             print(f"# {' '.join(row)} is 5 % below its record: lower it, with size.py --record")
+    for number, (name, arguments, text, most, longest) in enumerate(goals):
+        size, seconds = compile_unit(arguments, text)
+        at = len(ROWS) + 2 * number
+        failed += (size > most) + (seconds > longest)
+        print(f"{'ok' if size <= most else 'not ok'} {at + 1} - {name}: {size} bytes, {most} at most")
+        print(f"{'ok' if seconds <= longest else 'not ok'} {at + 2} - {name}: compiled in {seconds:.1f} s, {longest} at most")
     return 1 if failed else 0
 
 
@@ -114,6 +146,9 @@ def main():
     elif option == "--show":
         for row, size in sizes.items():
             print(f"{row[0]:<7} {row[1]:<17} {row[2]}  {size:>7} bytes")
+        for name, arguments, text, _, _ in units():
+            size, seconds = compile_unit(arguments, text)
+            print(f"{name:<30} {size:>7} bytes, compiled in {seconds:.1f} s")
     else:
         return judge(record, sizes)
     return 0
