@@ -161,7 +161,7 @@ HVPT_FUNCTION HVPT_COLD hvpt_entry *hvpt_link_empty(struct hvpt_space *space, st
         hvpt_note_table(space, frame);
     if (!hvpt_compare_exchange(slot, &old, hvpt_make_table(space, frame))) {
         hvpt_frames_push(space, list, table, frame);
-        return hvpt_is_usual_table(space, old) ? hvpt_table_below(space, old) : NULL;
+        return hvpt_is_table(space, old, level) ? hvpt_table_below(space, old) : NULL;
     }
     hvpt_count_add_shared(&space->tables[level - 1], 1);
     return table;
