@@ -231,3 +231,109 @@ GENERIC(a_table_that_is_linked_twice_is_not_adopted)
     for (unsigned i = 0; i < 512; i++)
         memory_poke(one.table[1], i, held[i]);
 }
+
+/* ---- spaces that were not made ---- */
+
+/* The inline calls of a format take it for a space of another one. */
+static void refused(const struct rig *rig, enum hvpt_status status, const char *call)
+{
+    CHECK(status == HVPT_E_RANGE || (status == HVPT_E_ATTR && strstr(rig->setup->name, "handle") != NULL), "%s: \"%s\"", call,
+          hvpt_status_text(status));
+}
+
+/* hvpt.h: HVPT_E_RANGE, a space that is not initialised. No call looks at tables that are not there. */
+static void every_call_refuses(struct rig *rig, struct hvpt_space *space)
+{
+    const struct adapter *call = rig->adapter;
+    const struct hvpt_attr attr = rig_data(rig);
+    struct hvpt_leaf_iterator leaves = hvpt_leaves(hvpt_make_gpa(0), PAGE);
+    const struct hvpt_visitor visitor = {NULL, NULL, NULL, NULL, NULL};
+    uint64_t bitmap = 0, frames, stores = rig->memory.stores, live = rig->memory.live;
+    struct hvpt_mapping mapping;
+    struct hvpt_flush flush = {0};
+    struct hvpt_broken broken;
+    struct hvpt_stats stats;
+    enum hvpt_status status;
+    hvpt_gpa gpa = {0};
+
+    refused(rig, call->map(space, 0, HOST, PAGE, attr, &flush), "map");
+    refused(rig, call->unmap(space, 0, PAGE, &flush), "unmap");
+    CHECK_STATUS(call->protect(space, 0, PAGE, attr, HVPT_WRITE, &flush), HVPT_E_RANGE, "protect");
+    CHECK_STATUS(call->replace(space, 0, HOST, PAGE, attr, &flush), HVPT_E_RANGE, "replace");
+    refused(rig, call->fault_map(space, 0, HOST, PAGE, attr), "fault_map");
+    refused(rig, call->translate(space, 0, &mapping), "translate");
+    call->translate_batch(space, &gpa, 1, &mapping, &status);
+    refused(rig, status, "translate_batch");
+    CHECK_STATUS(call->walk(space, 0, PAGE, &visitor), HVPT_E_RANGE, "walk");
+    CHECK_STATUS(hvpt_space_find_broken(space, gpa, PAGE, &broken), HVPT_E_RANGE, "find_broken");
+    CHECK_STATUS(call->split(space, 0, PAGE, PAGE, &flush), HVPT_E_RANGE, "split");
+    CHECK_STATUS(call->collapse(space, 0, PAGE, &flush, NULL), HVPT_E_RANGE, "collapse");
+    CHECK_STATUS(call->age(space, 0, PAGE, &bitmap, &flush), HVPT_E_RANGE, "age");
+    CHECK_STATUS(call->dirty(space, 0, PAGE, &bitmap, &flush), HVPT_E_RANGE, "dirty");
+    CHECK_STATUS(call->write_protect(space, 0, PAGE, &flush), HVPT_E_RANGE, "write_protect");
+    CHECK_STATUS(call->touch(space, 0, HVPT_READ), HVPT_E_RANGE, "touch");
+    CHECK_STATUS(call->map_needs(space, 0, HOST, PAGE, attr, &frames), HVPT_E_RANGE, "frames_needed");
+    CHECK_STATUS(call->unmap_needs(space, 0, PAGE, &frames), HVPT_E_RANGE, "frames_needed_to_unmap");
+    CHECK_STATUS(call->split_needs(space, 0, PAGE, PAGE, &frames), HVPT_E_RANGE, "frames_needed_to_split");
+    CHECK_STATUS(call->reserve(space, 1), HVPT_E_RANGE, "reserve");
+    CHECK(!call->next_leaf(space, &leaves, &gpa, &mapping), "a leaf");
+    CHECK_STATUS(leaves.status, HVPT_E_RANGE, "next_leaf");
+    call->stats(space, &stats);
+    CHECK_EQ(stats.frames, 0, "frames held");
+    call->flush(space, &flush);
+    call->destroy(space);
+    CHECK_EQ(rig->memory.stores, stores, "stores");
+    CHECK_EQ(rig->memory.live, live, "frames");
+}
+
+/* Whatever it failed of: no config, no hook, no frame, a root of nowhere, out of line, or not well-formed. */
+GENERIC(a_space_whose_init_or_adopt_failed_is_refused_by_every_call)
+{
+    const uint64_t frame = cpu_root_table(&rig->cpu, rig->memory.flush_root);
+    uint64_t old;
+    struct any_config bad = rig->setup->config;
+    struct hvpt_hooks hooks = rig->memory.hooks;
+    struct cpu_translation way;
+    struct hvpt_space space;
+
+    memset(&space, 0x5a, sizeof(space));
+    bad.features |= 1u << 30;
+    CHECK_STATUS(rig->adapter->init(&space, &rig->memory.hooks, &bad), HVPT_E_ATTR, "no such feature");
+    every_call_refuses(rig, &space);
+    memset(&space, 0x5a, sizeof(space));
+    hooks.alloc_frame = NULL;
+    CHECK_STATUS(rig->adapter->init(&space, &hooks, &rig->setup->config), HVPT_E_ATTR, "no hook");
+    every_call_refuses(rig, &space);
+    memset(&space, 0x5a, sizeof(space));
+    rig->memory.fail_at = 1;
+    CHECK_STATUS(rig->adapter->init(&space, &rig->memory.hooks, &rig->setup->config), HVPT_E_NOMEM, "no frame");
+    every_call_refuses(rig, &space);
+    for (unsigned readonly = 0; readonly < 2; readonly++) {
+        memset(&space, 0x5a, sizeof(space));
+        if (rig->setup->cpu.maxphyaddr < 48) {
+            CHECK(rig->adapter->adopt(&space, &rig->memory.hooks, &rig->setup->config,
+                                      setup_root_register(rig->setup, frame | setup_hpa_limit(rig->setup)), readonly)
+                      != HVPT_OK,
+                  "a root beyond memory");
+            every_call_refuses(rig, &space);
+        }
+        if (!rig->setup->linear) {
+            memset(&space, 0x5a, sizeof(space));
+            rig->memory.lenient = true;
+            CHECK_STATUS(rig->adapter->adopt(&space, &rig->memory.hooks, &rig->setup->config,
+                                             setup_root_register(rig->setup, frame + (PAGE << setup_root_order(rig->setup))),
+                                             readonly),
+                         HVPT_E_CORRUPT, "a root of nowhere");
+            rig->memory.lenient = false;
+            every_call_refuses(rig, &space);
+        }
+    }
+    must(rig_map(rig, BASE, HOST + PAGE, PAGE, rig_data(rig)));
+    way = way_to(rig, BASE);
+    old = way.table[1]->virt[way.index[1]];
+    memory_poke(way.table[1], way.index[1], way.table[2]->virt[way.index[2]]);
+    memset(&space, 0x5a, sizeof(space));
+    CHECK_STATUS(adopt(rig, &space, 0, false), HVPT_E_CORRUPT, "a table below itself");
+    every_call_refuses(rig, &space);
+    memory_poke(way.table[1], way.index[1], old);
+}

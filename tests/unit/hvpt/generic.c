@@ -476,6 +476,25 @@ GENERIC(protect_changes_what_the_mask_names_and_nothing_else)
     }
 }
 
+/* hvpt.h: what mask may name is nine bits; every other one names nothing. */
+GENERIC(a_mask_that_names_nothing_is_refused)
+{
+    const uint32_t names = HVPT_PERM_ALL | HVPT_CHANGE_MEMTYPE | HVPT_CHANGE_FLAGS | HVPT_CHANGE_SOFTWARE;
+
+    must(rig_map(rig, HVPT_1G, HOST, 4 * HVPT_4K, rig_data(rig)));
+    for (unsigned i = 0; i < 32; i++) {
+        const uint32_t bit = UINT32_C(1) << i;
+        uint64_t stores = rig->memory.stores;
+
+        if (names & bit)
+            continue;
+        must_be(rig->adapter->protect(&rig->space, HVPT_1G, HVPT_4K, rig_data(rig), bit, NULL), HVPT_E_ATTR);
+        must_be(rig->adapter->protect(&rig->space, HVPT_1G, HVPT_4K, rig_data(rig), bit | HVPT_WRITE, NULL), HVPT_E_ATTR);
+        CHECK_EQ(rig->memory.stores, stores, "stores");
+    }
+    must(rig->adapter->protect(&rig->space, HVPT_1G, HVPT_4K, rig_data(rig), 0, NULL));
+}
+
 GENERIC(protect_splits_only_where_it_changes_something)
 {
     must(rig_map(rig, 4 * G1G, HOST, G1G, rig_data(rig)));
