@@ -58,8 +58,8 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_map(struct hvpt_space *space
 /**
  * Unmaps [gpa, gpa + size), holes included. Large pages that stick out are split, and tables left empty are freed. The
  * accessed and dirty bits of what goes are lost: ask hvpt_space_dirty first.
- * On Arm without FEAT_BBM level 2 the call has flushed when it returns (Arm ARM, "Using break-before-make when updating
- * translation table entries": what is mapped there next must not meet it).
+ * On Arm the call has flushed when it returns (Arm ARM, "Using break-before-make when updating translation table
+ * entries": what is mapped there next must not meet it).
  * @retval HVPT_E_NOMEM a large page sticks out of the range and there is no frame to split it with
  * Sole writer.
  */

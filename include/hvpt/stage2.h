@@ -232,8 +232,8 @@ static inline HVPT_COLD enum hvpt_status hvpt_s2_configure(struct hvpt_space *sp
         space->hardware_bits |= HVPT_S2_BIT_WRITTEN;
         space->dirty_gate = HVPT_S2_BIT_DBM;
     }
-    if (!(config->features & HVPT_S2_USE_BBM2))
-        space->break_bits = HVPT_S2_MEMATTR_BITS | HVPT_S2_SH_BITS;
+    space->break_bits = HVPT_S2_MEMATTR_BITS | HVPT_S2_SH_BITS;
+    space->break_sizes = !(config->features & HVPT_S2_USE_BBM2);
     if (config->features & HVPT_S2_USE_CONTIGUOUS) { /* Arm ARM, "The Contiguous bit" */
         space->contig_bit = HVPT_S2_BIT_CONTIG;
         space->contig_log2[0] = shift == 12 ? 4 : shift == 14 ? 7 : 5;

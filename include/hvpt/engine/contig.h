@@ -41,9 +41,9 @@ HVPT_FUNCTION HVPT_COLD void hvpt_set_rewrite(struct hvpt_space *space, struct h
     unsigned i;
 
     for (i = 0; i < set->count; i++)
-        seen |= (space->break_bits != 0 ? hvpt_exchange(&set->slot[i], space->empty_entry) : hvpt_load(&set->slot[i]))
+        seen |= (space->break_sizes ? hvpt_exchange(&set->slot[i], space->empty_entry) : hvpt_load(&set->slot[i]))
               & hardware;
-    if (space->break_bits != 0) {
+    if (space->break_sizes) {
         hvpt_defer(space, flush, set->gpa, (uint64_t)set->count << hvpt_span_shift(space, level), false);
         hvpt_finish(space, flush);
     }

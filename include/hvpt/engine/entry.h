@@ -183,11 +183,11 @@ HVPT_FUNCTION HVPT_COLD void hvpt_split_leaf(struct hvpt_space *space, struct hv
         hvpt_unfold(space, flush, run->slot, run->gpa, run->level);
         old = hvpt_load(run->slot);
     }
-    if (space->break_bits != 0)
+    if (space->break_sizes)
         old = hvpt_break(space, flush, run->slot, run->gpa, run->level);
     do {
         hvpt_fill(table, entries, (space->rules->relevel)(old, run->level, below), hvpt_leaf_step(space, below));
-        if (space->break_bits != 0) {
+        if (space->break_sizes) {
             hvpt_store_release(run->slot, link);
             break;
         }
@@ -255,7 +255,7 @@ static inline void hvpt_replace_table(struct hvpt_space *space, struct hvpt_flus
     hvpt_count_leaves(space, run->level - 1, (uint64_t)0 - hvpt_entries(space));
     hvpt_count_add_shared(&space->tables[run->level - 1], (uint64_t)-1);
     space->cursor_range = UINT64_MAX;
-    if (space->break_bits != 0)
+    if (space->break_sizes)
         (void)hvpt_break(space, flush, run->slot, run->gpa, run->level);
     hvpt_store_release(run->slot, leaf);
 }

@@ -226,7 +226,7 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_adopt_links(struct hvpt_space *spa
     const unsigned order = hvpt_table_order(space);
     struct hvpt_link_search search;
     enum hvpt_status status = HVPT_OK;
-    uint64_t few[16], frame;
+    uint64_t few[16], frame, piece;
     hvpt_entry *page = hvpt_alloc_frame(space, order, &frame);
 
     search.space = space;
@@ -238,7 +238,9 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_adopt_links(struct hvpt_space *spa
         do {
             search.count = 0;
             search.more = false;
-            hvpt_link_note(&search, space->root_frame);
+            /* A root may be several tables side by side. */
+            for (piece = 0; piece < HVPT_4K << space->root_order; piece += HVPT_4K << order)
+                hvpt_link_note(&search, space->root_frame + piece);
             status = hvpt_walk(space, 0, space->gpa_limit, &steps, &search);
             if (search.twice)
                 status = HVPT_E_CORRUPT;

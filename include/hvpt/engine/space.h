@@ -104,7 +104,7 @@ struct hvpt_space {
     uint64_t
         usual_bits; /* a smallest leaf, readable, writable and executable write-back memory; all ones: not possible */
     uint64_t page_mask;   /* all of a smallest leaf but its address */
-    uint64_t break_bits;  /* of a leaf: they change only by way of an empty entry and a flush, and so does its size */
+    uint64_t break_bits;  /* of a leaf: they and its address change only by way of an empty entry and a flush */
     uint32_t usual_flags; /* HVPT_ACCESSED, HVPT_DIRTY: what a leaf of usual_bits says beside that */
     uint32_t policy;
     /* An entry at level 0 with these bits under this mask is a well-formed leaf, as most are. */
@@ -124,6 +124,7 @@ struct hvpt_space {
     uint8_t contig_log2[HVPT_MAX_LEVELS]; /* log2 of the leaves in a contiguous set; 0: none at this level */
     uint8_t flush_kind;
     uint8_t root_order;
+    bool break_sizes; /* with break_bits: a leaf changes its size, and joins or leaves a contiguous set, likewise */
 
     /*
      * The cursor: the level 1 table that the last single page was mapped or unmapped through, and the number of the

@@ -59,8 +59,8 @@ enum hvpt_s2_feature {
     HVPT_S2_USE_CONTIGUOUS = 1 << 5,     /* runs are joined by the contiguous bit where they fit */
     HVPT_S2_USE_VMID16 = 1 << 6,         /* VTCR_EL2.VS */
     /*
-     * FEAT_BBM level 2: a change of size, address or type needs no break-before-make, and no fault comes of it. Arm ARM,
-     * "Support levels for changing table or block size".
+     * FEAT_BBM level 2: a change of size needs no break-before-make, nor does the contiguous bit. One of address or type
+     * does on every CPU. Arm ARM, "Support levels for changing table or block size".
      */
     HVPT_S2_USE_BBM2 = 1 << 7,
     /* FEAT_BBM level 1: bit 16 of a block is nT and not RES0. Nothing made here sets it; tables of others may have it. */

@@ -220,6 +220,15 @@ GENERIC(a_table_that_is_linked_twice_is_not_adopted)
         other = way_to(rig, BASE + i * HVPT_2M);
         refused_with(rig, &one, 1, other.table[1]->virt[other.index[1]], "a table of pages, twice");
     }
+    for (uint64_t piece = 0; piece < PAGE << setup_root_order(rig->setup); piece += PAGE) { /* a part of the root below it */
+        struct cpu_translation way = way_to(rig, 0);
+        uint64_t old = way.table[1]->virt[way.index[1]], root = cpu_root_table(&rig->cpu, rig->memory.flush_root);
+        uint64_t into = rig->setup->cpu.kind == CPU_GSTAGE ? (root + piece) >> 2 : root + piece;
+        uint64_t field = rig->setup->cpu.kind == CPU_GSTAGE ? UINT64_C(0x3ffffffffffc00) : UINT64_C(0xffffffffff000);
+
+        if (root + piece < HVPT_512G * 512) /* an address that lies in its place */
+            refused_with(rig, &one, 1, (old & ~field) | into, "a part of the root below itself");
+    }
     refused_with(rig, &one, 2, other.table[2]->virt[other.index[2]], "a table of tables, twice");
     /* Below itself: as the tables of every level, the root among them. */
     link = one.table[2]->virt[one.index[2]];

@@ -235,7 +235,7 @@ bool cpu_marks_dirty(const struct cpu_features *on)
 
 bool cpu_wants_break(const struct cpu *cpu, unsigned level, uint64_t old, uint64_t value)
 {
-    return cpu->features.kind == CPU_S2 && !cpu->features.no_break && s2_wants_break(&cpu->features, level, old, value);
+    return cpu->features.kind == CPU_S2 && s2_wants_break(&cpu->features, level, old, value);
 }
 
 static bool leaf_in_set(const struct cpu *cpu, const struct frame *frame, unsigned index, struct cpu_translation *out)

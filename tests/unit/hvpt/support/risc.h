@@ -231,9 +231,14 @@ static inline bool s2_wants_break(const struct cpu_features *on, unsigned level,
 {
     bool leaf = s2_is_leaf(level, old);
 
+    /* "Support levels": with level 2 a size may change, "without changing any other property requiring break-before-make". */
+    if (on->no_break && leaf != s2_is_leaf(level, value))
+        return false;
     if (leaf != s2_is_leaf(level, value) || s2_address(on, old) != s2_address(on, value))
         return true;
-    return leaf && (field(old, 5, 2) != field(value, 5, 2) || field(old, 52, 52) != field(value, 52, 52));
+    return leaf
+        && (field(old, 5, 2) != field(value, 5, 2) || (!on->wide_low && field(old, 9, 8) != field(value, 9, 8))
+            || (!on->no_break && field(old, 52, 52) != field(value, 52, 52)));
 }
 
 #endif
