@@ -316,6 +316,48 @@ static uint32_t other_cpu_sees(void)
     return other_saw;
 }
 
+/* A page that Linux puts another in place of, while the other CPU reads it: a fence that must reach that CPU. */
+static volatile uint8_t *replaced;
+static unsigned read_turn; /* odd: the other CPU's */
+static uint8_t other_read;
+
+static void *read_replaced(void *unused)
+{
+    pin(1);
+    for (unsigned done = 0; done < 3; done++) {
+        while (__atomic_load_n(&read_turn, __ATOMIC_SEQ_CST) != 2 * done + 1)
+            (void)*replaced; /* so that it keeps the translation */
+        other_read = *replaced;
+        __atomic_store_n(&read_turn, 2 * done + 2, __ATOMIC_SEQ_CST);
+    }
+    return unused;
+}
+
+static void remap_under_other_cpu(void)
+{
+    uint8_t *pages = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    uint8_t seen[3];
+    pthread_t thread;
+
+    for (unsigned i = 0; i < 4; i++)
+        pages[i * PAGE] = (uint8_t)(i + 1);
+    replaced = pages;
+    pin(0);
+    pthread_create(&thread, NULL, read_replaced, NULL);
+    for (unsigned i = 0; i < 3; i++) {
+        if (i > 0)
+            mremap(pages + i * PAGE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, pages);
+        usleep(10000); /* the other CPU reads it */
+        __atomic_store_n(&read_turn, 2 * i + 1, __ATOMIC_SEQ_CST);
+        while (__atomic_load_n(&read_turn, __ATOMIC_SEQ_CST) == 2 * i + 1)
+            ;
+        seen[i] = other_read;
+    }
+    pthread_join(thread, NULL);
+    verdict(seen[0] == 1 && seen[1] == 2 && seen[2] == 3,
+            "pages that Linux moves under the other CPU: it reads %u, then %u, then %u", seen[0], seen[1], seen[2]);
+}
+
 static void replace_text_of_two(void)
 {
     const uint64_t words = (uint64_t)guest_word(0x456) << 32 | guest_word(0x123);
@@ -444,6 +486,8 @@ int main(int count, char **arguments)
     sleep_a_while();
     fork_a_child();
     count_cpus((int)cpus);
+    if (cpus > 1)
+        remap_under_other_cpu();
     if (has_word(options, "thinhv.work") && !guest_open_door())
         verdict(false, "the hypervisor can be called");
     else if (has_word(options, "thinhv.work")) {
