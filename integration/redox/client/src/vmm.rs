@@ -15,6 +15,7 @@ const DEVICE: u64 = 0xd_0000;
 global_asm!(
     ".pushsection .rodata.redox_hv_guest, \"a\"",
     ".code16",
+    ".globl redox_hv_guest, redox_hv_guest_end", // the generic code here is made in whichever crate uses it
     "redox_hv_guest:",
     "    xorw %ax, %ax",
     "    movw %ax, %ds",

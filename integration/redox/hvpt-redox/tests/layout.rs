@@ -1,7 +1,9 @@
 //! Both sides of the shim agree: sizes of buffers, and numbers that Rust repeats.
 
-use hvpt_redox::{ffi, sizes, Ept, EptConfig, EptFeatures, Flags, SecondLevel, Stage2Features};
-use hvpt_redox::{Gstage, GstageConfig, Npt, NptConfig, Policy, Stage2, Stage2Config};
+use hvpt_redox::{
+    ffi, sizes, Ept, EptConfig, EptFeatures, Flags, Gstage, GstageConfig, Npt, NptConfig, Policy,
+    SecondLevel, Stage2, Stage2Config, Stage2Features,
+};
 
 #[test]
 fn buffers_hold_the_structs_and_little_more() {

@@ -17,6 +17,7 @@ pub mod percpu;
 pub mod policy;
 pub mod saved;
 pub mod scheme;
+pub mod stop;
 mod svm;
 pub mod tlb;
 pub mod vcpu;

@@ -10,6 +10,7 @@ pub mod ipi {
         Tlb = 0x41,
         Switch = 0x42,
         Pit = 0x43,
+        Stop = 0x45,
     }
 
     #[derive(Clone, Copy, Debug)]

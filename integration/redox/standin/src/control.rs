@@ -12,6 +12,7 @@ use crate::cpu_set::LogicalCpuId;
 pub use crate::memory::{allocations, fail_at, init, peak_frames};
 
 static CPU: AtomicU32 = AtomicU32::new(0);
+static CPUS: AtomicU32 = AtomicU32::new(1);
 static CPU_OF: Mutex<Option<fn() -> u32>> = Mutex::new(None);
 pub(crate) static IPIS: AtomicUsize = AtomicUsize::new(0);
 pub(crate) static EVENTS: AtomicUsize = AtomicUsize::new(0);
@@ -33,6 +34,15 @@ pub(crate) fn cpu() -> LogicalCpuId {
     let ask = *CPU_OF.lock();
 
     LogicalCpuId::new(ask.map_or_else(|| CPU.load(Ordering::SeqCst), |ask| ask()))
+}
+
+/// So many CPUs take part from now on; at first 1.
+pub fn set_cpus(count: u32) {
+    CPUS.store(count, Ordering::SeqCst);
+}
+
+pub(crate) fn cpus() -> u32 {
+    CPUS.load(Ordering::SeqCst)
 }
 
 /// Inter-processor interrupts that were sent.

@@ -27,6 +27,11 @@ pub mod hv;
 /// The first address that no program has.
 pub const USER_END_OFFSET: usize = 1 << 47;
 
+/// CPUs that take part.
+pub fn cpu_count() -> u32 {
+    control::cpus()
+}
+
 /// The CPU that runs this.
 pub fn cpu_id() -> cpu_set::LogicalCpuId {
     control::cpu()

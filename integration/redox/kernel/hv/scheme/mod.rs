@@ -23,7 +23,7 @@ use self::{
     handles::{Handle, Handles, Slot},
     vcpu::VcpuCall,
 };
-use super::{disable_this_cpu, Vm};
+use super::{stop::is_stopping, Vm};
 use crate::{
     context::{file::InternalFlags, memory::AddrSpaceWrapper},
     event,
@@ -31,7 +31,7 @@ use crate::{
     sync::{CleanLockToken, RwLock, L1},
     syscall::{
         data::{GlobalSchemes, Map},
-        error::{Error, Result, EACCES, EBADF, EINVAL, EISDIR, ENOENT, EOPNOTSUPP},
+        error::{Error, Result, EACCES, EBADF, EINVAL, EISDIR, ENODEV, ENOENT, EOPNOTSUPP},
         flag::{CallFlags, EventFlags, EVENT_READ},
         usercopy::{UserSliceRo, UserSliceRw, UserSliceWo},
     },
@@ -42,15 +42,10 @@ const ROOT: usize = usize::MAX;
 const NAME: usize = 16;
 
 // SAFETY: the kernel runs at CPL 0.
-static CPU: Native = unsafe { Native::new() };
+pub(super) static CPU: Native = unsafe { Native::new() };
 
 /// The kernel's.
 pub static HV: HvScheme = HvScheme::new(&CPU);
-
-/// This CPU goes out of use: VMX or SVM off, with interrupts off. A CPU in VMX operation ignores INIT.
-pub fn stop_this_cpu() {
-    disable_this_cpu(&CPU);
-}
 
 /// The scheme. The kernel has one: [`HV`].
 pub struct HvScheme {
@@ -129,6 +124,9 @@ impl KernelScheme for HvScheme {
         // Only root: a guest takes memory and time that no limit of a user's is counted against.
         if id != ROOT || caller.uid != 0 {
             return Err(Error::new(EACCES));
+        }
+        if is_stopping() {
+            return Err(Error::new(ENODEV));
         }
         match path.trim_matches('/') {
             "" => Ok(OpenResult::SchemeLocal(ROOT, InternalFlags::empty())),

@@ -5,7 +5,10 @@ use alloc::{sync::Arc, vec::Vec};
 use hvpt_redox::{Gpr, GuestState, Register, Segment, SegmentName};
 
 use super::{
-    super::{policy::MAX_ROWS, saved, CpuidRow, Exit, MsrAnswer, MsrRow, Policy, Saved, Vcpu, Vm},
+    super::{
+        policy::MAX_ROWS, saved, stop::is_stopping, CpuidRow, Exit, MsrAnswer, MsrRow, Policy,
+        Saved, Vcpu, Vm,
+    },
     abi::{exit, op, policy, regs, run},
     handles::{Inside, Slot},
     words,
@@ -14,7 +17,7 @@ use crate::{
     arch::ipi::{ipi, IpiKind, IpiTarget},
     sync::CleanLockToken,
     syscall::{
-        error::{Error, Result, EINVAL, ENOENT, ENOMEM, EOPNOTSUPP},
+        error::{Error, Result, EINVAL, ENODEV, ENOENT, ENOMEM, EOPNOTSUPP},
         usercopy::{UserSliceRo, UserSliceRw},
     },
 };
@@ -184,6 +187,9 @@ impl VcpuCall {
         }
         if self.m1 & run::COMPLETE_ACCESS != 0 {
             inside.vcpu.complete_access(self.m2, token)?;
+        }
+        if is_stopping() {
+            return Err(Error::new(ENODEV));
         }
         let exit = if slot.was_kicked() {
             Exit::Interrupted

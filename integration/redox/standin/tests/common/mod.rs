@@ -190,6 +190,9 @@ impl Sim {
             (0x10a, 0),
         ]);
         state.interrupts = true;
+        let second = [(0xc000_0080, 0xd01), (0xc001_0114, 0), (0xc001_0117, 0)];
+        let second = second.map(|(msr, value)| (msr | SECOND, value));
+        state.msrs.extend(second);
         if amd {
             state.msrs.extend([(0xc001_0114, 0), (0xc001_0117, 0)]);
         } else {
@@ -324,12 +327,25 @@ impl Sim {
     }
 }
 
+/// EFER, VM_CR and VM_HSAVE_PA of the second CPU, kept beside the first one's.
+fn own(msr: u32) -> u32 {
+    let is_each = [0xc000_0080, 0xc001_0114, 0xc001_0117].contains(&msr);
+
+    if is_each && cpu_id().get() != 0 {
+        msr | SECOND
+    } else {
+        msr
+    }
+}
+const SECOND: u32 = 1 << 28;
+
 /// MSRs that hold nothing.
 const COMMANDS: [u32; 2] = [0x49, 0x10b];
 
 unsafe impl Cpu for Sim {
     /// As `Native`: what faults, faults in the host, and that is its end.
     fn rdmsr(&self, msr: u32) -> Option<u64> {
+        let msr = own(msr);
         let value = self.on().msrs.get(&msr).copied();
         if value.is_none() {
             panic!("#GP in the host: RDMSR {:#x}", msr);
@@ -337,6 +353,7 @@ unsafe impl Cpu for Sim {
         value
     }
     fn wrmsr(&self, msr: u32, value: u64) -> bool {
+        let msr = own(msr);
         let mut state = self.on();
         if !state.msrs.contains_key(&msr) || !self.takes(msr, value) {
             drop(state);
