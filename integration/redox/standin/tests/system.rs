@@ -44,7 +44,7 @@ fn halt(cpu: &Sim) {
 /// Type and vector of what the last entry delivered.
 fn delivered(cpu: &Sim) -> Option<(u64, u64)> {
     let info = cpu.on().injected;
-    Some((info >> 8 & 7, info & 0xff)).filter(|_| info >> 31 & 1 != 0)
+    (info >> 31 & 1 != 0).then_some((info >> 8 & 7, info & 0xff))
 }
 
 /// Set RFLAGS of the guest, and nothing else.
