@@ -162,6 +162,8 @@ RULE_DEVIATIONS = [
     Deviation("Bochs", BOCHS, _RULE + "GUEST.SSP.WIDTH: fails where SSP or S_CET has bits 63:32 outside IA-32e mode", "",
               _RIP),
     Deviation("Bochs", BOCHS_3, _RULE + "CTRL.POSTED.[*]: checked only with TPR shadow", "", _EXECUTION),
+    Deviation("Bochs", BOCHS_3, _RULE + "GUEST.PKRS: bits 63:32 are not checked", "", _REGISTERS),
+    Deviation("Bochs", BOCHS_3, _RULE + "HOST.PKRS: bits 63:32 are not checked", "", _HOST),
     Deviation("Bochs", ONLY_3_0, _RULE + "CTRL.POSTED.ALIGN: fails where bits 11:6 are not 0", "", _EXECUTION),
     Deviation("Bochs", BOCHS_3_0, _RULE + "SVM.INJ.MODE: not checked", "", _INJECTION),
     Deviation("Bochs", BOCHS, _RULE + "SVM.CR3.MBZ: not checked", "", _VMRUN),

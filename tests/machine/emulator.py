@@ -13,7 +13,8 @@ from program import find
 
 BEGIN = "---- kernel begins ----"
 END = "---- kernel ends ----"
-VERSION_LIMIT = 300  # seconds until an emulator has said its version: far more than it takes on any machine
+VERSION_LIMIT = 600  # seconds until an emulator has said its version: far more than it takes on any machine
+PATIENCE = 20  # times a limit, for an emulator that uses no processor
 
 BOCHSRC = """\
 config_interface: textconfig
@@ -157,6 +158,34 @@ def read_terminal(output):
         return b""
 
 
+def processor_seconds(pid):
+    """What the process has used of processors; None where that cannot be told."""
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            fields = f.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+class Limit:
+    """Ends what hangs, and not what is slow because the computer is loaded: so many seconds of a processor, or, where none
+    is used, PATIENCE times as long a time."""
+
+    def __init__(self, process, seconds):
+        self.pid, self.seconds, self.start = process.pid, seconds, time.monotonic()
+
+    def over(self):
+        """Why it is, in words, or None."""
+        passed = time.monotonic() - self.start
+        if passed < self.seconds:
+            return None
+        used = processor_seconds(self.pid)
+        if used is None or used >= self.seconds:
+            return "no end after %g seconds of a processor" % self.seconds
+        return "no end after %g seconds" % passed if passed >= PATIENCE * self.seconds else None
+
+
 def run_once(machine, rom, limit, echo):
     result = Run()
     with tempfile.TemporaryDirectory(prefix="hvpt-machine-") as folder:
@@ -167,13 +196,16 @@ def run_once(machine, rom, limit, echo):
             process = subprocess.Popen(machine.command(rom, folder), stdin=subprocess.DEVNULL, stdout=terminal, stderr=errors,
                                        env=machine.binary.environment())
         os.close(terminal)
+        watch = Limit(process, limit)
         try:
             rest = b""
-            while result.why is None:
-                left = start + limit - time.monotonic()
-                if not select.select([output], [], [], max(left, 0))[0]:
+            while True:
+                said = select.select([output], [], [], 1)[0]
+                result.why = watch.over()
+                if result.why:
                     result.timed_out = True
-                    result.why = "no end after %g seconds" % limit
+                    break
+                if not said:
                     continue
                 data = read_terminal(output)
                 if not data:

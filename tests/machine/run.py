@@ -32,8 +32,8 @@ for folder in ("aarch64", "riscv64"):
         deviations.DEVIATIONS.extend(other.DEVIATIONS)
         DEMO.extend(other.DEMO)
 
-# Seconds, to end what hangs, not to judge what is slow: an idle machine takes a tenth at most. The limits of meson.build are
-# larger, for all machines of a test together.
+# Seconds of a processor, to end what hangs, not to judge what is slow: a run takes a tenth at most. The limits of meson.build
+# are of time, and larger, for all machines of a test together on a loaded computer.
 DEMO_LIMIT = 300
 TAP_LIMIT = 600
 LONG_LIMIT = 1200

@@ -77,7 +77,7 @@ for kind, name in (("elf", "core"), ("kdump-zlib", "kdump")):
 end
 detach
 """)
-    said = subprocess.run([gdb, "-batch", "-x", script, kernel], capture_output=True, text=True, timeout=120, env=environment)
+    said = subprocess.run([gdb, "-batch", "-x", script, kernel], capture_output=True, text=True, timeout=600, env=environment)
     parts = dict(re.findall(r"---- (\w+)\n(.*?)(?=---- )", said.stdout, re.S))
     for _ in range(300):
         if serial.exists() and "kernel ends" in serial.read_text(errors="replace"):
@@ -121,7 +121,7 @@ elif lldb:
         register = re.search(r"hgatp ([0-9a-f]+)", said.stdout)
         words = ["-o", f"gdb-remote 127.0.0.1:{stub}", "-o", f"command script import {live}/hvpt_lldb.py", "-o", "breakpoint set -H -n vm_enter",
                  "-o", "continue", "-o", f"hvpt map gstage svpbmt root=0x{register[1] if register else '0'}", "-o", "process detach", "-o", "quit"]
-        said = subprocess.run([lldb, "--no-lldbinit", *words, kernel], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, env=environment)
+        said = subprocess.run([lldb, "--no-lldbinit", *words, kernel], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600, env=environment)
         ok(runs(said.stdout) == runs(before), "lldb: the same tables", said.stdout + said.stderr)
     except subprocess.TimeoutExpired as late:
         ok(False, "lldb: the same tables", late.stdout)

@@ -25,7 +25,7 @@ def ok(fine, name, detail=""):
 
 
 def run(*words, text=None):
-    done = subprocess.run([hvpt, *map(str, words)], capture_output=True, text=True, input=text, timeout=60)
+    done = subprocess.run([hvpt, *map(str, words)], capture_output=True, text=True, input=text, timeout=600)
     return done.returncode, done.stdout, done.stderr
 
 

@@ -27,14 +27,14 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, "..", "..", "..")
 sys.path[:0] = [os.path.join(HERE, ".."), os.path.join(ROOT, "examples", "thinhv", "guest"), HERE]
 import image
-from emulator import BEGIN, END, read_terminal
+from emulator import BEGIN, END, Limit, read_terminal
 from kernel import NoKernel, kernel
 from targets import RAM_MIB, target
 
 LINUX_BEGINS = "Linux begins"
 USER_SPACE = "init: Linux has come to user space"
 DONE = "init: done"
-LIMIT = int(os.environ.get("HVPT_LINUX_LIMIT", "1800"))  # seconds, to end what hangs: an idle machine takes a tenth at most
+LIMIT = int(os.environ.get("HVPT_LINUX_LIMIT", "900"))  # seconds of a processor: it takes a tenth at most
 SLOWER_AT_MOST = 1.5
 ROUNDS = 3
 
@@ -104,7 +104,7 @@ class Boot:
             os.close(terminal)
             self.process = process
             try:
-                self.listen(process, output, os.path.join(work, "serial"), start + LIMIT, echo)
+                self.listen(process, output, os.path.join(work, "serial"), Limit(process, LIMIT), echo)
             finally:
                 process.kill()
                 process.wait()
@@ -120,7 +120,7 @@ class Boot:
             self.why = "the emulator ended before Linux did"
         return self
 
-    def listen(self, process, output, serial_path, end, echo):
+    def listen(self, process, output, serial_path, limit, echo):
         rests = {False: b"", True: b""}
         serial = None
         began = False
@@ -151,8 +151,8 @@ class Boot:
             take(data, False)
             if not open_still or self.finished() or process.poll() is not None:
                 break
-            if time.monotonic() > end:
-                self.why = "no end after %d seconds" % LIMIT
+            self.why = limit.over()
+            if self.why:
                 break
         if serial is not None:
             take(serial.read(), True)

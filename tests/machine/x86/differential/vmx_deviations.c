@@ -177,6 +177,8 @@ static struct ignored ignored[] = {
     {{"GUEST.FS.DPL_RPL: type 11 is not checked", 0, 0}, "GUEST.FS.DPL_RPL", type_11},
     {{"GUEST.GS.DPL_RPL: type 11 is not checked", 0, 0}, "GUEST.GS.DPL_RPL", type_11},
     {{"CTRL.POSTED.*: checked only with TPR shadow", 0, 0}, "CTRL.POSTED.*", without_tpr_shadow},
+    {{"GUEST.PKRS: bits 63:32 are not checked", 0, 0}, "GUEST.PKRS", high_half_only},
+    {{"HOST.PKRS: bits 63:32 are not checked", 0, 0}, "HOST.PKRS", high_half_only},
 };
 
 static bool descriptor_inside_a_page(const struct hvctl_vmx_view *view, const struct hvctl_violation *broken)

@@ -164,6 +164,8 @@ static uint64_t value_for(struct random *random, uint32_t field, uint64_t value)
                  ? value ^ PICK(random, 8, 0x10)
                  : value | UINT64_C(1) << (hvctl_vmx_physaddr_bits(vmx_caps()) + random_below(random, 24));
     case HVCTL_VMCS_HOST_RIP:
+        if (vmx_caps()->cpu.linear_bits > 48 && random_one_in(random, 2))
+            return value + PICK(random, WORLD_ALIAS_LOW_57, WORLD_ALIAS_HIGH_57, UINT64_C(0x0100000000000000));
         return PICK(random, value + WORLD_ALIAS_LOW, value + WORLD_ALIAS_HIGH, value + UINT64_C(0x0000800000000000),
                     value + UINT64_C(0x0001000000000000), value + UINT64_C(0x8000000000000000));
     case HVCTL_VMCS_GUEST_RIP: return random_one_in(random, 2) ? flip(random, value, 64) : edge_address(random);
@@ -218,9 +220,25 @@ static uint64_t value_for(struct random *random, uint32_t field, uint64_t value)
     return flip(random, value, bits);
 }
 
-/* Would the host not survive this, were it entered? */
-static bool dangerous(const struct hvctl_vmcs_image *image)
+/*
+ * Would the host find no way back to its own code? It lies where users' addresses do, under keys of 0, in tables of as
+ * many levels as it has now, whatever else the CPU would let it have.
+ */
+static bool lost(const struct vmx_case *c)
 {
+    const uint64_t lass = UINT64_C(1) << 27;
+    uint64_t cr4 = hvctl_vmcs_get(&c->image, HVCTL_VMCS_HOST_CR4) & vmx_caps()->cr4_fixed1;
+    uint64_t good = hvctl_vmcs_get(c->good, HVCTL_VMCS_HOST_CR4);
+    uint64_t keys =
+        hvctl_vmcs_get(&c->image, HVCTL_VMCS_HOST_IA32_PKRS) | hvctl_vmcs_get(&c->image, HVCTL_VMCS_GUEST_IA32_PKRS);
+
+    return ((cr4 ^ good) & HVCTL_CR4_LA57) || (cr4 & lass) || ((cr4 & HVCTL_CR4_PKS) && (keys & 3));
+}
+
+/* Would the host not survive this, were it entered? */
+static bool dangerous(const struct vmx_case *c)
+{
+    const struct hvctl_vmcs_image *image = &c->image;
     uint64_t activity = hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_ACTIVITY_STATE);
     uint64_t info = hvctl_vmcs_get(image, HVCTL_VMCS_VM_ENTRY_INTERRUPTION_INFORMATION_FIELD);
 
@@ -229,6 +247,8 @@ static bool dangerous(const struct hvctl_vmcs_image *image)
     if (hvctl_vmx_control_on(image, HVCTL_ENTRY_IA32E_MODE_GUEST)
         && !(hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_CR0) & HVCTL_CR0_PE))
         return true; /* Bochs, which does not see that CR0.PG is missing, panics */
+    if (lost(c))
+        return true;
     return activity == 3 && !(info & HVCTL_EVENT_INFO_VALID); /* in which the timer does not count */
 }
 
@@ -642,7 +662,7 @@ bool mutate_one_field(struct vmx_case *out, const struct hvctl_vmcs_image *good,
         change(out, random, field);
     else if (!sensitive(field) && n < field_bits(field))
         set(out, field, good->value[slot] ^ UINT64_C(1) << n);
-    if (dangerous(&out->image))
+    if (dangerous(out))
         begin(out, good);
     return true;
 }
@@ -675,5 +695,5 @@ void mutate(struct vmx_case *out, const struct world *world, struct random *rand
                 change(out, random, hvctl_vmcs_slot_info(slots[random_below(random, slot_count)])->encoding);
             break;
         }
-    } while (dangerous(&out->image));
+    } while (dangerous(out));
 }

@@ -189,16 +189,26 @@ static void make(struct hvctl_vmcs_image *image, enum kind kind, bool ept, const
     ok(status, "fields");
 }
 
+static void alias(uint64_t *table)
+{
+    table[255] = table[256] = table[511] = table[0];
+}
+
 /*
  * The kernel's first 512 GiB once more at the ends of the canonical halves, for host RIPs there; and at the very top,
- * where a RIP comes that is moved to both, one after the other.
+ * where a RIP comes that is moved to both, one after the other. With five levels, at the ends of what four would have,
+ * too, and just behind the first 256 TiB.
  */
 static void alias_kernel(void)
 {
     uint64_t cr3 = vmx_ops()->read_cr3(NULL);
-    uint64_t *pml4 = (uint64_t *)(uintptr_t)(cr3 & UINT64_C(0xffffffffff000));
+    uint64_t *top = (uint64_t *)(uintptr_t)(cr3 & UINT64_C(0xffffffffff000));
 
-    pml4[255] = pml4[256] = pml4[511] = pml4[0];
+    if (vmx_ops()->read_cr4(NULL) & HVCTL_CR4_LA57) {
+        alias((uint64_t *)(uintptr_t)(top[0] & UINT64_C(0xffffffffff000)));
+        top[1] = top[0];
+    }
+    alias(top);
     __asm__ volatile("mov %0, %%cr3" : : "r"(cr3) : "memory");
 }
 

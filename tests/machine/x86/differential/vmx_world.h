@@ -51,5 +51,8 @@ struct world_result world_enter(struct world *world);
 uint64_t world_host_rip(void);
 #define WORLD_ALIAS_LOW  UINT64_C(0x00007f8000000000)
 #define WORLD_ALIAS_HIGH UINT64_C(0xffff800000000000)
+/* And at these, where the host has five levels. */
+#define WORLD_ALIAS_LOW_57  UINT64_C(0x00ff000000000000)
+#define WORLD_ALIAS_HIGH_57 UINT64_C(0xff00000000000000)
 
 #endif

@@ -24,7 +24,7 @@ from emulator import MACHINES, Bochs, run
 from image import initrd, padded
 from kernel import NoKernel, kernel
 
-LIMIT = int(os.environ.get("HVPT_LINUX_LIMIT", "1800"))  # seconds, to end what hangs
+LIMIT = int(os.environ.get("HVPT_LINUX_LIMIT", "900"))  # seconds of a processor, to end what hangs
 CHECK = re.compile(r"(ok|not ok|skip) ([^|]*?)(?: \| (.*))?$")
 
 
