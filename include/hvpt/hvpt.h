@@ -300,4 +300,6 @@ HVPT_API void hvpt_space_stats(const struct hvpt_space *space, struct hvpt_stats
 #include "engine/visit.h"
 #endif
 
+#include "debug.h"
+
 #endif

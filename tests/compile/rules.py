@@ -16,7 +16,7 @@ FORMATS = {"ept", "npt", "stage2", "gstage"}
 # Lower numbers never include higher ones. A folder's number is that of its files, unless they have their own.
 LAYER = {"hvpt/version.h": 0, "hvpt/std.h": 0, "hvpt/engine/attributes.h": 0, "hvpt/engine/atomic.h": 0, "hvpt/engine/bitmap.h": 0, "hvpt/types.h": 1,
          "hvpt/text.h": 1, "hvpt/hooks.h": 2, "hvpt/flush.h": 3, "hvpt/format/x86_memtype.h": 2, "hvpt/engine": 4,
-         "hvpt/format": 5, "hvpt/explain": 6, "hvpt/explain.h": 7, "hvpt/hvpt.h": 8, "hvpt/ept.h": 9, "hvpt/npt.h": 9,
+         "hvpt/format": 5, "hvpt/explain": 6, "hvpt/explain.h": 7, "hvpt/hvpt.h": 8, "hvpt/debug.h": 8, "hvpt/ept.h": 9, "hvpt/npt.h": 9,
          "hvpt/stage2.h": 9, "hvpt/gstage.h": 9, "hvpt/space.h": 10, "hvpt/audit.h": 11, "hvpt/vmid.h": 2, "hvpt/fault": 2, "hvpt/guest": 10, "hvpt/intel": 10, "hvpt/arm": 10, "hvpt/x86": 10}
 # All that hvctl takes from hvpt: how faults are read, how words are written, and what compilers and environments want.
 SHARED = {"hvpt/fault/ept.h", "hvpt/fault/npt.h", "hvpt/text.h", "hvpt/engine/attributes.h", "hvpt/std.h", "hvpt/version.h"}
@@ -76,7 +76,7 @@ def includes(name, code, include):
 def words(name, code, include):
     prefix = "HVCTL_" if name.startswith("hvctl/") else "HVPT_"
     for macro in DEFINE.findall(code):
-        if not macro.startswith(prefix) and name != "hvpt/std.h":
+        if not macro.startswith(prefix) and name not in ("hvpt/std.h", "hvpt/debug.h"):
             yield f"defines {macro} without the prefix {prefix}"
 
 

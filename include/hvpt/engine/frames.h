@@ -23,6 +23,10 @@ HVPT_FUNCTION HVPT_COLD void hvpt_free_frame(struct hvpt_space *space, uint64_t 
     hvpt_count_add_shared(&space->frames, (uint64_t)-1);
 }
 
+#ifdef HVPT_DEBUG
+static inline void hvpt_debug_frame(const struct hvpt_space *space, unsigned order, uint64_t frame, const void *table);
+#endif
+
 /* One frame from the hook, refused if the format could not address it. NULL: none, and nothing is held. */
 HVPT_FUNCTION HVPT_COLD hvpt_entry *hvpt_alloc_frame(struct hvpt_space *space, unsigned order, uint64_t *frame)
 {
@@ -35,6 +39,9 @@ HVPT_FUNCTION HVPT_COLD hvpt_entry *hvpt_alloc_frame(struct hvpt_space *space, u
         return NULL;
     if ((got.value & (size - 1)) == 0 && got.value <= space->hpa_limit - size)
         table = hvpt_table_at(space, got.value);
+#ifdef HVPT_DEBUG
+    hvpt_debug_frame(space, order, got.value, table);
+#endif
     if (table == NULL)
         (hooks->free_frame)(hooks->ctx, got, order);
     *frame = got.value;

@@ -142,7 +142,9 @@ HVPT_FUNCTION HVPT_COLD void hvpt_split_down(struct hvpt_space *space, struct hv
     while (list->count != 0 && at < plan->end && plan->leaf_level < space->root_level) {
         struct hvpt_run run;
 
-        (void)hvpt_descend(space, at, plan->leaf_level, &run);
+        /* A table out of reach is one of leaves that are small enough: the plan has seen all others. */
+        if (hvpt_descend(space, at, plan->leaf_level, &run) != HVPT_OK)
+            run.level = plan->leaf_level;
         if (run.level > plan->leaf_level && hvpt_is_present(space, run.entry))
             hvpt_split_leaf(space, list, flush, &run);
         else

@@ -69,6 +69,14 @@ struct hvpt_frames {
     hvpt_counter count;
 };
 
+#ifdef HVPT_DEBUG
+/* For debug.h: calls at work by role, and the flush that one of them asked for and nobody has settled. */
+struct hvpt_debug {
+    hvpt_counter at_work[6];
+    const struct hvpt_flush *owed;
+};
+#endif
+
 /*
  * One guest's tables. The members are the engine's. Move it only while nobody uses it. What single pages need comes first:
  * within 128 bytes an instruction takes three bytes less to reach it.
@@ -147,10 +155,15 @@ struct hvpt_space {
     hvpt_counter lowest_table;
     hvpt_counter highest_table;
     hvpt_counter frames;
+#ifdef HVPT_DEBUG
+    struct hvpt_debug debug;
+#endif
 };
 
 /* A hypervisor has one a guest, or several; what grows here grows there. */
+#ifndef HVPT_DEBUG
 HVPT_STATIC_ASSERT(sizeof(struct hvpt_space) <= 640, "struct hvpt_space");
+#endif
 
 /* ---- geometry ---- */
 
