@@ -166,6 +166,7 @@ static inline void small_space(struct hvpt_space *space, const struct hvpt_hooks
     space->break_bits = kind & SMALL_BREAKS ? UINT64_C(7) << SMALL_MEMTYPE : 0;
     space->page_mask = ~space->frame_mask | space->leaf_mask;
     space->usual_bits = UINT64_MAX;
+    space->break_sizes = (kind & SMALL_BREAKS) != 0;
     if (kind & SMALL_SETS) {
         space->contig_bit = SMALL_CONTIG;
         space->contig_log2[0] = space->contig_log2[1] = 1;
