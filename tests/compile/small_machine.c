@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * The engine on a 32-bit machine, where linear memory ends at 4 GiB and an access of 8 bytes is CMPXCHG8B: a program of
  * its own for Linux on i386, without a C library. It says what is wrong and ends with 1, or with 0.

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 the hvpt authors
+# SPDX-License-Identifier: MIT
 # The engine at work on a 32-bit machine: small_machine.c, built as a kernel would build it and run where Linux runs i386
 # programs. usage: small_machine.py SOURCE_ROOT
 import subprocess

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
 /*
  * Tables that others made, taken over: what they keep in bits that hardware ignores gives nobody a permission, tables that
  * are linked twice are refused, and nothing is written before all is known. What hardware makes of an entry is the model
