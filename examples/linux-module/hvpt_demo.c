@@ -84,7 +84,7 @@ static bool all_there(void)
 
 static enum hvpt_status build(void)
 {
-    const struct hvpt_attr ram = {.perm = HVPT_READ | HVPT_WRITE | HVPT_EXEC, .memtype = HVPT_MEM_WB};
+    const struct hvpt_attr ram = hvpt_ram(HVPT_READ | HVPT_WRITE | HVPT_EXEC);
     const struct hvpt_attr read_only = {.perm = 0};
     struct hvpt_flush flush = hvpt_flush_empty();
     enum hvpt_status status = HVPT_OK;

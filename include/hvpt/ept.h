@@ -49,8 +49,10 @@ struct hvpt_ept_config {
 
 /**
  * Makes an empty space. hooks stays in use until destroy; config is read and not kept.
- * @retval HVPT_E_ATTR  the CPU or this library cannot do what config asks, or a hook is missing
- * @retval HVPT_E_NOMEM no frame for the root
+ * @retval HVPT_E_ATTR   the CPU cannot do what config asks
+ * @retval HVPT_E_CONFIG no config, or one that no CPU could have: a number out of range, features at odds
+ * @retval HVPT_E_HOOK   no hooks, or alloc_frame or free_frame is missing
+ * @retval HVPT_E_NOMEM  no frame for the root
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_ept_init(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                                        const struct hvpt_ept_config *config);
@@ -60,6 +62,7 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_ept_init(struct hvpt_space *space,
  * @param readonly nothing is ever written, every changing call answers HVPT_E_READONLY, destroy frees nothing, and the
  *                 hooks need no alloc_frame and free_frame. Else the tables are this space's from now on, as if its hooks
  *                 had allocated them. Whose the bits are that hardware ignores says HVPT_POLICY_OWN_MARKS.
+ * @retval HVPT_E_CONFIG, HVPT_E_HOOK as init
  * @retval HVPT_E_ATTR    as init, or the EPTP has a memory type or bits that this config or CPU does not know
  * @retval HVPT_E_RANGE   the root is beyond MAXPHYADDR
  * @retval HVPT_E_CORRUPT a table cannot be reached or, unless readonly, an entry is not well-formed or a table is linked
@@ -70,7 +73,7 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_ept_adopt(struct hvpt_space *space
                                                         bool readonly);
 
 #if !defined(HVPT_EXTERN) || defined(HVPT_IMPLEMENT)
-/* config into numbers; no root yet. HVPT_E_ATTR: no such CPU or no such config. */
+/* config into numbers; no root yet. HVPT_E_ATTR: not on this CPU. HVPT_E_CONFIG: on none. */
 static inline HVPT_COLD enum hvpt_status hvpt_ept_configure(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                                             const struct hvpt_ept_config *config, bool readonly)
 {
@@ -88,14 +91,12 @@ static inline HVPT_COLD enum hvpt_status hvpt_ept_configure(struct hvpt_space *s
         cap = ~(uint64_t)HVPT_EPT_CAP_EXECUTE_ONLY;
     if (!(cap & HVPT_EPT_CAP_2M)) /* a 1-GByte page could not be split */
         cap &= ~(uint64_t)HVPT_EPT_CAP_1G;
-    if ((levels != 4 && levels != 5) || !(cap & (levels == 4 ? HVPT_EPT_CAP_LEVELS_4 : HVPT_EPT_CAP_LEVELS_5)))
-        return HVPT_E_ATTR;
-    if (!(cap & (HVPT_EPT_CAP_WB | HVPT_EPT_CAP_UC)) || maxphyaddr < 32 || maxphyaddr > 52)
-        return HVPT_E_ATTR;
-    if (max_page_size != HVPT_4K && max_page_size != HVPT_2M && max_page_size != HVPT_1G)
-        return HVPT_E_ATTR;
-    if ((config->features & ~(uint32_t)HVPT_EPT_USE_ALL)
-        || (config->policy & ~(uint32_t)HVPT_POLICY_ALL)
+    if ((levels != 4 && levels != 5) || maxphyaddr < 32 || maxphyaddr > 52
+        || (max_page_size != HVPT_4K && max_page_size != HVPT_2M && max_page_size != HVPT_1G)
+        || (config->features & ~(uint32_t)HVPT_EPT_USE_ALL) || (config->policy & ~(uint32_t)HVPT_POLICY_ALL))
+        return HVPT_E_CONFIG;
+    if (!(cap & (levels == 4 ? HVPT_EPT_CAP_LEVELS_4 : HVPT_EPT_CAP_LEVELS_5))
+        || !(cap & (HVPT_EPT_CAP_WB | HVPT_EPT_CAP_UC))
         || ((config->features & HVPT_EPT_USE_ACCESSED_DIRTY) && !(cap & HVPT_EPT_CAP_ACCESSED_DIRTY))
         || ((config->features & HVPT_EPT_USE_SHADOW_STACK) && !(cap & HVPT_EPT_CAP_SHADOW_STACK)))
         return HVPT_E_ATTR;
@@ -161,6 +162,8 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_ept_adopt(struct hvpt_space *space, con
                      | (eptp & HVPT_EPTP_SHADOW_STACK ? (uint32_t)HVPT_EPT_USE_SHADOW_STACK : 0);
     }
     status = hvpt_ept_configure(space, hooks, config == NULL ? NULL : &own, readonly);
+    if (status == HVPT_E_CONFIG && config != NULL && own.levels != 4 && own.levels != 5)
+        status = HVPT_E_ATTR; /* the register's own */
     if (status == HVPT_OK
         && (((eptp ^ space->root_register) & ~(HVPT_EPT_ADDRESS_BITS | 7))
             || (memtype != HVPT_EPTP_MEMTYPE_UC && memtype != HVPT_EPTP_MEMTYPE_WB)

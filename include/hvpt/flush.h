@@ -2,8 +2,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The flush obligation: what an operation left behind that a CPU may still have cached, and the frames that wait for
- * it. A zeroed struct hvpt_flush is empty. Several operations on one space may share one, then a single flush covers
- * all.
+ * it. A zeroed struct hvpt_flush is empty (what was not initialised is taken for another space's: calls then flush at
+ * once). Several operations on one space may share one, then a single flush covers all.
  */
 #ifndef HVPT_FLUSH_H
 #define HVPT_FLUSH_H
@@ -65,7 +65,7 @@ static inline struct hvpt_flush hvpt_flush_empty(void)
 /* Must the flush hook run before the guest's view can be trusted and frames be reused? */
 static inline bool hvpt_flush_needed(const struct hvpt_flush *flush)
 {
-    return flush->kind != HVPT_FLUSH_NONE || flush->dead_count != 0;
+    return flush->kind != HVPT_FLUSH_NONE;
 }
 
 #endif

@@ -35,8 +35,9 @@ struct hvpt_gstage_config {
 
 /**
  * Makes an empty space. hooks stays in use until destroy; config is read and not kept. The root takes 16 KiB (order 2).
- * @retval HVPT_E_ATTR  the hart or this library cannot do what config asks, or a hook is missing
- * @retval HVPT_E_NOMEM no frame for the root
+ * @retval HVPT_E_CONFIG no config, or one that no hart could have: a number out of range, features at odds
+ * @retval HVPT_E_HOOK   no hooks, or alloc_frame or free_frame is missing
+ * @retval HVPT_E_NOMEM  no frame for the root
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_gstage_init(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                                           const struct hvpt_gstage_config *config);
@@ -46,7 +47,8 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_gstage_init(struct hvpt_space *spa
  * @param readonly nothing is ever written, every changing call answers HVPT_E_READONLY, destroy frees nothing, and the
  *                 hooks need no alloc_frame and free_frame. Else the tables are this space's from now on, as if its hooks
  *                 had allocated them. Whose the bits are that hardware ignores says HVPT_POLICY_OWN_MARKS.
- * @retval HVPT_E_ATTR    as init
+ * @retval HVPT_E_ATTR    hgatp has a mode without these tables
+ * @retval HVPT_E_CONFIG, HVPT_E_HOOK as init
  * @retval HVPT_E_ALIGN   the root is not aligned to 16 KiB
  * @retval HVPT_E_RANGE   it is beyond maxphyaddr
  * @retval HVPT_E_CORRUPT a table cannot be reached or, unless readonly, an entry is not well-formed or a table is linked
@@ -57,7 +59,7 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_gstage_adopt(struct hvpt_space *sp
                                                            bool readonly);
 
 #if !defined(HVPT_EXTERN) || defined(HVPT_IMPLEMENT)
-/* config into numbers; no root yet. HVPT_E_ATTR: no such hart or no such config. */
+/* config into numbers; no root yet. HVPT_E_CONFIG: on no hart. */
 static inline HVPT_COLD enum hvpt_status hvpt_gstage_configure(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                                                const struct hvpt_gstage_config *config, bool readonly)
 {
@@ -69,10 +71,10 @@ static inline HVPT_COLD enum hvpt_status hvpt_gstage_configure(struct hvpt_space
     mode = config->mode == 0 ? (unsigned)HVPT_GSTAGE_SV48X4 : config->mode;
     maxphyaddr = config->maxphyaddr == 0 ? 56 : config->maxphyaddr;
     if (mode < HVPT_GSTAGE_SV39X4 || mode > HVPT_GSTAGE_SV57X4 || maxphyaddr < 32 || maxphyaddr > 56)
-        return HVPT_E_ATTR;
+        return HVPT_E_CONFIG;
     if ((config->features & ~(uint32_t)HVPT_GSTAGE_USE_ALL)
         || (config->policy & ~(uint32_t)HVPT_POLICY_ALL))
-        return HVPT_E_ATTR;
+        return HVPT_E_CONFIG;
 
     space->rules = hvpt_gstage_rules();
     space->kind = HVPT_KIND_GSTAGE;
@@ -104,7 +106,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_gstage_configure(struct hvpt_space
         while (level <= space->root_level && (HVPT_4K << (9 * level)) != config->max_page_size)
             level++;
         if (level > space->root_level)
-            return HVPT_E_ATTR;
+            return HVPT_E_CONFIG;
         space->max_leaf_level = (uint8_t)level;
     }
     space->root_register = (uint64_t)mode << HVPT_HGATP_MODE_SHIFT;
@@ -135,7 +137,9 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_gstage_adopt(struct hvpt_space *space, 
         own = *config;
     own.mode = (unsigned)(hgatp >> HVPT_HGATP_MODE_SHIFT);
     status = hvpt_gstage_configure(space, hooks, config == NULL ? NULL : &own, readonly);
-    if (status == HVPT_OK && own.mode == 0)
+    if (own.mode < HVPT_GSTAGE_SV39X4 && (status == HVPT_OK || (status == HVPT_E_CONFIG && config != NULL)))
+        status = HVPT_E_ATTR; /* the register's own: Bare, or no mode of 64-bit harts */
+    if (own.mode > HVPT_GSTAGE_SV57X4 && status == HVPT_E_CONFIG && config != NULL)
         status = HVPT_E_ATTR;
     if (status == HVPT_OK && (frame & (HVPT_16K - 1)))
         status = HVPT_E_ALIGN;

@@ -37,8 +37,10 @@ struct hvpt_npt_config {
 
 /**
  * Makes an empty space. hooks stays in use until destroy; config is read and not kept.
- * @retval HVPT_E_ATTR  the CPU or this library cannot do what config asks, or a hook is missing
- * @retval HVPT_E_NOMEM no frame for the root
+ * @retval HVPT_E_ATTR   the CPU cannot do what config asks
+ * @retval HVPT_E_CONFIG no config, or one that no CPU could have: a number out of range, features at odds
+ * @retval HVPT_E_HOOK   no hooks, or alloc_frame or free_frame is missing
+ * @retval HVPT_E_NOMEM  no frame for the root
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_npt_init(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                                        const struct hvpt_npt_config *config);
@@ -48,7 +50,7 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_npt_init(struct hvpt_space *space,
  * @param readonly nothing is ever written, every changing call answers HVPT_E_READONLY, destroy frees nothing, and the
  *                 hooks need no alloc_frame and free_frame. Else the tables are this space's from now on, as if its hooks
  *                 had allocated them. Whose the bits are that hardware ignores says HVPT_POLICY_OWN_MARKS.
- * @retval HVPT_E_ATTR    as init
+ * @retval HVPT_E_ATTR, HVPT_E_CONFIG, HVPT_E_HOOK as init
  * @retval HVPT_E_RANGE   the root is beyond MAXPHYADDR
  * @retval HVPT_E_CORRUPT a table cannot be reached or, unless readonly, an entry is not well-formed or a table is linked
  *                        twice; nothing was written
@@ -58,7 +60,7 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_npt_adopt(struct hvpt_space *space
                                                         bool readonly);
 
 #if !defined(HVPT_EXTERN) || defined(HVPT_IMPLEMENT)
-/* config into numbers; no root yet. HVPT_E_ATTR: no such CPU or no such config. */
+/* config into numbers; no root yet. HVPT_E_ATTR: not on this CPU. HVPT_E_CONFIG: on none. */
 static inline HVPT_COLD enum hvpt_status hvpt_npt_configure(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                                             const struct hvpt_npt_config *config, bool readonly)
 {
@@ -72,16 +74,16 @@ static inline HVPT_COLD enum hvpt_status hvpt_npt_configure(struct hvpt_space *s
     maxphyaddr = config->maxphyaddr != 0 ? config->maxphyaddr : config->c_bit != 0 ? config->c_bit : 52;
     max_page_size = config->max_page_size == 0 ? HVPT_1G : config->max_page_size;
     if ((levels != 4 && levels != 5) || maxphyaddr < 32 || maxphyaddr > 52)
-        return HVPT_E_ATTR;
+        return HVPT_E_CONFIG;
     if (config->c_bit != 0 && (config->c_bit < maxphyaddr || config->c_bit > 51))
-        return HVPT_E_ATTR;
+        return HVPT_E_CONFIG;
     if ((config->features & HVPT_NPT_USE_SHADOW_STACK) && (config->features & HVPT_NPT_NO_NX))
-        return HVPT_E_ATTR;
+        return HVPT_E_CONFIG;
     if (max_page_size != HVPT_4K && max_page_size != HVPT_2M && max_page_size != HVPT_1G)
-        return HVPT_E_ATTR;
+        return HVPT_E_CONFIG;
     if ((config->features & ~(uint32_t)HVPT_NPT_FEATURES_ALL)
         || (config->policy & ~(uint32_t)HVPT_POLICY_ALL))
-        return HVPT_E_ATTR;
+        return HVPT_E_CONFIG;
 
     space->rules = hvpt_npt_rules();
     space->kind = HVPT_KIND_NPT;

@@ -58,8 +58,10 @@ struct hvpt_s2_config {
 /**
  * Makes an empty space. hooks stays in use until destroy; config is read and not kept. The root may take a frame of a
  * higher order than other tables: up to 16 tables side by side.
- * @retval HVPT_E_ATTR  the CPU or this library cannot do what config asks, or a hook is missing
- * @retval HVPT_E_NOMEM no frame for the root
+ * @retval HVPT_E_ATTR   the CPU cannot do what config asks
+ * @retval HVPT_E_CONFIG no config, or one that no CPU could have: a number out of range, features at odds
+ * @retval HVPT_E_HOOK   no hooks, or alloc_frame or free_frame is missing
+ * @retval HVPT_E_NOMEM  no frame for the root
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_s2_init(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                                       const struct hvpt_s2_config *config);
@@ -69,7 +71,7 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_s2_init(struct hvpt_space *space, 
  * @param readonly nothing is ever written, every changing call answers HVPT_E_READONLY, destroy frees nothing, and the
  *                 hooks need no alloc_frame and free_frame. Else the tables are this space's from now on, as if its hooks
  *                 had allocated them. Whose the bits are that hardware ignores says HVPT_POLICY_OWN_MARKS.
- * @retval HVPT_E_ATTR    as init
+ * @retval HVPT_E_ATTR, HVPT_E_CONFIG, HVPT_E_HOOK as init
  * @retval HVPT_E_ALIGN   the root is not aligned to its size
  * @retval HVPT_E_RANGE   it is beyond the physical addresses
  * @retval HVPT_E_CORRUPT a table cannot be reached or, unless readonly, an entry is not well-formed or a table is linked
@@ -180,7 +182,7 @@ static inline unsigned hvpt_s2_least_levels(unsigned shift, unsigned ipa_bits)
     return levels;
 }
 
-/* config into numbers; no root yet. HVPT_E_ATTR: no such CPU or no such config. */
+/* config into numbers; no root yet. HVPT_E_ATTR: not on this CPU. HVPT_E_CONFIG: on none. */
 static inline HVPT_COLD enum hvpt_status hvpt_s2_configure(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                                            const struct hvpt_s2_config *config, bool readonly)
 {
@@ -195,11 +197,11 @@ static inline HVPT_COLD enum hvpt_status hvpt_s2_configure(struct hvpt_space *sp
     index = shift - 3;
     lpa2 = (config->features & HVPT_S2_USE_LPA2) != 0;
     pa_code = config->mmfr0 == 0 ? 6 : (unsigned)(config->mmfr0 & 15);
-    if ((shift != 12 && shift != 14 && shift != 16) || (lpa2 && shift == 16)
-        || (config->features & ~(uint32_t)HVPT_S2_USE_ALL) || !hvpt_s2_has_features(config)
-        || (config->policy & ~(uint32_t)HVPT_POLICY_ALL))
-        return HVPT_E_ATTR;
-    if (config->mmfr0 != 0 && !hvpt_s2_has_granule(config->mmfr0, shift, lpa2))
+    if ((shift != 12 && shift != 14 && shift != 16) || (lpa2 && shift == 16) || ipa_bits < 32 || ipa_bits > 52
+        || (config->features & ~(uint32_t)HVPT_S2_USE_ALL) || (config->policy & ~(uint32_t)HVPT_POLICY_ALL))
+        return HVPT_E_CONFIG;
+    if (!hvpt_s2_has_features(config)
+        || (config->mmfr0 != 0 && !hvpt_s2_has_granule(config->mmfr0, shift, lpa2)))
         return HVPT_E_ATTR;
     /* 52 bits are for the 64K granule and for LPA2; wider ones (FEAT_D128) need another format. */
     if (pa_code > 6)
@@ -207,17 +209,17 @@ static inline HVPT_COLD enum hvpt_status hvpt_s2_configure(struct hvpt_space *sp
     if (pa_code == 6 && shift != 16 && !lpa2)
         pa_code = 5;
     pa_bits = hvpt_s2_pa_bits(pa_code);
-    if (ipa_bits < 32 || ipa_bits > pa_bits)
-        return HVPT_E_ATTR;
+    if (ipa_bits > pa_bits)
+        return config->mmfr0 != 0 ? HVPT_E_ATTR : HVPT_E_CONFIG;
     levels = config->levels == 0 ? hvpt_s2_least_levels(shift, ipa_bits) : config->levels;
     if (levels < hvpt_s2_least_levels(shift, ipa_bits)
         || levels > (shift == 12   ? (lpa2 ? 5u : 4u)
                      : shift == 14 ? 4u
                                    : 3u)
         || ipa_bits <= shift + (levels - 1) * index)
-        return HVPT_E_ATTR;
+        return HVPT_E_CONFIG;
     if (shift == 14 && levels == 4 && !lpa2)
-        return HVPT_E_ATTR;
+        return HVPT_E_CONFIG;
     /* The highest start is reserved where physical addresses could not need it.  Arm ARM, "VTCR_EL2", SL0. */
     if ((shift == 12 && levels == 4 && pa_bits < 44) || (shift == 14 && levels == 3 && pa_bits < 42)
         || (shift == 16 && levels == 3 && pa_bits < 44))
@@ -269,7 +271,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_s2_configure(struct hvpt_space *sp
         while (level <= hvpt_s2_block_level(space) && (UINT64_C(1) << (shift + level * index)) != config->max_page_size)
             level++;
         if (level > hvpt_s2_block_level(space))
-            return HVPT_E_ATTR;
+            return HVPT_E_CONFIG;
         if (level < space->max_leaf_level)
             space->max_leaf_level = (uint8_t)level;
     }

@@ -71,7 +71,8 @@ enum hvpt_memtype { HVPT_MEM_UC, HVPT_MEM_WC, HVPT_MEM_WT, HVPT_MEM_WP, HVPT_MEM
 enum hvpt_flag { HVPT_ACCESSED = 1, HVPT_DIRTY = 2, HVPT_LOGGED = 4, HVPT_JOINED = 8 };
 
 /*
- * What a leaf says beside the address.
+ * What a leaf says beside the address. A memtype that is left out says HVPT_MEM_UC: begin with hvpt_ram or hvpt_device,
+ * or have HVPT_POLICY_CACHED_ONLY refuse it.
  * perm: HVPT_READ | ...; flags: HVPT_ACCESSED | ... and the format's own; software: a number that no hardware reads,
  * kept with the leaf through split and collapse; each format says how large it may be (HVPT_EPT_SOFTWARE_MAX, ...).
  */
@@ -81,6 +82,20 @@ struct hvpt_attr {
     uint32_t flags;
     uint32_t software;
 };
+
+/* Ordinary memory: cached. perm: HVPT_READ | ... */
+static inline struct hvpt_attr hvpt_ram(uint32_t perm)
+{
+    const struct hvpt_attr attr = {perm, HVPT_MEM_WB, 0, 0};
+    return attr;
+}
+
+/* A device's registers: uncached, and every access reaches it. */
+static inline struct hvpt_attr hvpt_device(uint32_t perm)
+{
+    const struct hvpt_attr attr = {perm, HVPT_MEM_UC, 0, 0};
+    return attr;
+}
 
 /* What protect changes, beside the permission bits HVPT_READ .. HVPT_EXEC_USER named in the same mask. */
 enum hvpt_change { HVPT_CHANGE_MEMTYPE = 1 << 24, HVPT_CHANGE_FLAGS = 1 << 25, HVPT_CHANGE_SOFTWARE = 1 << 26 };
@@ -110,11 +125,13 @@ enum hvpt_status {
     HVPT_E_EXISTS,  /* something in the range is mapped already */
     HVPT_E_ABSENT,  /* something in the range is not mapped */
     HVPT_E_NOMEM,   /* the alloc_frame hook had no frame, or gave one that the format cannot address */
-    HVPT_E_ATTR,    /* this format or this CPU cannot express the attributes or the configuration */
+    HVPT_E_ATTR,    /* this format or this CPU cannot express the attributes, or do what the configuration asks */
     HVPT_E_CORRUPT, /* a table is not what it should be: reserved bits, an address no frame can have */
     HVPT_E_RACE,    /* another CPU changed the entry first */
     HVPT_E_READONLY, /* the space was adopted for reading only */
-    HVPT_E_NOTHING  /* touch had nothing to give back: the page allows the access */
+    HVPT_E_NOTHING, /* touch had nothing to give back: the page allows the access */
+    HVPT_E_HOOK,    /* init and adopt: no hooks, or one is missing that cannot be done without */
+    HVPT_E_CONFIG   /* init and adopt: no config, or one that no CPU could have, whatever its capabilities */
 };
 
 /* The status in words, for a log. Never NULL. */
@@ -132,6 +149,8 @@ static inline const char *hvpt_status_text(enum hvpt_status status)
     case HVPT_E_RACE: return "another CPU changed the entry first";
     case HVPT_E_READONLY: return "space is read-only";
     case HVPT_E_NOTHING: return "nothing to give back: the page allows the access";
+    case HVPT_E_HOOK: return "no hooks, or alloc_frame or free_frame is missing";
+    case HVPT_E_CONFIG: return "no configuration, or one that no CPU could have";
     }
     return "unknown status";
 }

@@ -23,6 +23,8 @@ HVPT_FUNCTION void hvpt_defer(const struct hvpt_space *space, struct hvpt_flush 
         flush->root = space->root_register;
         flush->gpa = hvpt_make_gpa(gpa);
         flush->size = size;
+        flush->tables = false; /* nothing but kind is trusted to be initialised */
+        flush->dead_count = 0;
     } else {
         uint64_t first = gpa < flush->gpa.value ? gpa : flush->gpa.value;
         uint64_t end = flush->gpa.value + flush->size;

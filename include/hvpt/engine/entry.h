@@ -217,7 +217,7 @@ HVPT_FUNCTION HVPT_COLD void hvpt_retire(struct hvpt_space *space, struct hvpt_f
                                          unsigned level)
 {
     space->cursor_range = UINT64_MAX;
-    if (flush->dead_count == HVPT_FLUSH_DEAD_MAX)
+    if (flush->kind != HVPT_FLUSH_NONE && flush->dead_count == HVPT_FLUSH_DEAD_MAX)
         hvpt_finish(space, flush);
     hvpt_defer(space, flush, run->gpa, hvpt_span(space, run->level), true);
     flush->dead[flush->dead_count++] = hvpt_frame_in(space, run->entry) | level;

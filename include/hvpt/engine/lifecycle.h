@@ -28,7 +28,7 @@ HVPT_API uint64_t hvpt_space_root(const struct hvpt_space *space)
 
 HVPT_API HVPT_COLD void hvpt_space_flush(struct hvpt_space *space, struct hvpt_flush *flush)
 {
-    if (space->rules != NULL && !hvpt_flush_is_foreign(space, flush))
+    if (space->rules != NULL && flush != NULL && flush->kind != HVPT_FLUSH_NONE && !hvpt_flush_is_foreign(space, flush))
         hvpt_finish(space, flush);
 }
 

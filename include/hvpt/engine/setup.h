@@ -25,19 +25,21 @@ HVPT_FUNCTION HVPT_COLD void hvpt_space_clear(struct hvpt_space *space)
 }
 
 /*
- * Begin to configure a space. HVPT_E_ATTR: no config, or hooks without the two that cannot be done without (phys_to_virt
- * and flush may be NULL); a space adopted for reading only needs none of the two. HVPT_STATIC_HOOKS allow no others.
+ * Begin to configure a space. HVPT_E_CONFIG: no config. HVPT_E_HOOK: no hooks, or one of the two that cannot be done
+ * without is missing (phys_to_virt and flush may be NULL); a space adopted for reading only needs none of the two.
+ * HVPT_STATIC_HOOKS allow no others.
  */
 static inline HVPT_COLD enum hvpt_status hvpt_space_begin(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                                           const void *config, bool readonly)
 {
     hvpt_space_clear(space);
-    if (config == NULL || hooks == NULL
-        || (!readonly && (hooks->alloc_frame == NULL || hooks->free_frame == NULL)))
-        return HVPT_E_ATTR;
+    if (hooks == NULL || (!readonly && (hooks->alloc_frame == NULL || hooks->free_frame == NULL)))
+        return HVPT_E_HOOK;
+    if (config == NULL)
+        return HVPT_E_CONFIG;
 #ifdef HVPT_STATIC_HOOKS
     if (hooks != &HVPT_STATIC_HOOKS)
-        return HVPT_E_ATTR;
+        return HVPT_E_HOOK;
 #endif
     space->hooks = hooks;
     space->linear = hooks->linear_map;

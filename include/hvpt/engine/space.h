@@ -29,13 +29,19 @@ enum hvpt_policy {
      */
     HVPT_POLICY_GUARD_TABLES = 2,
     /*
+     * Refuse (HVPT_E_ATTR) HVPT_MEM_UC in an attribute that map, replace, fault_map or protect is to write: for guests
+     * without devices of the host's, and to find an attribute whose memory type was forgotten, since a zero is that.
+     */
+    HVPT_POLICY_CACHED_ONLY = 4,
+    /*
      * For adopt: this library made the tables, in an earlier life or for another space. Pages whose permissions
      * write_protect, dirty and age took are marked in bits that hardware ignores, and touch gives the permissions back.
      * Without this policy the tables are others', who may keep anything in those bits: they give nobody a permission, and
      * adopt for writing clears them.
      */
     HVPT_POLICY_OWN_MARKS = 1 << 8,
-    HVPT_POLICY_ALL = HVPT_POLICY_EXEC_4K_ONLY | HVPT_POLICY_GUARD_TABLES | HVPT_POLICY_OWN_MARKS
+    HVPT_POLICY_ALL = HVPT_POLICY_EXEC_4K_ONLY | HVPT_POLICY_GUARD_TABLES | HVPT_POLICY_CACHED_ONLY
+                    | HVPT_POLICY_OWN_MARKS
 };
 
 /* Kept beside the features of every format: this library's marks may be in the bits that hardware ignores. */

@@ -233,7 +233,7 @@ HVPT_FUNCTION hvpt_entry *hvpt_spp_new_table(struct hvpt_spp *spp, uint64_t *fra
 
 /*
  * Make an empty SPPT: every write that asks it is a miss. hooks stays in use until destroy; config is not kept.
- * HVPT_E_ATTR: no such hooks, or no CPU has this maxphyaddr.  HVPT_E_NOMEM: no frame for the root.
+ * HVPT_E_HOOK: no such hooks.  HVPT_E_CONFIG: no CPU has this maxphyaddr.  HVPT_E_NOMEM: no frame for the root.
  */
 HVPT_NODISCARD static inline enum hvpt_status hvpt_spp_init(struct hvpt_spp *spp, const struct hvpt_hooks *hooks,
                                                             const struct hvpt_spp_config *config)
@@ -246,7 +246,7 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_spp_init(struct hvpt_spp *spp
         return status;
     maxphyaddr = config->maxphyaddr == 0 ? 52 : config->maxphyaddr;
     if (maxphyaddr < 32 || maxphyaddr > 52)
-        return HVPT_E_ATTR;
+        return HVPT_E_CONFIG;
     space->flush_kind = HVPT_FLUSH_INVEPT;
     hvpt_set_geometry(space, 12, HVPT_SPP_LEVELS - 1, 48);
     space->root_register = config->eptp;
@@ -410,7 +410,7 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_spp_clear(struct hvpt_spp *sp
     if (level == 0 && way.entry == 0)
         return HVPT_OK;
     flush = hvpt_flush_begin(&spp->space, flush, &own);
-    if (level > 0 && flush->dead_count == HVPT_FLUSH_DEAD_MAX)
+    if (level > 0 && flush->kind != HVPT_FLUSH_NONE && flush->dead_count == HVPT_FLUSH_DEAD_MAX)
         hvpt_spp_flush(spp, flush);
     hvpt_store_release(&way.table[level][hvpt_spp_index(gpa.value, level)], 0);
     hvpt_defer(&spp->space, flush, gpa.value, HVPT_4K, level > 0);

@@ -960,10 +960,10 @@ Test(generic, hooks_that_lack_a_callback_are_refused)
         struct hvpt_space space;
 
         check_context("%s", setups[i].name);
-        must_be(setups[i].adapter->init(&space, &hooks, &setups[i].config), HVPT_E_ATTR);
-        must_be(setups[i].adapter->init(&space, NULL, &setups[i].config), HVPT_E_ATTR);
+        must_be(setups[i].adapter->init(&space, &hooks, &setups[i].config), HVPT_E_HOOK);
+        must_be(setups[i].adapter->init(&space, NULL, &setups[i].config), HVPT_E_HOOK);
         hooks.alloc_frame = give_bad_frame;
-        must_be(setups[i].adapter->init(&space, &hooks, &setups[i].config), HVPT_E_ATTR);
+        must_be(setups[i].adapter->init(&space, &hooks, &setups[i].config), HVPT_E_HOOK);
     }
 }
 
@@ -985,27 +985,27 @@ Test(generic, configurations_that_do_not_exist_are_refused)
             config = setups[i].config;
             config.levels = levels;
             if (levels != 4 && levels != 5)
-                must_be(adapter->init(&space, &memory.hooks, &config), HVPT_E_ATTR);
+                must_be(adapter->init(&space, &memory.hooks, &config), HVPT_E_CONFIG);
         }
         for (unsigned bit = 0; bit < 64; bit++) {
             config = setups[i].config;
             config.max_page_size = UINT64_C(1) << bit;
             if (bit != 12 && bit != 21 && bit != 30 && (x86 || (bit != 39 && bit != 48)))
-                must_be(adapter->init(&space, &memory.hooks, &config), HVPT_E_ATTR);
+                must_be(adapter->init(&space, &memory.hooks, &config), HVPT_E_CONFIG);
         }
         config = setups[i].config;
         config.maxphyaddr = x86 ? 53 : 57;
         if (setups[i].cpu.kind != CPU_S2)
-            must_be(adapter->init(&space, &memory.hooks, &config), HVPT_E_ATTR);
+            must_be(adapter->init(&space, &memory.hooks, &config), HVPT_E_CONFIG);
         config.maxphyaddr = 12;
         if (setups[i].cpu.kind != CPU_S2)
-            must_be(adapter->init(&space, &memory.hooks, &config), HVPT_E_ATTR);
+            must_be(adapter->init(&space, &memory.hooks, &config), HVPT_E_CONFIG);
         config = setups[i].config;
         config.features = UINT32_C(1) << 31;
-        must_be(adapter->init(&space, &memory.hooks, &config), HVPT_E_ATTR);
+        must_be(adapter->init(&space, &memory.hooks, &config), HVPT_E_CONFIG);
         config = setups[i].config;
         config.policy = UINT32_C(1) << 31;
-        must_be(adapter->init(&space, &memory.hooks, &config), HVPT_E_ATTR);
+        must_be(adapter->init(&space, &memory.hooks, &config), HVPT_E_CONFIG);
         memory_close(&memory);
     }
 }

@@ -146,10 +146,10 @@ Test(gstage, what_is_no_hgatp_or_no_hart_is_refused)
     CHECK_STATUS(hvpt_gstage_adopt(&gstage, &rig.memory.hooks, &config, UINT64_C(8) << 60 | UINT64_C(1) << 28, true),
                  HVPT_E_RANGE, "beyond 40 bits");
     config.mode = 7;
-    CHECK_STATUS(hvpt_gstage_init(&gstage, &rig.memory.hooks, &config), HVPT_E_ATTR, "mode 7");
+    CHECK_STATUS(hvpt_gstage_init(&gstage, &rig.memory.hooks, &config), HVPT_E_CONFIG, "mode 7");
     config.mode = 0;
     config.maxphyaddr = 31;
-    CHECK_STATUS(hvpt_gstage_init(&gstage, &rig.memory.hooks, &config), HVPT_E_ATTR, "31 bits");
+    CHECK_STATUS(hvpt_gstage_init(&gstage, &rig.memory.hooks, &config), HVPT_E_CONFIG, "31 bits");
     config.maxphyaddr = 0;
     CHECK_STATUS(hvpt_gstage_init(&gstage, &rig.memory.hooks, &config), HVPT_OK, "the usual");
     CHECK_EQ(hvpt_space_root(&gstage) >> 60, 9, "its mode");

@@ -74,10 +74,10 @@ Test(handle, that_was_not_made_answers_and_touches_nothing)
 
     for (i = 0; i < sizeof(adapters) / sizeof(adapters[0]); i++) {
         memset(&space, 0xaa, sizeof(space));
-        CHECK_STATUS(adapters[i]->init(&space, &none, &config), HVPT_E_ATTR, "init without hooks");
+        CHECK_STATUS(adapters[i]->init(&space, &none, &config), HVPT_E_HOOK, "init without hooks");
         nothing_works(adapters[i], &space, HVPT_E_RANGE);
         memset(&space, 0xaa, sizeof(space));
-        CHECK_STATUS(adapters[i]->init(&space, NULL, &config), HVPT_E_ATTR, "init with NULL hooks");
+        CHECK_STATUS(adapters[i]->init(&space, NULL, &config), HVPT_E_HOOK, "init with NULL hooks");
         nothing_works(adapters[i], &space, HVPT_E_RANGE);
     }
 }

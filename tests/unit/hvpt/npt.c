@@ -278,6 +278,6 @@ Test(npt, a_depth_that_there_is_not_is_not_adopted)
     struct hvpt_space space;
 
     memory_open(&memory, &options);
-    CHECK_STATUS(npt_adapter.adopt(&space, &memory.hooks, &config, 0, true), HVPT_E_ATTR, "adopt");
+    CHECK_STATUS(npt_adapter.adopt(&space, &memory.hooks, &config, 0, true), HVPT_E_CONFIG, "adopt");
     memory_close(&memory);
 }

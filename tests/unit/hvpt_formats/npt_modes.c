@@ -199,13 +199,13 @@ Test(npt_modes, configs_that_no_host_can_have_are_refused)
     } cases[] = {
         {{.c_bit = 47}, HVPT_OK}, /* MAXPHYADDR is then what is below */
         {{.c_bit = 51, .maxphyaddr = 51}, HVPT_OK},
-        {{.c_bit = 47, .maxphyaddr = 48}, HVPT_E_ATTR},
-        {{.c_bit = 52}, HVPT_E_ATTR},
-        {{.c_bit = 31}, HVPT_E_ATTR},
+        {{.c_bit = 47, .maxphyaddr = 48}, HVPT_E_CONFIG},
+        {{.c_bit = 52}, HVPT_E_CONFIG},
+        {{.c_bit = 31}, HVPT_E_CONFIG},
         {{.c_bit = 32}, HVPT_OK},
-        {{.features = HVPT_NPT_USE_SHADOW_STACK | HVPT_NPT_NO_NX}, HVPT_E_ATTR},
+        {{.features = HVPT_NPT_USE_SHADOW_STACK | HVPT_NPT_NO_NX}, HVPT_E_CONFIG},
         {{.features = HVPT_NPT_USE_GMET | HVPT_NPT_NO_NX}, HVPT_OK},
-        {{.features = HVPT_NPT_FEATURES_ALL + 1}, HVPT_E_ATTR},
+        {{.features = HVPT_NPT_FEATURES_ALL + 1}, HVPT_E_CONFIG},
     };
     struct memory_options options = {.slots_log2 = 4, .phys_base = BIT(24)};
     struct memory memory;

@@ -416,9 +416,9 @@ Test(spp, arguments_are_judged_first)
     CHECK_STATUS(hvpt_spp_query(&spp, hvpt_make_gpa(UINT64_C(1) << 48), &writable), HVPT_E_RANGE, "query");
     hvpt_spp_walk(&spp, hvpt_make_gpa(UINT64_C(1) << 48), &found);
     CHECK(found.outcome == HVPT_SPP_MISS && found.table.value == hvpt_spp_root(&spp), "beyond 48 bits");
-    CHECK_STATUS(hvpt_spp_init(&other, &memory.hooks, &bad), HVPT_E_ATTR, "53 bits");
-    CHECK_STATUS(hvpt_spp_init(&other, &memory.hooks, &low), HVPT_E_ATTR, "31 bits");
-    CHECK_STATUS(hvpt_spp_init(&other, &no_hooks, &usual), HVPT_E_ATTR, "no hooks");
+    CHECK_STATUS(hvpt_spp_init(&other, &memory.hooks, &bad), HVPT_E_CONFIG, "53 bits");
+    CHECK_STATUS(hvpt_spp_init(&other, &memory.hooks, &low), HVPT_E_CONFIG, "31 bits");
+    CHECK_STATUS(hvpt_spp_init(&other, &no_hooks, &usual), HVPT_E_HOOK, "no hooks");
     memory.fail_at = 1;
     CHECK_STATUS(hvpt_spp_init(&other, &memory.hooks, &usual), HVPT_E_NOMEM, "no frame");
     hvpt_spp_destroy(&other); /* as good as never initialized */

@@ -66,6 +66,10 @@ status! {
     ReadOnly = 9,
     /// There was nothing to give back: the page allows the access.
     Nothing = 10,
+    /// A hook is missing.
+    Hook = 11,
+    /// The configuration is one that no CPU could have.
+    Configuration = 12,
     /// A table is not what it should be: reserved bits, an address that no frame can have.
     Corrupt = 7,
 }
