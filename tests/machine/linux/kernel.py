@@ -102,13 +102,15 @@ def fetch(architecture, folder):
     """Leaves a kernel in folder, or raises NoKernel."""
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
         raise NoKernel("no apt to fetch a kernel with; %s may name one" % variable(architecture))
-    last = None
+    last, listed = None, False
     for apt in apts_for(architecture, folder):
+        listed = True
         for name in filter(None, map(apt.concrete, PACKAGES[architecture])):
             if apt.download(name, folder):
                 return
             last = name
-    raise NoKernel("apt cannot download %s" % last if last else "apt knows no kernel package for %s" % architecture)
+    raise NoKernel("apt cannot download %s" % last if last else "apt knows no kernel package for %s" % architecture if listed
+                   else "apt cannot fetch package lists for %s" % architecture)
 
 
 def variable(architecture):
