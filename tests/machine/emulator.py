@@ -55,8 +55,8 @@ class Bochs:
     package = "bochs"
     host_mib = 256  # of the guest's memory, as much as is in use at a time
 
-    def __init__(self, model, what, since=(2, 7)):
-        self.model, self.what, self.since = model, what, since
+    def __init__(self, model, what, since=(2, 7), cpus=1):
+        self.model, self.what, self.since, self.cpus = model, what, since, cpus
         self.title = "Bochs, %s: %s" % (model, what)
         if since > (2, 7):
             self.package = "bochs %d.%d or later" % since
@@ -76,7 +76,7 @@ class Bochs:
         with open(config, "w") as f:
             f.write(BOCHSRC.format(model=self.model, rom=os.path.abspath(rom), vga_rom=vga_rom, host=self.host_mib,
                                    but=", cpu0=report" if self.version() == (3, 0) else "",
-                                   log=os.path.join(folder, "log")))
+                                   log=os.path.join(folder, "log")).replace("count=1", "count=%d" % self.cpus))
         with open(script, "w") as f:
             f.write("c\n")  # Debian's Bochs has its debugger built in, and would wait for a command
         return self.binary.words + ["-q", "-f", config, "-rc", script]
@@ -86,8 +86,8 @@ class Qemu:
     name = "QEMU"
     package = "qemu-system-x86"
 
-    def __init__(self, cpu, what):
-        self.cpu, self.what = cpu, what
+    def __init__(self, cpu, what, cpus=1):
+        self.cpu, self.what, self.cpus = cpu, what, cpus
         self.title = "QEMU, %s: %s" % (cpu, what)
         self.binary = find("qemu-system-x86_64")
 
@@ -98,7 +98,7 @@ class Qemu:
         return self.binary.words + self.binary.options + [
                 "-accel", "tcg", "-M", "pc", "-m", "2048", "-cpu", self.cpu, "-bios", rom, "-display", "none",
                 "-nodefaults", "-debugcon", "stdio", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-no-reboot",
-                "-D", os.path.join(folder, "log")]
+                "-D", os.path.join(folder, "log")] + (["-smp", str(self.cpus)] if self.cpus > 1 else [])
 
 
 def qemu_version(program):
@@ -122,6 +122,9 @@ MACHINES = {
     "bochs-arrow_lake": Bochs("arrow_lake", "VMX + EPT", (3, 0)),
     "bochs-wildcat_lake": Bochs("wildcat_lake", "VMX + EPT", (3, 1)),
     "bochs-ryzen": Bochs("ryzen", "SVM + NPT"),
+    "bochs-tigerlake-two": Bochs("tigerlake", "VMX + EPT, two CPUs", cpus=2),
+    "bochs-ryzen-two": Bochs("ryzen", "SVM + NPT, two CPUs", cpus=2),
+    "qemu-svm-two": Qemu("max,la57=off", "SVM + NPT, two CPUs", cpus=2),
     "qemu-svm": Qemu("max,la57=off", "SVM + NPT"),
     "qemu-milan": Qemu("EPYC-Milan,+svm,+npt", "SVM + NPT"),
     "qemu-npt5": Qemu("max", "SVM + 5-level NPT"),

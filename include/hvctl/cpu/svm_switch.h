@@ -9,6 +9,7 @@
 
 #include "../../hvpt/engine/attributes.h"
 #include "../common/regs.h"
+#include "after_exit.h"
 #include "x86.h"
 
 /*
@@ -58,7 +59,7 @@ HVPT_FUNCTION void hvctl_svm_switch(struct hvctl_guest_regs *regs, uint64_t vmcb
                      "mov 112(%%rdi), %%r14\n\t"
                      "mov 120(%%rdi), %%r15\n\t"
                      "mov 56(%%rdi), %%rdi\n\t"
-                     "vmrun %%rax\n\t"
+                     "vmrun %%rax\n\t" HVCTL_AFTER_EXIT
                      "vmsave %%rax\n\t" /* VMEXIT gave back RAX, the VMCB's address, and RSP */
                      "mov 8(%%rsp), %%rax\n\t"
                      "mov %%rcx, 8(%%rax)\n\t"

@@ -9,6 +9,7 @@
 
 #include "../../hvpt/engine/attributes.h"
 #include "../common/regs.h"
+#include "after_exit.h"
 #include "vmx.h"
 #include "x86.h"
 
@@ -73,6 +74,7 @@ HVPT_FUNCTION enum hvctl_vmx_result hvctl_vmx_switch(struct hvctl_guest_regs *re
         "vmresume\n\t"
         "jbe 4f\n" /* always: what falls through has failed. Linux' objtool takes 3 for dead code behind a jmp. */
         "3:\n\t" /* the VM exit arrives here, with the guest's registers and the RSP written above */
+        HVCTL_AFTER_EXIT
         "xchg %%rdi, (%%rsp)\n\t"
         "mov %%rax, 0(%%rdi)\n\t"
         "mov %%rcx, 8(%%rdi)\n\t"

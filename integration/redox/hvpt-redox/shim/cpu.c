@@ -133,6 +133,12 @@ struct hvctl_cpu_ops hvctl_rs_ops(void *ctx)
 
 #if defined(__x86_64__)
 
+#include <hvctl/cpu/after_exit.h>
+
+/* A host's returns are not to be predicted by what a guest called. */
+#undef HVCTL_AFTER_EXIT
+#define HVCTL_AFTER_EXIT HVCTL_FILL_RETURN_STACK
+
 #include <hvctl/cpu/svm_switch.h>
 #include <hvctl/cpu/vmx_switch.h>
 

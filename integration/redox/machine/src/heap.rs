@@ -3,8 +3,8 @@
 use core::{
     alloc::{GlobalAlloc, Layout},
     cell::UnsafeCell,
-    ptr,
-    sync::atomic::{AtomicUsize, Ordering},
+    hint, ptr,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 const SIZE: usize = 8 << 20;
@@ -19,8 +19,21 @@ struct Heap {
     free: UnsafeCell<[*mut u8; CLASSES]>,
 }
 
-// SAFETY: the test kernel has one CPU and no interrupts.
+// SAFETY: one CPU at a time, by TAKEN; no handler of an interrupt allocates.
 unsafe impl Sync for Heap {}
+
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Alone with the heap.
+fn alone<T>(action: impl FnOnce() -> T) -> T {
+    while TAKEN.swap(true, Ordering::Acquire) {
+        hint::spin_loop();
+    }
+    let result = action();
+
+    TAKEN.store(false, Ordering::Release);
+    result
+}
 
 static BLOCKS: AtomicUsize = AtomicUsize::new(0);
 
@@ -45,8 +58,8 @@ unsafe impl GlobalAlloc for Heap {
         if class >= CLASSES {
             return ptr::null_mut();
         }
-        // SAFETY: one CPU; a free block's first word is the next one.
-        unsafe {
+        // SAFETY: alone; a free block's first word is the next one.
+        alone(|| unsafe {
             let list = &mut (*self.free.get())[class];
             let mut block = *list;
             if block.is_null() {
@@ -62,16 +75,16 @@ unsafe impl GlobalAlloc for Heap {
             }
             BLOCKS.fetch_add(1, Ordering::Relaxed);
             block
-        }
+        })
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         // SAFETY: it was out, in this class.
-        unsafe {
+        alone(|| unsafe {
             let list = &mut (*self.free.get())[class(layout)];
             *(block as *mut *mut u8) = *list;
             *list = block;
-        }
+        });
         BLOCKS.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -9,6 +9,7 @@ mod checks;
 mod heap;
 mod host;
 mod linux;
+mod two;
 
 use core::{fmt, panic::PanicInfo};
 

@@ -23,5 +23,6 @@ pub mod ipi {
 
     pub fn ipi(_: IpiKind, _: IpiTarget) {
         crate::control::IPIS.fetch_add(1, Ordering::SeqCst);
+        crate::control::send_ipi();
     }
 }

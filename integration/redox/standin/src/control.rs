@@ -14,6 +14,7 @@ pub use crate::memory::{allocations, fail_at, init, peak_frames};
 static CPU: AtomicU32 = AtomicU32::new(0);
 static CPUS: AtomicU32 = AtomicU32::new(1);
 static CPU_OF: Mutex<Option<fn() -> u32>> = Mutex::new(None);
+static IPI: Mutex<Option<fn()>> = Mutex::new(None);
 pub(crate) static IPIS: AtomicUsize = AtomicUsize::new(0);
 pub(crate) static EVENTS: AtomicUsize = AtomicUsize::new(0);
 static MAPPINGS: AtomicUsize = AtomicUsize::new(usize::MAX);
@@ -48,6 +49,19 @@ pub(crate) fn cpus() -> u32 {
 /// Inter-processor interrupts that were sent.
 pub fn ipis() -> usize {
     IPIS.load(Ordering::SeqCst)
+}
+
+/// Have this interrupt the other CPUs, where there are any.
+pub fn set_ipi(send: Option<fn()>) {
+    *IPI.lock() = send;
+}
+
+pub(crate) fn send_ipi() {
+    let send = *IPI.lock();
+
+    if let Some(send) = send {
+        send();
+    }
 }
 
 /// File descriptors that were told to be ready.

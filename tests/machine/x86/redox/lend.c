@@ -69,9 +69,15 @@ int bcmp(const void *a, const void *b, size_t size)
  * A kernel's Rust keeps away from SSE while a guest's registers are in the CPU; this one's prebuilt core does not. So
  * what the module loads and saves goes to guest_area, and the registers change with the world itself.
  */
-static _Alignas(64) uint8_t host_area[4096], guest_area[4096];
-static uint32_t host_xcr0; /* 0: without XSAVE */
-static bool inside;
+static _Alignas(64) uint8_t host_area[2][4096], guest_area[2][4096];
+static uint32_t host_xcr0; /* 0: without XSAVE; the same on both CPUs */
+static bool inside[2];
+
+/* This CPU. */
+static unsigned me(void)
+{
+    return *(volatile uint32_t *)(uintptr_t)0xfee00020u >> 24 & 1u;
+}
 
 static uint32_t xgetbv(void)
 {
@@ -104,15 +110,15 @@ static size_t area_size(void)
 
 void redox_machine_state_save(uint8_t *area)
 {
-    if (inside)
-        memcpy(area, guest_area, area_size());
+    if (inside[me()])
+        memcpy(area, guest_area[me()], area_size());
 }
 
 void redox_machine_state_load(const uint8_t *area)
 {
-    if (!inside)
-        memcpy(guest_area, area, area_size());
-    inside = !inside;
+    if (!inside[me()])
+        memcpy(guest_area[me()], area, area_size());
+    inside[me()] = !inside[me()];
 }
 
 /* Out with one, in with the other; the guest's XCR0 may name less than what is switched. */
@@ -132,17 +138,17 @@ uint32_t redox_machine_vmx_switch(uint64_t *regs, bool launched)
 {
     uint32_t result;
 
-    exchange(host_area, guest_area);
+    exchange(host_area[me()], guest_area[me()]);
     result = hvctl_rs_native_vmx_switch(regs, launched);
-    exchange(guest_area, host_area);
+    exchange(guest_area[me()], host_area[me()]);
     return result;
 }
 
 void redox_machine_svm_switch(uint64_t *regs, uint64_t vmcb, uint64_t host, bool interrupts)
 {
-    exchange(host_area, guest_area);
+    exchange(host_area[me()], guest_area[me()]);
     hvctl_rs_native_svm_switch(regs, vmcb, host, interrupts);
-    exchange(guest_area, host_area);
+    exchange(guest_area[me()], host_area[me()]);
 }
 
 /* Rust's prebuilt libraries refer to these; nobody unwinds here. */

@@ -1,0 +1,31 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * What runs first on the host when a guest was left, before anything returns from a call. gcc and clang, x86-64. SDM
+ * vol. 3, "VM Exits"; APM vol. 2, "#VMEXIT".
+ */
+#ifndef HVCTL_CPU_AFTER_EXIT_H
+#define HVCTL_CPU_AFTER_EXIT_H
+
+/*
+ * Instructions, as the text of an inline assembly with operands. They keep every register but the flags, and have 512
+ * bytes below RSP; on SVM the global interrupt flag is clear and FS, GS and TR are still the guest's. Define it before
+ * the first include of a world switch: HVCTL_FILL_RETURN_STACK, or other text. Without a definition nothing runs.
+ */
+#ifndef HVCTL_AFTER_EXIT
+#define HVCTL_AFTER_EXIT ""
+#endif
+
+/*
+ * Fills the return stack buffer with 32 entries that lead nowhere: returns of the host's are not predicted by what the
+ * guest called. With a shadow stack on the host it faults.
+ */
+#define HVCTL_FILL_RETURN_STACK                                                   \
+    ".rept 32\n\t"                                                                \
+    "call 771f\n\t"                                                               \
+    "int3\n"                                                                      \
+    "771:\n\t"                                                                    \
+    ".endr\n\t"                                                                   \
+    "lea 256(%%rsp), %%rsp\n\t"
+
+#endif
