@@ -28,16 +28,22 @@ HVPT_FUNCTION HVPT_COLD hvpt_counter *hvpt_shard_take(struct hvpt_space *space, 
 }
 
 /*
- * The counter for this CPU: CPUs that fault at once have stacks of their own, so the page of the stack tells them apart. The
- * marks are seldom written, and all CPUs have them at hand.
+ * Who calls: CPUs that fault at once have stacks of their own, so the page of the stack tells them apart. It is taken at the
+ * door, where the stack is as deep each time.
  */
-HVPT_FUNCTION hvpt_counter *hvpt_shard_here(struct hvpt_space *space)
+HVPT_INLINE uint32_t hvpt_shard_user(void)
 {
     volatile char here = 0;
-    const uint32_t page = (uint32_t)((uintptr_t)&here >> 12);
-    unsigned i;
 
     (void)here;
+    return (uint32_t)((uintptr_t)&here >> 12);
+}
+
+/* The counter for this CPU. The marks are seldom written, and all CPUs have them at hand. */
+HVPT_FUNCTION hvpt_counter *hvpt_shard_of(struct hvpt_space *space, uint32_t page)
+{
+    unsigned i;
+
     for (i = 0; i < HVPT_SHARDS; i++)
         if (HVPT_LIKELY(hvpt_mark_read(&space->shard_user[i]) == page))
             return &space->shards[i * HVPT_SHARD_STRIDE];
@@ -50,7 +56,8 @@ HVPT_FUNCTION hvpt_counter *hvpt_shard_here(struct hvpt_space *space)
  * list keeps those that were not needed.
  */
 static inline HVPT_COLD enum hvpt_status hvpt_fault_insert(struct hvpt_space *space, struct hvpt_frames *list,
-                                                           uint64_t gpa, uint64_t hpa, uint64_t bits, unsigned level)
+                                                           uint64_t gpa, uint64_t hpa, uint64_t bits, unsigned level,
+                                                           uint32_t user)
 {
     enum hvpt_status taken = HVPT_E_EXISTS;
 
@@ -73,7 +80,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_fault_insert(struct hvpt_space *sp
             }
             (void)hvpt_link_empty(space, list, run.slot, run.entry, run.level);
         } else if (HVPT_LIKELY(hvpt_compare_exchange(run.slot, &run.entry, bits))) {
-            hvpt_count_add_shared(level == 0 ? hvpt_shard_here(space) : &space->leaves[level], 1);
+            hvpt_count_add_shared(level == 0 ? hvpt_shard_of(space, user) : &space->leaves[level], 1);
             return HVPT_OK;
         }
         taken = HVPT_E_RACE; /* what is there from now on came after a look that found nothing */
@@ -82,7 +89,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_fault_insert(struct hvpt_space *sp
 
 /* The general way, whatever the arguments. */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_fault_slow(struct hvpt_space *space, uint64_t gpa, uint64_t hpa,
-                                                         uint64_t size, struct hvpt_attr attr)
+                                                         uint64_t size, struct hvpt_attr attr, uint32_t user)
 {
     struct hvpt_frames list = {0, 0};
     struct hvpt_leaf leaf;
@@ -109,7 +116,7 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_fault_slow(struct hvpt_space *spac
         return status;
     if ((space->policy & HVPT_POLICY_GUARD_TABLES) && hvpt_holds_table(space, hpa, size))
         return HVPT_E_RANGE;
-    status = hvpt_fault_insert(space, &list, gpa, hpa, leaf.bits[level] | hvpt_place(space, hpa), level);
+    status = hvpt_fault_insert(space, &list, gpa, hpa, leaf.bits[level] | hvpt_place(space, hpa), level, user);
     hvpt_frames_release(space, &list, 0);
     if (space->map_flushes && status == HVPT_OK)
         hvpt_flush_grown(space, NULL, gpa, size, true); /* tables may have been linked */
@@ -141,7 +148,8 @@ HVPT_INLINE hvpt_entry *hvpt_slot_usual(const struct hvpt_space *space, bool cal
 }
 
 /* One 4 KiB page of usual memory at slot, if its tables are there, and usual. */
-HVPT_INLINE enum hvpt_status hvpt_fault_page(struct hvpt_space *space, hvpt_entry *slot, uint64_t gpa, uint64_t hpa)
+HVPT_INLINE enum hvpt_status hvpt_fault_page(struct hvpt_space *space, hvpt_entry *slot, uint64_t gpa, uint64_t hpa,
+                                             uint32_t user)
 {
     const struct hvpt_attr usual = {HVPT_READ | HVPT_WRITE | HVPT_EXEC, HVPT_MEM_WB, 0, 0};
     uint64_t old = space->empty_entry;
@@ -149,32 +157,33 @@ HVPT_INLINE enum hvpt_status hvpt_fault_page(struct hvpt_space *space, hvpt_entr
     /* Not looked at first: another CPU may hold its cache line, which then comes once, and to be written. */
     if (HVPT_UNLIKELY(slot == NULL
                       || !hvpt_compare_exchange(slot, &old, space->usual_bits | hpa >> space->frame_shift)))
-        return hvpt_fault_slow(space, gpa, hpa, HVPT_4K, usual);
-    hvpt_count_add_shared(hvpt_shard_here(space), 1);
+        return hvpt_fault_slow(space, gpa, hpa, HVPT_4K, usual, user);
+    hvpt_count_add_shared(hvpt_shard_of(space, user), 1);
     return HVPT_OK;
 }
 
 /* The same by phys_to_virt. */
-HVPT_FUNCTION enum hvpt_status hvpt_fault_called(struct hvpt_space *space, uint64_t gpa, uint64_t hpa)
+HVPT_FUNCTION enum hvpt_status hvpt_fault_called(struct hvpt_space *space, uint64_t gpa, uint64_t hpa, uint32_t user)
 {
     struct hvpt_run run;
 
     (void)hvpt_find(space, gpa, 0, &run);
-    return hvpt_fault_page(space, run.level == 0 ? run.slot : NULL, gpa, hpa);
+    return hvpt_fault_page(space, run.level == 0 ? run.slot : NULL, gpa, hpa, user);
 }
 
 HVPT_INLINE enum hvpt_status hvpt_fault_any(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa, uint64_t page_size,
                                             struct hvpt_attr attr)
 {
+    const uint32_t user = hvpt_shard_user();
     const struct hvpt_attr usual = {HVPT_READ | HVPT_WRITE | HVPT_EXEC, HVPT_MEM_WB, 0, 0};
 
     if (HVPT_UNLIKELY(page_size != HVPT_4K || ((gpa.value | hpa.value) & (HVPT_4K - 1)) || gpa.value >= space->gpa_limit
                       || hpa.value >= space->fast_limit || !space->fault_quick || !hvpt_same_attr(attr, usual)))
-        return hvpt_fault_slow(space, gpa.value, hpa.value, page_size, attr);
+        return hvpt_fault_slow(space, gpa.value, hpa.value, page_size, attr, user);
     if (!HVPT_HOOKS_KNOWN && space->called)
-        return hvpt_fault_called(space, gpa.value, hpa.value);
+        return hvpt_fault_called(space, gpa.value, hpa.value, user);
     return hvpt_fault_page(space, hvpt_slot_usual(space, HVPT_HOOKS_KNOWN && hvpt_hooks_called(space), gpa.value),
-                           gpa.value, hpa.value);
+                           gpa.value, hpa.value, user);
 }
 
 HVPT_API enum hvpt_status hvpt_space_fault_map(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa, uint64_t page_size,

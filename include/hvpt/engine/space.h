@@ -60,7 +60,7 @@ struct hvpt_stats {
 
 /*
  * fault_map counts its smallest pages in one of these counters, which lie on cache lines of their own: CPUs that fault at
- * once would otherwise pass one line around, which costs more than the fault itself. See hvpt_shard_here.
+ * once would otherwise pass one line around, which costs more than the fault itself. See hvpt_shard_of.
  */
 #define HVPT_SHARDS       4
 #define HVPT_SHARD_STRIDE 8
@@ -150,7 +150,7 @@ struct hvpt_space {
     struct hvpt_attr last_attr;
     uint64_t last_bits;
 
-    uint32_t shard_user[HVPT_SHARDS];     /* the page of the stack that counts there; see hvpt_shard_here */
+    uint32_t shard_user[HVPT_SHARDS];     /* the page of the stack that counts there; see hvpt_shard_of */
     hvpt_counter leaves[HVPT_MAX_LEVELS]; /* level 0 is the writer's; the shards hold fault_map's */
     hvpt_counter tables[HVPT_MAX_LEVELS];
     hvpt_counter shards[(HVPT_SHARDS - 1) * HVPT_SHARD_STRIDE + 1]; /* one in HVPT_SHARD_STRIDE is used */

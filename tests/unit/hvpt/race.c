@@ -405,10 +405,10 @@ static void stats_are_numbers_that_were(const struct setup *setup)
 
 /* ---- CPUs that fault do not pass a cache line around ---- */
 
-#define STACK   (UINT64_C(1) << 17)
-#define SPACING (UINT64_C(1) << 20) /* stacks that a sum of their address bits would not tell apart */
+#define STACK   (UINT64_C(1) << 21) /* no smaller one will do for ThreadSanitizer */
+#define SPACING (UINT64_C(1) << 22) /* stacks that a sum of their address bits would not tell apart */
 
-static unsigned char stacks[THREADS * SPACING] __attribute__((aligned(1 << 20)));
+static unsigned char stacks[THREADS * SPACING] __attribute__((aligned(1 << 22)));
 
 static void *fault_own_pages(void *ctx)
 {
