@@ -1,7 +1,6 @@
 //! Before a machine is turned off: every CPU answers, and no guest runs any more. In a process of its own, for that is for
 //! good.
 
-#[allow(dead_code)]
 mod common;
 
 use std::{cell::Cell, sync::Arc, thread};
