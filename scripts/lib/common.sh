@@ -30,6 +30,7 @@ needs_tests='
 cmake                     cmake
 dh                        debhelper
 lintian                   lintian
+doxygen                   doxygen
 g++                       g++
 pc:criterion              libcriterion-dev
 gcovr                     gcovr
