@@ -12,7 +12,19 @@
 enum { BEGIN_NODE = 1, END_NODE, PROPERTY, NOTHING, END = 9 };
 
 /* The header's words. */
-enum { MAGIC, TOTAL_SIZE, STRUCTURE, STRINGS, RESERVED, VERSION, COMPATIBLE, BOOT_CPU, STRINGS_SIZE, STRUCTURE_SIZE, WORDS };
+enum {
+    MAGIC,
+    TOTAL_SIZE,
+    STRUCTURE,
+    STRINGS,
+    RESERVED,
+    VERSION,
+    COMPATIBLE,
+    BOOT_CPU,
+    STRINGS_SIZE,
+    STRUCTURE_SIZE,
+    WORDS
+};
 
 static uint32_t get(const void *from)
 {

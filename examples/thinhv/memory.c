@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * The guest's second level: all of the machine at its own addresses, but for the hypervisor's own memory. Its frames and
- * its lock.
+ * The guest's second level: all of the machine at its own addresses, but for the hypervisor's own memory. Its frames
+ * and its lock.
  */
 #include "console.h"
 #include "machine.h"

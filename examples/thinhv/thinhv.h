@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * A thin hypervisor: the machine's only guest owns the machine, but for one range of memory. What its files share.
- * Read main.c first, then memory.c and exits.c; then the folder of an architecture; work.c if you want to see the second
+ * A thin hypervisor: the machine's only guest owns the machine, but for one range of memory. What its files share. Read
+ * main.c first, then memory.c and exits.c; then the folder of an architecture; work.c if you want to see the second
  * level at work.
  */
 #ifndef THINHV_H
@@ -33,7 +33,7 @@ struct exit {
 struct vcpu {
     unsigned id;
     struct arch_vcpu arch;
-    struct hvpt_space *view; /* instead of space; NULL: that one */
+    struct hvpt_space *view;            /* instead of space; NULL: that one */
     unsigned long counts[ARCH_REASONS]; /* of exits, by their reasons */
 };
 
@@ -73,12 +73,12 @@ extern unsigned long work_refused;
 
 /* ---- what an architecture's folder brings; each function ends the run if it cannot ---- */
 
-const struct image *arch_image(void);        /* NULL: there is none */
-void arch_load_linux(struct start *start);   /* kernel, command line and initrd to where the kernel wants them */
-_Noreturn void arch_jump(const struct start *start); /* without a hypervisor */
-void arch_enable(struct vcpu *vcpu);         /* turns virtualization on, on this CPU */
+const struct image *arch_image(void);      /* NULL: there is none */
+void arch_load_linux(struct start *start); /* kernel, command line and initrd to where the kernel wants them */
+_Noreturn void arch_jump(const struct start *start);             /* without a hypervisor */
+void arch_enable(struct vcpu *vcpu);                             /* turns virtualization on, on this CPU */
 void arch_prepare(struct vcpu *vcpu, const struct start *start); /* the guest's first state */
-void arch_start_others(void);                /* CPUs that do not wait for the guest to ask for them */
+void arch_start_others(void); /* CPUs that do not wait for the guest to ask for them */
 const char *arch_cpu(void);
 const char *arch_format(void);
 
@@ -93,11 +93,11 @@ bool arch_see_view(struct vcpu *vcpu);                      /* enter vcpu->view 
 void arch_code_written(uint64_t address, uint64_t size);    /* for every CPU's instruction fetches */
 
 struct exit arch_run(struct vcpu *vcpu);
-bool arch_exit(struct vcpu *vcpu, const struct exit *exit); /* one of no common kind; false: it was not foreseen */
-void arch_advance(struct vcpu *vcpu);                       /* past the instruction */
+bool arch_exit(struct vcpu *vcpu, const struct exit *exit);   /* one of no common kind; false: it was not foreseen */
+void arch_advance(struct vcpu *vcpu);                         /* past the instruction */
 void arch_refuse(struct vcpu *vcpu, const struct exit *exit); /* the access: as one to memory that fails */
-void arch_refuse_call(struct vcpu *vcpu);                   /* as an instruction that there is not */
-uint64_t *arch_argument(struct vcpu *vcpu, unsigned number); /* of a call, 0 to 2; 0 takes the answer */
+void arch_refuse_call(struct vcpu *vcpu);                     /* as an instruction that there is not */
+uint64_t *arch_argument(struct vcpu *vcpu, unsigned number);  /* of a call, 0 to 2; 0 takes the answer */
 void arch_describe(struct vcpu *vcpu, const struct hvpt_text *text);
 const char *arch_reason(unsigned reason);
 

@@ -1,7 +1,9 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
-/* What /init asks of the hypervisor: WORK_MAGIC | number and two arguments, a and b; there is one answer. How it is
-   asked: the guest.h of each architecture. */
+/*
+ * What /init asks of the hypervisor: WORK_MAGIC | number and two words, a and b; there is one answer. How it asks is in
+ * the guest.h of each architecture.
+ */
 #ifndef WORK_H
 #define WORK_H
 

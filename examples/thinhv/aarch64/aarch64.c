@@ -187,8 +187,8 @@ enum hvpt_status arch_map(struct hvpt_space *in, uint32_t perm, struct hvpt_flus
 }
 
 /*
- * The hook. The invalidations reach every CPU by themselves; the barrier waits for them. Those by address are of stage 2
- * alone, so what was made of both stages goes with all of stage 1.
+ * The hook. The invalidations reach every CPU by themselves; the barrier waits for them. Those by address are of stage
+ * 2 alone, so what was made of both stages goes with all of stage 1.
  */
 void arch_flush(void *ctx, const struct hvpt_flush *flush)
 {
@@ -317,15 +317,15 @@ void arch_refuse(struct vcpu *vcpu, const struct exit *exit)
     uint64_t abort = exit->access == HVPT_EXEC ? HVPT_ESR_FETCH_LOWER : HVPT_ESR_DATA_LOWER;
 
     arm_exception(vcpu,
-                  (abort + !lower) << HVPT_ESR_CLASS_SHIFT | HVPT_ESR_BIT_LENGTH
-                      | (vcpu->arch.esr & HVPT_ESR_BIT_WRITE) | 0x10,
+                  (abort + !lower) << HVPT_ESR_CLASS_SHIFT | HVPT_ESR_BIT_LENGTH | (vcpu->arch.esr & HVPT_ESR_BIT_WRITE)
+                      | 0x10,
                   vcpu->arch.far);
 }
 
 void arch_refuse_call(struct vcpu *vcpu)
 {
     if ((vcpu->arch.esr >> HVPT_ESR_CLASS_SHIFT & 63) == CLASS_HVC) {
-        vcpu->arch.pc -= 4; /* an HVC has been executed */
+        vcpu->arch.pc -= 4;                          /* an HVC has been executed */
         arm_exception(vcpu, HVPT_ESR_BIT_LENGTH, 0); /* class 0: unknown */
     } else {
         struct exit exit = {EXIT_FAULT, 0, 0, HVPT_READ};

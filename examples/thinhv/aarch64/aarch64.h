@@ -11,11 +11,11 @@
 #include "thinhv.h"
 
 /* Registers by their encodings, since not every assembler knows all names. */
-#define REGISTER_READ(register)                                        \
-    __extension__({                                                    \
-        uint64_t value_;                                               \
+#define REGISTER_READ(register)                                            \
+    __extension__({                                                        \
+        uint64_t value_;                                                   \
         __asm__ volatile("mrs %0, " register : "=r"(value_) : : "memory"); \
-        value_;                                                        \
+        value_;                                                            \
     })
 #define REGISTER_WRITE(register, value) __asm__ volatile("msr " register ", %0" : : "r"((uint64_t)(value)) : "memory")
 

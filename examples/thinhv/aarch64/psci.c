@@ -9,16 +9,16 @@
 
 enum { SUCCESS = 0, NOT_SUPPORTED = -1, INVALID_PARAMETERS = -2, ALREADY_ON = -4 };
 
-#define VERSION       UINT32_C(0x84000000)
-#define CPU_OFF       UINT32_C(0x84000002)
-#define CPU_ON_32     UINT32_C(0x84000003)
-#define INFO_32       UINT32_C(0x84000004)
-#define MIGRATE_TYPE  UINT32_C(0x84000006)
-#define SYSTEM_OFF    UINT32_C(0x84000008)
-#define SYSTEM_RESET  UINT32_C(0x84000009)
-#define FEATURES      UINT32_C(0x8400000a)
-#define CPU_ON        UINT32_C(0xc4000003)
-#define INFO          UINT32_C(0xc4000004)
+#define VERSION      UINT32_C(0x84000000)
+#define CPU_OFF      UINT32_C(0x84000002)
+#define CPU_ON_32    UINT32_C(0x84000003)
+#define INFO_32      UINT32_C(0x84000004)
+#define MIGRATE_TYPE UINT32_C(0x84000006)
+#define SYSTEM_OFF   UINT32_C(0x84000008)
+#define SYSTEM_RESET UINT32_C(0x84000009)
+#define FEATURES     UINT32_C(0x8400000a)
+#define CPU_ON       UINT32_C(0xc4000003)
+#define INFO         UINT32_C(0xc4000004)
 
 static uint64_t firmware(uint64_t function, uint64_t a, uint64_t b, uint64_t c)
 {

@@ -1,6 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
-/* What is done before there is a hypervisor: Linux to where it wants to be. Its Documentation/arch/arm64/booting.rst. */
+/*
+ * What is done before there is a hypervisor: Linux to where it wants to be. Its Documentation/arch/arm64/booting.rst.
+ */
 #include "aarch64.h"
 #include "device_tree.h"
 #include "machine.h"

@@ -33,7 +33,7 @@ static void fine_grained(uint64_t mmfr0, uint64_t mmfr1, uint64_t pfr1)
 {
     uint64_t isar2 = REGISTER_READ("s3_0_c0_c6_2"), mmfr3 = REGISTER_READ("s3_0_c0_c7_3");
 
-    if (field(mmfr0, 56) != 0) { /* FEAT_FGT */
+    if (field(mmfr0, 56) != 0) {                                            /* FEAT_FGT */
         uint64_t allowed = (field(pfr1, 24) != 0 ? UINT64_C(3) << 54 : 0)   /* SME: nSMPRI_EL1, nTPIDR2_EL0 */
                          | (field(mmfr3, 8) != 0 ? UINT64_C(3) << 57 : 0)   /* S1PIE: nPIRE0_EL1, nPIR_EL1 */
                          | (field(mmfr3, 16) != 0 ? UINT64_C(3) << 59 : 0); /* S1POE: nPOR_EL0, nPOR_EL1 */
@@ -44,8 +44,8 @@ static void fine_grained(uint64_t mmfr0, uint64_t mmfr1, uint64_t pfr1)
         REGISTER_WRITE("s3_4_c3_c1_4", 0);       /* HDFGRTR_EL2 */
         REGISTER_WRITE("s3_4_c3_c1_5", 0);       /* HDFGWTR_EL2 */
     }
-    if (field(mmfr1, 40) != 0) /* FEAT_HCX */
-        REGISTER_WRITE("s3_4_c1_c2_2", (field(isar2, 16) != 0 ? 1u << 11 : 0)      /* MOPS: MSCEn */
+    if (field(mmfr1, 40) != 0)                                                       /* FEAT_HCX */
+        REGISTER_WRITE("s3_4_c1_c2_2", (field(isar2, 16) != 0 ? 1u << 11 : 0)        /* MOPS: MSCEn */
                                            | (field(mmfr3, 0) != 0 ? 1u << 14 : 0)   /* TCR2En */
                                            | (field(mmfr3, 4) != 0 ? 1u << 15 : 0)); /* SCTLR2En */
 }
@@ -63,7 +63,7 @@ void traps_set(void)
         REGISTER_WRITE("mdcr_el2", REGISTER_READ("s3_3_c9_c12_0") >> 11 & 31); /* PMCR_EL0.N */
     REGISTER_WRITE("vpidr_el2", cpu_read_midr());
     REGISTER_WRITE("vmpidr_el2", REGISTER_READ("mpidr_el1"));
-    if (field(pfr0, 24) != 0) { /* the interrupt controller's registers: GICv3 */
+    if (field(pfr0, 24) != 0) {              /* the interrupt controller's registers: GICv3 */
         REGISTER_WRITE("s3_4_c12_c9_5", 15); /* ICC_SRE_EL2: EL1 may use them */
         __asm__ volatile("isb" : : : "memory");
         REGISTER_WRITE("s3_4_c12_c11_0", 0); /* ICH_HCR_EL2: no virtual interrupts */

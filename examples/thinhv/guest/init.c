@@ -29,8 +29,8 @@
 #include "../work.h"
 #include "guest.h" /* the architecture's */
 
-#define PAGE       4096u
-#define PAGES      256u
+#define PAGE  4096u
+#define PAGES 256u
 
 static void verdict(bool holds, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

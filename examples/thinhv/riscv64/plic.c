@@ -1,9 +1,9 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * External interrupts. The guest owns the interrupt controller (SiFive's PLIC) but for the page of each hart by which an
- * interrupt is claimed and completed: the controller tells HS-mode, HS-mode tells VS-mode, and when the guest claims the
- * interrupt both are even again.
+ * External interrupts. The guest owns the interrupt controller (SiFive's PLIC) but for the page of each hart by which
+ * an interrupt is claimed and completed: the controller tells HS-mode, HS-mode tells VS-mode, and when the guest claims
+ * the interrupt both are even again.
  */
 #include "machine.h"
 #include "riscv64.h"
@@ -32,9 +32,9 @@ static uint32_t half_of_instruction(uint64_t pc)
 }
 
 /*
- * Where htinst tells nothing (QEMU 7.2 keeps silent about compressed instructions): the instruction as htinst would have
- * it, if it is LW, SW, C.LW or C.SW. Privileged manual, "Transformed Instruction or Pseudoinstruction for mtinst or
- * htinst".
+ * Where htinst tells nothing (QEMU 7.2 keeps silent about compressed instructions): the instruction as htinst would
+ * have it, if it is LW, SW, C.LW or C.SW. Privileged manual, "Transformed Instruction or Pseudoinstruction for mtinst
+ * or htinst".
  */
 static uint64_t transformed(uint64_t pc)
 {

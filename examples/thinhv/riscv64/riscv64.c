@@ -6,7 +6,6 @@
  */
 #include "riscv64.h"
 
-
 #include "console.h"
 #include "kernel.h"
 #include "machine.h"
@@ -149,8 +148,8 @@ enum hvpt_status arch_open(struct hvpt_space *out, const struct hvpt_hooks *hook
     config.mode = HVPT_GSTAGE_SV39X4; /* 2 TiB: the fewer levels, the shorter each walk */
 
     /*
-     * The G-stage goes by menvcfg, which is machine mode's: henvcfg has only what is on there. QEMU 7.2 keeps its bits even
-     * where the hart has no such extension.
+     * The G-stage goes by menvcfg, which is machine mode's: henvcfg has only what is on there. QEMU 7.2 keeps its bits
+     * even where the hart has no such extension.
      */
     if (cpu_has("svpbmt") && (cpu_read(CSR_HENVCFG) & MENVCFG_PBMTE))
         config.features |= HVPT_GSTAGE_USE_SVPBMT;

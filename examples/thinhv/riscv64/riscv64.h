@@ -38,7 +38,7 @@ enum {
     REASON_INTERRUPT = 64, /* and its number */
     REASON_SBI = 128,      /* and the row of sbi.c's table */
     REASON_CALL = 156,
-    REASON_CONTROLLER      /* the interrupt controller's registers */
+    REASON_CONTROLLER /* the interrupt controller's registers */
 };
 
 struct sbi_answer {
@@ -78,8 +78,8 @@ void plic_access(struct vcpu *vcpu, const struct hvpt_gstage_fault *fault);
 void plic_interrupt(void);
 
 /* riscv64.c */
-extern const void *machine_tree; /* the machine's device tree */
-struct vcpu *vcpu_of_hart(uint64_t hart); /* NULL: there is none */
+extern const void *machine_tree;                                         /* the machine's device tree */
+struct vcpu *vcpu_of_hart(uint64_t hart);                                /* NULL: there is none */
 void riscv_exception(struct vcpu *vcpu, uint64_t cause, uint64_t value); /* to the guest */
 
 /* start.S, switch.S */

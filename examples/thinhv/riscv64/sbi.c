@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * SBI, both ways: what the guest asks for is answered here, or by OpenSBI in the machine's own firmware. RISC-V Supervisor
- * Binary Interface Specification, a chapter for each extension.
+ * SBI, both ways: what the guest asks for is answered here, or by OpenSBI in the machine's own firmware. RISC-V
+ * Supervisor Binary Interface Specification, a chapter for each extension.
  */
 #include "machine.h"
 #include "riscv64.h"

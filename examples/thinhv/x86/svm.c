@@ -216,5 +216,5 @@ static const char *reason(unsigned number)
     return name != NULL ? name : "unknown";
 }
 
-const struct vendor svm_vendor = {"SVM and NPT", false, enable, open, prepare,  run,   flush,
-                                  advance,       inject, cr4,       describe, reason};
+const struct vendor svm_vendor = {"SVM and NPT", false,   enable, open, prepare,  run,
+                                  flush,         advance, inject, cr4,  describe, reason};

@@ -279,5 +279,5 @@ static const char *reason(unsigned number)
     return words != NULL ? words : "unknown";
 }
 
-const struct vendor vmx_vendor = {"VMX and EPT", true, enable, open, prepare,  run,   flush,
-                                  advance,       inject, cr4,       describe, reason};
+const struct vendor vmx_vendor = {"VMX and EPT", true,    enable, open, prepare,  run,
+                                  flush,         advance, inject, cr4,  describe, reason};

@@ -213,7 +213,8 @@ static void answer_cpuid(struct vcpu *vcpu)
     uint64_t value;
 
     if (leaf == 1 && !cpu_ops->rdmsr(cpu_ops->ctx, MCG_CAP, &value))
-        id.edx &= ~(UINT32_C(1) << 7 | UINT32_C(1) << 14); /* MCE, MCA: Bochs has no such MSRs, and Linux panics for them */
+        id.edx &=
+            ~(UINT32_C(1) << 7 | UINT32_C(1) << 14); /* MCE, MCA: Bochs has no such MSRs, and Linux panics for them */
     if (leaf == 1)
         id.ecx &= ~(UINT32_C(1) << 21); /* x2APIC: arch_flush sends its NMIs through the LAPIC's page */
     if (leaf == 0x80000001)

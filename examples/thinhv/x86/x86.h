@@ -17,8 +17,8 @@ enum { EXIT_CPUID = EXIT_OTHER + 1, EXIT_RDMSR, EXIT_WRMSR, EXIT_XSETBV };
 /* What differs between the vendors. Each ends the run if it cannot. */
 struct vendor {
     const char *format;
-    bool has_log;                                        /* of the pages that a CPU writes */
-    void (*enable)(struct vcpu *vcpu);                   /* turns virtualization on, on this CPU */
+    bool has_log;                      /* of the pages that a CPU writes */
+    void (*enable)(struct vcpu *vcpu); /* turns virtualization on, on this CPU */
     enum hvpt_status (*open)(struct hvpt_space *space, const struct hvpt_hooks *hooks, uint64_t max_page_size);
     void (*prepare)(struct vcpu *vcpu, const struct hvctl_guest_state *state); /* the control structure */
     struct exit (*run)(struct vcpu *vcpu);

@@ -308,11 +308,11 @@ def tap(folder, boots):
                    "boots in at most %g times what it takes without a hypervisor" % SLOWER_AT_MOST,
                    "without %s s, with %s s" % (bare, with_it))
             times = tuple("%.2f" % took if took else took for took in (bare, with_it))
-            print("# user space after %s s without, %s s with it" % times)
+            print("# user space after %s s of processor time without, %s s with it" % times)
             continue
         boot = Boot(current).run(folder)
         took = boot.boot_time()
-        print("# %s: user space after %s s, all of it %.1f s" % (current, "%.1f" % took if took else "?", boot.seconds))
+        print("# %s: user space after %s s of processor time, all of it %.1f s" % (current, "%.1f" % took if took else "?", boot.seconds))
         before = failures
         judge(boot, report)
         if failures > before:
@@ -345,7 +345,7 @@ def demo(folder):
         judge(boot, lambda holds, name, detail: None if holds else bad.append("%s (%s)" % (name, detail)))
         total, _ = profile(boot.hypervisor)
         took = boot.boot_time()
-        print("; FAILED: " + "; ".join(bad) if bad else "; user space after %.1f s, %d exits, all of it %.1f s"
+        print("; FAILED: " + "; ".join(bad) if bad else "; user space after %.1f s of processor time, %d exits, all of it %.1f s"
               % (took, total, boot.seconds))
         failed += bool(bad)
         last = boot
@@ -356,7 +356,7 @@ def demo(folder):
     print("\n".join(last.all[begin:]))
     bare, with_it = time_both("qemu-svm", folder)
     if bare and with_it:
-        print("QEMU, SVM: user space after %.2f s without the hypervisor, %.2f s with it" % (bare, with_it))
+        print("QEMU, SVM: user space after %.2f s of processor time without the hypervisor, %.2f s with it" % (bare, with_it))
     return 1 if failed else 0
 
 

@@ -79,7 +79,7 @@ def apts_for(architecture, folder):
         return
     own = sources()
     if not own or not os.path.exists(KEYRING):
-        raise NoKernel("the package sources of this machine are not Debian's, which have kernels of other architectures")
+        raise NoKernel("apt has no lists of Debian's, whose mirrors have kernels of other architectures (apt-get update)")
     for mirror, suite in own[:1] + [(own[0][0], later) for later in LATER_SUITES]:
         with tempfile.TemporaryDirectory(dir=folder) as made:
             for name in ("state/lists/partial", "cache/archives/partial"):

@@ -109,7 +109,8 @@ class RiscV(Virt):
     faults = ("load guest-page fault", "store guest-page fault", "instruction guest-page fault")
 
     def __init__(self, extensions):
-        super().__init__("rv64,h=true," + extensions, extensions + ": G-stage")
+        super().__init__("rv64,h=true," + extensions, ("Svpbmt, Svnapot" if "svnapot=true" in extensions else "plain")
+                         + (", Svade" if "svade" in extensions else "") + ": G-stage")
         self.since = (9, 2) if "svade" in extensions else None
         self.memory_types = "0 %s 80000000 WB" % ("UC" if "svpbmt=true" in extensions else "WB")
 
