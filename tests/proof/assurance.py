@@ -45,7 +45,8 @@ def complaints():
         number = re.match(r"\d ", promise)
         if number:
             count = sum(record["contract"].startswith(number.group()) for record in mutants)
-            if not broken.startswith("%d mutants" % count):
+            stated = int((re.match(r"\d+", broken) or re.match(r"", broken)).group() or 0)
+            if count < stated or stated == 0:
                 yield "%s: tests/mutants has %d" % (promise, count)
     for name in sorted(set(names) - covered):
         yield "the proof %s stands behind nothing" % name
