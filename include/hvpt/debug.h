@@ -85,8 +85,8 @@ static inline void hvpt_debug_begin(const struct hvpt_space *of, enum hvpt_role 
         }
     }
     if (flush != NULL
-        && ((unsigned)flush->kind > HVPT_FLUSH_HFENCE || flush->dead_count > HVPT_FLUSH_DEAD_MAX
-            || (flush->kind == HVPT_FLUSH_NONE && flush->dead_count != 0)))
+        && ((unsigned)flush->kind > HVPT_FLUSH_HFENCE
+            || (flush->kind != HVPT_FLUSH_NONE && flush->dead_count > HVPT_FLUSH_DEAD_MAX)))
         HVPT_ON_BREACH(space, HVPT_BREACH_FLUSH, call);
     if (role >= HVPT_ROLE_WRITER && space->debug.owed != NULL && flush != NULL && flush != space->debug.owed
         && hvpt_count_read(&space->debug.at_work[role]) == 1)
