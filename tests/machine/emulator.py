@@ -33,7 +33,7 @@ debug: action=ignore
 speaker: enabled=0
 sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
 """
-# Bochs 3.0 panics, after which it does what is right, when CR0.WP is 0 and a supervisor dirties a read-only page on a CPU
+# Bochs 2.8 and 3.0 panic, after which they do what is right, when CR0.WP is 0 and a supervisor dirties a read-only page on a CPU
 # that has shadow stacks. The sound line matters: without a configured ALSA device the default driver aborts Bochs at start.
 # So does the line for the video ROM: Bochs 3.0 panics without its default ROM, which no Debian package contains. This ROM has
 # a header and no code, because no BIOS runs here that would call it.
@@ -75,7 +75,7 @@ class Bochs:
             f.write(VGA_ROM)
         with open(config, "w") as f:
             f.write(BOCHSRC.format(model=self.model, rom=os.path.abspath(rom), vga_rom=vga_rom, host=self.host_mib,
-                                   but=", cpu0=report" if self.version() == (3, 0) else "",
+                                   but=", cpu0=report" if (2, 8) <= self.version() <= (3, 0) else "",
                                    log=os.path.join(folder, "log")).replace("count=1", "count=%d" % self.cpus))
         with open(script, "w") as f:
             f.write("c\n")  # Debian's Bochs has its debugger built in, and would wait for a command

@@ -111,6 +111,17 @@ static void choose_msrs(void)
         expect(hvctl_vmx_msr_exit(&msrs, 0x1a0, HVCTL_ACCESS_READ | HVCTL_ACCESS_WRITE, true), "MSR bitmap");
 }
 
+/* Bochs 2.8 offers a VM-exit control whose field it does not have: what cannot be read is not written. */
+static void drop_absent(struct hvctl_vmcs_image *written)
+{
+    uint64_t value;
+
+    for (unsigned slot = 0; slot < HVCTL_VMCS_SLOT_COUNT; slot++)
+        if (hvctl_vmcs_set_has(&written->exists, slot)
+            && !cpu_ops->vmread(cpu_ops->ctx, hvctl_vmcs_slot_info(slot)->encoding, &value))
+            hvctl_vmcs_set_remove(&written->dirty, slot);
+}
+
 static void prepare(struct vcpu *vcpu, const struct hvctl_guest_state *state)
 {
     struct cpu *cpu = of(vcpu);
@@ -133,6 +144,7 @@ static void prepare(struct vcpu *vcpu, const struct hvctl_guest_state *state)
     }
     if (hvctl_vmx_create(cpu_ops, &region, &caps) != HVCTL_VMX_SUCCEED)
         panic("the VMCS cannot be made current");
+    drop_absent(&cpu->image);
 
     put(cpu, HVCTL_VMCS_HOST_RSP, 8); /* the world switch writes these two: anything that passes */
     put(cpu, HVCTL_VMCS_HOST_RIP, 8);

@@ -36,7 +36,8 @@ MACHINES = {
 DEMO = [("qemu-arm-max", "aarch64/machine-aarch64-demo.elf")]
 
 SINCE_10 = Versions((8, 0))  # seen in 10.0, not in 7.2, which lacks the feature
-SINCE_11 = Versions((10, 1))  # seen in 11.1, not in 10.0, which lacks the feature
+ONLY_10_2 = Versions((10, 2), (11, 0))
+SINCE_11 = Versions((11, 0))  # seen in 11.1, not in 10.2, which lacks the feature
 BEFORE_10 = Versions(None, (10, 0))  # seen in 7.2, not in 10.0
 
 DEVIATIONS = [
@@ -56,6 +57,8 @@ DEVIATIONS = [
               "Arm ARM, VMSAv8-64 descriptor formats: a block descriptor at such a level is not valid"),
     Deviation("QEMU Arm", SINCE_11, "indirect permissions, stage 2: write to a clean page that was read: a fault again", "0",
               "Arm ARM, Stage 2 Indirect permissions: a page that is clean may not be written, whatever was done before"),
+    Deviation("QEMU Arm", ONLY_10_2, "indirect permissions, stage 2: *", "",
+              "Arm ARM, Stage 2 Indirect permissions: an entry's bits 54:53, 51 and 6 are the index; 10.2 denies every fetch"),
     Deviation("QEMU Arm", SINCE_11, "tags*: ???: status", "0",
               "Arm ARM, ISS encoding for an exception from a Data Abort: what NoTagAccess forbids is a permission fault"),
     Deviation("QEMU Arm", SINCE_11, "tags*: ???: kind of fault", "1",

@@ -148,6 +148,20 @@ bool vmx_require(struct vm *vm, enum hvctl_vmx_control wanted)
     return true;
 }
 
+/* Bochs 2.8 offers a VM-exit control whose field it does not have: what cannot be read is not written. */
+static unsigned absent_slot[4], absent_slots;
+
+static void find_absent(const struct hvctl_vmcs_image *image)
+{
+    uint64_t value;
+
+    absent_slots = 0;
+    for (unsigned slot = 0; slot < HVCTL_VMCS_SLOT_COUNT && absent_slots < 4; slot++)
+        if (hvctl_vmcs_set_has(&image->exists, slot)
+            && !ops.vmread(ops.ctx, hvctl_vmcs_slot_info(slot)->encoding, &value))
+            absent_slot[absent_slots++] = slot;
+}
+
 void vmx_create(struct vm *vm)
 {
     struct hvctl_vmx_region region;
@@ -161,6 +175,7 @@ void vmx_create(struct vm *vm)
     if (hvctl_vmx_create(&ops, &region, &caps) != HVCTL_VMX_SUCCEED)
         panic("the VMCS cannot be made current");
     hvctl_vmcs_image_init(&control.image, &caps);
+    find_absent(&control.image);
     hvctl_vmcs_touch_all(&control.image);
     hvctl_vmcs_put(&control.image, HVCTL_VMCS_EPT_POINTER, paging_root(&vm->paging), &status);
     hvctl_vmcs_put(&control.image, HVCTL_VMCS_EXCEPTION_BITMAP, 0xffffffff, &status);
@@ -205,6 +220,8 @@ struct vm_exit vmx_enter(struct vm *vm)
     uint32_t failed = 0;
 
     memset(&exit, 0, sizeof(exit));
+    for (unsigned i = 0; i < absent_slots; i++)
+        hvctl_vmcs_set_remove(&image->dirty, absent_slot[i]);
     /* Without a current VMCS no field can be written; the entry then tells, which some checks are after */
     if (hvctl_vmcs_store(image, ops.vmwrite, ops.ctx, &failed) != HVCTL_OK && ops.vmptrst(ops.ctx) != ~UINT64_C(0))
         panic("VMWRITE of %s", hvctl_vmcs_field_name(failed));
