@@ -59,6 +59,8 @@ DEVIATIONS = [
               "Arm ARM, Stage 2 Indirect permissions: a page that is clean may not be written, whatever was done before"),
     Deviation("QEMU Arm", ONLY_10_2, "indirect permissions, stage 2: *", "",
               "Arm ARM, Stage 2 Indirect permissions: an entry's bits 54:53, 51 and 6 are the index; 10.2 denies every fetch"),
+    Deviation("QEMU Arm", ONLY_10_2, "*, by S2PIR_EL2: *", "",
+              "Arm ARM, Stage 2 Indirect permissions: an entry's bits 54:53, 51 and 6 are the index; 10.2 denies every fetch"),
     Deviation("QEMU Arm", SINCE_11, "tags*: ???: status", "0",
               "Arm ARM, ISS encoding for an exception from a Data Abort: what NoTagAccess forbids is a permission fault"),
     Deviation("QEMU Arm", SINCE_11, "tags*: ???: kind of fault", "1",
