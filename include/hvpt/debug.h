@@ -12,7 +12,7 @@
 #ifndef HVPT_DEBUG_H
 #define HVPT_DEBUG_H
 
-#include "engine/rules.h"
+#include "hvpt.h"
 
 #ifdef HVPT_DEBUG
 
