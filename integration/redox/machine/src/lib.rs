@@ -9,6 +9,7 @@ mod checks;
 mod heap;
 mod host;
 mod linux;
+mod program;
 mod two;
 
 use core::{fmt, panic::PanicInfo};
@@ -128,6 +129,7 @@ pub unsafe extern "C" fn redox_machine_main(memory: usize, frames: usize) {
     control::set_log(log);
     checks::run();
     host::run_all();
+    program::run();
     checks::end();
 }
 
