@@ -29,10 +29,10 @@
 #define UINT64_C(x) x##ULL
 #endif
 #ifndef UINT32_MAX
-#define UINT32_MAX U32_MAX
+#define UINT32_MAX UINT32_C(0xffffffff)
 #endif
 #ifndef UINT64_MAX
-#define UINT64_MAX U64_MAX
+#define UINT64_MAX UINT64_C(0xffffffffffffffff) /* for #if, too */
 #endif
 #ifndef UINTPTR_MAX
 #define UINTPTR_MAX ULONG_MAX

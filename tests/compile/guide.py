@@ -51,6 +51,21 @@ def named(root):
     return "\n".join(wrong) or None
 
 
+def tests_of_users(root):
+    """docs/users.md promises a test for each way; each must be one that meson knows."""
+    build = "".join(path.read_text() for path in (Path(root) / "tests").rglob("meson.build"))
+    wrong = []
+    for line in (Path(root) / "docs/users.md").read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if not line.startswith("|") or cells[0] in ("way", "---"):
+            continue
+        names = re.findall(r"`([\w-]+)`", cells[-1])
+        known = [name for name in names if f"'{name}'" in build or f"'{name.partition('-')[2]}'" in build]
+        if not names or known != names:
+            wrong.append(f"{cells[0]}: {names}")
+    return "no such test:\n" + "\n".join(wrong) if wrong else None
+
+
 def host(root):
     """16 MiB of ROM at 0xff000000: a write to it is refused by the 2 MiB leaf, bit 1."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -87,7 +102,7 @@ def main(root):
     cases = [(f"the code of {page.name} compiles, {family}", lambda page=page, family=family: page_compiles(root, page, family))
              for page in pages for family in ("gcc", "clang")]
     cases += [("every page is in the table", lambda: contents(root)), ("links lead somewhere", lambda: links(root)),
-              ("what the guide names is there", lambda: named(root)), ("examples/host says what it says", lambda: host(root)),
+              ("what the guide names is there", lambda: named(root)), ("every way in has its test", lambda: tests_of_users(root)), ("examples/host says what it says", lambda: host(root)),
               ("the reference is made without a warning", lambda: reference(root))]
     return tap.run(cases)
 

@@ -94,7 +94,7 @@ HVPT_FUNCTION void hvpt_atomic_add(uint64_t *at, uint64_t n)
     while (!hvpt_atomic_replace(at, &seen, seen + n)) {
     }
 }
-#elif UINTPTR_MAX < UINT64_MAX && __GCC_ATOMIC_LLONG_LOCK_FREE != 2
+#elif __SIZEOF_POINTER__ < 8 && __GCC_ATOMIC_LLONG_LOCK_FREE != 2
 #error "hvpt needs accesses of 8 bytes that are single: a 64-bit machine, or i386"
 #else
 HVPT_INLINE bool hvpt_atomic_replace(uint64_t *at, uint64_t *expected, uint64_t value)

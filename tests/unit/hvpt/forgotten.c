@@ -146,6 +146,37 @@ Test(forgotten, a_hook_a_number_and_a_missing_feature_are_told_apart)
     hvpt_space_destroy(&space);
 }
 
+/* hvpt_ept_adopt and its likes, for reading: the hooks need neither alloc_frame nor free_frame. */
+Test(forgotten, hooks_that_allocate_are_not_needed_to_read)
+{
+    const struct hvpt_hooks reading = {.linear_map = memory};
+    const struct hvpt_ept_config ept = {.maxphyaddr = 40};
+    const struct hvpt_npt_config npt = {.maxphyaddr = 40};
+    const struct hvpt_s2_config s2 = {.ipa_bits = 40};
+    const struct hvpt_gstage_config gstage = {.maxphyaddr = 40};
+
+    for (unsigned format = 0; format < FORMATS; format++) {
+        struct hvpt_mapping mapping;
+        struct hvpt_space made, space;
+        enum hvpt_status status;
+        uint64_t root;
+
+        cr_assert_eq(make(format, &made, &hooks, 0), HVPT_OK);
+        cr_assert_eq(hvpt_space_map(&made, hvpt_make_gpa(0), HOST, HVPT_4K, hvpt_ram(RWX), NULL), HVPT_OK);
+        root = hvpt_space_root(&made);
+        status = format == EPT   ? hvpt_ept_adopt(&space, &reading, &ept, root, true)
+               : format == NPT   ? hvpt_npt_adopt(&space, &reading, &npt, root, true)
+               : format == S2    ? hvpt_s2_adopt(&space, &reading, &s2, root, true)
+                                 : hvpt_gstage_adopt(&space, &reading, &gstage, root, true);
+        cr_assert_eq(status, HVPT_OK, "%u: %s", format, hvpt_status_text(status));
+        cr_assert_eq(hvpt_space_translate(&space, hvpt_make_gpa(8), &mapping), HVPT_OK);
+        cr_expect_eq(mapping.hpa.value, HOST.value + 8);
+        hvpt_space_destroy(&space);
+        hvpt_space_destroy(&made);
+        cr_expect_eq(live, 0);
+    }
+}
+
 /* flush.h: whatever was in its memory, the calls flush, and no frame is freed that no call gave up. */
 Test(forgotten, an_empty_flush_does_no_harm)
 {
