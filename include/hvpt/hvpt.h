@@ -225,8 +225,8 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_write_protect(struct hvpt_sp
  * The guest faulted on gpa: gives back what write_protect, dirty or age took from the page.
  * Where a CPU could go on denying the access from what it has cached (Arm, RISC-V), the page has been flushed through
  * the hook by this very call.
- * @param access the one permission it wanted: HVPT_READ, HVPT_WRITE, HVPT_EXEC or HVPT_EXEC_USER (see the _wants
- *               functions in fault/)
+ * @param access what it wanted: HVPT_READ, HVPT_WRITE, HVPT_EXEC or HVPT_EXEC_USER (see the _wants functions in fault/),
+ *               or several of them, which the page must then all allow
  * @retval HVPT_OK        something was given back; let the guest try again
  * @retval HVPT_E_NOTHING the page allowed the access already: another CPU's touch came first (try again), or the fault
  *                        has another cause (a second HVPT_E_NOTHING for the same fault says so)

@@ -129,7 +129,7 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_space_touch(struct hvpt_space *space, h
         if (!hvpt_is_present(space, run.entry))
             return HVPT_E_ABSENT;
         touched = (space->rules->touch)(space, run.entry, access);
-        if (!((space->rules->grants)(space, touched, run.level, touched != run.entry) & access))
+        if (access == 0 || (access & ~(space->rules->grants)(space, touched, run.level, touched != run.entry)))
             return HVPT_E_ATTR;
     } while (touched != run.entry && !hvpt_compare_exchange(run.slot, &run.entry, touched));
     /* A CPU that still holds the entry as it was would go on denying, also where another CPU's touch came first. */
