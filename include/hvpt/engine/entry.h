@@ -221,9 +221,6 @@ HVPT_FUNCTION HVPT_COLD void hvpt_retire(struct hvpt_space *space, struct hvpt_f
         hvpt_finish(space, flush);
     hvpt_defer(space, flush, run->gpa, hvpt_span(space, run->level), true);
     flush->dead[flush->dead_count++] = hvpt_frame_in(space, run->entry) | level;
-    /* Until its flush a CPU may walk it, and the guard, who looks for tables in the tree, would not find it there. */
-    if (space->policy & HVPT_POLICY_GUARD_TABLES)
-        hvpt_finish(space, flush);
 }
 
 /* Empty a slot whose table holds nothing, and retire the table. */

@@ -25,7 +25,8 @@ enum hvpt_policy {
     /*
      * Refuse (HVPT_E_RANGE) to map a frame that holds one of this space's own tables or waits to become one. Every map,
      * replace and fault_map of a frame that lies between the lowest and the highest table goes through all tables: take
-     * tables from memory apart.
+     * tables from memory apart. A table that waits in a struct hvpt_flush is not looked for: flush before its frame can be
+     * handed out again, as frames that free_frame has not got back are not.
      */
     HVPT_POLICY_GUARD_TABLES = 2,
     /*

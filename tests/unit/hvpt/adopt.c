@@ -309,11 +309,11 @@ GENERIC(a_space_whose_init_or_adopt_failed_is_refused_by_every_call)
 
     memset(&space, 0x5a, sizeof(space));
     bad.features |= 1u << 30;
-    CHECK_STATUS(rig->adapter->init(&space, &rig->memory.hooks, &bad), HVPT_E_ATTR, "no such feature");
+    CHECK_STATUS(rig->adapter->init(&space, &rig->memory.hooks, &bad), HVPT_E_CONFIG, "no such feature");
     every_call_refuses(rig, &space);
     memset(&space, 0x5a, sizeof(space));
     hooks.alloc_frame = NULL;
-    CHECK_STATUS(rig->adapter->init(&space, &hooks, &rig->setup->config), HVPT_E_ATTR, "no hook");
+    CHECK_STATUS(rig->adapter->init(&space, &hooks, &rig->setup->config), HVPT_E_HOOK, "no hook");
     every_call_refuses(rig, &space);
     memset(&space, 0x5a, sizeof(space));
     rig->memory.fail_at = 1;

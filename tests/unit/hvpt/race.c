@@ -9,6 +9,7 @@
 #include "support/rig.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -355,7 +356,7 @@ static void touch_beside_a_harvest(const struct setup *setup)
 
 /* ---- numbers that a reader sees ---- */
 
-#define ROUNDS 400
+#define ROUNDS 150
 
 /*
  * One CPU maps a table of pages, then another one page, in turns: the smallest pages are 513 n, or 513 n + 512, and no
@@ -366,6 +367,7 @@ static void *count(void *ctx)
     struct worker *worker = ctx;
     struct arena *arena = worker->arena;
     struct rig *rig = &arena->rig;
+    unsigned looks = 0;
 
     (void)pthread_barrier_wait(&arena->start);
     if (worker->number >= 2) {
@@ -375,14 +377,16 @@ static void *count(void *ctx)
             rig->adapter->stats(&rig->space, &stats);
             CHECK(stats.leaves[0] % 513 == 0 || stats.leaves[0] % 513 == 512, "%llu pages, a number that never was",
                   (unsigned long long)stats.leaves[0]);
+            if (++looks % 64 == 0)
+                (void)sched_yield();
         }
         return NULL;
     }
     for (unsigned i = 0; i < ROUNDS; i++) {
         const uint64_t gpa = BASE + (uint64_t)i * HVPT_2M, page = 256 * HVPT_1G + (uint64_t)i * PAGE;
 
-        while (__atomic_load_n(&arena->ready, __ATOMIC_ACQUIRE) != 2 * i + worker->number) {
-        }
+        while (__atomic_load_n(&arena->ready, __ATOMIC_ACQUIRE) != 2 * i + worker->number)
+            (void)sched_yield();
         if (worker->number == 0)
             CHECK_STATUS(rig->adapter->map(&rig->space, gpa, hpa_of(gpa) + PAGE, HVPT_2M, attr_rwx(), NULL), HVPT_OK, "map");
         else
