@@ -397,3 +397,66 @@ Test(hostile, a_diagnosis_has_level_bits_and_rule)
     cr_expect_eq(found.number, HVPT_EPT_RULE_MEMTYPE);
     cr_expect_eq(found.entry, *table);
 }
+
+/* SDM vol. 3, "Capability Reporting Register": bits 16 and 17 are apart; a 1-GByte page is split by 2-MByte ones. */
+Test(hostile, a_cpu_without_2m_pages_gets_no_large_ones)
+{
+    const uint64_t cap = UINT64_C(1) << 6 | UINT64_C(1) << 14 | UINT64_C(1) << 17; /* 4 levels, write-back, 1G alone */
+    const struct hvpt_ept_config config = {.ept_vpid_cap = cap};
+    struct arena arena;
+    struct hvpt_space space;
+    struct hvpt_mapping mapping;
+
+    arena_open(&arena);
+    cr_assert_eq(hvpt_ept_init(&space, &arena.hooks, &config), HVPT_OK);
+    cr_assert_eq(hvpt_space_map(&space, hvpt_make_gpa(BASE), hvpt_make_hpa(HOST), HVPT_2M, rwx, NULL), HVPT_OK);
+    cr_assert_eq(hvpt_space_translate(&space, hvpt_make_gpa(BASE), &mapping), HVPT_OK);
+    cr_expect_eq(mapping.page_size, HVPT_4K);
+    hvpt_space_destroy(&space);
+}
+
+/* APM vol. 2, "Supervisor Shadow Stacks": a page that is neither the user's nor executable. */
+Test(hostile, a_page_that_was_executable_becomes_a_shadow_stack_in_one_call)
+{
+    const struct hvpt_npt_config config = {.features = HVPT_NPT_USE_SHADOW_STACK};
+    const struct hvpt_attr stack = {HVPT_READ, HVPT_MEM_WB, HVPT_NPT_SHADOW_STACK, 0};
+    struct arena arena;
+    struct hvpt_space space;
+    struct hvpt_mapping mapping;
+
+    arena_open(&arena);
+    cr_assert_eq(hvpt_npt_init(&space, &arena.hooks, &config), HVPT_OK);
+    cr_assert_eq(hvpt_space_map(&space, hvpt_make_gpa(BASE), hvpt_make_hpa(HOST), HVPT_4K, rwx, NULL), HVPT_OK);
+    cr_assert_eq(hvpt_space_protect(&space, hvpt_make_gpa(BASE), HVPT_4K, stack, HVPT_PERM_ALL | HVPT_CHANGE_FLAGS, NULL),
+                 HVPT_OK);
+    cr_assert_eq(hvpt_space_translate(&space, hvpt_make_gpa(BASE), &mapping), HVPT_OK);
+    cr_expect_eq(mapping.entry >> 2 & 1, 0, "the user bit");
+    cr_expect_eq(mapping.entry >> 63, 1, "no-execute");
+    cr_expect(mapping.attr.flags & HVPT_NPT_SHADOW_STACK);
+    hvpt_space_destroy(&space);
+}
+
+/* APM vol. 2, "Nested Paging": without the user bit an entry gives a guest nothing, whatever else it says. */
+Test(hostile, a_page_of_others_that_gives_nothing_gives_what_was_asked_for_alone)
+{
+    const struct hvpt_npt_config config = {.levels = 4};
+    const struct hvpt_attr read = {HVPT_READ, HVPT_MEM_WB, 0, 0};
+    struct arena arena;
+    struct hvpt_space space;
+    struct hvpt_mapping mapping;
+    uint64_t *table;
+
+    arena_open(&arena);
+    cr_assert_eq(hvpt_npt_init(&space, &arena.hooks, &config), HVPT_OK);
+    cr_assert_eq(hvpt_space_map(&space, hvpt_make_gpa(BASE), hvpt_make_hpa(HOST), HVPT_4K, rwx, NULL), HVPT_OK);
+    cr_assert_eq(hvpt_space_translate(&space, hvpt_make_gpa(BASE), &mapping), HVPT_OK);
+    for (table = (uint64_t *)(void *)arena.memory; *table != mapping.entry; table++) {
+    }
+    *table &= ~(UINT64_C(1) << 2);
+    cr_expect_eq(hvpt_space_write_protect(&space, hvpt_make_gpa(BASE), HVPT_4K, NULL), HVPT_OK, "there is nothing to take");
+    cr_expect_eq(*table >> 1 & 1, 1, "nor was anything taken");
+    cr_expect_eq(hvpt_space_protect(&space, hvpt_make_gpa(BASE), HVPT_4K, read, HVPT_READ, NULL), HVPT_OK);
+    cr_assert_eq(hvpt_space_translate(&space, hvpt_make_gpa(BASE), &mapping), HVPT_OK);
+    cr_expect_eq(mapping.attr.perm, HVPT_READ);
+    hvpt_space_destroy(&space);
+}
