@@ -134,6 +134,24 @@ Test(hostile, touch_of_several_permissions_wants_them_all)
     }
 }
 
+/* types.h: where a format has one execute bit it is for all modes, and a user's fetch of an aged page is allowed. */
+Test(hostile, touch_knows_that_one_execute_bit_is_for_all)
+{
+    const struct hvpt_attr runs = {HVPT_READ | HVPT_EXEC, HVPT_MEM_WB, 0, 0};
+    const struct hvpt_ept_config config = {0};
+    uint64_t bitmap = 0;
+    struct arena arena;
+    struct hvpt_space space;
+
+    arena_open(&arena);
+    cr_assert_eq(hvpt_ept_init(&space, &arena.hooks, &config), HVPT_OK);
+    cr_assert_eq(hvpt_space_map(&space, hvpt_make_gpa(BASE), hvpt_make_hpa(HOST), HVPT_4K, runs, NULL), HVPT_OK);
+    cr_expect_eq(hvpt_space_touch(&space, hvpt_make_gpa(BASE), HVPT_EXEC_USER), HVPT_E_NOTHING);
+    cr_assert_eq(hvpt_space_age(&space, hvpt_make_gpa(BASE), HVPT_4K, &bitmap, NULL), HVPT_OK);
+    cr_expect_eq(hvpt_space_touch(&space, hvpt_make_gpa(BASE), HVPT_EXEC_USER), HVPT_OK);
+    hvpt_space_destroy(&space);
+}
+
 /* hvpt.h: a flush that another space is using is not added to; the call flushes before it returns. */
 Test(hostile, one_flush_does_not_serve_two_spaces)
 {
