@@ -8,6 +8,7 @@
 #define HVPT_EXTERN
 #endif
 #define HVPT_IMPLEMENT
+#include "arm/hdbss.h"
 #include "ept.h"
 #include "gstage.h"
 #include "intel/pml.h"
