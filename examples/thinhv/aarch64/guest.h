@@ -14,6 +14,9 @@
 #define OTHER_PAGE UINT64_C(0x04000000) /* flash memory */
 #define REFUSAL    SIGBUS               /* what comes of an external abort */
 
+/* Can Linux stop a CPU and start it again? */
+static const bool guest_stops_cpus = true;
+
 static const char *const guest_cpuinfo[] = {"processor", "CPU part", NULL};
 
 /* User space cannot call a hypervisor, but it can load from a page that the hypervisor knows: arch.h, DOOR. */

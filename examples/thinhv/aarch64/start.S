@@ -19,7 +19,8 @@ _start:
 
     .globl  second_start
 second_start:
-    ldr     x1, =__stack_top + 0x10000
+    ldr     x1, =__stack_top
+    add     x1, x1, x0, lsl #16
     mov     sp, x1
     ldr     x1, =vectors
     msr     vbar_el2, x1

@@ -110,6 +110,26 @@ static void count_cpus(int expected)
     verdict(online == expected, "%d CPU%s online", online, online == 1 ? " is" : "s are");
 }
 
+static bool switch_cpu(const char *state)
+{
+    int file = open("/sys/devices/system/cpu/cpu1/online", O_WRONLY);
+    bool done = write(file, state, 1) == 1;
+
+    close(file);
+    return done;
+}
+
+static void stop_and_start_cpu(void)
+{
+    long with, without;
+
+    mkdir("/sys", 0555);
+    mount("sysfs", "/sys", "sysfs", 0, NULL);
+    without = switch_cpu("0") ? sysconf(_SC_NPROCESSORS_ONLN) : -1;
+    with = switch_cpu("1") ? sysconf(_SC_NPROCESSORS_ONLN) : -1;
+    verdict(without == 1 && with == 2, "a CPU stopped and started again: %ld online, then %ld", without, with);
+}
+
 /* ---- calls to the hypervisor ---- */
 
 static uint64_t call(enum work number, uint64_t a, uint64_t b)
@@ -486,6 +506,8 @@ int main(int count, char **arguments)
     sleep_a_while();
     fork_a_child();
     count_cpus((int)cpus);
+    if (cpus > 1 && guest_stops_cpus)
+        stop_and_start_cpu();
     if (cpus > 1)
         remap_under_other_cpu();
     if (has_word(options, "thinhv.work") && !guest_open_door())

@@ -14,6 +14,9 @@
 #define OTHER_PAGE UINT64_C(0x20000000) /* flash memory */
 #define REFUSAL    SIGSEGV              /* what comes of an access fault */
 
+/* Can Linux stop a CPU and start it again? */
+static const bool guest_stops_cpus = true;
+
 static const char *const guest_cpuinfo[] = {"hart", "isa", NULL};
 
 /* User space cannot call a hypervisor, but it can load from a page that the hypervisor knows: arch.h, DOOR. */

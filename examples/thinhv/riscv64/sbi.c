@@ -120,14 +120,15 @@ static struct sbi_answer fence(struct vcpu *vcpu, uint64_t function, const uint6
 static struct sbi_answer start_hart(const uint64_t *a)
 {
     struct vcpu *other = vcpu_of_hart(a[0]);
-    const uint64_t start[5] = {a[0], (uintptr_t)second_start, 0, 0, 0};
     struct start where = {a[1], {a[0], a[2]}};
+    uint64_t start[5] = {a[0], (uintptr_t)second_start, 0, 0, 0};
 
     if (other == NULL)
         return (struct sbi_answer) {INVALID_PARAMETER, 0};
     if (sbi(HSM, 2, a).value == 0) /* as the firmware sees it: it runs */
         return (struct sbi_answer) {ALREADY_AVAILABLE, 0};
     arch_prepare(other, &where);
+    start[2] = other->id; /* its stack */
     return sbi(HSM, 0, start);
 }
 
@@ -159,9 +160,12 @@ static struct sbi_answer console(struct vcpu *vcpu, uint64_t function, const uin
         return function == 2 ? done : refused;
     for (uint64_t i = 0; i < a[0]; i++) {
         struct hvpt_mapping mapping;
+        enum hvpt_status status;
 
-        if (hvpt_space_translate(&space, hvpt_make_gpa(a[1] + i), &mapping) != HVPT_OK
-            || !(mapping.attr.perm & HVPT_READ))
+        memory_lock(false);
+        status = hvpt_space_translate(&space, hvpt_make_gpa(a[1] + i), &mapping);
+        memory_unlock(false);
+        if (status != HVPT_OK || !(mapping.attr.perm & HVPT_READ))
             return (struct sbi_answer) {i > 0 ? SUCCESS : INVALID_PARAMETER, i};
         console_put(*(const volatile uint8_t *)(uintptr_t)mapping.hpa.value);
     }

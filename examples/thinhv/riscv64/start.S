@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
-/* From OpenSBI, in HS-mode, on the first hart or on one that the guest has asked for (a0: the hart). */
+/* From OpenSBI, in HS-mode, on the first hart or on one that the guest has asked for (a1: which of the guest's). */
     .option norelax
     .section .text.boot, "ax"
     .globl  _start
@@ -20,7 +20,9 @@ _start:
 
     .globl  second_start
 second_start:
-    la      sp, __stack_top + 0x10000
+    la      sp, __stack_top
+    slli    a1, a1, 16
+    add     sp, sp, a1
     la      t0, trap_entry
     csrw    stvec, t0
     csrw    sscratch, zero

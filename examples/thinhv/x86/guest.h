@@ -12,6 +12,9 @@
 #define OTHER_PAGE UINT64_C(0xfed40000) /* reserved, too, and the machine's */
 #define REFUSAL    SIGSEGV              /* what comes of #GP */
 
+/* Can Linux stop a CPU and start it again? */
+static const bool guest_stops_cpus = false;
+
 static const char *const guest_cpuinfo[] = {"vendor_id", "model name", NULL};
 
 static bool guest_open_door(void)

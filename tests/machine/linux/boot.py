@@ -185,6 +185,8 @@ USER = [
 def expected_of_init(boot):
     """Each must match one of /init's good lines."""
     lines = USER + ["2 CPUs are online" if boot.cpus == 2 else "1 CPU is online"]
+    if boot.cpus == 2 and boot.target.stops_cpus:
+        lines = lines + [r"a CPU stopped and started again: 1 online, then 2"]
     if boot.cpus == 2:
         lines = lines + [r"pages that Linux moves under the other CPU: it reads 1, then 2, then 3"]
     if "work" not in boot.options:

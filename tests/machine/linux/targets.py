@@ -21,7 +21,7 @@ class X86:
     refused_page = 0x3e000
     memory_types = "0 WB a0000 UC c0000 WP 100000 WB 80000000 UC"
     frequent = "CPUID"  # an exit that each CPU has many of
-    own_methods = ()
+    own_methods, stops_cpus = (), False
 
     def __init__(self, name):
         self.machine = MACHINES[name]
@@ -74,7 +74,7 @@ class X86:
 
 class Virt:
     """QEMU's virt machine. Its serial port is Linux's; the hypervisor speaks through semihosting, on standard output."""
-    own_methods, since = (), None
+    own_methods, since, stops_cpus = (), None, True
 
     def __init__(self, cpu, what):
         self.cpu, self.title = cpu, "QEMU %s, %s" % (self.name, what)
