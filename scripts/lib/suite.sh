@@ -4,11 +4,18 @@
 # installed, by any user. Sourced, not run; after it suite_archives is where the packages lie until the shell ends.
 # shellcheck shell=bash
 
+# Where this machine's own Debian packages come from; nothing on a system that is not Debian.
+debian_mirror() {
+    apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(REPO_URI)' 'Created-By: Packages' 2>/dev/null \
+        | sed -n 's/^Debian|Debian|//p' | head -n 1
+}
+
 # unpack_suite MIRROR SUITE FOLDER STALE PACKAGE...: FOLDER becomes a root that holds them. STALE, true or false: take
 # package lists whose date is over. A package a|b is the first of them that the suite has.
 unpack_suite() {
     local mirror=$1 suite=$2 folder=$3 stale=$4 made keyring=/usr/share/keyrings/debian-archive-keyring.gpg package packages=()
     shift 4
+    [ -n "$mirror" ] || { echo "This machine's packages do not come from Debian: name a mirror." >&2; return 2; }
     for package in apt-get dpkg-deb; do
         command -v "$package" >/dev/null 2>&1 || { echo "$package is missing: a Debian or Ubuntu system is needed." >&2; return 2; }
     done
