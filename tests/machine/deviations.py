@@ -24,11 +24,13 @@ class Versions:
 ALL = Versions()
 SINCE_10 = Versions((8, 0))           # seen in 10.0 and not in 7.2; those between have not been looked at
 BOCHS = Versions((2, 7), (3, 2))      # 2.7, 2.8, 3.0 and 3.1 have been looked at, later ones have not
+ONLY_2_7 = Versions((2, 7), (2, 8))
 BOCHS_2_8 = Versions((2, 8), (3, 0))
+SINCE_2_8 = Versions((2, 8), (3, 2))
+BEFORE_3_1 = Versions((2, 8), (3, 1))   # 2.7 has no such thing
 BOCHS_2_7 = Versions((2, 7), (3, 0))  # mended in 3.0
 BOCHS_3_0 = Versions((2, 7), (3, 1))  # mended in 3.1
 BOCHS_3 = Versions((3, 0), (3, 2))    # 2.7 has no such thing
-ONLY_3_0 = Versions((3, 0), (3, 1))   # mended in 3.1
 BOCHS_3_1 = Versions((3, 1), (3, 2))  # new in 3.1
 
 DEVIATIONS = [
@@ -147,9 +149,9 @@ RULE_DEVIATIONS = [
     Deviation("Bochs", BOCHS, _RULE + "CTRL.INJECT.ERROR_CODE_REAL: not checked where IA32_VMX_BASIC[[]56] is 1", "",
               _ENTRY),
     Deviation("Bochs", BOCHS, _RULE + "CTRL.ENTRY.SMM: entry to SMM fails as guest state", "", _ENTRY),
-    Deviation("Bochs", BOCHS_2_7, _RULE + "GUEST.CS.DPL_NONCONFORMING: CS.DPL is compared with CS.RPL, not with SS.DPL", "",
+    Deviation("Bochs", ONLY_2_7, _RULE + "GUEST.CS.DPL_NONCONFORMING: CS.DPL is compared with CS.RPL, not with SS.DPL", "",
               _SEGMENTS),
-    Deviation("Bochs", BOCHS_2_7, _RULE + "GUEST.CS.DPL_CONFORMING: CS.DPL is compared with CS.RPL, not with SS.DPL", "",
+    Deviation("Bochs", ONLY_2_7, _RULE + "GUEST.CS.DPL_CONFORMING: CS.DPL is compared with CS.RPL, not with SS.DPL", "",
               _SEGMENTS),
     Deviation("Bochs", BOCHS, _RULE + "GUEST.SS.BASE_HIGH: a null SS is not checked in 64-bit mode", "",
               _SEGMENTS),
@@ -159,20 +161,20 @@ RULE_DEVIATIONS = [
     Deviation("Bochs", BOCHS, _RULE + "GUEST.SS.AR_RESERVED: a null SS is not checked in 64-bit mode", "",
               _SEGMENTS),
     Deviation("Bochs", BOCHS, _RULE + "GUEST.SS.TYPE: a null SS is not checked in 64-bit mode", "", _SEGMENTS),
-    Deviation("Bochs", BOCHS_2_7, _RULE + "GUEST.DS.DPL_RPL: type 11 is not checked", "", _SEGMENTS),
-    Deviation("Bochs", BOCHS_2_7, _RULE + "GUEST.ES.DPL_RPL: type 11 is not checked", "", _SEGMENTS),
-    Deviation("Bochs", BOCHS_2_7, _RULE + "GUEST.FS.DPL_RPL: type 11 is not checked", "", _SEGMENTS),
-    Deviation("Bochs", BOCHS_2_7, _RULE + "GUEST.GS.DPL_RPL: type 11 is not checked", "", _SEGMENTS),
+    Deviation("Bochs", ONLY_2_7, _RULE + "GUEST.DS.DPL_RPL: type 11 is not checked", "", _SEGMENTS),
+    Deviation("Bochs", ONLY_2_7, _RULE + "GUEST.ES.DPL_RPL: type 11 is not checked", "", _SEGMENTS),
+    Deviation("Bochs", ONLY_2_7, _RULE + "GUEST.FS.DPL_RPL: type 11 is not checked", "", _SEGMENTS),
+    Deviation("Bochs", ONLY_2_7, _RULE + "GUEST.GS.DPL_RPL: type 11 is not checked", "", _SEGMENTS),
     Deviation("Bochs", BOCHS, _RULE + "GUEST.INTERRUPTIBILITY.NMI_STI: qualification 0 instead of 3", "", _OTHER),
-    Deviation("Bochs", BOCHS_2_7, _RULE + "GUEST.CS.DPL_NONCONFORMING: fails where CS.DPL and CS.RPL do not go together", "",
+    Deviation("Bochs", ONLY_2_7, _RULE + "GUEST.CS.DPL_NONCONFORMING: fails where CS.DPL and CS.RPL do not go together", "",
               _SEGMENTS),
     Deviation("Bochs", BOCHS, _RULE + "GUEST.SSP.WIDTH: fails where SSP is not canonical", "", _RIP),
     Deviation("Bochs", BOCHS, _RULE + "GUEST.SSP.WIDTH: fails where SSP or S_CET has bits 63:32 outside IA-32e mode", "",
               _RIP),
-    Deviation("Bochs", BOCHS_3, _RULE + "CTRL.POSTED.[*]: checked only with TPR shadow", "", _EXECUTION),
+    Deviation("Bochs", SINCE_2_8, _RULE + "CTRL.POSTED.[*]: checked only with TPR shadow", "", _EXECUTION),
     Deviation("Bochs", BOCHS_3, _RULE + "GUEST.PKRS: bits 63:32 are not checked", "", _REGISTERS),
     Deviation("Bochs", BOCHS_3, _RULE + "HOST.PKRS: bits 63:32 are not checked", "", _HOST),
-    Deviation("Bochs", ONLY_3_0, _RULE + "CTRL.POSTED.ALIGN: fails where bits 11:6 are not 0", "", _EXECUTION),
+    Deviation("Bochs", BEFORE_3_1, _RULE + "CTRL.POSTED.ALIGN: fails where bits 11:6 are not 0", "", _EXECUTION),
     Deviation("Bochs", BOCHS_3_0, _RULE + "SVM.INJ.MODE: not checked", "", _INJECTION),
     Deviation("Bochs", BOCHS, _RULE + "SVM.CR3.MBZ: not checked", "", _VMRUN),
     Deviation("Bochs", BOCHS, _RULE + "SVM.CTRL.IOPM: only where the map begins is checked", "", _VMRUN),

@@ -80,8 +80,9 @@ void counts_check(const struct rule_count *count, unsigned rules, const struct u
 
 void deviation_check(const struct deviation *deviation)
 {
-    if (deviation->differed + deviation->agreed > 0)
-        print("# deviation %s: differed %u, agreed %u\n", deviation->name, deviation->differed, deviation->agreed);
+    if (deviation->differed + deviation->agreed == 0)
+        return; /* this CPU has nothing that it is about */
+    print("# deviation %s: differed %u, agreed %u\n", deviation->name, deviation->differed, deviation->agreed);
     check_true(deviation->differed == 0, "as the manual says: %s", deviation->name);
     if (deviation->differed > 0)
         check_equal(deviation->agreed, 0, "the condition is exact: %s", deviation->name);
