@@ -478,3 +478,19 @@ Test(hostile, a_page_of_others_that_gives_nothing_gives_what_was_asked_for_alone
     cr_expect_eq(mapping.attr.perm, HVPT_READ);
     hvpt_space_destroy(&space);
 }
+
+/* hvpt.h: protect changes what mask names to what attr says. What the rest of attr says does not count. */
+Test(hostile, what_the_mask_does_not_name_may_be_anything)
+{
+    const struct hvpt_ept_config config = {.levels = 4};
+    const struct hvpt_attr odd = {HVPT_READ, (enum hvpt_memtype)77, UINT32_MAX, 99};
+    struct arena arena;
+    struct hvpt_space space;
+
+    arena_open(&arena);
+    cr_assert_eq(hvpt_ept_init(&space, &arena.hooks, &config), HVPT_OK);
+    cr_assert_eq(hvpt_space_map(&space, hvpt_make_gpa(BASE), hvpt_make_hpa(HOST), HVPT_4K, rwx, NULL), HVPT_OK);
+    cr_expect_eq(hvpt_space_protect(&space, hvpt_make_gpa(BASE), HVPT_4K, odd, HVPT_WRITE, NULL), HVPT_OK);
+    cr_expect_eq(hvpt_space_protect(&space, hvpt_make_gpa(BASE), HVPT_4K, odd, HVPT_CHANGE_SOFTWARE, NULL), HVPT_E_ATTR);
+    hvpt_space_destroy(&space);
+}
