@@ -96,6 +96,7 @@ static enum hvpt_status make_writable(hvpt_gpa gpa, uint64_t size, struct hvpt_f
 static void give_back(void)
 {
     struct hvpt_leaf_iterator leaves = hvpt_leaves(hvpt_make_gpa(RAM_START), image->ram_size);
+    struct hvpt_flush flush = {0};
     struct hvpt_mapping leaf;
     hvpt_gpa gpa;
 
@@ -103,7 +104,8 @@ static void give_back(void)
         return;
     while (hvpt_space_next_leaf(&space, &leaves, &gpa, &leaf))
         if ((leaf.attr.flags & HVPT_LOGGED) != 0)
-            note(hvpt_space_touch(&space, gpa, HVPT_WRITE));
+            note(make_writable(gpa, leaf.page_size, &flush));
+    hvpt_space_flush(&space, &flush);
 }
 
 /* ---- which pages are written ---- */
