@@ -67,9 +67,9 @@ def units():
     names = [f"hvpt_space_{operation}" for operation in "map unmap protect translate destroy".split()] + ["hvpt_s2_init"]
     text = "#include <hvpt/stage2.h>\ntypedef void operation(void);\noperation *const operations[] = {\n"
     text += "".join(f"    (operation *){name},\n" for name in names) + "};\n"
-    shim = ROOT / "integration" / "redox" / "hvpt-redox" / "shim"
+    shim = ROOT / "integration" / "rust" / "hvpt" / "shim"
     yield "six calls on stage 2", ["-xc", "-"], text, 20_000, 2.0
-    yield "Redox's shim/paging.c", ["-DHVPT_RS_SIZE_SPACE=4096", "-I", shim, shim / "paging.c"], "", 60_000, 3.0
+    yield "the Rust crate's shim/paging.c", ["-DHVPT_RS_SIZE_SPACE=4096", "-I", shim, shim / "paging.c"], "", 60_000, 3.0
 
 
 def compile_unit(arguments, text):

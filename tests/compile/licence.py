@@ -40,7 +40,7 @@ def licensed(root, name, patterns):
     opening = (Path(root) / name).read_bytes()[:600].decode(errors="replace")
     if all(line in opening for line in LINES):
         return None
-    if Path(name).suffix in CODE and not name.startswith("integration/redox/"):
+    if Path(name).suffix in CODE and not name.startswith(("integration/redox/", "integration/rust/")):
         return f"{name}: opens without {' and '.join(LINES)}"
     if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
         return None

@@ -1,8 +1,7 @@
-//! With the feature `rmm` the crate's types are rmm's own: what compiles here proves it, and a mapper stands on an allocator
+//! In this package the crate's types are rmm's own: what compiles here proves it, and a mapper stands on an allocator
 //! that knows rmm's trait.
-#![cfg(feature = "rmm")]
 
-use hvpt_redox::{
+use hvpt::{
     testing::Arena, EptConfig, EptFlags, EptMapper, Keep, MemoryType, NptConfig, NptFlags,
     NptMapper, PAT_RESET,
 };

@@ -1,6 +1,6 @@
 //! What the kernel does about an exit by itself, and what it leaves to the caller.
 
-use hvpt_redox::{insn, ControlError, Gpr};
+use hvpt::{insn, ControlError, Gpr};
 
 use super::{
     cpuid, debug,

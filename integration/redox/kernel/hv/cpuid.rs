@@ -1,6 +1,6 @@
 //! CPUID as the guest finds it: the host's answer, what hangs on the guest's own state, then the policy's table.
 
-use hvpt_redox::{cpu::guest_cpuid, Gpr};
+use hvpt::{cpu::guest_cpuid, Gpr};
 
 use super::{
     error::HvError,
@@ -146,7 +146,7 @@ impl Common {
 }
 
 /// Bits of CR4 by what CPUID says: SDM vol. 3, "Control Registers". `xsave`: the host uses XSAVE.
-pub(super) fn cr4_of(cpu: &dyn hvpt_redox::cpu::Cpu, xsave: bool) -> u64 {
+pub(super) fn cr4_of(cpu: &dyn hvpt::cpu::Cpu, xsave: bool) -> u64 {
     let [_, _, ecx, edx] = cpu.cpuid(1, 0);
     let [top, ..] = cpu.cpuid(0, 0);
     let [_, ebx7, ecx7, _] = if top >= 7 { cpu.cpuid(7, 0) } else { [0; 4] };

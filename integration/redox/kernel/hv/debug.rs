@@ -1,7 +1,7 @@
 //! A guest's debug registers. MOV to and from them exits and is carried out on copies; the CPU's own take them only while
 //! the guest has a breakpoint enabled.
 
-use hvpt_redox::cpu::Cpu;
+use hvpt::cpu::Cpu;
 
 use super::{
     answer::Operand,
@@ -73,7 +73,7 @@ pub(super) fn answer(
         both.machine.set_word(Word::Dr7, dr7 & !DR7_GD)?;
         return common.raise(both.machine, 1, 0);
     }
-    let wide = both.machine.code_size() == hvpt_redox::insn::CodeSize::Bits64;
+    let wide = both.machine.code_size() == hvpt::insn::CodeSize::Bits64;
     if to {
         let value = if wide {
             both.get(gpr)

@@ -2,9 +2,7 @@
 
 use core::fmt;
 
-use hvpt_redox::{
-    svm::SvmEnableError, vmx, vmx::VmxEnableError, ControlError, Error as PagingError,
-};
+use hvpt::{svm::SvmEnableError, vmx, vmx::VmxEnableError, ControlError, Error as PagingError};
 
 use crate::syscall::error::{
     Error, EAGAIN, EBUSY, EEXIST, EINVAL, EIO, ENODEV, ENOENT, ENOMEM, EOPNOTSUPP, EPERM,

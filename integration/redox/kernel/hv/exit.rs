@@ -1,6 +1,6 @@
 //! Why a guest was left, in terms that both vendors share: what user space reads.
 
-use hvpt_redox::{insn::MAX_LENGTH, vmx::PortAccess};
+use hvpt::{insn::MAX_LENGTH, vmx::PortAccess};
 
 use crate::memory::PhysicalAddress;
 

@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use hvpt_redox::{GuestFrames, Invalidation};
+use hvpt::{GuestFrames, Invalidation};
 use rmm::{FrameAllocator, FrameCount, FrameUsage};
 
 use super::tlb::Tlb;

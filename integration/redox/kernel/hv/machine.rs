@@ -1,6 +1,6 @@
 //! What a VMCS and a VMCB have in common: the guest's registers between an exit and the next entry.
 
-use hvpt_redox::{
+use hvpt::{
     insn::{CodeSize, Registers},
     vmx::PortAccess,
     ControlError, Gpr, GuestRegs,

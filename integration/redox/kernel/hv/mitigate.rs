@@ -1,7 +1,7 @@
 //! Against speculation from a guest into the host, and back: what CPUID and ARCH_CAPABILITIES say that this CPU needs.
 //! A guest's own SPEC_CTRL is not offered to it, so the host's stays in force.
 
-use hvpt_redox::cpu::Cpu;
+use hvpt::cpu::Cpu;
 
 const ARCH_CAPABILITIES: u32 = 0x10a;
 const PRED_CMD: u32 = 0x49;

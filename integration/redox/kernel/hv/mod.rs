@@ -2,7 +2,7 @@
 //!
 //! [`Vm`] owns a guest's second-level tables and holds references to its memory; [`Vcpu`] owns a VMCS or a VMCB and runs;
 //! [`percpu`] turns VMX or SVM on and off; [`frames`] takes frames from the kernel's allocator and keeps each VM's books.
-//! The tables and control structures are the crate hvpt_redox.
+//! The tables and control structures are the crate hvpt.
 
 mod answer;
 mod cpuid;

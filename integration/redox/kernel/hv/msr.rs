@@ -1,7 +1,7 @@
 //! RDMSR and WRMSR: registers that the guest has of its own, checked as the CPU checks them, and the policy's table for
 //! the rest.
 
-use hvpt_redox::Gpr;
+use hvpt::Gpr;
 
 use super::{
     error::HvError,

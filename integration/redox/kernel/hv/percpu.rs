@@ -2,7 +2,7 @@
 
 use core::cell::{Cell, UnsafeCell};
 
-use hvpt_redox::{
+use hvpt::{
     cpu::Cpu,
     svm::{self, AsidPool, HostSave, SvmCaps, SvmOn},
     vmx::{VmxOn, VmxonRegion},

@@ -1,7 +1,7 @@
 //! A virtual CPU as words: to be kept, or to go on elsewhere. x87 to AVX are apart (`Vcpu::extended_state`), and memory is
 //! the VM's.
 
-use hvpt_redox::sizes::GUEST_WORDS;
+use hvpt::sizes::GUEST_WORDS;
 
 use super::error::HvError;
 

@@ -5,7 +5,7 @@ use core::{
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
-use hvpt_redox::cpu::Cpu;
+use hvpt::cpu::Cpu;
 
 use super::{disable_this_cpu, scheme::CPU};
 use crate::{

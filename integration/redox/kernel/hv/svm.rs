@@ -2,7 +2,7 @@
 
 use alloc::{format, string::String};
 
-use hvpt_redox::{
+use hvpt::{
     insn::CodeSize,
     svm::{
         exit, field, Asid, AsidPool, AsidUse, EventKind, ExitCode, PermissionMaps, SvmCaps, SvmOn,
@@ -60,7 +60,7 @@ pub(super) struct SvmCpu {
 pub(super) struct SvmState {
     vmcb: Vmcb<KernelFrames>,
     caps: SvmCaps,
-    cpu: &'static dyn hvpt_redox::cpu::Cpu,
+    cpu: &'static dyn hvpt::cpu::Cpu,
     /// State that VMRUN has not seen yet.
     unproven: bool,
     /// What the guest's TLB has may be wrong.

@@ -2,7 +2,7 @@
 
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 
-use hvpt_redox::{
+use hvpt::{
     cpu::{Cpu, ExtendedState, HostState},
     insn::{gpr, memory_instruction, MemoryInstruction},
     vmx::{Event, EventKind},

@@ -7,7 +7,7 @@
 use alloc::{sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use hvpt_redox::{
+use hvpt::{
     cpu::Cpu, Ept, EptConfig, EptFeatures, EptMapper, Error as PagingError, Flags, GuestAccess,
     GuestPaging, Keep, Mapper, Npt, NptConfig, NptMapper, SecondLevel, Stats, Visit, PAT_RESET,
 };
@@ -491,7 +491,7 @@ impl Vm {
             pat: machine.word(Word::Pat),
             pdpte: machine.pdptes(),
         };
-        let wide = machine.code_size() == hvpt_redox::insn::CodeSize::Bits64;
+        let wide = machine.code_size() == hvpt::insn::CodeSize::Bits64;
         let start = machine.word(Word::Rip).wrapping_add(machine.code_base());
         let access = GuestAccess::Fetch(machine.user_mode());
 

@@ -2,7 +2,7 @@
 
 use alloc::{format, string::String};
 
-use hvpt_redox::{
+use hvpt::{
     cpu::Cpu,
     insn::{gpr, CodeSize},
     vmx::{

@@ -3,7 +3,7 @@
 
 use alloc::{string::String, sync::Arc, vec, vec::Vec};
 
-use hvpt_redox::{Gpr, GuestState, Register};
+use hvpt::{Gpr, GuestState, Register};
 use redox_standin::{
     context::memory::AddrSpaceWrapper,
     control,
@@ -39,13 +39,13 @@ fn rwx() -> PageFlags<RmmA> {
 
 /// Bochs with SVM. QEMU calls itself a hypervisor, in bit 31.
 fn emulator_dies_of_triple_faults() -> bool {
-    use hvpt_redox::cpu::Cpu;
+    use hvpt::cpu::Cpu;
     CPU.cpuid(1, 0)[2] & (1 << 31 | 1 << 5) == 0
 }
 
 /// VMCALL on Intel, VMMCALL on AMD.
 fn hypercall() -> [u8; 3] {
-    use hvpt_redox::cpu::Cpu;
+    use hvpt::cpu::Cpu;
     if CPU.cpuid(1, 0)[2] & 1 << 5 != 0 {
         [0x0f, 0x01, 0xc1]
     } else {

@@ -4,7 +4,7 @@
 use alloc::{format, string::String, sync::Arc, vec::Vec};
 use core::slice;
 
-use hvpt_redox::{Gpr, GuestState, Register, Segment, SegmentName};
+use hvpt::{Gpr, GuestState, Register, Segment, SegmentName};
 use redox_standin::{
     hv::{Exit, HvError, Vcpu, Vm},
     memory::{PageFlags, PhysicalAddress, RaiiFrame, RmmA},
@@ -196,7 +196,7 @@ fn hostile() -> Result<(), HvError> {
 
 /// Does the emulator itself take what a CPU refuses? Then its guest gets no #GP either.
 fn takes(msr: u32, value: u64) -> bool {
-    use hvpt_redox::cpu::Cpu;
+    use hvpt::cpu::Cpu;
     let was = CPU.rdmsr(msr);
     let taken = CPU.wrmsr(msr, value);
 

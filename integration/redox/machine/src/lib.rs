@@ -14,7 +14,7 @@ mod two;
 
 use core::{fmt, panic::PanicInfo};
 
-use hvpt_redox::{
+use hvpt::{
     cpu::{Cpu, VmxResult},
     GuestRegs, PhysicalAddress,
 };

@@ -4,7 +4,7 @@
 use alloc::{sync::Arc, vec::Vec};
 use core::slice;
 
-use hvpt_redox::{cpu::Cpu, vmx::PortAccess, Gpr, GuestState, Register};
+use hvpt::{cpu::Cpu, vmx::PortAccess, Gpr, GuestState, Register};
 use redox_standin::{
     control,
     hv::{self, CpuidRow, Exit, HvError, Saved, Vcpu, Vm},

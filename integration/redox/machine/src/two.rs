@@ -7,7 +7,7 @@ use core::{
     sync::atomic::{AtomicPtr, AtomicU64, Ordering::SeqCst},
 };
 
-use hvpt_redox::{Gpr, GuestState, Register};
+use hvpt::{Gpr, GuestState, Register};
 use redox_standin::{
     control,
     hv::{self, Exit, HvError, Vcpu, Vm},

@@ -4,7 +4,7 @@
 mod common;
 
 use common::*;
-use hvpt_redox as engine;
+use hvpt as engine;
 use rmm::PageFlags;
 use rmm_second_level::*;
 
@@ -183,7 +183,7 @@ fn judge<S: Judged>(seed: u64, steps: usize) {
         }
 
         let tree_mine = tree(mine.root(), layout.levels, S::PRESENT);
-        let tree_judge = tree(judge.table().data() as usize, layout.levels, S::PRESENT);
+        let tree_judge = tree(judge.table().data(), layout.levels, S::PRESENT);
         same_tree::<S>(&tree_mine, &tree_judge, &context);
         assert_eq!(arena.used(), tables(&tree_mine), "{}", context);
 

@@ -5,7 +5,7 @@ mod common;
 use common::{turn, Host, Sim, BASE};
 use std::{sync::Arc, time::Duration};
 
-use hvpt_redox::{svm, vmx, Gpr, GuestState, Register};
+use hvpt::{svm, vmx, Gpr, GuestState, Register};
 use redox_standin::{
     context::memory::AddrSpaceWrapper,
     control,
@@ -240,7 +240,7 @@ fn a_map_that_fails_half_way_is_taken_back() {
     assert_eq!(
         vm.map_frames(frames, gpa(0), rwx(), &mut token())
             .unwrap_err(),
-        HvError::Paging(hvpt_redox::Error::AlreadyMapped)
+        HvError::Paging(hvpt::Error::AlreadyMapped)
     );
     assert_eq!(
         (

@@ -8,7 +8,7 @@ use std::{
 };
 
 use common::{turn, Host, Sim};
-use hvpt_redox::{svm, vmx, Gpr, GuestState, Register};
+use hvpt::{svm, vmx, Gpr, GuestState, Register};
 use redox_standin::{
     context::memory::AddrSpaceWrapper,
     control,
@@ -326,9 +326,7 @@ fn another_state_leaves_the_general_registers() {
         let _turn = turn();
         let cpu = Sim::new(amd);
         let mut vcpu = guest(cpu);
-        let all = (0..16)
-            .map(hvpt_redox::insn::gpr)
-            .filter(|gpr| *gpr != Gpr::Rsp);
+        let all = (0..16).map(hvpt::insn::gpr).filter(|gpr| *gpr != Gpr::Rsp);
         let mut state = vcpu.state();
 
         for (number, register) in (0..).zip(all.clone()) {

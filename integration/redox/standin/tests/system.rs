@@ -4,7 +4,7 @@
 mod common;
 
 use common::{turn, Host, Sim};
-use hvpt_redox::{svm, vmx, Gpr, GuestState, Register};
+use hvpt::{svm, vmx, Gpr, GuestState, Register};
 use redox_standin::{
     hv::{self, Exit, HvError, MemoryAccess, MsrAnswer, MsrRow, Saved, Vcpu, Vm},
     memory::{used_frames, PageFlags, PhysicalAddress, RaiiFrame, RmmA},
@@ -409,7 +409,7 @@ fn a_virtual_cpu_goes_on_where_it_was_saved() {
         let mut vcpu = guest(cpu, 4);
 
         for number in 0..16 {
-            vcpu.set(hvpt_redox::insn::gpr(number), 0x100 + u64::from(number))
+            vcpu.set(hvpt::insn::gpr(number), 0x100 + u64::from(number))
                 .unwrap();
         }
         set_flags(&mut vcpu, 0x202, 0);
@@ -432,7 +432,7 @@ fn a_virtual_cpu_goes_on_where_it_was_saved() {
             (Exit::Halt, Some((0, 0x41)))
         );
         for number in 0..16 {
-            let register = hvpt_redox::insn::gpr(number);
+            let register = hvpt::insn::gpr(number);
             if register != Gpr::Rsp {
                 assert_eq!(other.get(register), 0x100 + u64::from(number));
             }
@@ -476,7 +476,7 @@ fn written_pages_are_told_and_rights_can_be_changed() {
             .protect(gpa(0x3000), 2, read_only, &mut token())
             .unwrap();
         let hole = vcpu.vm().protect(gpa(0x7000), 2, read_only, &mut token());
-        assert_eq!(hole, Err(HvError::Paging(hvpt_redox::Error::NotMapped)));
+        assert_eq!(hole, Err(HvError::Paging(hvpt::Error::NotMapped)));
         // a write to a page that is read-only is the caller's
         let violation = if amd {
             [1 << 32 | 7, 0x3000]

@@ -18,7 +18,7 @@ mod words;
 
 use alloc::sync::Arc;
 
-use hvpt_redox::cpu::{Cpu, Native};
+use hvpt::cpu::{Cpu, Native};
 
 use self::{
     handles::{Handle, Handles, Slot},

@@ -2,7 +2,7 @@
 
 use alloc::{sync::Arc, vec::Vec};
 
-use hvpt_redox::{Gpr, GuestState, Register, Segment, SegmentName};
+use hvpt::{Gpr, GuestState, Register, Segment, SegmentName};
 
 use super::{
     super::{

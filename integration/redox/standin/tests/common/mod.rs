@@ -7,7 +7,7 @@ use std::{
     sync::{Mutex, MutexGuard, Once},
 };
 
-use hvpt_redox::{
+use hvpt::{
     cpu::{Cpu, VmxInstruction, VmxResult},
     svm, vmx, Gpr, GuestRegs, PhysicalAddress,
 };
@@ -536,7 +536,7 @@ unsafe impl Cpu for Sim {
         interrupts: bool,
     ) {
         self.meanwhile();
-        let page = |frame| <hv::KernelFrames as hvpt_redox::GuestFrames>::phys_to_virt(frame);
+        let page = |frame| <hv::KernelFrames as hvpt::GuestFrames>::phys_to_virt(frame);
         let mut state = self.on();
         assert!(interrupts && host != vmcb);
         let tlb = unsafe {

@@ -4,7 +4,7 @@ use crate::{
     common::Host,
     world::{both, page, token, Random, K4, ROOT},
 };
-use hvpt_redox::{svm, vmx};
+use hvpt::{svm, vmx};
 use redox_hv::{abi::op, Calls, Errno, Rights};
 use redox_standin::{
     control, hv,

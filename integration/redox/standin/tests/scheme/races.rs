@@ -13,7 +13,7 @@ use crate::{
     common::Host,
     world::{both, page, token, Random, World, K4, ROOT},
 };
-use hvpt_redox::{svm, vmx};
+use hvpt::{svm, vmx};
 use redox_hv::{
     abi::{exit, op, regs, rights, run},
     Calls, Errno, Rights,

@@ -1,7 +1,7 @@
 //! Virtual CPUs: exits, registers, events, tables, and going on elsewhere.
 
 use crate::world::{both, page, poke, port_exit, EBADF};
-use hvpt_redox::{svm, vmx, Gpr};
+use hvpt::{svm, vmx, Gpr};
 use redox_hv::{
     abi::{exit, op, policy, regs},
     Calls, Errno, Exit, MemoryAccess, Port,

@@ -1,7 +1,7 @@
 //! What is told of guests.
 
 use crate::world::{both, token, EOPNOTSUPP, ROOT};
-use hvpt_redox::{svm, vmx};
+use hvpt::{svm, vmx};
 use redox_hv::{abi::op, Calls};
 use redox_standin::{
     control,

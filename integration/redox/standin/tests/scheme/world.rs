@@ -2,7 +2,7 @@
 use std::sync::MutexGuard;
 
 use crate::common::{turn, Host, Sim};
-use hvpt_redox::{svm, vmx, Gpr};
+use hvpt::{svm, vmx, Gpr};
 use redox_hv::{Errno, Hv, Rights, Vcpu, Vm};
 use redox_standin::{
     context::memory::AddrSpaceWrapper,

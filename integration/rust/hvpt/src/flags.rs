@@ -227,7 +227,7 @@ impl<A: SecondLevel> Flags<A> {
     /// present, select a reserved memory type, or say what `keep` insists on.
     ///
     /// ```
-    /// # use hvpt_redox::*;
+    /// # use hvpt::*;
     /// // PCD: a device's registers
     /// let base = PageFlags::new().write(true).custom_flag(1 << 4, true);
     /// let flags = EptFlags::from_page_flags(base, PAT_RESET, Keep::default())?;

@@ -192,7 +192,7 @@ impl<F: GuestFrames> HostSave<F> {
 ///
 /// ```compile_fail
 /// fn send<T: Send>() {}
-/// send::<hvpt_redox::svm::SvmOn<hvpt_redox::testing::Arena>>();
+/// send::<hvpt::svm::SvmOn<hvpt::testing::Arena>>();
 /// ```
 pub struct SvmOn<F: GuestFrames> {
     pages: Option<HostSave<F>>,

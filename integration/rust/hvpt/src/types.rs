@@ -1,16 +1,17 @@
-//! Addresses, page flags and frames: rmm's own with the feature `rmm`, else plain ones with the same names and surface.
+//! Addresses, page flags and frames: plain ones. The package hvpt-redox, which compiles these files for Redox, has rmm's, of the same
+//! names and surface.
 
-#[cfg(not(feature = "rmm"))]
+#[cfg(not(hvpt_rmm))]
 pub use crate::plain::{
     FrameAllocator, FrameCount, FrameUsage, PageFlags, PhysicalAddress, VirtualAddress, PAGE_SIZE,
 };
-#[cfg(feature = "rmm")]
+#[cfg(hvpt_rmm)]
 pub use rmm::{FrameAllocator, FrameCount, FrameUsage, PhysicalAddress, VirtualAddress};
 
 /// The flags of a page of the kernel's own.
-#[cfg(feature = "rmm")]
+#[cfg(hvpt_rmm)]
 pub type PageFlags = rmm::PageFlags<rmm::x86_64::X8664Arch>;
-#[cfg(feature = "rmm")]
+#[cfg(hvpt_rmm)]
 pub(crate) const PAGE_SIZE: usize = <rmm::x86_64::X8664Arch as rmm::Arch>::PAGE_SIZE;
 
 /// The address with this number.

@@ -1,14 +1,14 @@
 //! Second-level paging and the control structures of hardware virtualization, for a kernel written in Rust.
 //!
 //! The tables are hvpt's and the control structures hvctl's, C headers that a small shim instantiates once; this crate
-//! puts them into the pattern of RMM, Redox's memory manager: a mapper generic over a frame allocator, changes that
-//! return a flush which must be flushed or unsafely ignored, handles that free what they own.
+//! has a mapper generic over a frame allocator, changes that return a flush which must be flushed or unsafely ignored,
+//! and handles that free what they own.
 //!
 //! | part | what it is |
 //! |---|---|
 //! | [`EptMapper`], [`NptMapper`], [`Stage2Mapper`], [`GstageMapper`] | one guest's second-level tables |
 //! | [`FrameAllocator`], [`GuestFrames`] | what the kernel provides: frames; a view of them, and invalidation |
-//! | [`PhysicalAddress`], [`PageFlags`], ... | with the feature `rmm` rmm's own, else plain ones with the same names |
+//! | [`PhysicalAddress`], [`PageFlags`], ... | addresses, and the flags of a kernel's own pages |
 //! | [`EptFlags`], [`NptFlags`], ... | what a page says, from a kernel's own page flags by translation |
 //! | [`vmx`] | capabilities, control words, the VMCS, its checker, exits, VMX operation |
 //! | [`svm`] | the same for AMD's VMCB |
@@ -18,7 +18,7 @@
 //! `no_std`, stable Rust. It needs `alloc` for one small block a mapper, whose failure is an error like any other.
 //!
 //! ```
-//! use hvpt_redox::{testing::Arena, EptConfig, EptFlags, EptMapper, MemoryType, PhysicalAddress};
+//! use hvpt::{testing::Arena, EptConfig, EptFlags, EptMapper, MemoryType, PhysicalAddress};
 //!
 //! let arena = Arena::new(64); // 64 frames of ordinary memory; a kernel has its own allocator
 //! let mut ept = EptMapper::create(arena.clone(), EptConfig::default())?;
@@ -34,7 +34,7 @@
 //!
 //! drop(ept);
 //! assert_eq!(arena.used(), 0);
-//! # Ok::<(), hvpt_redox::Error>(())
+//! # Ok::<(), hvpt::Error>(())
 //! ```
 #![no_std]
 #![deny(missing_docs, unsafe_op_in_unsafe_fn)]
@@ -57,7 +57,7 @@ pub mod insn;
 mod mapper;
 mod memtype;
 mod paging;
-#[cfg(not(feature = "rmm"))]
+#[cfg(not(hvpt_rmm))]
 mod plain;
 mod report;
 #[doc(hidden)]
@@ -68,6 +68,11 @@ mod text;
 mod types;
 pub mod vmx;
 mod walk;
+
+/// README's example is tested with the others.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
 
 pub use error::{ControlError, Error};
 pub use flags::{EptFlags, Flags, GstageFlags, Keep, NptFlags, Stage2Flags, PAT_RESET};
@@ -82,7 +87,7 @@ pub use mapper::{EptMapper, GstageMapper, Mapper, Mapping, NptMapper, Stage2Mapp
 pub use memtype::MemoryType;
 pub use paging::{GuestAccess, GuestFault, GuestPaging};
 pub use report::{Failure, Report, Violation};
-#[cfg(not(feature = "rmm"))]
+#[cfg(not(hvpt_rmm))]
 pub use types::PAGE_SIZE;
 pub use types::{
     FrameAllocator, FrameCount, FrameUsage, PageFlags, PhysicalAddress, VirtualAddress,

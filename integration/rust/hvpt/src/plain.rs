@@ -1,4 +1,5 @@
-//! What rmm has, for a kernel without it: the same names, signatures and meaning.
+//! Addresses, page flags and frames, in the names, signatures and meaning of rmm, Redox's memory manager, which can take
+//! their place.
 #![allow(missing_docs, clippy::missing_safety_doc, clippy::new_without_default)]
 
 use core::fmt;

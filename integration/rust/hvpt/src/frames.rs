@@ -5,10 +5,10 @@ use crate::{
     FrameAllocator, Invalidation,
 };
 
-/// What a second level needs of an allocator beside frames: of rmm's `Arch` the view of a frame, and invalidation.
+/// What a second level needs of an allocator beside frames: the view of a frame, and invalidation.
 ///
-/// In RMM invalidation is static, since there is one current address space; a guest's has to be named, so it is a method
-/// here, of an allocator that may know which guest it serves.
+/// A kernel's own address space is the current one; a guest's has to be named, so invalidation is a method here, of an
+/// allocator that may know which guest it serves.
 ///
 /// # Safety
 /// The implementor promises what its methods' texts say; tables that a processor walks rest on it. Its

@@ -129,7 +129,7 @@ pub struct Segment {
 /// written into a VMCS image or a VMCB.
 ///
 /// ```
-/// use hvpt_redox::{GuestState, Register};
+/// use hvpt::{GuestState, Register};
 /// let mut state = GuestState::real_mode(0, 0x7c00);
 /// state.set(Register::Rsp, 0x7000);
 /// assert_eq!(state.get(Register::Rip), 0x7c00);

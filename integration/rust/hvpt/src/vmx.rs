@@ -359,12 +359,12 @@ impl FieldTypes {
 /// A VMCS in plain memory, about 2 KiB: edited anywhere, stored to a CPU by [`CurrentVmcs::store`].
 ///
 /// ```
-/// use hvpt_redox::vmx::{field, VmcsImage};
+/// use hvpt::vmx::{field, VmcsImage};
 /// let mut image = VmcsImage::any();
 /// image.write(field::GUEST_CR3, 0x5000)?;
 /// image.write(field::GUEST_ES_SELECTOR, 8_u16)?; // a field of 16 bits takes nothing else
 /// assert_eq!(image.read(field::GUEST_CR3)?, 0x5000);
-/// # Ok::<(), hvpt_redox::ControlError>(())
+/// # Ok::<(), hvpt::ControlError>(())
 /// ```
 #[derive(Clone)]
 #[repr(C)]
@@ -936,7 +936,7 @@ impl<F: GuestFrames> VmxonRegion<F> {
 ///
 /// ```compile_fail
 /// fn send<T: Send>() {}
-/// send::<hvpt_redox::vmx::VmxOn<hvpt_redox::testing::Arena>>();
+/// send::<hvpt::vmx::VmxOn<hvpt::testing::Arena>>();
 /// ```
 pub struct VmxOn<F: GuestFrames> {
     region: Option<VmxonRegion<F>>,
@@ -1115,7 +1115,7 @@ fn result(cpu: &dyn Cpu, raw: u32) -> Result<(), EntryFailure> {
 ///
 /// ```compile_fail
 /// fn send<T: Send>() {}
-/// send::<hvpt_redox::vmx::CurrentVmcs<'static, hvpt_redox::testing::Arena>>();
+/// send::<hvpt::vmx::CurrentVmcs<'static, hvpt::testing::Arena>>();
 /// ```
 pub struct CurrentVmcs<'a, F: GuestFrames> {
     region: &'a mut VmcsRegion<F>,
