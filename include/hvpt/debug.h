@@ -22,13 +22,15 @@
 
 /** What a caller, or a hook, broke. docs/contracts.md has the promises. */
 enum hvpt_breach {
-    HVPT_BREACH_BESIDE,     /**< a call began beside one that it may not run beside: the lock is missing, or a hook called back */
-    HVPT_BREACH_UNSETTLED,  /**< a flush that an earlier call asked for was not settled: the lock was dropped, or is another's */
-    HVPT_BREACH_FLUSH,      /**< a struct hvpt_flush that holds garbage: it was not zeroed */
-    HVPT_BREACH_ALIGNMENT,  /**< alloc_frame gave a frame that is not aligned to its size */
-    HVPT_BREACH_BEYOND,     /**< alloc_frame gave a frame that the format cannot address */
-    HVPT_BREACH_DUPLICATE,  /**< alloc_frame gave a frame that is a table of this space, or in its reserve */
-    HVPT_BREACH_VIEW        /**< phys_to_virt gave an address that is not aligned to 8 */
+    /** a call began beside one that it may not run beside: the lock is missing, or a hook called back */
+    HVPT_BREACH_BESIDE,
+    /** a flush that an earlier call asked for was not settled: the lock was dropped, or is another's */
+    HVPT_BREACH_UNSETTLED,
+    HVPT_BREACH_FLUSH,     /**< a struct hvpt_flush that holds garbage: it was not zeroed */
+    HVPT_BREACH_ALIGNMENT, /**< alloc_frame gave a frame that is not aligned to its size */
+    HVPT_BREACH_BEYOND,    /**< alloc_frame gave a frame that the format cannot address */
+    HVPT_BREACH_DUPLICATE, /**< alloc_frame gave a frame that is a table of this space, or in its reserve */
+    HVPT_BREACH_VIEW       /**< phys_to_virt gave an address that is not aligned to 8 */
 };
 
 /** The breach in words, for a log. Never NULL. */
@@ -47,7 +49,14 @@ static inline const char *hvpt_breach_text(enum hvpt_breach breach)
 }
 
 /* What a call is, in the terms of hvpt.h. TRACKER: sole writer, but beside readers and touch. */
-enum hvpt_role { HVPT_ROLE_READER, HVPT_ROLE_FAULTER, HVPT_ROLE_TOUCH, HVPT_ROLE_WRITER, HVPT_ROLE_TRACKER, HVPT_ROLE_SOLE };
+enum hvpt_role {
+    HVPT_ROLE_READER,
+    HVPT_ROLE_FAULTER,
+    HVPT_ROLE_TOUCH,
+    HVPT_ROLE_WRITER,
+    HVPT_ROLE_TRACKER,
+    HVPT_ROLE_SOLE
+};
 
 /* The roles that may be at work beside this one, a bit for each: the table of docs/contracts.md. */
 static inline unsigned hvpt_debug_beside(enum hvpt_role role)
@@ -98,7 +107,8 @@ static inline void hvpt_debug_end(const struct hvpt_space *of, enum hvpt_role ro
 {
     struct hvpt_space *space = (struct hvpt_space *)(uintptr_t)of;
 
-    if (role >= HVPT_ROLE_WRITER && flush != NULL && !(flush->kind != HVPT_FLUSH_NONE && flush->root != space->root_register)) {
+    if (role >= HVPT_ROLE_WRITER && flush != NULL
+        && !(flush->kind != HVPT_FLUSH_NONE && flush->root != space->root_register)) {
         if (hvpt_flush_needed(flush))
             space->debug.owed = flush;
         else if (space->debug.owed == flush)
@@ -138,7 +148,10 @@ static inline bool hvpt_debug_in_use(const struct hvpt_space *space, uint64_t fr
     return search.found || hvpt_frames_touch(space, &space->pool, frame, frame + size);
 }
 
-/* What alloc_frame gave; table: where phys_to_virt sees it, or NULL where it was not asked because the frame is no good. */
+/*
+ * What alloc_frame gave; table: where phys_to_virt sees it, or NULL where it was not asked because the frame is no
+ * good.
+ */
 static inline void hvpt_debug_frame(const struct hvpt_space *space, unsigned order, uint64_t frame, const void *table)
 {
     const uint64_t size = UINT64_C(1) << (HVPT_FRAME_SHIFT + order);
@@ -172,8 +185,9 @@ static inline void hvpt_debug_destroy(struct hvpt_space *space)
     hvpt_space_destroy(space); /* the counts are cleared with the rest */
 }
 
-static inline HVPT_NODISCARD enum hvpt_status hvpt_debug_map(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa, uint64_t size,
-                                                             struct hvpt_attr attr, struct hvpt_flush *flush)
+static inline HVPT_NODISCARD enum hvpt_status hvpt_debug_map(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa,
+                                                             uint64_t size, struct hvpt_attr attr,
+                                                             struct hvpt_flush *flush)
 {
     HVPT_DEBUG_CALL(HVPT_ROLE_WRITER, flush, "hvpt_space_map", hvpt_space_map(space, gpa, hpa, size, attr, flush));
 }
@@ -185,21 +199,26 @@ static inline HVPT_NODISCARD enum hvpt_status hvpt_debug_unmap(struct hvpt_space
 }
 
 static inline HVPT_NODISCARD enum hvpt_status hvpt_debug_protect(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
-                                                                 struct hvpt_attr attr, uint32_t mask, struct hvpt_flush *flush)
+                                                                 struct hvpt_attr attr, uint32_t mask,
+                                                                 struct hvpt_flush *flush)
 {
-    HVPT_DEBUG_CALL(HVPT_ROLE_SOLE, flush, "hvpt_space_protect", hvpt_space_protect(space, gpa, size, attr, mask, flush));
+    HVPT_DEBUG_CALL(HVPT_ROLE_SOLE, flush, "hvpt_space_protect",
+                    hvpt_space_protect(space, gpa, size, attr, mask, flush));
 }
 
 static inline HVPT_NODISCARD enum hvpt_status hvpt_debug_replace(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa,
-                                                                 uint64_t size, struct hvpt_attr attr, struct hvpt_flush *flush)
+                                                                 uint64_t size, struct hvpt_attr attr,
+                                                                 struct hvpt_flush *flush)
 {
-    HVPT_DEBUG_CALL(HVPT_ROLE_SOLE, flush, "hvpt_space_replace", hvpt_space_replace(space, gpa, hpa, size, attr, flush));
+    HVPT_DEBUG_CALL(HVPT_ROLE_SOLE, flush, "hvpt_space_replace",
+                    hvpt_space_replace(space, gpa, hpa, size, attr, flush));
 }
 
 static inline HVPT_NODISCARD enum hvpt_status hvpt_debug_fault_map(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa,
                                                                    uint64_t page_size, struct hvpt_attr attr)
 {
-    HVPT_DEBUG_CALL(HVPT_ROLE_FAULTER, NULL, "hvpt_space_fault_map", hvpt_space_fault_map(space, gpa, hpa, page_size, attr));
+    HVPT_DEBUG_CALL(HVPT_ROLE_FAULTER, NULL, "hvpt_space_fault_map",
+                    hvpt_space_fault_map(space, gpa, hpa, page_size, attr));
 }
 
 static inline HVPT_NODISCARD enum hvpt_status hvpt_debug_translate(const struct hvpt_space *space, hvpt_gpa gpa,
@@ -208,8 +227,8 @@ static inline HVPT_NODISCARD enum hvpt_status hvpt_debug_translate(const struct 
     HVPT_DEBUG_CALL(HVPT_ROLE_READER, NULL, "hvpt_space_translate", hvpt_space_translate(space, gpa, out));
 }
 
-static inline HVPT_NODISCARD enum hvpt_status hvpt_debug_walk(const struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
-                                                              const struct hvpt_visitor *visitor)
+static inline HVPT_NODISCARD enum hvpt_status hvpt_debug_walk(const struct hvpt_space *space, hvpt_gpa gpa,
+                                                              uint64_t size, const struct hvpt_visitor *visitor)
 {
     HVPT_DEBUG_CALL(HVPT_ROLE_READER, NULL, "hvpt_space_walk", hvpt_space_walk(space, gpa, size, visitor));
 }
@@ -221,7 +240,8 @@ static inline HVPT_NODISCARD enum hvpt_status hvpt_debug_split(struct hvpt_space
 }
 
 static inline HVPT_NODISCARD enum hvpt_status hvpt_debug_collapse(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
-                                                                  struct hvpt_flush *flush, struct hvpt_collapse_report *report)
+                                                                  struct hvpt_flush *flush,
+                                                                  struct hvpt_collapse_report *report)
 {
     HVPT_DEBUG_CALL(HVPT_ROLE_SOLE, flush, "hvpt_space_collapse", hvpt_space_collapse(space, gpa, size, flush, report));
 }
@@ -238,10 +258,11 @@ static inline HVPT_NODISCARD enum hvpt_status hvpt_debug_age(struct hvpt_space *
     HVPT_DEBUG_CALL(HVPT_ROLE_TRACKER, flush, "hvpt_space_age", hvpt_space_age(space, gpa, size, bitmap, flush));
 }
 
-static inline HVPT_NODISCARD enum hvpt_status hvpt_debug_write_protect(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
-                                                                       struct hvpt_flush *flush)
+static inline HVPT_NODISCARD enum hvpt_status hvpt_debug_write_protect(struct hvpt_space *space, hvpt_gpa gpa,
+                                                                       uint64_t size, struct hvpt_flush *flush)
 {
-    HVPT_DEBUG_CALL(HVPT_ROLE_TRACKER, flush, "hvpt_space_write_protect", hvpt_space_write_protect(space, gpa, size, flush));
+    HVPT_DEBUG_CALL(HVPT_ROLE_TRACKER, flush, "hvpt_space_write_protect",
+                    hvpt_space_write_protect(space, gpa, size, flush));
 }
 
 static inline HVPT_NODISCARD enum hvpt_status hvpt_debug_touch(struct hvpt_space *space, hvpt_gpa gpa, uint32_t access)

@@ -60,13 +60,13 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_ept_init(struct hvpt_space *space,
 /**
  * Takes over the tables of an EPTP: the walk length and the flags in it are its own, the rest is as config says.
  * @param readonly nothing is ever written, every changing call answers HVPT_E_READONLY, destroy frees nothing, and the
- *                 hooks need no alloc_frame and free_frame. Else the tables are this space's from now on, as if its hooks
- *                 had allocated them. Whose the bits are that hardware ignores says HVPT_POLICY_OWN_MARKS.
+ *                 hooks need no alloc_frame and free_frame. Else the tables are this space's from now on, as if its
+ *                 hooks had allocated them. Whose the bits are that hardware ignores says HVPT_POLICY_OWN_MARKS.
  * @retval HVPT_E_CONFIG, HVPT_E_HOOK as init
  * @retval HVPT_E_ATTR    as init, or the EPTP has a memory type or bits that this config or CPU does not know
  * @retval HVPT_E_RANGE   the root is beyond MAXPHYADDR
- * @retval HVPT_E_CORRUPT a table cannot be reached or, unless readonly, an entry is not well-formed or a table is linked
- *                        twice; nothing was written
+ * @retval HVPT_E_CORRUPT a table cannot be reached or, unless readonly, an entry is not well-formed or a table is
+ *                        linked twice; nothing was written
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_ept_adopt(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                                         const struct hvpt_ept_config *config, uint64_t eptp,
@@ -184,11 +184,11 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_ept_adopt(struct hvpt_space *space, con
 
 #ifndef HVPT_EXTERN
 /*
- * The calls that are made once a page, inlined, for callers that know the format and want the last nanosecond; and those
- * that explain. Each is the call of hvpt.h by that name, and refuses a space of another format (HVPT_E_ATTR).
+ * The calls that are made once a page, inlined, for callers that know the format and want the last nanosecond; and
+ * those that explain. Each is the call of hvpt.h by that name, and refuses a space of another format (HVPT_E_ATTR).
  */
-HVPT_NODISCARD HVPT_INLINE enum hvpt_status hvpt_ept_map(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa, uint64_t size,
-                                                    struct hvpt_attr attr, struct hvpt_flush *flush)
+HVPT_NODISCARD HVPT_INLINE enum hvpt_status hvpt_ept_map(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa,
+                                                         uint64_t size, struct hvpt_attr attr, struct hvpt_flush *flush)
 {
     return HVPT_LIKELY(space->kind == HVPT_KIND_EPT) ? hvpt_map_any(space, gpa, hpa, size, attr, flush) : HVPT_E_ATTR;
 }

@@ -2,7 +2,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Why is an access to a guest-physical address allowed, denied or misconfigured: which level, which bit, which rule; in
- * words, with the section of the manual that says so, or in a struct. For whoever looks at a fault and wants to know why.
+ * words, with the section of the manual that says so, or in a struct. For whoever looks at a fault and wants to know
+ * why.
  */
 #ifndef HVPT_EXPLAIN_H
 #define HVPT_EXPLAIN_H
@@ -16,9 +17,9 @@
 /**
  * What decides about an access.
  * status: as hvpt_space_explain answers. level, entry: of the entry that decides (of the leaf, where all allow it).
- * bits: of the entry, those that decide; 0 with HVPT_OK. number: the rule of a misconfiguration, as the format's header in
- * format/ numbers them (HVPT_EPT_RULE_MEMTYPE, ...); else 0. rule, section: the rule in words, and the section of the
- * manual by title; "" with HVPT_OK. hpa: where the access would go, with HVPT_OK.
+ * bits: of the entry, those that decide; 0 with HVPT_OK. number: the rule of a misconfiguration, as the format's header
+ * in format/ numbers them (HVPT_EPT_RULE_MEMTYPE, ...); else 0. rule, section: the rule in words, and the section of
+ * the manual by title; "" with HVPT_OK. hpa: where the access would go, with HVPT_OK.
  */
 struct hvpt_diagnosis {
     enum hvpt_status status;
@@ -32,13 +33,13 @@ struct hvpt_diagnosis {
 };
 
 /**
- * Would hardware let the guest access gpa, and what decides?  Puts one line for each entry on the way to text, and a last
- * one with the verdict: the first level that denies, or the entry that ends the walk before there is anything to deny. No
- * newline at the end.
+ * Would hardware let the guest access gpa, and what decides?  Puts one line for each entry on the way to text, and a
+ * last one with the verdict: the first level that denies, or the entry that ends the walk before there is anything to
+ * deny. No newline at the end.
  * It judges the second level alone. A read that sets bits in the guest's own tables is a write there, and what further
  * tables say (sub-page permissions) is not looked up.
- * @param access HVPT_READ, HVPT_WRITE, HVPT_EXEC (in supervisor mode, at EL1), HVPT_EXEC_USER (in user mode, at EL0), or
- *               several that are all wanted; 0: does any page lie there?
+ * @param access HVPT_READ, HVPT_WRITE, HVPT_EXEC (in supervisor mode, at EL1), HVPT_EXEC_USER (in user mode, at EL0),
+ *               or several that are all wanted; 0: does any page lie there?
  * @retval HVPT_OK        allowed
  * @retval HVPT_E_ATTR    denied, also where a touch would give the permission back; or access is none
  * @retval HVPT_E_ABSENT  not mapped

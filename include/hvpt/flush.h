@@ -25,8 +25,8 @@ enum hvpt_flush_kind {
      */
     HVPT_FLUSH_TLBI,
     /*
-     * HFENCE.GVMA, on every hart: for each page of the range, whose address goes into rs1 shifted right by 2; with rs1 = x0
-     * where tables is set, since an address restricts the fence to leaves.
+     * HFENCE.GVMA, on every hart: for each page of the range, whose address goes into rs1 shifted right by 2; with rs1
+     * = x0 where tables is set, since an address restricts the fence to leaves.
      */
     HVPT_FLUSH_HFENCE
 };

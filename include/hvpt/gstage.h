@@ -45,14 +45,14 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_gstage_init(struct hvpt_space *spa
 /**
  * Takes over the tables of an hgatp; the mode and the VMID are its own, the rest is as config says.
  * @param readonly nothing is ever written, every changing call answers HVPT_E_READONLY, destroy frees nothing, and the
- *                 hooks need no alloc_frame and free_frame. Else the tables are this space's from now on, as if its hooks
- *                 had allocated them. Whose the bits are that hardware ignores says HVPT_POLICY_OWN_MARKS.
+ *                 hooks need no alloc_frame and free_frame. Else the tables are this space's from now on, as if its
+ *                 hooks had allocated them. Whose the bits are that hardware ignores says HVPT_POLICY_OWN_MARKS.
  * @retval HVPT_E_ATTR    hgatp has a mode without these tables
  * @retval HVPT_E_CONFIG, HVPT_E_HOOK as init
  * @retval HVPT_E_ALIGN   the root is not aligned to 16 KiB
  * @retval HVPT_E_RANGE   it is beyond maxphyaddr
- * @retval HVPT_E_CORRUPT a table cannot be reached or, unless readonly, an entry is not well-formed or a table is linked
- *                        twice; nothing was written
+ * @retval HVPT_E_CORRUPT a table cannot be reached or, unless readonly, an entry is not well-formed or a table is
+ *                        linked twice; nothing was written
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_gstage_adopt(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                                            const struct hvpt_gstage_config *config, uint64_t hgatp,
@@ -155,13 +155,15 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_gstage_adopt(struct hvpt_space *space, 
 
 #ifndef HVPT_EXTERN
 /*
- * The calls that are made once a page, inlined, for callers that know the format and want the last nanosecond; and those
- * that explain. Each is the call of hvpt.h by that name, and refuses a space of another format (HVPT_E_ATTR).
+ * The calls that are made once a page, inlined, for callers that know the format and want the last nanosecond; and
+ * those that explain. Each is the call of hvpt.h by that name, and refuses a space of another format (HVPT_E_ATTR).
  */
-HVPT_NODISCARD HVPT_INLINE enum hvpt_status hvpt_gstage_map(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa, uint64_t size,
-                                                    struct hvpt_attr attr, struct hvpt_flush *flush)
+HVPT_NODISCARD HVPT_INLINE enum hvpt_status hvpt_gstage_map(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa,
+                                                            uint64_t size, struct hvpt_attr attr,
+                                                            struct hvpt_flush *flush)
 {
-    return HVPT_LIKELY(space->kind == HVPT_KIND_GSTAGE) ? hvpt_map_any(space, gpa, hpa, size, attr, flush) : HVPT_E_ATTR;
+    return HVPT_LIKELY(space->kind == HVPT_KIND_GSTAGE) ? hvpt_map_any(space, gpa, hpa, size, attr, flush)
+                                                        : HVPT_E_ATTR;
 }
 
 HVPT_NODISCARD HVPT_INLINE enum hvpt_status hvpt_gstage_unmap(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
@@ -173,7 +175,8 @@ HVPT_NODISCARD HVPT_INLINE enum hvpt_status hvpt_gstage_unmap(struct hvpt_space 
 HVPT_NODISCARD HVPT_INLINE enum hvpt_status hvpt_gstage_fault_map(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa,
                                                           uint64_t page_size, struct hvpt_attr attr)
 {
-    return HVPT_LIKELY(space->kind == HVPT_KIND_GSTAGE) ? hvpt_fault_any(space, gpa, hpa, page_size, attr) : HVPT_E_ATTR;
+    return HVPT_LIKELY(space->kind == HVPT_KIND_GSTAGE) ? hvpt_fault_any(space, gpa, hpa, page_size, attr)
+                                                        : HVPT_E_ATTR;
 }
 
 HVPT_NODISCARD HVPT_INLINE enum hvpt_status hvpt_gstage_translate(const struct hvpt_space *space, hvpt_gpa gpa,

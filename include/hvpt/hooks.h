@@ -33,8 +33,8 @@ struct hvpt_hooks {
     /*
      * Where this code sees the frame. NULL as the callback: at linear_map + address, always, and no call is made.
      * NULL as the answer: the frame cannot be a table; the operation ends with HVPT_E_CORRUPT (or HVPT_E_NOMEM for a
-     * fresh one). An answer holds for as long as the frame is a table: the space keeps that of the root, and of the table
-     * it worked in last.
+     * fresh one). An answer holds for as long as the frame is a table: the space keeps that of the root, and of the
+     * table it worked in last.
      */
     void *(*phys_to_virt)(void *ctx, hvpt_hpa frame);
 
@@ -59,7 +59,7 @@ struct hvpt_hooks {
  *     #define HVPT_STATIC_HOOKS my_hooks
  *     #include <hvpt/ept.h>
  *
- * Then every space of the translation unit uses my_hooks; init refuses other hooks with HVPT_E_ATTR.
+ * Then every space of the translation unit uses my_hooks; init refuses other hooks with HVPT_E_HOOK.
  */
 
 #endif

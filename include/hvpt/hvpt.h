@@ -22,7 +22,8 @@
  *
  * Concurrency, in three words used below. Reader: any number of CPUs, beside anything but calls of a sole writer.
  * Writer: one at a time, by the caller's lock, beside readers and faulters. Sole writer: one at a time, beside hardware
- * only. Faulter: any number of CPUs at once, beside readers and one writer. Hardware needs no lock, ever.
+ * only. Faulter: any number of CPUs at once, beside readers, and beside one writer of other pages. Hardware needs no
+ * lock, ever.
  *
  * A flush argument collects what is to be invalidated (see struct hvpt_flush); hvpt_space_flush makes it so. It is
  * settled before the lock is dropped. NULL, or one that another space is using: the call flushes before it returns.
@@ -31,10 +32,10 @@
 /* ---- life ---- */
 
 /**
- * Gives back every frame: the tables, the reserve. A space adopted for reading gives nothing back. Afterwards every call
- * refuses the space.
- * No CPU may use the tables any more, and every flush that calls on this space asked for has been done: tables that wait
- * in a struct hvpt_flush are not found here. Sole writer.
+ * Gives back every frame: the tables, the reserve. A space adopted for reading gives nothing back. Afterwards every
+ * call refuses the space.
+ * No CPU may use the tables any more, and every flush that calls on this space asked for has been done: tables that
+ * wait in a struct hvpt_flush are not found here. Sole writer.
  */
 HVPT_API void hvpt_space_destroy(struct hvpt_space *space);
 
@@ -69,8 +70,8 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_unmap(struct hvpt_space *spa
 /**
  * Changes the leaves of [gpa, gpa + size): what mask names, to what attr says. Nothing else changes.
  * @param mask permission bits (HVPT_READ | ...), HVPT_CHANGE_MEMTYPE, HVPT_CHANGE_FLAGS, HVPT_CHANGE_SOFTWARE. Naming
- *             HVPT_WRITE also ends write logging of the page (HVPT_LOGGED). Where execution has two bits, HVPT_EXEC alone
- *             leaves that of user mode. Accessed and dirty bits are kept whatever mask says.
+ *             HVPT_WRITE also ends write logging of the page (HVPT_LOGGED). Where execution has two bits, HVPT_EXEC
+ *             alone leaves that of user mode. Accessed and dirty bits are kept whatever mask says.
  * @retval HVPT_E_ABSENT a hole
  * @retval HVPT_E_ATTR   a leaf would say what cannot be said; mask names what is nothing; or HVPT_POLICY_EXEC_4K_ONLY
  *                       forbids it (split first)
@@ -82,10 +83,10 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_protect(struct hvpt_space *s
                                                             struct hvpt_flush *flush);
 
 /**
- * Points [gpa, gpa + size), all of it mapped, to [hpa, hpa + size) with the attributes attr, atomically per entry. Leaves
- * keep their size where the new address allows it and become smaller ones where not; those that stick out are split.
- * Accessed and dirty bits of the old pages are lost with them: ask hvpt_space_dirty first, and write-protect before
- * copying a page that the guest may write. Until the flush the guest may use the old pages.
+ * Points [gpa, gpa + size), all of it mapped, to [hpa, hpa + size) with the attributes attr, atomically per entry.
+ * Leaves keep their size where the new address allows it and become smaller ones where not; those that stick out are
+ * split. Accessed and dirty bits of the old pages are lost with them: ask hvpt_space_dirty first, and write-protect
+ * before copying a page that the guest may write. Until the flush the guest may use the old pages.
  * @retval HVPT_E_ABSENT a hole
  * @retval HVPT_E_ATTR   this format or CPU cannot express attr
  * Sole writer.
@@ -95,14 +96,15 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_replace(struct hvpt_space *s
                                                             struct hvpt_flush *flush);
 
 /**
- * Maps one page of page_size at gpa to hpa, from a fault handler, without a lock. It takes no frame from the reserve.
- * Where a CPU may hold that the page is not mapped (RISC-V), the hook has flushed it when the call ends well.
+ * Maps one page of page_size at gpa to hpa, from a fault handler, without a lock against other faulters. It takes no
+ * frame from the reserve. Where a CPU may hold that the page is not mapped (RISC-V), the hook has flushed it when the
+ * call ends well.
  * @retval HVPT_E_ALIGN  gpa or hpa is not aligned to page_size
  * @retval HVPT_E_ATTR   the attributes, or a page_size that format, CPU, config or policy do not allow for them
  * @retval HVPT_E_EXISTS something is mapped there, by this page or others. It may have lost permissions to
  *                       hvpt_space_write_protect, _dirty or _age: then hvpt_space_touch gives them back
- * @retval HVPT_E_RACE   the same, and this call saw that another CPU put it there meanwhile (it does not always see that);
- *                       let the guest try again
+ * @retval HVPT_E_RACE   the same, and this call saw that another CPU put it there meanwhile (it does not always see
+ *                       that); let the guest try again
  * Faulter.
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_fault_map(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa,
@@ -189,9 +191,10 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_collapse(struct hvpt_space *
  * Reports and clears which pages of [gpa, gpa + size) were written since the last time. Bit i of bitmap, bit i % 64 of
  * word i / 64, is set for smallest page i of the range; other bits are left as they are. A large page sets the bits of
  * all its parts; one that sticks out of the range is reported but not cleared.
- * Where hardware keeps no dirty bits, pages that may be written are reported and write-logged (HVPT_LOGGED): the guest's
- * next write faults, and hvpt_space_touch gives the permission back. Pages that can then still be written, because EPT
- * lets sub-pages, paging-write or supervisor shadow stacks write without HVPT_WRITE, are reported each time.
+ * Where hardware keeps no dirty bits, pages that may be written are reported and write-logged (HVPT_LOGGED): the
+ * guest's next write faults, and hvpt_space_touch gives the permission back. Pages that can then still be written,
+ * because EPT lets sub-pages, paging-write or supervisor shadow stacks write without HVPT_WRITE, are reported each
+ * time.
  * @param flush until it is done CPUs may go on writing through what they have cached without setting the bits again
  * @retval HVPT_E_CORRUPT a table is out of reach; bits before it have been cleared and are in bitmap
  * Sole writer, but beside readers and touch.
@@ -225,8 +228,8 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_write_protect(struct hvpt_sp
  * The guest faulted on gpa: gives back what write_protect, dirty or age took from the page.
  * Where a CPU could go on denying the access from what it has cached (Arm, RISC-V), the page has been flushed through
  * the hook by this very call.
- * @param access what it wanted: HVPT_READ, HVPT_WRITE, HVPT_EXEC or HVPT_EXEC_USER (see the _wants functions in fault/),
- *               or several of them, which the page must then all allow
+ * @param access what it wanted: HVPT_READ, HVPT_WRITE, HVPT_EXEC or HVPT_EXEC_USER (see the _wants functions in
+ *               fault/), or several of them, which the page must then all allow
  * @retval HVPT_OK        something was given back; let the guest try again
  * @retval HVPT_E_NOTHING the page allowed the access already: another CPU's touch came first (try again), or the fault
  *                        has another cause (a second HVPT_E_NOTHING for the same fault says so)
@@ -277,8 +280,8 @@ HVPT_API void hvpt_space_flush(struct hvpt_space *space, struct hvpt_flush *flus
 
 /**
  * The numbers kept as the work goes. Beside a writer or faulters each is a number that it had at one moment of the call
- * (an entry counts as soon as it is stored or a little later); they belong together when nobody is at work. Where faults
- * are counted without a pause the call goes on looking until there is one. Reader.
+ * (an entry counts as soon as it is stored or a little later); they belong together when nobody is at work. Where
+ * faults are counted without a pause the call goes on looking until there is one. Reader.
  */
 HVPT_API void hvpt_space_stats(const struct hvpt_space *space, struct hvpt_stats *out);
 

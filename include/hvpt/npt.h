@@ -12,8 +12,8 @@
 
 /*
  * levels: 4 or 5, as the host's CR4.LA57 at VMRUN; 0: 4.
- * max_page_size: HVPT_4K, HVPT_2M or HVPT_1G; 0: HVPT_1G. Below HVPT_1G the CPU is taken to have no 1-GByte pages (CPUID
- * 80000001H EDX[26]): an entry that is one is then a reserved-bit fault.
+ * max_page_size: HVPT_4K, HVPT_2M or HVPT_1G; 0: HVPT_1G. Below HVPT_1G the CPU is taken to have no 1-GByte pages
+ * (CPUID 80000001H EDX[26]): an entry that is one is then a reserved-bit fault.
  * maxphyaddr: CPUID 80000008H EAX[7:0], less what memory encryption takes (8000001FH EBX[11:6]); 32 to 52; 0: 52, or
  * c_bit where there is one.
  * c_bit: where the C-bit of memory encryption lies, CPUID 8000001FH EBX[5:0], if the host keeps these tables in memory
@@ -48,12 +48,12 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_npt_init(struct hvpt_space *space,
 /**
  * Takes over the tables of an nCR3; their depth is config's.
  * @param readonly nothing is ever written, every changing call answers HVPT_E_READONLY, destroy frees nothing, and the
- *                 hooks need no alloc_frame and free_frame. Else the tables are this space's from now on, as if its hooks
- *                 had allocated them. Whose the bits are that hardware ignores says HVPT_POLICY_OWN_MARKS.
+ *                 hooks need no alloc_frame and free_frame. Else the tables are this space's from now on, as if its
+ *                 hooks had allocated them. Whose the bits are that hardware ignores says HVPT_POLICY_OWN_MARKS.
  * @retval HVPT_E_ATTR, HVPT_E_CONFIG, HVPT_E_HOOK as init
  * @retval HVPT_E_RANGE   the root is beyond MAXPHYADDR
- * @retval HVPT_E_CORRUPT a table cannot be reached or, unless readonly, an entry is not well-formed or a table is linked
- *                        twice; nothing was written
+ * @retval HVPT_E_CORRUPT a table cannot be reached or, unless readonly, an entry is not well-formed or a table is
+ *                        linked twice; nothing was written
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_npt_adopt(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                                         const struct hvpt_npt_config *config, uint64_t ncr3,
@@ -138,11 +138,11 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_npt_adopt(struct hvpt_space *space, con
 
 #ifndef HVPT_EXTERN
 /*
- * The calls that are made once a page, inlined, for callers that know the format and want the last nanosecond; and those
- * that explain. Each is the call of hvpt.h by that name, and refuses a space of another format (HVPT_E_ATTR).
+ * The calls that are made once a page, inlined, for callers that know the format and want the last nanosecond; and
+ * those that explain. Each is the call of hvpt.h by that name, and refuses a space of another format (HVPT_E_ATTR).
  */
-HVPT_NODISCARD HVPT_INLINE enum hvpt_status hvpt_npt_map(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa, uint64_t size,
-                                                    struct hvpt_attr attr, struct hvpt_flush *flush)
+HVPT_NODISCARD HVPT_INLINE enum hvpt_status hvpt_npt_map(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa,
+                                                         uint64_t size, struct hvpt_attr attr, struct hvpt_flush *flush)
 {
     return HVPT_LIKELY(space->kind == HVPT_KIND_NPT) ? hvpt_map_any(space, gpa, hpa, size, attr, flush) : HVPT_E_ATTR;
 }

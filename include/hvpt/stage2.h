@@ -69,13 +69,13 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_s2_init(struct hvpt_space *space, 
 /**
  * Takes over the tables of a VTTBR_EL2, which stays whole in hvpt_space_root and in flushes; the geometry is config's.
  * @param readonly nothing is ever written, every changing call answers HVPT_E_READONLY, destroy frees nothing, and the
- *                 hooks need no alloc_frame and free_frame. Else the tables are this space's from now on, as if its hooks
- *                 had allocated them. Whose the bits are that hardware ignores says HVPT_POLICY_OWN_MARKS.
+ *                 hooks need no alloc_frame and free_frame. Else the tables are this space's from now on, as if its
+ *                 hooks had allocated them. Whose the bits are that hardware ignores says HVPT_POLICY_OWN_MARKS.
  * @retval HVPT_E_ATTR, HVPT_E_CONFIG, HVPT_E_HOOK as init
  * @retval HVPT_E_ALIGN   the root is not aligned to its size
  * @retval HVPT_E_RANGE   it is beyond the physical addresses
- * @retval HVPT_E_CORRUPT a table cannot be reached or, unless readonly, an entry is not well-formed or a table is linked
- *                        twice; nothing was written
+ * @retval HVPT_E_CORRUPT a table cannot be reached or, unless readonly, an entry is not well-formed or a table is
+ *                        linked twice; nothing was written
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_s2_adopt(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                                        const struct hvpt_s2_config *config, uint64_t vttbr,
@@ -88,9 +88,9 @@ static inline uint64_t hvpt_s2_vtcr(const struct hvpt_space *space)
 }
 
 /*
- * The S2PIR_EL2 that goes with HVPT_S2_USE_INDIRECT, the same for every space: the four bits that make the index keep the
- * meanings that they have without it, and bit 7 is the dirty state. Arm ARM, "S2PIR_EL2, Stage 2 Permission Indirection
- * Register".
+ * The S2PIR_EL2 that goes with HVPT_S2_USE_INDIRECT, the same for every space: the four bits that make the index keep
+ * the meanings that they have without it, and bit 7 is the dirty state. Arm ARM, "S2PIR_EL2, Stage 2 Permission
+ * Indirection Register".
  */
 static inline uint64_t hvpt_s2_pir(void)
 {
@@ -330,11 +330,11 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_s2_adopt(struct hvpt_space *space, cons
 
 #ifndef HVPT_EXTERN
 /*
- * The calls that are made once a page, inlined, for callers that know the format and want the last nanosecond; and those
- * that explain. Each is the call of hvpt.h by that name, and refuses a space of another format (HVPT_E_ATTR).
+ * The calls that are made once a page, inlined, for callers that know the format and want the last nanosecond; and
+ * those that explain. Each is the call of hvpt.h by that name, and refuses a space of another format (HVPT_E_ATTR).
  */
-HVPT_NODISCARD HVPT_INLINE enum hvpt_status hvpt_s2_map(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa, uint64_t size,
-                                                    struct hvpt_attr attr, struct hvpt_flush *flush)
+HVPT_NODISCARD HVPT_INLINE enum hvpt_status hvpt_s2_map(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa,
+                                                        uint64_t size, struct hvpt_attr attr, struct hvpt_flush *flush)
 {
     return HVPT_LIKELY(space->kind == HVPT_KIND_S2) ? hvpt_map_any(space, gpa, hpa, size, attr, flush) : HVPT_E_ATTR;
 }

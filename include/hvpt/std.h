@@ -5,11 +5,11 @@
  *
  * A kernel without these three defines HVPT_STD_HEADER as the header that stands for them, in quotes or brackets
  * (-DHVPT_STD_HEADER='<mykernel/types.h>'). It brings bool, size_t, NULL, uint8_t to uint64_t, int8_t to int64_t,
- * uintptr_t, UINT32_MAX, UINT64_MAX, UINTPTR_MAX, UINT32_C and UINT64_C; uint64_t is unsigned long or unsigned long long,
- * whichever UINT64_C makes. Linux is known.
+ * uintptr_t, UINT32_MAX, UINT64_MAX, UINTPTR_MAX, UINT32_C and UINT64_C; uint64_t is unsigned long or unsigned long
+ * long, whichever UINT64_C makes. Linux is known.
  *
- * No function of a C library is called by name. Compilers call memcpy, memset, memmove and memcmp on their own for copies
- * and initialisers; every kernel has them.
+ * No function of a C library is called by name. Compilers call memcpy, memset, memmove and memcmp on their own for
+ * copies and initialisers; every kernel has them.
  */
 #ifndef HVPT_STD_H
 #define HVPT_STD_H

@@ -1,7 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Where words go, hvpt's and hvctl's: a callback that takes pieces of text, and a sink that collects them in a buffer. No printf.
+ * Where words go, hvpt's and hvctl's: a callback that takes pieces of text, and a sink that collects them in a buffer.
+ * No printf.
  */
 #ifndef HVPT_TEXT_H
 #define HVPT_TEXT_H

@@ -61,8 +61,8 @@ enum hvpt_permission { HVPT_READ = 1, HVPT_WRITE = 2, HVPT_EXEC = 4, HVPT_EXEC_U
 enum hvpt_memtype { HVPT_MEM_UC, HVPT_MEM_WC, HVPT_MEM_WT, HVPT_MEM_WP, HVPT_MEM_WB };
 
 /*
- * Flags that all formats share. A format adds its own, with numbers that no other uses, so that one of another format is
- * refused: EPT from bit 8, NPT from bit 16, stage 2 from bit 20.
+ * Flags that all formats share. A format adds its own, with numbers that no other uses, so that one of another format
+ * is refused: EPT from bit 8, NPT from bit 16, stage 2 from bit 20.
  * In an attr given to map they preset the bits; in one that translate returns they tell what hardware has set.
  * HVPT_JOINED: reported only; the page is one of several that hardware may hold as one (contiguous bit, Svnapot). It
  * may mark any one of them accessed or dirty for all: ask "age" and "dirty", which look at them together.
@@ -115,8 +115,8 @@ struct hvpt_mapping {
 };
 
 /*
- * How a call ended. One cause a value; after anything but HVPT_OK all translations are what they were before the call,
- * but for dirty, age and collapse, which a corrupt table stops half-way.
+ * How a call ended. Each call lists the causes of its own. After anything but HVPT_OK all translations are what they
+ * were before the call, but for dirty, age and collapse, which a corrupt table stops half-way.
  */
 enum hvpt_status {
     HVPT_OK = 0,
@@ -181,9 +181,10 @@ struct hvpt_leaf_iterator {
 };
 
 /**
- * An entry that is not well-formed, as hvpt_space_find_broken reports it: [gpa, gpa + size) is what it covers, level that of
- * its table, entry what it holds. rule: the number of the rule of the format that it breaks (enum hvpt_ept_rule, ...), or
- * HVPT_ENTRY_TABLE where nothing is wrong with it but that phys_to_virt knows no such frame as it refers to.
+ * An entry that is not well-formed, as hvpt_space_find_broken reports it: [gpa, gpa + size) is what it covers, level
+ * that of its table, entry what it holds. rule: the number of the rule of the format that it breaks (enum
+ * hvpt_ept_rule, ...), or HVPT_ENTRY_TABLE where nothing is wrong with it but that phys_to_virt knows no such frame as
+ * it refers to.
  */
 struct hvpt_broken {
     hvpt_gpa gpa;

@@ -34,6 +34,21 @@ int main(void)
     return hvpt_space_translate(&space, hvpt_make_gpa(0), &out) == HVPT_E_RANGE ? 0 : 1;
 }
 """
+# The same of hvctl's larger calls.
+HVCTL_UNIT = """#include <hvctl/vmx/check.h>
+#ifndef HVCTL_EXTERN
+#error "hvpt::hvctl_unit defines HVCTL_EXTERN"
+#endif
+int main(void)
+{
+    static struct hvctl_vmcs_image image;
+    static struct hvctl_vmx_caps caps;
+    static struct hvctl_report report;
+    hvctl_vmcs_image_init(&image, &caps);
+    hvctl_vmx_check(&image, &caps, &report);
+    return report.broken > 0 ? 0 : 1;
+}
+"""
 
 
 class Consumers:
@@ -88,6 +103,7 @@ class Consumers:
         find = f"-DCMAKE_PREFIX_PATH={prefix}"
         wrong = self.build(f"found-{by}", f"find_package(hvpt {version} REQUIRED)", "hvpt::hvpt", "C", PROGRAM, find)
         wrong = wrong or self.build(f"linked-{by}", "find_package(hvpt REQUIRED)", "hvpt::unit", "C", TWO_UNITS, find)
+        wrong = wrong or self.build(f"hvctl-{by}", "find_package(hvpt REQUIRED)", "hvpt::hvctl_unit", "C", HVCTL_UNIT, find)
         major, minor, patch = map(int, version.split("."))
         # Another minor version is another interface before 1.0; a newer patch is not here.
         for asked, meets in ((f"{major}.{minor}", True), (f"{major}.{minor}.{patch + 1}", False), (f"{major}.{minor + 1}", False),

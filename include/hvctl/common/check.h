@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a check of a VMCS or VMCB found: every rule that is broken, with what is there and what must be there, and in
- * words. Filled by vmx_check.h and svm_check.h; needs no memory but the report itself.
+ * words. Filled by vmx/check.h and svm/check.h; needs no memory but the report itself.
  */
 #ifndef HVCTL_COMMON_CHECK_H
 #define HVCTL_COMMON_CHECK_H

@@ -25,8 +25,8 @@
  * the caller", has all of it.
  *
  * The first instruction keeps clear of the red zone, so that -mno-red-zone is not a condition. Where the compiler
- * keeps Windows' ABI (UEFI), XMM6 to XMM15 are taken to survive the call: a guest that uses them is one whose XSAVE state the
- * caller switches, as on every ABI, and the host's comes back before the caller's own code goes on.
+ * keeps Windows' ABI (UEFI), XMM6 to XMM15 are taken to survive the call: a guest that uses them is one whose XSAVE
+ * state the caller switches, as on every ABI, and the host's comes back before the caller's own code goes on.
  */
 HVPT_FUNCTION enum hvctl_vmx_result hvctl_vmx_switch(struct hvctl_guest_regs *regs, bool launched)
 {

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a VMRUN rule is: a row of a table with a small function, and the view of a VMCB that these functions look at.
- * The tables are in the svm_check_*.h files beside this one; svm_check.h runs them.
+ * The tables are in the check_*.h files beside this one; check.h runs them.
  */
 #ifndef HVCTL_SVM_CHECK_RULE_H
 #define HVCTL_SVM_CHECK_RULE_H

@@ -70,8 +70,8 @@ static inline void hvctl_vmcb_value_set(struct hvctl_vmcb *vmcb, unsigned offset
 }
 
 /*
- * Ask one rule. Bytes of work that are not known are set to what is tried, and are 0 afterwards. The results are those of
- * hvctl_vmx_rule_ask_unknown: HVCTL_RULE_BROKEN only if the judged field is known and nothing unknown could mend it.
+ * Ask one rule. Bytes of work that are not known are set to what is tried, and are 0 afterwards. The results are those
+ * of hvctl_vmx_rule_ask_unknown: HVCTL_RULE_BROKEN only if the judged field is known and nothing unknown could mend it.
  */
 static inline enum hvctl_rule_result hvctl_svm_rule_ask_known(struct hvctl_vmcb *work,
                                                               const struct hvctl_vmcb_known *known,
@@ -127,8 +127,8 @@ static inline enum hvctl_rule_result hvctl_svm_rule_ask_known(struct hvctl_vmcb 
 
 /*
  * hvctl_svm_check_in of a VMCB of which only known is known: only violations that stand whatever the rest holds are
- * listed; report->unknown counts the rules that hang on it. Bytes of vmcb that are not known are used for what is tried,
- * and are 0 afterwards.
+ * listed; report->unknown counts the rules that hang on it. Bytes of vmcb that are not known are used for what is
+ * tried, and are 0 afterwards.
  */
 static inline void hvctl_svm_check_known(struct hvctl_vmcb *vmcb, const struct hvctl_vmcb_known *known,
                                          const struct hvctl_svm_caps *caps, const struct hvctl_svm_surroundings *around,
@@ -141,7 +141,8 @@ static inline void hvctl_svm_check_known(struct hvctl_vmcb *vmcb, const struct h
     for (number = 0; (rule = hvctl_svm_rule_at(number)) != NULL; number++) {
         struct hvctl_finding finding;
         enum hvctl_rule_result result =
-            hvctl_svm_rule_ask_known(vmcb, known, caps, around ? around : hvctl_svm_surroundings_usual(), rule, &finding);
+            hvctl_svm_rule_ask_known(vmcb, known, caps, around ? around : hvctl_svm_surroundings_usual(), rule,
+                                     &finding);
 
         hvctl_report_add(report, result, rule->id, rule->section, rule->text, rule->failure, &finding);
     }

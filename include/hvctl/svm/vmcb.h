@@ -345,7 +345,8 @@ HVCTL_VMCB_SAVE_FIELDS(HVCTL_X, HVCTL_A)
 #undef HVCTL_X
 #undef HVCTL_A
 HVCTL_STATIC_ASSERT(sizeof(struct hvctl_vmcb_control) == 1024, "the control area is 1024 bytes");
-HVCTL_STATIC_ASSERT(__builtin_offsetof(struct hvctl_vmcb, save) == 1024, "the state-save area follows the control area");
+HVCTL_STATIC_ASSERT(__builtin_offsetof(struct hvctl_vmcb, save) == 1024,
+                    "the state-save area follows the control area");
 HVCTL_STATIC_ASSERT(sizeof(struct hvctl_vmcb) == 4096, "a VMCB is one page");
 
 /* vmcb_clean. */

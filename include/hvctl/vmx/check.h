@@ -118,12 +118,13 @@ static inline void hvctl_vmx_report_fitting(const struct hvctl_vmx_rule *rule, e
         this_fit = hvctl_vmx_fit_of(failure, finding->qualification, said, qualification);
     if (this_fit == fit
         && (result == HVCTL_RULE_BROKEN || result == HVCTL_RULE_UNCHECKED || result == HVCTL_RULE_UNKNOWN))
-        hvctl_report_add(report, result, rule->id, hvctl_vmx_section_title(rule->section), rule->text, failure, finding);
+        hvctl_report_add(report, result, rule->id, hvctl_vmx_section_title(rule->section), rule->text, failure,
+                         finding);
 }
 
 /*
- * Ask every rule, and add to report the violations of this fit. Whoever wants all calls it for each fit, and has them in
- * that order: the report keeps only the first ones.
+ * Ask every rule, and add to report the violations of this fit. Whoever wants all calls it for each fit, and has them
+ * in that order: the report keeps only the first ones.
  */
 static inline void hvctl_vmx_check_fitting(const struct hvctl_vmx_view *view, enum hvctl_failure said,
                                            uint64_t qualification, enum hvctl_vmx_fit fit, struct hvctl_report *report)

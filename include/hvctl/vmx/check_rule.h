@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a VM-entry rule is: a row of a table with a small function, and the view of a VMCS that these functions look at.
- * The tables are in the vmx_check_*.h files beside this one; vmx_check.h runs them.
+ * The tables are in the check_*.h files beside this one; check.h runs them.
  */
 #ifndef HVCTL_VMX_CHECK_RULE_H
 #define HVCTL_VMX_CHECK_RULE_H

@@ -31,8 +31,8 @@
 #define HVCTL_MODEL_PAGE1G   0x20000u
 
 /*
- * A model. The allowed-0 halves of the control MSRs, and the fixed bits of CR0, are the same on all of them, so only what
- * may be 1 is here.
+ * A model. The allowed-0 halves of the control MSRs, and the fixed bits of CR0, are the same on all of them, so only
+ * what may be 1 is here.
  */
 struct hvctl_vmx_model {
     const char *name;
@@ -46,7 +46,10 @@ struct hvctl_vmx_model {
     uint32_t flags; /* HVCTL_MODEL_* */
 };
 
-/* Row number of the table, from the oldest; NULL behind its end. The last is no CPU yet: it has everything that is named. */
+/*
+ * Row number of the table, from the oldest; NULL behind its end. The last is no CPU yet: it has everything that is
+ * named.
+ */
 static inline const struct hvctl_vmx_model *hvctl_vmx_model_at(size_t number)
 {
     static const struct hvctl_vmx_model list[] = {

@@ -247,7 +247,7 @@ static inline uint64_t hvctl_vmx_named(unsigned group)
  * HVCTL_E_CONTROL: solution->problems says for each required control that cannot be had what stands in its way.
  * Whether a field that a control brings into use holds something sensible is another matter.
  */
-HVCTL_NODISCARD HVCTL_API enum hvctl_status hvctl_vmx_solve(const struct hvctl_vmx_controls *required,
+HVCTL_API HVCTL_NODISCARD enum hvctl_status hvctl_vmx_solve(const struct hvctl_vmx_controls *required,
                                                             const struct hvctl_vmx_controls *wanted,
                                                             const struct hvctl_vmx_caps *caps,
                                                             struct hvctl_vmx_solution *solution);
@@ -353,7 +353,7 @@ static inline uint32_t hvctl_vmx_group_field(enum hvctl_vmx_group group)
  * Write the words into the image. A word that this CPU does not have is left out if it is 0 and an error
  * (HVCTL_E_ABSENT) otherwise; HVCTL_E_WIDTH: a bit above 31 in a 32-bit word.
  */
-HVCTL_NODISCARD HVCTL_API enum hvctl_status hvctl_vmx_controls_write(struct hvctl_vmcs_image *image,
+HVCTL_API HVCTL_NODISCARD enum hvctl_status hvctl_vmx_controls_write(struct hvctl_vmcs_image *image,
                                                                      const struct hvctl_vmx_controls *controls);
 
 #if !defined(HVCTL_EXTERN) || defined(HVCTL_IMPLEMENT)

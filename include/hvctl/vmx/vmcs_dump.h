@@ -147,7 +147,7 @@ static inline enum hvctl_status hvctl_vmcs_restore_line(struct hvctl_vmcs_image 
  * the name; HVCTL_E_WIDTH. *line (NULL: do not tell) is then its number, from 1; the lines before it are in the image.
  * HVCTL_E_ABSENT: this image does not have the field of that line, the first one of its kind; all others were read.
  */
-HVCTL_NODISCARD HVCTL_API enum hvctl_status hvctl_vmcs_restore(struct hvctl_vmcs_image *image, const char *bytes,
+HVCTL_API HVCTL_NODISCARD enum hvctl_status hvctl_vmcs_restore(struct hvctl_vmcs_image *image, const char *bytes,
                                                                size_t length, unsigned *line);
 
 #if !defined(HVCTL_EXTERN) || defined(HVCTL_IMPLEMENT)

@@ -1,9 +1,9 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Arm's log of dirty pages and its cleaner: hardware that makes a page dirty writes down which (FEAT_HDBSS), and hardware
- * that is given such a list makes the pages clean again (FEAT_HACDBS). Arm ARM, "Hardware dirty state tracking structure",
- * "Hardware accelerator for cleaning dirty state". The space has HVPT_S2_USE_HDBSS.
+ * Arm's log of dirty pages and its cleaner: hardware that makes a page dirty writes down which (FEAT_HDBSS), and
+ * hardware that is given such a list makes the pages clean again (FEAT_HACDBS). Arm ARM, "Hardware dirty state tracking
+ * structure", "Hardware accelerator for cleaning dirty state". The space has HVPT_S2_USE_HDBSS.
  */
 #ifndef HVPT_ARM_HDBSS_H
 #define HVPT_ARM_HDBSS_H
@@ -49,8 +49,8 @@ static inline uint32_t hvpt_hdbss_entries(unsigned size)
 }
 
 /*
- * HDBSSBR_EL2 for a structure of 4 KiB << size at base; HACDBSBR_EL2 is the same with HVPT_HACDBSBR_EN. HVPT_E_RANGE: no
- * such size. HVPT_E_ALIGN: it must be aligned to its size.
+ * HDBSSBR_EL2 for a structure of 4 KiB << size at base; HACDBSBR_EL2 is the same with HVPT_HACDBSBR_EN. HVPT_E_RANGE:
+ * no such size. HVPT_E_ALIGN: it must be aligned to its size.
  */
 static inline enum hvpt_status hvpt_hdbss_base(hvpt_hpa base, unsigned size, uint64_t *hdbssbr)
 {
@@ -86,8 +86,8 @@ static inline enum hvpt_hdbss_fault hvpt_hdbss_fault_of(uint64_t hdbssprod)
 /* An entry for the page or block at gpa, whose level counts from the smallest pages (Arm's level 3 is 0). */
 static inline uint64_t hvpt_hdbss_entry(hvpt_gpa gpa, unsigned level)
 {
-    return (gpa.value & HVPT_HDBSS_ADDRESS_BITS) | (((uint64_t)3 - level) << HVPT_HDBSS_TTWL_SHIFT & HVPT_HDBSS_TTWL_BITS)
-         | HVPT_HDBSS_BIT_VALID;
+    return (gpa.value & HVPT_HDBSS_ADDRESS_BITS)
+         | (((uint64_t)3 - level) << HVPT_HDBSS_TTWL_SHIFT & HVPT_HDBSS_TTWL_BITS) | HVPT_HDBSS_BIT_VALID;
 }
 
 /* What ends a list before its end: the cleaner stops there with HVPT_HACDBS_ENTRY, having cleaned all before it. */
@@ -139,8 +139,8 @@ struct hvpt_hdbss_report {
  * pages are set in bitmap and their dirty state is cleared, so that the next write is logged again. A block that sticks
  * out of the range is reported as far as it lies inside, and not cleared: drain by ranges of whole blocks.
  * @param log       the structure, of 4 KiB << log_size, in the endianness of this CPU
- * @param hdbssprod HDBSSPROD_EL2 as read after a DSB and an ISB, with the vCPU out of the guest; afterwards the value to
- *                  write there: what is outside the range, oldest first, and no fault
+ * @param hdbssprod HDBSSPROD_EL2 as read after a DSB and an ISB, with the vCPU out of the guest; afterwards the value
+ *                  to write there: what is outside the range, oldest first, and no fault
  * @param flush     until it is done a CPU may write again without logging. NULL: done at once
  * @retval HVPT_E_ATTR  the space is not of stage 2, or has not HVPT_S2_USE_HDBSS
  * @retval HVPT_E_RANGE also: no such log_size

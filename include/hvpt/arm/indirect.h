@@ -10,9 +10,9 @@
 #include "../types.h"
 
 /*
- * perm: of the guest's accesses; HVPT_EXEC is execution at EL1. walk: of its table walks, which may set access flags and
- * dirty state where the guest may not write (MRO). top_level: bit 0, TL0, and bit 1, TL1: what stage 1's top level is
- * asked for.
+ * perm: of the guest's accesses; HVPT_EXEC is execution at EL1. walk: of its table walks, which may set access flags
+ * and dirty state where the guest may not write (MRO). top_level: bit 0, TL0, and bit 1, TL1: what stage 1's top level
+ * is asked for.
  */
 struct hvpt_s2_permission {
     uint32_t perm;
@@ -58,7 +58,8 @@ static inline struct hvpt_s2_permission hvpt_s2_permission_of(unsigned code)
 }
 
 /* What a base permission and an overlay permit together; top_level is the base's. */
-static inline struct hvpt_s2_permission hvpt_s2_overlaid(struct hvpt_s2_permission base, struct hvpt_s2_permission overlay)
+static inline struct hvpt_s2_permission hvpt_s2_overlaid(struct hvpt_s2_permission base,
+                                                         struct hvpt_s2_permission overlay)
 {
     base.perm &= overlay.perm;
     base.walk &= overlay.walk;

@@ -144,7 +144,9 @@ static inline HVPT_COLD enum hvpt_status hvpt_collapse_leave(void *ctx, const st
 
     if (run->level > space->max_leaf_level)
         return HVPT_OK; /* no page of that size exists: not a table that stayed */
-    /* Before leaves below are looked at that hardware may still mark in the table they replaced; or there is no room. */
+    /*
+     * Before leaves below are looked at that hardware may still mark in the table they replaced; or there is no room.
+     */
     if (run->level > 1 || collapse->pending == HVPT_COLLAPSE_PENDING)
         hvpt_collapse_finish(collapse);
     obstacle = hvpt_collapse_check(collapse, run, &leaf, &page);

@@ -63,8 +63,8 @@ HVPT_INLINE bool hvpt_flush_is_foreign(const struct hvpt_space *space, const str
 }
 
 /*
- * The flush to defer to: the caller's, or own where the call is to flush before it returns, because the caller gave none
- * or one that another space already uses.
+ * The flush to defer to: the caller's, or own where the call is to flush before it returns, because the caller gave
+ * none or one that another space already uses.
  */
 HVPT_FUNCTION struct hvpt_flush *hvpt_flush_begin(const struct hvpt_space *space, struct hvpt_flush *flush,
                                                   struct hvpt_flush *own)
@@ -148,8 +148,8 @@ HVPT_INLINE void hvpt_flush_end(struct hvpt_space *space, const struct hvpt_flus
 }
 
 /*
- * Flush a mapping that appeared where a CPU may hold that there is none, or a permission that grew where a CPU may go on
- * denying: into flush, or at once without one. Out of line, so that its own flush is not in the callers' frames.
+ * Flush a mapping that appeared where a CPU may hold that there is none, or a permission that grew where a CPU may go
+ * on denying: into flush, or at once without one. Out of line, so that its own flush is not in the callers' frames.
  */
 HVPT_FUNCTION HVPT_COLD void hvpt_flush_grown(struct hvpt_space *space, struct hvpt_flush *flush, uint64_t gpa,
                                               uint64_t size, bool tables)

@@ -9,9 +9,9 @@
 #include "map.h"
 
 /*
- * A shard for whoever runs on this page of a stack, and has none: one that nobody has; else, now and then, another's, who
- * may be long gone; else one by chance. Which one is taken away changes with the count: of two CPUs that would take it from
- * each other again and again, one soon takes another.
+ * A shard for whoever runs on this page of a stack, and has none: one that nobody has; else, now and then, another's,
+ * who may be long gone; else one by chance. Which one is taken away changes with the count: of two CPUs that would take
+ * it from each other again and again, one soon takes another.
  */
 HVPT_FUNCTION HVPT_COLD hvpt_counter *hvpt_shard_take(struct hvpt_space *space, uint32_t page)
 {
@@ -28,8 +28,8 @@ HVPT_FUNCTION HVPT_COLD hvpt_counter *hvpt_shard_take(struct hvpt_space *space, 
 }
 
 /*
- * Who calls: CPUs that fault at once have stacks of their own, so the page of the stack tells them apart. It is taken at the
- * door, where the stack is as deep each time.
+ * Who calls: CPUs that fault at once have stacks of their own, so the page of the stack tells them apart. It is taken
+ * at the door, where the stack is as deep each time.
  */
 HVPT_INLINE uint32_t hvpt_shard_user(void)
 {
@@ -51,9 +51,9 @@ HVPT_FUNCTION hvpt_counter *hvpt_shard_of(struct hvpt_space *space, uint32_t pag
 }
 
 /*
- * Put the leaf bits for [hpa, hpa + size) at level, and tables down to it where there are none: each is linked empty, and
- * whoever loses against another CPU goes on in the winner's table. All frames are taken before the first is linked, and
- * list keeps those that were not needed.
+ * Put the leaf bits for [hpa, hpa + size) at level, and tables down to it where there are none: each is linked empty,
+ * and whoever loses against another CPU goes on in the winner's table. All frames are taken before the first is linked,
+ * and list keeps those that were not needed.
  */
 static inline HVPT_COLD enum hvpt_status hvpt_fault_insert(struct hvpt_space *space, struct hvpt_frames *list,
                                                            uint64_t gpa, uint64_t hpa, uint64_t bits, unsigned level,
@@ -123,7 +123,9 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_fault_slow(struct hvpt_space *spac
     return status;
 }
 
-/* One level down from the entry in slot, if it is a usual table that this code can see; else NULL. shift: of the slot. */
+/*
+ * One level down from the entry in slot, if it is a usual table that this code can see; else NULL. shift: of the slot.
+ */
 HVPT_INLINE hvpt_entry *hvpt_usual_below(const struct hvpt_space *space, bool called, const hvpt_entry *slot,
                                          uint64_t gpa, unsigned shift)
 {
@@ -154,7 +156,7 @@ HVPT_INLINE enum hvpt_status hvpt_fault_page(struct hvpt_space *space, hvpt_entr
     const struct hvpt_attr usual = {HVPT_READ | HVPT_WRITE | HVPT_EXEC, HVPT_MEM_WB, 0, 0};
     uint64_t old = space->empty_entry;
 
-    /* Not looked at first: another CPU may hold its cache line, which then comes once, and to be written. */
+    /* No load before the compare-exchange: it would fetch the cache line shared, and then once more to be written. */
     if (HVPT_UNLIKELY(slot == NULL
                       || !hvpt_compare_exchange(slot, &old, space->usual_bits | hpa >> space->frame_shift)))
         return hvpt_fault_slow(space, gpa, hpa, HVPT_4K, usual, user);

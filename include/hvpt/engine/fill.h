@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * The inner loops: runs of neighbouring entries in one table. Everything that is done once an entry is here; the rest of
- * the engine runs once a table.
+ * The inner loops: runs of neighbouring entries in one table. Everything that is done once an entry is here; the rest
+ * of the engine runs once a table.
  */
 #ifndef HVPT_ENGINE_FILL_H
 #define HVPT_ENGINE_FILL_H
@@ -43,8 +43,8 @@ HVPT_FUNCTION HVPT_HOT void hvpt_fill(hvpt_entry *slot, unsigned count, uint64_t
 }
 
 /*
- * Leaves for count neighbouring pages from gpa to hpa upwards, in contiguous sets where their places allow. A run ends at a
- * multiple of HVPT_FAR_ADDRESS, and with contiguous entries at the edge of each set.
+ * Leaves for count neighbouring pages from gpa to hpa upwards, in contiguous sets where their places allow. A run ends
+ * at a multiple of HVPT_FAR_ADDRESS, and with contiguous entries at the edge of each set.
  */
 HVPT_FUNCTION HVPT_COLD void hvpt_fill_leaves(const struct hvpt_space *space, hvpt_entry *slot, unsigned count,
                                               uint64_t gpa, uint64_t hpa, const struct hvpt_leaf *leaf, unsigned level)
@@ -142,9 +142,9 @@ HVPT_FUNCTION HVPT_HOT unsigned hvpt_clear_slots(const struct hvpt_space *space,
 }
 
 /*
- * Is the table empty, in which slots first to last were just made so?  Between these only the two may have tables. Their
- * neighbours come first, upwards: whoever unmaps page after page finds the next one present at once, and the cache line is
- * hot.
+ * Is the table empty, in which slots first to last were just made so?  Between these only the two may have tables.
+ * Their neighbours come first, upwards: whoever unmaps page after page finds the next one present at once, and the
+ * cache line is hot.
  */
 HVPT_FUNCTION HVPT_COLD bool hvpt_is_drained(const struct hvpt_space *space, const hvpt_entry *table, unsigned first,
                                              unsigned last)

@@ -110,9 +110,9 @@ HVPT_FUNCTION HVPT_COLD void hvpt_frames_release(struct hvpt_space *space, struc
 }
 
 /*
- * Add count frames to list, from another list or (from NULL) from the hook. HVPT_E_NOMEM: list is as it was. Each finished
- * chunk is turned round, so that pops come in allocation order: allocators tend to go upwards, and the processor's
- * prefetcher likes that (3x).
+ * Add count frames to list, from another list or (from NULL) from the hook. HVPT_E_NOMEM: list is as it was. Each
+ * finished chunk is turned round, so that pops come in allocation order: allocators tend to go upwards, and the
+ * processor's prefetcher likes that (3x).
  */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_frames_add(struct hvpt_space *space, struct hvpt_frames *list,
                                                          struct hvpt_frames *from, uint64_t count)

@@ -77,7 +77,9 @@ HVPT_API enum hvpt_status hvpt_space_translate(const struct hvpt_space *space, h
     return hvpt_translate_any(space, gpa, out);
 }
 
-/* Walks side by side: more than a core has buffers for misses, so that none is idle; many more would only take stack. */
+/*
+ * Walks side by side: more than a core has buffers for misses, so that none is idle; many more would only take stack.
+ */
 #define HVPT_BATCH 32
 
 /*

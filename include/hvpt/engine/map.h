@@ -12,8 +12,8 @@
  * Map the plan's range, which it found empty, to hpa with frames from list. Cannot fail.
  *
  * A slot that the range covers whole gets its subtree in one piece: built where nobody sees it, linked by one release
- * store when it is complete. Every table of it is filled from end to end, so none is emptied first. A slot covered in part
- * may be wanted by a fault_map of its other part at this moment: an empty table is linked there first, by
+ * store when it is complete. Every table of it is filled from end to end, so none is emptied first. A slot covered in
+ * part may be wanted by a fault_map of its other part at this moment: an empty table is linked there first, by
  * compare-exchange, and filled in place.
  */
 HVPT_FUNCTION HVPT_COLD void hvpt_map_commit(struct hvpt_space *space, struct hvpt_frames *list,
@@ -139,7 +139,9 @@ HVPT_FUNCTION HVPT_COLD bool hvpt_cursor_move(struct hvpt_space *space, uint64_t
     return true;
 }
 
-/* The slot at level 0 for gpa, by the cursor, and in *link the entry that leads to its table. NULL: not a usual table. */
+/*
+ * The slot at level 0 for gpa, by the cursor, and in *link the entry that leads to its table. NULL: not a usual table.
+ */
 HVPT_INLINE hvpt_entry *hvpt_slot_near(const struct hvpt_space *space, bool called, uint64_t gpa, uint64_t *link)
 {
     hvpt_entry *table;

@@ -20,8 +20,8 @@ struct hvpt_plan {
 
 /*
  * Count the tables below run, one entry above level 0 that is to hold its part of the range in leaves of up to
- * plan->leaf_level: at each level, the slots that cannot be leaves. Where a leaf fits those are the two at the edges, unless
- * edges is false.
+ * plan->leaf_level: at each level, the slots that cannot be leaves. Where a leaf fits those are the two at the edges,
+ * unless edges is false.
  */
 HVPT_FUNCTION HVPT_COLD void hvpt_plan_tables(struct hvpt_plan *plan, const struct hvpt_run *run, bool edges)
 {
@@ -188,7 +188,9 @@ HVPT_FUNCTION HVPT_COLD bool hvpt_holds_table(const struct hvpt_space *space, ui
     if (hpa >= hvpt_count_read(&space->highest_table) + table_size
         || hpa + size <= hvpt_count_read(&space->lowest_table))
         return false;
-    /* Frames are aligned to their size, so a table is touched if and only if its first byte lies in the widened range. */
+    /*
+     * Frames are aligned to their size, so a table is touched if and only if its first byte lies in the widened range.
+     */
     search.space = space;
     search.first = hpa & ~(table_size - 1);
     search.last = hpa + size - 1;

@@ -22,8 +22,8 @@ struct hvpt_protect {
 };
 
 /*
- * The last leaf at level 0 that was looked at, since most leaves of a table differ in the address only and can reuse its
- * result (4x). change: the bits that protect flips in it; stale: a CPU may have to forget it.
+ * The last leaf at level 0 that was looked at, since most leaves of a table differ in the address only and can reuse
+ * its result (4x). change: the bits that protect flips in it; stale: a CPU may have to forget it.
  */
 struct hvpt_protect_memo {
     uint64_t entry; /* 0: none yet, and no present leaf is like it */

@@ -20,7 +20,9 @@ struct hvpt_leaf {
     bool alone;
 };
 
-/* What an entry is, as judge answers. From HVPT_ENTRY_BROKEN up it is the number of the format's rule that it breaks. */
+/*
+ * What an entry is, as judge answers. From HVPT_ENTRY_BROKEN up it is the number of the format's rule that it breaks.
+ */
 enum hvpt_entry_kind { HVPT_ENTRY_EMPTY, HVPT_ENTRY_TABLE, HVPT_ENTRY_LEAF, HVPT_ENTRY_BROKEN };
 
 struct hvpt_rules {
@@ -45,7 +47,9 @@ struct hvpt_rules {
     /* The address in an entry that has far_bits, and the bits of an entry for an address beyond 2^48. NULL: none. */
     uint64_t (*address)(const struct hvpt_space *space, uint64_t entry);
     uint64_t (*place)(const struct hvpt_space *space, uint64_t address);
-    /* The same leaf one level down or up, from its first page's entry: same page, attributes, accessed and dirty bits. */
+    /*
+     * The same leaf one level down or up, from its first page's entry: same page, attributes, accessed and dirty bits.
+     */
     uint64_t (*relevel)(uint64_t entry, unsigned from, unsigned to);
     /*
      * The leaf with what mask names (as protect's mask) taken from wanted, a leaf at the same level that encode made of
@@ -60,8 +64,8 @@ struct hvpt_rules {
     /* The leaf with what clean, forget and log_writes took, as far as access wants it. */
     uint64_t (*touch)(const struct hvpt_space *space, uint64_t entry, uint32_t access);
     /*
-     * The accesses that a leaf allows, HVPT_EXEC_USER among them where one bit is for all modes. others: those as well that
-     * it allows without the permission of that name, such as writes to shadow stacks.
+     * The accesses that a leaf allows, HVPT_EXEC_USER among them where one bit is for all modes. others: those as well
+     * that it allows without the permission of that name, such as writes to shadow stacks.
      */
     uint32_t (*grants)(const struct hvpt_space *space, uint64_t entry, unsigned level, bool others);
 };

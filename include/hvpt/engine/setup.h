@@ -93,8 +93,8 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_space_create(struct hvpt_space *sp
 /* ---- taking over tables that exist: another kernel's, a snapshot's, this library's own after a restart ---- */
 
 /*
- * What adopt counts. marks: the bits of leaves that others may have used and that are this library's from now on; 0 where
- * it made the tables.
+ * What adopt counts. marks: the bits of leaves that others may have used and that are this library's from now on; 0
+ * where it made the tables.
  */
 struct hvpt_adoption {
     const struct hvpt_space *space;
@@ -166,9 +166,9 @@ static inline HVPT_COLD enum hvpt_status hvpt_adopt_unmark_slots(void *ctx, cons
 }
 
 /*
- * Every table must be linked once: one that is linked twice would be freed twice, and one that is linked below itself has
- * no end. A search takes the frames from floor upwards in ascending order, as many as it has room for, and goes no deeper
- * than lowest, so that nothing is entered by way of tables that were not yet looked at.
+ * Every table must be linked once: one that is linked twice would be freed twice, and one that is linked below itself
+ * has no end. A search takes the frames from floor upwards in ascending order, as many as it has room for, and goes no
+ * deeper than lowest, so that nothing is entered by way of tables that were not yet looked at.
  */
 struct hvpt_link_search {
     const struct hvpt_space *space;
@@ -258,8 +258,8 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_adopt_links(struct hvpt_space *spa
 /*
  * Make the configured space that of the tables at root. To change them they must all be counted, and are from now on
  * freed by free_frame as if alloc_frame had given them; HVPT_E_CORRUPT then says that one of them is not well-formed or
- * is linked twice, and nothing was written. For reading only, nothing is read now and nothing written ever: each entry is
- * judged when a walk meets it.
+ * is linked twice, and nothing was written. For reading only, nothing is read now and nothing written ever: each entry
+ * is judged when a walk meets it.
  */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_space_take_over(struct hvpt_space *space, uint64_t root)
 {

@@ -25,8 +25,8 @@ enum hvpt_policy {
     /*
      * Refuse (HVPT_E_RANGE) to map a frame that holds one of this space's own tables or waits to become one. Every map,
      * replace and fault_map of a frame that lies between the lowest and the highest table goes through all tables: take
-     * tables from memory apart. A table that waits in a struct hvpt_flush is not looked for: flush before its frame can be
-     * handed out again, as frames that free_frame has not got back are not.
+     * tables from memory apart. A table that waits in a struct hvpt_flush is not looked for: flush before its frame can
+     * be handed out again, as frames that free_frame has not got back are not.
      */
     HVPT_POLICY_GUARD_TABLES = 2,
     /*
@@ -37,8 +37,8 @@ enum hvpt_policy {
     /*
      * For adopt: this library made the tables, in an earlier life or for another space. Pages whose permissions
      * write_protect, dirty and age took are marked in bits that hardware ignores, and touch gives the permissions back.
-     * Without this policy the tables are others', who may keep anything in those bits: they give nobody a permission, and
-     * adopt for writing clears them.
+     * Without this policy the tables are others', who may keep anything in those bits: they give nobody a permission,
+     * and adopt for writing clears them.
      */
     HVPT_POLICY_OWN_MARKS = 1 << 8,
     HVPT_POLICY_ALL = HVPT_POLICY_EXEC_4K_ONLY | HVPT_POLICY_GUARD_TABLES | HVPT_POLICY_CACHED_ONLY
@@ -60,8 +60,8 @@ struct hvpt_stats {
 };
 
 /*
- * fault_map counts its smallest pages in one of these counters, which lie on cache lines of their own: CPUs that fault at
- * once would otherwise pass one line around, which costs more than the fault itself. See hvpt_shard_of.
+ * fault_map counts its smallest pages in one of these counters, which lie on cache lines of their own: CPUs that fault
+ * at once would otherwise pass one line around, which costs more than the fault itself. See hvpt_shard_of.
  */
 #define HVPT_SHARDS       4
 #define HVPT_SHARD_STRIDE 8
@@ -85,8 +85,8 @@ struct hvpt_debug {
 #endif
 
 /*
- * One guest's tables. The members are the engine's. Move it only while nobody uses it. What single pages need comes first:
- * within 128 bytes an instruction takes three bytes less to reach it.
+ * One guest's tables. The members are the engine's. Move it only while nobody uses it. What single pages need comes
+ * first: within 128 bytes an instruction takes three bytes less to reach it.
  */
 struct hvpt_space {
     const struct hvpt_rules *rules;
@@ -97,8 +97,8 @@ struct hvpt_space {
     uint64_t fast_limit;   /* first host-physical address that asks more than its attribute; 0: all do */
     uint64_t present_mask; /* an entry with none of these bits set is empty */
     /*
-     * An entry above level 0 with these bits under this mask, which holds all far_bits, is a table that denies nothing, as
-     * the engine makes them.
+     * An entry above level 0 with these bits under this mask, which holds all far_bits, is a table that denies nothing,
+     * as the engine makes them.
      */
     uint64_t table_mask;
     uint64_t table_bits;

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * What the guest used and wrote: accessed and dirty pages, tested and cleared by the bits that hardware keeps or, without
- * them, by taking permissions away and giving them back at the fault.
+ * What the guest used and wrote: accessed and dirty pages, tested and cleared by the bits that hardware keeps or,
+ * without them, by taking permissions away and giving them back at the fault.
  */
 #ifndef HVPT_ENGINE_TRACK_H
 #define HVPT_ENGINE_TRACK_H

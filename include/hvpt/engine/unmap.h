@@ -100,8 +100,8 @@ HVPT_FUNCTION enum hvpt_status hvpt_unmap_lonely(struct hvpt_space *space, uint6
 }
 
 /*
- * One 4 KiB page, by the cursor. Out of a full table it goes slowly, since the entry that leads there says so. Afterwards a
- * present neighbour tells, on the cache line that is hot, that the table stays.
+ * One 4 KiB page, by the cursor. Out of a full table it goes slowly, since the entry that leads there says so.
+ * Afterwards a present neighbour tells, on the cache line that is hot, that the table stays.
  */
 HVPT_INLINE enum hvpt_status hvpt_unmap_near(struct hvpt_space *space, bool called, uint64_t gpa,
                                              struct hvpt_flush *flush)

@@ -128,7 +128,8 @@ static inline HVPT_COLD enum hvpt_status hvpt_broken_slots(void *ctx, const stru
         unsigned rule = hvpt_judge(search->space, entry, run->level);
 
         if (rule >= HVPT_ENTRY_BROKEN)
-            return hvpt_broken_found(search, run->gpa + i * hvpt_span(search->space, run->level), entry, run->level, rule);
+            return hvpt_broken_found(search, run->gpa + i * hvpt_span(search->space, run->level), entry, run->level,
+                                     rule);
     }
     return HVPT_OK;
 }
@@ -205,7 +206,9 @@ HVPT_API bool hvpt_space_next_leaf(const struct hvpt_space *space, struct hvpt_l
         *gpa = hvpt_make_gpa(run.gpa);
         iterator->status = hvpt_translate_slow(space, run.gpa, mapping);
         if (iterator->status == HVPT_OK) {
-            /* Between the two looks a page may have been split: the smaller one counts, the others are still to come. */
+            /*
+             * Between the two looks a page may have been split: the smaller one counts, the others are still to come.
+             */
             iterator->next = hvpt_make_gpa(gpa->value + mapping->page_size);
             return true;
         }

@@ -13,8 +13,8 @@
 #define HVPT_LEVEL_UNREACHED HVPT_MAX_LEVELS
 
 /*
- * A run of entries of one table: slots [slot, slot + count) at level, the first covering gpa. gpa is aligned to the slot,
- * so at the edges of a range a leaf may stick out of it. entry: the first slot's content.
+ * A run of entries of one table: slots [slot, slot + count) at level, the first covering gpa. gpa is aligned to the
+ * slot, so at the edges of a range a leaf may stick out of it. entry: the first slot's content.
  */
 struct hvpt_run {
     hvpt_entry *slot;
@@ -26,8 +26,8 @@ struct hvpt_run {
 
 /*
  * Descend to gpa's entry in the table at level lowest, or to what stands in the way: the first entry that is not a
- * well-formed reference to a table. With HVPT_LEVEL_UNREACHED the rest of found means nothing. Returns what all tables on
- * the way allow. gpa lies in the space. Safe from any CPU beside map, fault_map and other readers.
+ * well-formed reference to a table. With HVPT_LEVEL_UNREACHED the rest of found means nothing. Returns what all tables
+ * on the way allow. gpa lies in the space. Safe from any CPU beside map, fault_map and other readers.
  */
 HVPT_FUNCTION HVPT_HOT uint32_t hvpt_find(const struct hvpt_space *space, uint64_t gpa, unsigned lowest,
                                           struct hvpt_run *found)
@@ -79,8 +79,8 @@ HVPT_FUNCTION void hvpt_describe(const struct hvpt_space *space, uint64_t gpa, u
 }
 
 /*
- * The same, and a table that cannot be reached or an entry that is not well-formed is refused: HVPT_E_CORRUPT. found->gpa
- * is where the entry's reach begins.
+ * The same, and a table that cannot be reached or an entry that is not well-formed is refused: HVPT_E_CORRUPT.
+ * found->gpa is where the entry's reach begins.
  */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_descend(const struct hvpt_space *space, uint64_t gpa, unsigned lowest,
                                                       struct hvpt_run *found)
@@ -110,8 +110,8 @@ struct hvpt_steps {
 };
 
 /*
- * Walk [start, end), which has passed hvpt_check_range, in ascending order. The walk itself only reads; steps may change
- * what they are shown. HVPT_E_CORRUPT: a table cannot be reached.
+ * Walk [start, end), which has passed hvpt_check_range, in ascending order. The walk itself only reads; steps may
+ * change what they are shown. HVPT_E_CORRUPT: a table cannot be reached.
  */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_walk(const struct hvpt_space *space, uint64_t start, uint64_t end,
                                                    const struct hvpt_steps *steps, void *ctx)

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * The G-stage's rules in words. RISC-V Privileged Architecture, "Virtual Address Translation Process", "Two-Stage Address
- * Translation". Part of explain.h.
+ * The G-stage's rules in words. RISC-V Privileged Architecture, "Virtual Address Translation Process", "Two-Stage
+ * Address Translation". Part of explain.h.
  */
 #ifndef HVPT_EXPLAIN_GSTAGE_H
 #define HVPT_EXPLAIN_GSTAGE_H

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Stage 2's rules in words. Arm ARM, "VMSAv8-64 translation table format descriptors", "Stage 2 access permissions". Part
- * of explain.h.
+ * Stage 2's rules in words. Arm ARM, "VMSAv8-64 translation table format descriptors", "Stage 2 access permissions".
+ * Part of explain.h.
  */
 #ifndef HVPT_EXPLAIN_STAGE2_H
 #define HVPT_EXPLAIN_STAGE2_H

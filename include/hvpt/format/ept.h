@@ -187,7 +187,9 @@ static inline HVPT_COLD enum hvpt_status hvpt_ept_encode(const struct hvpt_space
     return HVPT_OK;
 }
 
-/* The permissions that one entry gives. Without mode-based execute control bit 2 is for all modes, bit 10 is ignored. */
+/*
+ * The permissions that one entry gives. Without mode-based execute control bit 2 is for all modes, bit 10 is ignored.
+ */
 static inline uint32_t hvpt_ept_perm(const struct hvpt_space *space, uint64_t entry)
 {
     uint32_t perm = (uint32_t)(entry & (HVPT_READ | HVPT_WRITE | HVPT_EXEC));

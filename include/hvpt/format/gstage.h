@@ -71,8 +71,8 @@ enum hvpt_gstage_rule {
 };
 
 /*
- * HVPT_E_ATTR: write without read, now or when touch gives it back, is reserved; one execute bit serves all modes; memory
- * types other than the platform's own want Svpbmt, which has NC (here HVPT_MEM_WC) and IO (HVPT_MEM_UC).
+ * HVPT_E_ATTR: write without read, now or when touch gives it back, is reserved; one execute bit serves all modes;
+ * memory types other than the platform's own want Svpbmt, which has NC (here HVPT_MEM_WC) and IO (HVPT_MEM_UC).
  * Without Svadu a page is mapped accessed and, if it may be written, dirty: otherwise its first use would fault.
  */
 static inline HVPT_COLD enum hvpt_status hvpt_gstage_encode(const struct hvpt_space *space, struct hvpt_attr attr,

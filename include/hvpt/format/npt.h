@@ -207,8 +207,8 @@ static inline struct hvpt_attr hvpt_npt_decode(const struct hvpt_space *space, u
 /*
  * Bits 7 and 8 are reserved in the two highest tables; bit 7 makes a leaf of the others, and bit 8 is ignored there.
  * In a large page bit 12 is PAT and the other address bits below the page are reserved. With GMET a table entry without
- * the user bit would open all below it to the supervisor's execution, whatever the leaves say. Hardware allows that; here
- * such tables, which only others make, are not well-formed.
+ * the user bit would open all below it to the supervisor's execution, whatever the leaves say. Hardware allows that;
+ * here such tables, which only others make, are not well-formed.
  */
 static inline HVPT_COLD unsigned hvpt_npt_judge(const struct hvpt_space *space, uint64_t entry, unsigned level)
 {
@@ -250,14 +250,16 @@ static inline HVPT_COLD uint64_t hvpt_npt_change(const struct hvpt_space *space,
     uint64_t bits = mask & HVPT_WRITE ? HVPT_NPT_BIT_WRITE | HVPT_NPT_BIT_LOGGED : 0;
 
     if (mask & (HVPT_EXEC | HVPT_EXEC_USER))
-        bits |= (features & HVPT_NPT_NO_NX ? 0 : HVPT_NPT_BIT_NX) | (features & HVPT_NPT_USE_GMET ? HVPT_NPT_BIT_USER : 0);
+        bits |=
+            (features & HVPT_NPT_NO_NX ? 0 : HVPT_NPT_BIT_NX) | (features & HVPT_NPT_USE_GMET ? HVPT_NPT_BIT_USER : 0);
     /* A page of others that gives the guest nothing may say anything in these: all of them are what is asked for. */
     if (hvpt_npt_leaf_perm(space, entry) == 0)
         bits |= HVPT_NPT_BIT_USER | HVPT_NPT_BIT_WRITE | (features & HVPT_NPT_NO_NX ? 0 : HVPT_NPT_BIT_NX);
     if (mask & HVPT_CHANGE_FLAGS)
         bits |= hvpt_npt_c_bit(space);
     /* Not where the page would become a user page that is executable: NX stays, because mask does not name it. */
-    if ((mask & HVPT_CHANGE_FLAGS) && (features & HVPT_NPT_USE_SHADOW_STACK) && !(wanted & ~entry & ~bits & HVPT_NPT_BIT_NX))
+    if ((mask & HVPT_CHANGE_FLAGS) && (features & HVPT_NPT_USE_SHADOW_STACK)
+        && !(wanted & ~entry & ~bits & HVPT_NPT_BIT_NX))
         bits |= HVPT_NPT_BIT_USER;
     if (mask & HVPT_CHANGE_MEMTYPE)
         bits |= hvpt_npt_pat_bits(7, level);

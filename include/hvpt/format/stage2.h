@@ -59,14 +59,17 @@ enum hvpt_s2_feature {
     HVPT_S2_USE_CONTIGUOUS = 1 << 5,     /* runs are joined by the contiguous bit where they fit */
     HVPT_S2_USE_VMID16 = 1 << 6,         /* VTCR_EL2.VS */
     /*
-     * FEAT_BBM level 2: a change of size needs no break-before-make, nor does the contiguous bit. One of address or type
-     * does on every CPU. Arm ARM, "Support levels for changing table or block size".
+     * FEAT_BBM level 2: a change of size needs no break-before-make, nor does the contiguous bit. One of address or
+     * type does on every CPU. Arm ARM, "Support levels for changing table or block size".
      */
     HVPT_S2_USE_BBM2 = 1 << 7,
-    /* FEAT_BBM level 1: bit 16 of a block is nT and not RES0. Nothing made here sets it; tables of others may have it. */
+    /*
+     * FEAT_BBM level 1: bit 16 of a block is nT and not RES0. Nothing made here sets it; tables of others may have it.
+     */
     HVPT_S2_USE_BBM1 = 1 << 16,
-    HVPT_S2_USE_TABLE_AF = 1 << 17, /* VTCR_EL2.HAFT, with HA: tables have access flags, which are set here from the start */
-    HVPT_S2_USE_HDBSS = 1 << 18,    /* VTCR_EL2.HDBSS, with HD: pages made dirty are logged (arm/hdbss.h) */
+    HVPT_S2_USE_TABLE_AF =
+        1 << 17, /* VTCR_EL2.HAFT, with HA: tables have access flags, which are set here from the start */
+    HVPT_S2_USE_HDBSS = 1 << 18, /* VTCR_EL2.HDBSS, with HD: pages made dirty are logged (arm/hdbss.h) */
     /*
      * FEAT_S2PIE, VTCR_EL2.S2PIE, with HD: permissions by S2PIR_EL2, which must hold hvpt_s2_pir(). Without HVPT_READ a
      * page may only be written.
@@ -274,8 +277,8 @@ static inline HVPT_COLD uint64_t hvpt_s2_relevel(uint64_t entry, unsigned from, 
 
 /*
  * With hardware dirty state the permission to write is DBM, and S2AP[1] says that the page was written: taking the one
- * keeps the other, in a bit of software's own, and giving it back brings the other back. A memory type that has the name
- * asked for stays what it is.
+ * keeps the other, in a bit of software's own, and giving it back brings the other back. A memory type that has the
+ * name asked for stays what it is.
  */
 static inline HVPT_COLD uint64_t hvpt_s2_change(const struct hvpt_space *space, uint64_t entry, uint64_t wanted,
                                                 uint32_t mask, unsigned level)

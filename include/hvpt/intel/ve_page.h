@@ -30,7 +30,8 @@ HVPT_STATIC_ASSERT(__builtin_offsetof(struct hvpt_ve_page, exit_reason) == 0, "e
 HVPT_STATIC_ASSERT(__builtin_offsetof(struct hvpt_ve_page, busy) == 4, "FFFFFFFFH at 4");
 HVPT_STATIC_ASSERT(__builtin_offsetof(struct hvpt_ve_page, qualification) == 8, "exit qualification at 8");
 HVPT_STATIC_ASSERT(__builtin_offsetof(struct hvpt_ve_page, guest_linear_address) == 16, "guest linear address at 16");
-HVPT_STATIC_ASSERT(__builtin_offsetof(struct hvpt_ve_page, guest_physical_address) == 24, "guest-physical address at 24");
+HVPT_STATIC_ASSERT(__builtin_offsetof(struct hvpt_ve_page, guest_physical_address) == 24,
+                   "guest-physical address at 24");
 HVPT_STATIC_ASSERT(__builtin_offsetof(struct hvpt_ve_page, eptp_index) == 32, "EPTP index at 32");
 
 /* What was in the area, read once. */

@@ -7,7 +7,7 @@
 #include "report.h"
 #include "words.h"
 
-#include <hvctl/svm_caps.h>
+#include <hvctl/svm/caps.h>
 #include <hvctl/vmx/solver.h>
 
 /* ---- the MSRs by name ---- */

@@ -6,7 +6,7 @@
  */
 #include "exit.h"
 
-#include <hvctl/svm_exit.h>
+#include <hvctl/svm/exit.h>
 #include <hvctl/vmx/insn.h>
 #include <hvpt/fault/ept.h>
 
