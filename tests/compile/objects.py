@@ -141,6 +141,14 @@ class Objects:
                               capture_output=True, text=True)
         return None if done.returncode == 0 else done.stderr
 
+    def unit(self, argv, half, stem):
+        """unit.c itself, by a compiler of C++: in C++ an attribute may not stand before extern "C"."""
+        if isinstance(argv, tap.Skip):
+            return argv
+        text = (self.include / half / "unit.c").read_text()
+        return compilers.compile_text([*argv, "-I", str(self.include / half)], self.include, text, "-O0", "-c", "-o",
+                                      str(self.scratch / f"{stem}_unit.o".replace(" ", "_")))
+
     def two_units(self, argv, names, stem):
         units = []
         for entry in ("_start", "other"):
@@ -201,6 +209,9 @@ def cases(include, scratch):
     for half in ("hvpt", "hvctl"):
         yield (f"{half}: linked from unit.c, prototypes elsewhere, gcc c11",
                lambda half=half: objects.linked_apart(compilers.command("gcc", native, "c11"), half, f"apart {half}"))
+        for family in ("gcc", "clang"):
+            yield (f"{half}/unit.c, {family} c++17",
+                   lambda half=half, family=family: objects.unit(compilers.command(family, native, "c++17"), half, f"{half} {family}"))
     for standard in ("c11", "c++17"):
         yield (f"headers that are included and not used cost nothing at -O0, gcc {standard}",
                lambda standard=standard: objects.costs_nothing(compilers.command("gcc", native, standard), names,
