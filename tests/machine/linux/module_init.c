@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /* /init of a machine that loads and unloads one module, and turns itself off. What the module says is in the kernel's log. */
+#define _GNU_SOURCE /* syscall, sync */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
