@@ -99,7 +99,8 @@ static enum hvpt_status make(struct hvpt_rs_space *at, uint32_t kind, const uint
                                             .maxphyaddr = (unsigned)config[2],
                                             .features = (uint32_t)config[3],
                                             .policy = (uint32_t)config[4],
-                                            .pat = config[5]};
+                                            .pat = config[5],
+                                            .c_bit = (unsigned)config[6]};
 
         return root == NULL ? hvpt_npt_init(space, hooks, &npt) : hvpt_npt_adopt(space, hooks, &npt, *root, readonly);
     }
@@ -112,7 +113,8 @@ static enum hvpt_status make(struct hvpt_rs_space *at, uint32_t kind, const uint
                                           .ipa_bits = (unsigned)config[6],
                                           .mmfr0 = config[7],
                                           .mmfr1 = config[8],
-                                          .mmfr2 = config[9]};
+                                          .mmfr2 = config[9],
+                                          .mmfr3 = config[10]};
 
         return root == NULL ? hvpt_s2_init(space, hooks, &s2) : hvpt_s2_adopt(space, hooks, &s2, *root, readonly);
     }
@@ -164,6 +166,12 @@ void hvpt_rs_destroy(struct hvpt_rs_space *at)
 uint64_t hvpt_rs_root(const struct hvpt_rs_space *at)
 {
     return hvpt_space_root(&at->space);
+}
+
+/* The root table itself, without what the register has beside its address: a mode, the C-bit, bits 51:48 low down. */
+uint64_t hvpt_rs_root_frame(const struct hvpt_rs_space *at)
+{
+    return at->space.root_frame;
 }
 
 uint64_t hvpt_rs_control(const struct hvpt_rs_space *at)
@@ -437,6 +445,24 @@ uint64_t hvpt_rs_constant(uint32_t number)
         HVPT_PAGE_GLOBAL,
         HVPT_PAGE_PROTECTION_KEY,
         HVPT_MAX_LEVELS,
+        HVPT_NPT_USE_GMET,
+        HVPT_NPT_USE_SHADOW_STACK,
+        HVPT_NPT_FEATURES_ALL,
+        HVPT_NPT_SHADOW_STACK,
+        HVPT_NPT_ENCRYPTED,
+        HVPT_S2_USE_BBM2,
+        HVPT_S2_USE_BBM1,
+        HVPT_S2_USE_TABLE_AF,
+        HVPT_S2_USE_HDBSS,
+        HVPT_S2_USE_INDIRECT,
+        HVPT_S2_USE_ALL,
+        HVPT_GSTAGE_USE_SVVPTC,
+        HVPT_GSTAGE_USE_SVRSW60T59B,
+        HVPT_GSTAGE_USE_ALL,
+        HVPT_POLICY_CACHED_ONLY,
+        HVPT_POLICY_OWN_MARKS,
+        HVPT_POLICY_ALL,
+        HVPT_EPT_USE_ALL,
     };
 
     return number < sizeof(list) / sizeof(list[0]) ? list[number] : 0;

@@ -34,6 +34,7 @@ extern "C" {
     pub fn hvpt_rs_flush_owed(at: *const c_void) -> bool;
     pub fn hvpt_rs_destroy(at: *mut c_void);
     pub fn hvpt_rs_root(at: *const c_void) -> u64;
+    pub fn hvpt_rs_root_frame(at: *const c_void) -> u64;
     pub fn hvpt_rs_control(at: *const c_void) -> u64;
     pub fn hvpt_rs_page_size(at: *const c_void) -> u64;
     pub fn hvpt_rs_gpa_limit(at: *const c_void) -> u64;

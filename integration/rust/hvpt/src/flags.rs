@@ -309,6 +309,21 @@ impl Flags<Ept> {
     }
 }
 
+/// What nested tables alone have. Each needs the feature of its name in [`NptConfig`].
+impl Flags<Npt> {
+    /// A supervisor shadow stack. Its page cannot be executed, and should not be writable: its own writes need no right.
+    #[must_use]
+    pub fn shadow_stack(self, value: bool) -> Self {
+        self.set(1 << 16, value)
+    }
+
+    /// The C-bit is set: the page is encrypted. Needs [`NptConfig::c_bit`].
+    #[must_use]
+    pub fn encrypted(self, value: bool) -> Self {
+        self.set(1 << 17, value)
+    }
+}
+
 /// What stage 2 alone has: shareability where it is not that of the configuration.
 impl Flags<Stage2> {
     /// Outer shareable.

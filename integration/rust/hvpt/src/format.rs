@@ -1,6 +1,6 @@
 //! The formats, as types: what RMM's `Arch` is to the first level, [`SecondLevel`] is to the second.
 
-use crate::{types::address, InvalidationKind, PhysicalAddress};
+use crate::InvalidationKind;
 
 mod sealed {
     pub trait Sealed {}
@@ -35,10 +35,7 @@ pub trait SecondLevel: sealed::Sealed + 'static {
 
     /// The configuration as the shim reads it.
     #[doc(hidden)]
-    fn config_words(config: &Self::Config) -> [u64; 10];
-
-    /// The table that a root register names.
-    fn root_table(root: u64) -> PhysicalAddress;
+    fn config_words(config: &Self::Config) -> [u64; 11];
 }
 
 /// Policies of a space.
@@ -48,11 +45,19 @@ pub struct Policy {
     pub execute_4k_only: bool,
     /// Refuse to map a frame that holds one of the space's own tables.
     pub guard_tables: bool,
+    /// Refuse uncached memory in flags that are to be written, for guests without devices of the host's.
+    pub cached_only: bool,
+    /// To adopt: this library made the tables, and what it marked in bits that hardware ignores counts. Without it the
+    /// tables are another's, and adopting them for writing clears those bits.
+    pub own_marks: bool,
 }
 
 impl Policy {
     const fn bits(self) -> u64 {
-        self.execute_4k_only as u64 | (self.guard_tables as u64) << 1
+        self.execute_4k_only as u64
+            | (self.guard_tables as u64) << 1
+            | (self.cached_only as u64) << 2
+            | (self.own_marks as u64) << 8
     }
 }
 
@@ -109,7 +114,7 @@ impl SecondLevel for Ept {
     const INVALIDATION: InvalidationKind = InvalidationKind::Invept;
     type Config = EptConfig;
 
-    fn config_words(config: &EptConfig) -> [u64; 10] {
+    fn config_words(config: &EptConfig) -> [u64; 11] {
         let on = &config.features;
         let features = [
             on.accessed_dirty,
@@ -130,10 +135,6 @@ impl SecondLevel for Ept {
             &[config.ept_vpid_cap],
         )
     }
-
-    fn root_table(root: u64) -> PhysicalAddress {
-        address(root & 0x000f_ffff_ffff_f000)
-    }
 }
 
 /// AMD's format. APM vol. 2, "Nested Paging".
@@ -153,6 +154,16 @@ pub struct NptConfig {
     pub pat: u64,
     /// The host's EFER.NXE is clear: no page can be refused execution.
     pub no_nx: bool,
+    /// Guest mode execute trap, VMCB offset 90h bit 3: [`Flags::execute`](crate::Flags::execute) is then the right of the
+    /// guest's supervisor, [`Flags::execute_user`](crate::Flags::execute_user) that of its user mode, and a page cannot
+    /// have the former alone.
+    pub gmet: bool,
+    /// Supervisor shadow stacks, VMCB offset 90h bit 4; not with `no_nx`.
+    pub shadow_stack: bool,
+    /// Memory encryption: which bit of an address is the C-bit, CPUID 8000001FH EBX\[5:0\]. 0: there is none. Tables have
+    /// it set, a page where its flags say [`Flags::encrypted`](crate::Flags::encrypted). `maxphyaddr` is then the reduced
+    /// one, at most the bit's number; 0: that number.
+    pub c_bit: u32,
     /// Policies.
     pub policy: Policy,
 }
@@ -170,8 +181,8 @@ impl SecondLevel for Npt {
     const INVALIDATION: InvalidationKind = InvalidationKind::Asid;
     type Config = NptConfig;
 
-    fn config_words(config: &NptConfig) -> [u64; 10] {
-        let features = [config.no_nx];
+    fn config_words(config: &NptConfig) -> [u64; 11] {
+        let features = [config.no_nx, config.gmet, config.shadow_stack];
 
         words(
             config.levels,
@@ -179,12 +190,8 @@ impl SecondLevel for Npt {
             config.maxphyaddr,
             &features,
             config.policy,
-            &[config.pat],
+            &[config.pat, u64::from(config.c_bit)],
         )
-    }
-
-    fn root_table(root: u64) -> PhysicalAddress {
-        address(root & 0x000f_ffff_ffff_f000)
     }
 }
 
@@ -209,6 +216,16 @@ pub struct Stage2Features {
     pub contiguous: bool,
     /// VTCR_EL2.VS.
     pub vmid16: bool,
+    /// FEAT_BBM level 2: a change of size needs no break-before-make.
+    pub bbm2: bool,
+    /// FEAT_BBM level 1: tables of others may have nT set in a block.
+    pub bbm1: bool,
+    /// VTCR_EL2.HAFT, with HA: tables have access flags.
+    pub table_af: bool,
+    /// VTCR_EL2.HDBSS, with HD: pages made dirty are logged.
+    pub hdbss: bool,
+    /// VTCR_EL2.S2PIE, with HD: permissions by S2PIR_EL2.
+    pub indirect: bool,
 }
 
 /// How a guest's stage 2 is set up. Zero means the usual.
@@ -222,8 +239,8 @@ pub struct Stage2Config {
     pub levels: u32,
     /// A block or page size of the granule; 0: the largest there is.
     pub max_page_size: u64,
-    /// ID_AA64MMFR0_EL1, ID_AA64MMFR1_EL1 and ID_AA64MMFR2_EL1 as read; all 0: not told.
-    pub mmfr: [u64; 3],
+    /// ID_AA64MMFR0_EL1 to ID_AA64MMFR3_EL1 as read; all 0: not told.
+    pub mmfr: [u64; 4],
     /// Extensions to be used.
     pub features: Stage2Features,
     /// Policies.
@@ -243,7 +260,7 @@ impl SecondLevel for Stage2 {
     const INVALIDATION: InvalidationKind = InvalidationKind::Tlbi;
     type Config = Stage2Config;
 
-    fn config_words(config: &Stage2Config) -> [u64; 10] {
+    fn config_words(config: &Stage2Config) -> [u64; 11] {
         let on = &config.features;
         let features = [
             on.fwb,
@@ -253,27 +270,28 @@ impl SecondLevel for Stage2 {
             on.lpa2,
             on.contiguous,
             on.vmid16,
+            on.bbm2,
         ];
+        let later = [on.bbm1, on.table_af, on.hdbss, on.indirect];
         let own = [
             u64::from(config.granule_shift),
             u64::from(config.ipa_bits),
             config.mmfr[0],
             config.mmfr[1],
             config.mmfr[2],
+            config.mmfr[3],
         ];
 
-        words(
+        let mut words = words(
             config.levels,
             config.max_page_size,
             0,
             &features,
             config.policy,
             &own,
-        )
-    }
-
-    fn root_table(root: u64) -> PhysicalAddress {
-        address(root & 0x0000_ffff_ffff_fffe)
+        );
+        words[3] |= bits(&later) << 16;
+        words
     }
 }
 
@@ -309,6 +327,10 @@ pub struct GstageConfig {
     pub svnapot: bool,
     /// Hardware sets accessed and dirty bits, by Svadu.
     pub svadu: bool,
+    /// An entry that becomes valid is seen soon without a fence, by Svvptc: a map owes no flush.
+    pub svvptc: bool,
+    /// Bits 60:59 of entries are software's, by Svrsw60t59b.
+    pub svrsw60t59b: bool,
     /// Policies.
     pub policy: Policy,
 }
@@ -326,8 +348,14 @@ impl SecondLevel for Gstage {
     const INVALIDATION: InvalidationKind = InvalidationKind::Hfence;
     type Config = GstageConfig;
 
-    fn config_words(config: &GstageConfig) -> [u64; 10] {
-        let features = [config.svpbmt, config.svnapot, config.svadu];
+    fn config_words(config: &GstageConfig) -> [u64; 11] {
+        let features = [
+            config.svpbmt,
+            config.svnapot,
+            config.svadu,
+            config.svvptc,
+            config.svrsw60t59b,
+        ];
 
         words(
             0,
@@ -337,10 +365,6 @@ impl SecondLevel for Gstage {
             config.policy,
             &[config.mode as u64],
         )
-    }
-
-    fn root_table(root: u64) -> PhysicalAddress {
-        address((root & 0x0000_0fff_ffff_ffff) << 12)
     }
 }
 
@@ -352,17 +376,22 @@ fn words(
     features: &[bool],
     policy: Policy,
     own: &[u64],
-) -> [u64; 10] {
-    let mut out = [0; 10];
+) -> [u64; 11] {
+    let mut out = [0; 11];
 
     out[0] = u64::from(levels);
     out[1] = max_page_size;
     out[2] = u64::from(maxphyaddr);
-    out[3] = features
-        .iter()
-        .rev()
-        .fold(0, |bits, on| bits << 1 | u64::from(*on));
+    out[3] = bits(features);
     out[4] = policy.bits();
     out[5..5 + own.len()].copy_from_slice(own);
     out
+}
+
+/// Bit n: the nth.
+fn bits(features: &[bool]) -> u64 {
+    features
+        .iter()
+        .rev()
+        .fold(0, |bits, on| bits << 1 | u64::from(*on))
 }

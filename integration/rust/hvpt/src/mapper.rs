@@ -327,7 +327,8 @@ impl<A: SecondLevel, F: GuestFrames> Mapper<A, F> {
 
     /// The table that the root names.
     pub fn table(&self) -> PhysicalAddress {
-        A::root_table(self.root())
+        // SAFETY: the space is alive.
+        address(unsafe { ffi::hvpt_rs_root_frame(self.space()) })
     }
 
     /// Bytes of the smallest page.

@@ -50,7 +50,7 @@ fn buffers_hold_the_structs_and_little_more() {
 }
 
 fn constants() -> Vec<u64> {
-    (0..44)
+    (0..62)
         .map(|n| unsafe { ffi::hvpt_rs_constant(n) })
         .collect()
 }
@@ -225,17 +225,116 @@ fn numbers_are_those_of_the_headers() {
     assert_eq!(
         policy(Policy {
             execute_4k_only: true,
-            guard_tables: false
+            ..Policy::default()
         }),
         c[37]
     );
     assert_eq!(
         policy(Policy {
-            execute_4k_only: false,
-            guard_tables: true
+            guard_tables: true,
+            ..Policy::default()
         }),
         c[38]
     );
     assert_eq!(hvpt::PAT_RESET, c[39]);
     assert_eq!(c[40..44], [1 << 2, 1 << 8, 15 << 59, 5]);
+}
+
+/// Whatever a config can say in C it can say in Rust: a bit that is added there is missed here.
+#[test]
+fn configs_say_all_that_the_headers_know() {
+    let c = constants();
+    let npt = |config| features::<Npt>(config);
+    let off = NptConfig::default();
+    let (mut gmet, mut stack, mut all) = (off.clone(), off.clone(), off);
+    gmet.gmet = true;
+    stack.shadow_stack = true;
+    (all.no_nx, all.gmet, all.shadow_stack) = (true, true, true);
+    assert_eq!([npt(gmet), npt(stack), npt(all)], c[44..47]);
+    assert_eq!(flag_bit(Flags::<Npt>::new().shadow_stack(true)), c[47]);
+    assert_eq!(flag_bit(Flags::<Npt>::new().encrypted(true)), c[48]);
+
+    let s2 = |set: fn(&mut Stage2Features)| {
+        let mut config = Stage2Config::default();
+        set(&mut config.features);
+        features::<Stage2>(config)
+    };
+    assert_eq!(
+        [
+            s2(|on| on.bbm2 = true),
+            s2(|on| on.bbm1 = true),
+            s2(|on| on.table_af = true),
+            s2(|on| on.hdbss = true),
+            s2(|on| on.indirect = true),
+            s2(|on| {
+                *on = Stage2Features {
+                    fwb: true,
+                    xnx: true,
+                    hardware_af: true,
+                    hardware_dirty: true,
+                    lpa2: true,
+                    contiguous: true,
+                    vmid16: true,
+                    bbm2: true,
+                    bbm1: true,
+                    table_af: true,
+                    hdbss: true,
+                    indirect: true,
+                }
+            }),
+        ],
+        c[49..55]
+    );
+
+    let gstage = |set: fn(&mut GstageConfig)| {
+        let mut config = GstageConfig::default();
+        set(&mut config);
+        features::<Gstage>(config)
+    };
+    let most = |on: &mut GstageConfig| {
+        (on.svpbmt, on.svnapot, on.svadu) = (true, true, true);
+        (on.svvptc, on.svrsw60t59b) = (true, true);
+    };
+    assert_eq!(
+        [
+            gstage(|on| on.svvptc = true),
+            gstage(|on| on.svrsw60t59b = true),
+            gstage(most)
+        ],
+        c[55..58]
+    );
+
+    let policy = |cached_only, own_marks, others| {
+        let policy = Policy {
+            execute_4k_only: others,
+            guard_tables: others,
+            cached_only,
+            own_marks,
+        };
+        let config = EptConfig {
+            policy,
+            ..Default::default()
+        };
+        Ept::config_words(&config)[4]
+    };
+    let policies = [
+        policy(true, false, false),
+        policy(false, true, false),
+        policy(true, true, true),
+    ];
+    assert_eq!(policies, c[58..61]);
+    let ept = EptFeatures {
+        accessed_dirty: true,
+        shadow_stack: true,
+        mode_based_execute: true,
+        violation_ve: true,
+        verify_guest_paging: true,
+        paging_write: true,
+        sub_page_write: true,
+    };
+    let config = EptConfig {
+        features: ept,
+        ..Default::default()
+    };
+    assert_eq!(features::<Ept>(config), c[61]);
 }
