@@ -89,7 +89,8 @@ static inline HVPT_COLD enum hvpt_status hvpt_ept_configure(struct hvpt_space *s
     cap = config->ept_vpid_cap;
     if (cap == 0)
         cap = ~(uint64_t)HVPT_EPT_CAP_EXECUTE_ONLY;
-    if (!(cap & HVPT_EPT_CAP_2M)) /* a 1-GByte page could not be split */
+    /* Without 2-MByte pages a 1-GByte page could not be split. Who only reads takes it as hardware does. */
+    if (!(cap & HVPT_EPT_CAP_2M) && !readonly)
         cap &= ~(uint64_t)HVPT_EPT_CAP_1G;
     if ((levels != 4 && levels != 5) || maxphyaddr < 32 || maxphyaddr > 52
         || (max_page_size != HVPT_4K && max_page_size != HVPT_2M && max_page_size != HVPT_1G)

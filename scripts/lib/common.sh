@@ -190,6 +190,7 @@ install_playwright() {
 # CBMC and herd7 beside the build directory, where the machine has neither; without them their proofs skip and say so.
 install_proof_tools() {
     is_there cbmc && is_there herd7 && return 0
-    "$root/scripts/lib/proof-tools" "$build/proof-tools" >"$build-proof-tools.log" 2>&1 \
-        || warn "CBMC or herd7 could not be had ($build-proof-tools.log); what they prove is skipped."
+    mkdir -p "$build"
+    "$root/scripts/lib/proof-tools" "$build/proof-tools" >"$build/proof-tools.log" 2>&1 \
+        || warn "CBMC or herd7 could not be had ($build/proof-tools.log); what they prove is skipped."
 }
