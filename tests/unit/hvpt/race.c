@@ -326,6 +326,7 @@ static void *log_writes(void *ctx)
             CHECK_EQ(mapping.hpa.value, hpa_of(gpa), "what a reader saw");
         }
     }
+    (void)pthread_barrier_wait(&worker->arena->start); /* the flush is a sole writer's */
     if (worker->number == 0)
         rig->adapter->flush(&rig->space, &flush);
     return NULL;
