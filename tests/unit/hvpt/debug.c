@@ -228,3 +228,16 @@ Test(debug, every_row_of_who_may_run_beside_whom)
         }
     }
 }
+
+Test(debug, every_breach_has_words_of_its_own)
+{
+    for (unsigned i = 0; i <= HVPT_BREACH_VIEW; i++) {
+        const char *words = hvpt_breach_text((enum hvpt_breach)i);
+
+        cr_assert_not_null(words);
+        cr_expect_str_neq(words, "unknown breach");
+        for (unsigned other = 0; other < i; other++)
+            cr_expect_str_neq(words, hvpt_breach_text((enum hvpt_breach)other));
+    }
+    cr_expect_str_eq(hvpt_breach_text((enum hvpt_breach)99), "unknown breach");
+}

@@ -1,0 +1,186 @@
+/* SPDX-FileCopyrightText: 2026 the hvpt authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * A format that is known at run time, and a walk that goes on behind broken entries. Where tables lie is this test's own
+ * choice, and entries are broken by hand.
+ */
+#include <hvpt/audit.h>
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+enum { FRAMES = 64 };
+
+static uint64_t memory[FRAMES][512];
+static unsigned next_frame;
+
+static bool take(void *ctx, unsigned order, hvpt_hpa *out)
+{
+    const unsigned frames = 1u << order;
+
+    (void)ctx;
+    next_frame = (next_frame + frames - 1) & ~(frames - 1);
+    if (next_frame + frames > FRAMES)
+        return false;
+    *out = hvpt_make_hpa((uint64_t)next_frame << 12);
+    next_frame += frames;
+    return true;
+}
+
+static void give(void *ctx, hvpt_hpa frame, unsigned order)
+{
+    (void)ctx, (void)frame, (void)order;
+}
+
+static void *see(void *ctx, hvpt_hpa frame)
+{
+    (void)ctx;
+    return frame.value >> 12 < FRAMES ? memory[frame.value >> 12] : NULL;
+}
+
+static void flush_all(void *ctx, const struct hvpt_flush *flush)
+{
+    (void)ctx, (void)flush;
+}
+
+static const struct hvpt_hooks hooks = {NULL, take, give, see, NULL, flush_all};
+static const enum hvpt_kind kinds[] = {HVPT_KIND_EPT, HVPT_KIND_NPT, HVPT_KIND_S2, HVPT_KIND_GSTAGE};
+
+static void begin(void)
+{
+    next_frame = 0;
+    memset(memory, 0, sizeof(memory));
+}
+
+Test(space, every_kind_is_made_and_adopted)
+{
+    for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        struct hvpt_space_config config = {kinds[i], {0}, {0}, {0}, {0}};
+        struct hvpt_space made, adopted;
+        struct hvpt_mapping out;
+
+        begin();
+        cr_assert_eq(hvpt_space_init(&made, &hooks, &config), HVPT_OK, "kind %u", i);
+        cr_assert_eq(made.kind, kinds[i]);
+        cr_assert_eq(hvpt_space_map(&made, hvpt_make_gpa(0x7000), hvpt_make_hpa(0x123000), HVPT_4K, hvpt_ram(HVPT_READ),
+                                    NULL),
+                     HVPT_OK);
+        cr_assert_eq(hvpt_space_adopt(&adopted, &hooks, &config, hvpt_space_root(&made), true), HVPT_OK);
+        cr_assert_eq(hvpt_space_translate(&adopted, hvpt_make_gpa(0x7008), &out), HVPT_OK);
+        cr_expect_eq(out.hpa.value, 0x123008);
+        cr_expect_eq(hvpt_space_unmap(&adopted, hvpt_make_gpa(0x7000), HVPT_4K, NULL), HVPT_E_READONLY);
+    }
+}
+
+Test(space, a_kind_that_is_none_is_refused)
+{
+    struct hvpt_space_config config = {(enum hvpt_kind)9, {0}, {0}, {0}, {0}};
+    struct hvpt_space space;
+
+    begin();
+    cr_expect_eq(hvpt_space_init(&space, &hooks, &config), HVPT_E_ATTR);
+    cr_expect_eq(hvpt_space_adopt(&space, &hooks, &config, 0, true), HVPT_E_ATTR);
+}
+
+Test(space, an_empty_flush_owes_nothing)
+{
+    struct hvpt_flush flush = hvpt_flush_empty();
+
+    cr_expect(!hvpt_flush_needed(&flush));
+    cr_expect_eq(flush.dead_count, 0);
+}
+
+struct seen {
+    unsigned leaves, entered, left, broken;
+    uint64_t broken_at, broken_size;
+    unsigned broken_level, stop_after; /* broken entries; 0: never */
+};
+
+static bool leaf(void *ctx, hvpt_gpa gpa, const struct hvpt_mapping *mapping)
+{
+    (void)gpa, (void)mapping;
+    ((struct seen *)ctx)->leaves++;
+    return true;
+}
+
+static bool enter(void *ctx, hvpt_gpa gpa, hvpt_hpa table, unsigned level)
+{
+    (void)gpa, (void)table, (void)level;
+    ((struct seen *)ctx)->entered++;
+    return true;
+}
+
+static bool leave(void *ctx, hvpt_gpa gpa, hvpt_hpa table, unsigned level)
+{
+    (void)gpa, (void)table, (void)level;
+    ((struct seen *)ctx)->left++;
+    return true;
+}
+
+static bool broken(void *ctx, hvpt_gpa gpa, uint64_t size, unsigned level)
+{
+    struct seen *seen = ctx;
+
+    seen->broken++;
+    seen->broken_at = gpa.value;
+    seen->broken_size = size;
+    seen->broken_level = level;
+    return seen->stop_after == 0 || seen->broken < seen->stop_after;
+}
+
+/* EPT with three pages from 0; SDM vol. 3, "EPT Misconfigurations": writable and not readable is one. */
+static void three_pages(struct hvpt_space *space)
+{
+    struct hvpt_ept_config config = {0};
+
+    begin();
+    cr_assert_eq(hvpt_ept_init(space, &hooks, &config), HVPT_OK);
+    cr_assert_eq(hvpt_space_map(space, hvpt_make_gpa(0), hvpt_make_hpa(0x100000), 3 * HVPT_4K, hvpt_ram(HVPT_READ),
+                                NULL),
+                 HVPT_OK);
+}
+
+/* The entry that maps 0x1000, found from the root by hand. */
+static uint64_t *second_page(const struct hvpt_space *space)
+{
+    uint64_t table = hvpt_space_root(space) & UINT64_C(0xffffffffff000);
+
+    for (unsigned level = 3; level > 0; level--)
+        table = memory[table >> 12][0] & UINT64_C(0xffffffffff000);
+    return &memory[table >> 12][1];
+}
+
+Test(space, a_walk_goes_on_behind_a_broken_entry)
+{
+    const struct hvpt_visitor quiet = {NULL, leaf, NULL, enter, leave};
+    struct hvpt_visitor visitor = quiet;
+    struct seen seen = {0};
+    struct hvpt_space space;
+
+    three_pages(&space);
+    *second_page(&space) = 0x101002;
+    visitor.ctx = &seen;
+    cr_expect_eq(hvpt_walk_past(&space, hvpt_make_gpa(0), HVPT_1G, &visitor, broken), HVPT_E_CORRUPT);
+    cr_expect_eq(seen.leaves, 2);
+    cr_expect_eq(seen.broken, 1);
+    cr_expect_eq(seen.broken_at, 0x1000);
+    cr_expect_eq(seen.broken_size, HVPT_4K);
+    cr_expect_eq(seen.broken_level, 0);
+    cr_expect_geq(seen.entered, 3);
+}
+
+Test(space, a_callback_ends_the_walk_at_a_broken_entry)
+{
+    struct hvpt_visitor visitor = {NULL, leaf, NULL, NULL, NULL};
+    struct seen seen = {0};
+    struct hvpt_space space;
+
+    three_pages(&space);
+    *second_page(&space) = 0x101002;
+    seen.stop_after = 1;
+    visitor.ctx = &seen;
+    cr_expect_eq(hvpt_walk_past(&space, hvpt_make_gpa(0), HVPT_1G, &visitor, broken), HVPT_OK);
+    cr_expect_eq(seen.leaves, 1);
+    cr_expect_eq(hvpt_walk_past(&space, hvpt_make_gpa(0x1000), HVPT_4K, &visitor, NULL), HVPT_E_CORRUPT);
+    cr_expect_eq(hvpt_walk_past(&space, hvpt_make_gpa(0), 0, &visitor, NULL), HVPT_E_RANGE);
+}
