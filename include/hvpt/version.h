@@ -13,4 +13,7 @@
 #define HVPT_MAKE_VERSION(major, minor, patch) ((major) * 1000000 + (minor) * 1000 + (patch))
 #define HVPT_VERSION HVPT_MAKE_VERSION(HVPT_VERSION_MAJOR, HVPT_VERSION_MINOR, HVPT_VERSION_PATCH)
 
+/* The same for languages and debuggers that do not see macros. */
+enum hvpt_version { HVPT_VERSION_NUMBER = HVPT_VERSION };
+
 #endif

@@ -7,6 +7,9 @@
 #ifndef HVCTL_CPU_AFTER_EXIT_H
 #define HVCTL_CPU_AFTER_EXIT_H
 
+/* Bytes below RSP that HVCTL_AFTER_EXIT may use. */
+enum hvctl_after_exit { HVCTL_AFTER_EXIT_STACK = 512 };
+
 /*
  * Instructions, as the text of an inline assembly with operands. They keep every register but the flags, and have 512
  * bytes below RSP; on SVM the global interrupt flag is clear and FS, GS and TR are still the guest's. Define it before
