@@ -63,9 +63,12 @@ static inline void hvctl_svm_view_make(struct hvctl_svm_view *view, const struct
     view->beyond = hvctl_beyond(caps->cpu.maxphyaddr ? caps->cpu.maxphyaddr : 52);
     view->long_mode = (vmcb->save.efer & HVCTL_EFER_LME) && (vmcb->save.cr0 & HVCTL_CR0_PG);
     view->code64 = view->long_mode && (vmcb->save.cs.attrib & HVCTL_SVM_ATTRIB_L);
-    view->np = (vmcb->control.nested_control & HVCTL_NESTED_NP_ENABLE) != 0;
-    view->sev = around->sev_on && (vmcb->control.nested_control & HVCTL_NESTED_SEV);
-    view->sev_es = view->sev && (vmcb->control.nested_control & HVCTL_NESTED_SEV_ES);
+    /* A bit whose feature the CPU lacks turns nothing on. */
+    view->np = hvctl_svm_can(caps, HVCTL_SVM_NP) && (vmcb->control.nested_control & HVCTL_NESTED_NP_ENABLE);
+    view->can_sev = around->sev_on && hvctl_sev_can(caps, HVCTL_SEV_SEV);
+    view->can_sev_es = view->can_sev && hvctl_sev_can(caps, HVCTL_SEV_SEV_ES);
+    view->sev = view->can_sev && (vmcb->control.nested_control & HVCTL_NESTED_SEV);
+    view->sev_es = view->sev && view->can_sev_es && (vmcb->control.nested_control & HVCTL_NESTED_SEV_ES);
 }
 
 /* The surroundings of a hypervisor in long mode that has not set up SEV, without access to memory. */

@@ -119,9 +119,9 @@ static inline enum hvctl_rule_result hvctl_svm_rule_np_host(const struct hvctl_s
                                                             struct hvctl_finding *finding)
 {
     finding->because = "the host's CR0.PG is 0";
-    if (!view->around->host_no_paging)
-        return view->np ? HVCTL_RULE_KEPT : HVCTL_RULE_IDLE;
-    return hvctl_svm_demand_bits(finding, 0, rule->mask);
+    if (!view->np)
+        return HVCTL_RULE_IDLE;
+    return hvctl_svm_demand_bits(finding, 0, view->around->host_no_paging ? rule->mask : 0);
 }
 
 static inline enum hvctl_rule_result hvctl_svm_rule_n_cr3(const struct hvctl_svm_view *view,
@@ -170,7 +170,15 @@ static inline enum hvctl_rule_result hvctl_svm_rule_sev_np(const struct hvctl_sv
                                                            struct hvctl_finding *finding)
 {
     finding->because = "SEV is on";
-    return view->around->sev_on ? hvctl_svm_rule_nested_needs(view, rule, finding) : HVCTL_RULE_IDLE;
+    return view->can_sev ? hvctl_svm_rule_nested_needs(view, rule, finding) : HVCTL_RULE_IDLE;
+}
+
+static inline enum hvctl_rule_result hvctl_svm_rule_sev_es_sev(const struct hvctl_svm_view *view,
+                                                               const struct hvctl_svm_rule *rule,
+                                                               struct hvctl_finding *finding)
+{
+    finding->because = "SEV is on";
+    return view->can_sev_es ? hvctl_svm_rule_nested_needs(view, rule, finding) : HVCTL_RULE_IDLE;
 }
 
 static inline enum hvctl_rule_result hvctl_svm_rule_sev_smm(const struct hvctl_svm_view *view,
@@ -306,7 +314,7 @@ static inline const struct hvctl_svm_rule *hvctl_svm_control_rule_at(size_t numb
                 hvctl_svm_rule_sev_asid_min, "GUEST_ASID", guest_asid, 0),
         HVCTL_X("SVM.SEV.HOST64", "Enabling SEV", "must not have SEV set while the host is not in 64-bit mode",
                 hvctl_svm_rule_sev_host, "NESTED_CONTROL", nested_control, 0),
-        HVCTL_X("SVM.SEVES.SEV", "Enabling SEV-ES", "must have SEV, bit 1, set", hvctl_svm_rule_sev_np,
+        HVCTL_X("SVM.SEVES.SEV", "Enabling SEV-ES", "must have SEV, bit 1, set", hvctl_svm_rule_sev_es_sev,
                 "NESTED_CONTROL", nested_control, HVCTL_NESTED_SEV << 16 | HVCTL_NESTED_SEV_ES),
         HVCTL_X("SVM.SEVES.LBR", "Enabling SEV-ES", "must have LBR virtualization, bit 0, set",
                 hvctl_svm_rule_sev_es_lbr, "VIRTUALIZATION_CONTROL", virtualization_control, HVCTL_VIRT_LBR),

@@ -104,7 +104,8 @@ struct hvctl_svm_view {
     bool long_mode;   /* the guest will be in long mode: EFER.LME and CR0.PG */
     bool code64;      /* and in 64-bit mode */
     bool np;          /* nested paging */
-    bool sev, sev_es; /* the guest's memory, the guest's registers are encrypted */
+    bool can_sev, can_sev_es; /* the CPU has them, and SEV is set up */
+    bool sev, sev_es;         /* the guest's memory, the guest's registers are encrypted */
 };
 
 struct hvctl_svm_rule {

@@ -183,7 +183,8 @@ static inline const struct hvctl_vmx_surroundings *hvctl_vmx_surroundings_usual(
 /*
  * Ask every rule, and list in report those that image breaks on a CPU with these capabilities. around NULL: the usual,
  * as a zeroed struct hvctl_vmx_surroundings; rules that would have to look into memory are then listed as not checked.
- * caps must be of the CPU that is to enter, the image's fields what its VMCS holds. May be called anywhere.
+ * caps must be of the CPU that is to enter, the image's fields what its VMCS holds. What an image made for another CPU
+ * has beyond those is ignored, as this one would. May be called anywhere.
  *
  * Of an image with fields that are not known (hvctl_vmcs_image_init_unknown), only those violations are listed that
  * stand whatever they hold; report->unknown counts the rules that hang on them. That takes 2 KiB of stack.

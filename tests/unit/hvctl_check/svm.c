@@ -31,7 +31,7 @@ static void begin(struct setup *setup)
     setup->caps.edx = 0xffffffff;
     setup->caps.sev_asids = 100;
     setup->caps.sev_min_asid = 10;
-    setup->caps.sev_eax = 1u << 11;
+    setup->caps.sev_eax = 1u << 1 | 1u << 3 | 1u << 11; /* SEV, SEV-ES, for hosts in 64-bit mode only */
     setup->caps.cpu.maxphyaddr = 40;
     setup->caps.cpu.linear_bits = 48;
     setup->caps.cpu.long_mode = setup->caps.cpu.nx = setup->caps.cpu.cet_ss = true;

@@ -261,7 +261,7 @@ Test(hvctl_unknown, restore_reads_on_behind_a_field_that_the_cpu_has_not)
 Test(hvctl_unknown, a_vmcb_of_which_not_all_is_known)
 {
     static struct hvctl_vmcb whole, part, filled;
-    struct hvctl_svm_caps caps = {.edx = 0xffffffff, .asids = 16, .sev_asids = 100};
+    struct hvctl_svm_caps caps = {.edx = 0xffffffff, .asids = 16, .sev_eax = 0xffffffff, .sev_asids = 100};
     struct hvctl_svm_surroundings around = *hvctl_svm_surroundings_usual();
     unsigned certain = 0, open = 0;
 

@@ -464,6 +464,7 @@ static void judge_svm(struct judge *judge, struct dump *dump)
     caps.revision = 1;
     caps.asids = 0x8000;
     caps.edx = UINT32_C(0xffffffff);
+    caps.sev_eax = UINT32_C(0xffffffff);
     caps.sev_asids = UINT32_C(0xffffffff);
     caps.cpu.maxphyaddr = 52;
     caps.cpu.linear_bits = 57;

@@ -6,6 +6,8 @@
  */
 #include "suite.h"
 
+#include <hvctl/svm/check.h>
+
 #include "cpu.h"
 #include "memory.h"
 #include "vm/svm.h"
@@ -103,6 +105,51 @@ static void check_recovers(struct vm *vm)
     check_equal(vm_do(vm, PIECE_CALL).kind, VM_EXIT_CALL, "mended, it enters again");
 }
 
+/*
+ * What a CPU lacks it ignores, and the check does not look at it either: bits that demand something else, or turn on
+ * what has an impossible address, where CPUID does not name their feature. APM vol. 3, "Function 8000_000Ah".
+ */
+static void check_lacking(struct vm *vm)
+{
+    static const uint64_t nowhere = UINT64_C(1) << 51;
+    static const struct {
+        enum hvctl_svm_feature feature;
+        uint64_t interrupts, nested, virtualization;
+        const char *name;
+    } lacking[] = {
+        {HVCTL_SVM_VNMI, HVCTL_VINTR_NMI_ENABLE, 0, 0, "virtual NMIs without the NMI intercept"},
+        {HVCTL_SVM_AVIC, HVCTL_VINTR_AVIC_ENABLE, 0, 0, "AVIC with a page that is nowhere"},
+        {HVCTL_SVM_X2AVIC, HVCTL_VINTR_X2AVIC_ENABLE, 0, 0, "x2AVIC without AVIC"},
+        {HVCTL_SVM_GMET, 0, HVCTL_NESTED_GMET, 0, "GMET"},
+        {HVCTL_SVM_SSS_CHECK, 0, HVCTL_NESTED_SSS_CHECK, 0, "the check of supervisor shadow stacks"},
+        {HVCTL_SVM_ROGPT, 0, HVCTL_NESTED_ROGPT, 0, "read-only page tables"},
+        {HVCTL_SVM_PML, 0, HVCTL_NESTED_PML, 0, "a page-modification log that is nowhere"},
+        {HVCTL_SVM_IBS_VIRT, 0, 0, HVCTL_VIRT_IBS, "IBS virtualization"},
+        {HVCTL_SVM_PMC_VIRT, 0, 0, HVCTL_VIRT_PMC, "virtualization of performance counters"},
+        {HVCTL_SVM_FRED_VIRT, 0, 0, HVCTL_VIRT_FRED, "FRED virtualization"},
+    };
+    struct hvctl_vmcb *vmcb = svm_control(vm)->vmcb;
+    static struct hvctl_report report;
+    unsigned tried = 0;
+
+    for (unsigned i = 0; i < sizeof(lacking) / sizeof(lacking[0]); i++) {
+        if (hvctl_svm_can(svm_caps(), lacking[i].feature))
+            continue;
+        vmcb->control.virtual_interrupt_control |= lacking[i].interrupts;
+        vmcb->control.nested_control |= lacking[i].nested;
+        vmcb->control.virtualization_control |= lacking[i].virtualization;
+        vmcb->control.avic_backing_page = vmcb->control.pml_addr = nowhere;
+        hvctl_vmcb_touch_all(vmcb);
+        hvctl_svm_check(vmcb, svm_caps(), &report);
+        check_equal(report.broken, 0, "lacking: %s breaks no rule", lacking[i].name);
+        check_equal(svm_enter(vm).kind, VM_EXIT_CALL, "lacking: %s does not keep the guest from entering",
+                    lacking[i].name);
+        begin(vm);
+        tried++;
+    }
+    check_true(tried > 3, "lacking: some of these features are not there");
+}
+
 /* A setter clears the clean bit of what it changes, so VMRUN sees the change. */
 static void check_clean_bits(struct vm *vm)
 {
@@ -131,6 +178,7 @@ void suite_svm_entry(struct frames *frames)
     check_control_area(&vm);
     check_save_area(&vm);
     check_recovers(&vm);
+    check_lacking(&vm);
     check_clean_bits(&vm);
     vm_destroy(&vm);
     check_equal(frames->held, 0, "every frame came back");
