@@ -1,8 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 the hvpt authors
 # SPDX-License-Identifier: MIT
-# Every public header, alone and included twice, with every compiler, standard and target that is promised. Of C++ after 17
-# objects.py compiles all headers together.
+# Every public header with every compiler, standard and target that is promised, each twice.
+#
+# Alone, by every compiler in one standard of C and of C++: what this finds is a header that uses a name without an
+# include for it. Which headers a header includes depends on no compiler, standard or target (rules.py sees to that),
+# so that one that has its names in C11 has them in C23 and on i386, too.
+# All together, in both orders, by every compiler in every standard for every target: what this finds is what a
+# compiler, a standard or a target says to the text itself. Of C++ after 17 objects.py compiles all headers together.
 # usage: matrix.py SOURCE_ROOT
 import sys
 from pathlib import Path
@@ -10,11 +15,14 @@ from pathlib import Path
 import compilers
 import tap
 
+# The compilers on their own machines: clang is one compiler for all of them.
+ALONE = {("gcc", "x86-64"), ("clang", "x86-64"), ("gcc", "aarch64"), ("gcc", "riscv64")}
 
-def check(argv, include, header):
+
+def check(argv, include, names):
     if isinstance(argv, tap.Skip):
         return argv
-    return compilers.compile_text(argv, include, f"#include <{header}>\n#include <{header}>\n", "-fsyntax-only")
+    return compilers.compile_text(argv, include, "".join(f"#include <{name}>\n" for name in names), "-fsyntax-only")
 
 
 def main(root):
@@ -24,9 +32,13 @@ def main(root):
         if standard in compilers.CXX[1:]:
             continue
         argv = compilers.command(family, target, standard)
-        for header in compilers.headers(include, target):
-            name = f"{header} {family} {target.name} {standard}"
-            cases.append((name, lambda argv=argv, header=header: check(argv, include, header)))
+        names = compilers.headers(include, target)
+        label = f"{family} {target.name} {standard}"
+        for order, those in (("forwards", names), ("backwards", names[::-1])):
+            cases.append((f"all headers {order}, {label}",
+                          lambda argv=argv, those=those: check(argv, include, [*those, *those])))
+        if (family, target.name) in ALONE and standard in ("c11", "c++17"):
+            cases += [(f"{name} {label}", lambda argv=argv, name=name: check(argv, include, [name, name])) for name in names]
     return tap.run(cases)
 
 
