@@ -32,8 +32,9 @@
 
 /*
  * levels: 4 or 5; 0: 4.
- * max_page_size: HVPT_4K, HVPT_2M or HVPT_1G; 0: the largest the CPU has. A size it lacks counts as the next smaller.
- * ept_vpid_cap: IA32_VMX_EPT_VPID_CAP as read. 0: not told; then the CPU is taken to have what this config asks for and
+ * max_page_size: HVPT_4K, HVPT_2M or HVPT_1G; 0: the largest the CPU has. A size that it lacks stands for the next
+ * smaller one.
+ * ept_vpid_cap: IA32_VMX_EPT_VPID_CAP as read. 0: unknown; the CPU is then taken to have what this config asks for and
  * all page sizes, but no execute-only pages.
  * maxphyaddr: CPUID 80000008H EAX[7:0], less the key-ID bits of memory encryption; 32 to 52; 0: 52.
  * features: HVPT_EPT_USE_...; policy: HVPT_POLICY_...
@@ -50,18 +51,20 @@ struct hvpt_ept_config {
 /**
  * Makes an empty space. hooks stays in use until destroy; config is read and not kept.
  * @retval HVPT_E_ATTR   the CPU cannot do what config asks
- * @retval HVPT_E_CONFIG no config, or one that no CPU could have: a number out of range, features at odds
- * @retval HVPT_E_HOOK   no hooks, or alloc_frame or free_frame is missing
+ * @retval HVPT_E_CONFIG no config, or one that no CPU could have: a number out of range, an unknown feature or policy
+ * @retval HVPT_E_HOOK   no hooks, alloc_frame or free_frame is missing, or they are not HVPT_STATIC_HOOKS
  * @retval HVPT_E_NOMEM  no frame for the root
+ * Nobody else may use *space until the call returns.
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_ept_init(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                                        const struct hvpt_ept_config *config);
 
 /**
- * Takes over the tables of an EPTP: the walk length and the flags in it are its own, the rest is as config says.
+ * Takes over the tables of an EPTP. The walk length and the flags are the EPTP's, the rest is as config says. Sole
+ * writer.
  * @param readonly nothing is ever written, every changing call answers HVPT_E_READONLY, destroy frees nothing, and the
- *                 hooks need no alloc_frame and free_frame. Else the tables are this space's from now on, as if its
- *                 hooks had allocated them. Whose the bits are that hardware ignores says HVPT_POLICY_OWN_MARKS.
+ *                 hooks need no alloc_frame and free_frame. Otherwise the tables are this space's from now on, as if
+ *                 its hooks had allocated them. HVPT_POLICY_OWN_MARKS says whose the bits are that hardware ignores.
  * @retval HVPT_E_CONFIG, HVPT_E_HOOK as init
  * @retval HVPT_E_ATTR    as init, or the EPTP has a memory type or bits that this config or CPU does not know
  * @retval HVPT_E_RANGE   the root is beyond MAXPHYADDR
@@ -73,7 +76,10 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_ept_adopt(struct hvpt_space *space
                                                         bool readonly);
 
 #if !defined(HVPT_EXTERN) || defined(HVPT_IMPLEMENT)
-/* config into numbers; no root yet. HVPT_E_ATTR: not on this CPU. HVPT_E_CONFIG: on none. */
+/*
+ * Derive the masks and the geometry from config; there is no root yet. HVPT_E_ATTR: this CPU cannot do that.
+ * HVPT_E_CONFIG: no CPU can.
+ */
 static inline HVPT_COLD enum hvpt_status hvpt_ept_configure(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                                             const struct hvpt_ept_config *config, bool readonly)
 {
@@ -89,7 +95,9 @@ static inline HVPT_COLD enum hvpt_status hvpt_ept_configure(struct hvpt_space *s
     cap = config->ept_vpid_cap;
     if (cap == 0)
         cap = ~(uint64_t)HVPT_EPT_CAP_EXECUTE_ONLY;
-    /* Without 2-MByte pages a 1-GByte page could not be split. Who only reads takes it as hardware does. */
+    /*
+     * Without 2-MByte pages a 1-GByte page could not be split; a space that is only read accepts one as hardware does.
+     */
     if (!(cap & HVPT_EPT_CAP_2M) && !readonly)
         cap &= ~(uint64_t)HVPT_EPT_CAP_1G;
     if ((levels != 4 && levels != 5) || maxphyaddr < 32 || maxphyaddr > 52
@@ -164,7 +172,7 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_ept_adopt(struct hvpt_space *space, con
     }
     status = hvpt_ept_configure(space, hooks, config == NULL ? NULL : &own, readonly);
     if (status == HVPT_E_CONFIG && config != NULL && own.levels != 4 && own.levels != 5)
-        status = HVPT_E_ATTR; /* the register's own */
+        status = HVPT_E_ATTR; /* the levels are the EPTP's, not config's */
     if (status == HVPT_OK
         && (((eptp ^ space->root_register) & ~(HVPT_EPT_ADDRESS_BITS | 7))
             || (memtype != HVPT_EPTP_MEMTYPE_UC && memtype != HVPT_EPTP_MEMTYPE_WB)
@@ -185,8 +193,9 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_ept_adopt(struct hvpt_space *space, con
 
 #ifndef HVPT_EXTERN
 /*
- * The calls that are made once a page, inlined, for callers that know the format and want the last nanosecond; and
- * those that explain. Each is the call of hvpt.h by that name, and refuses a space of another format (HVPT_E_ATTR).
+ * The calls that run once a page, inlined for callers that know the format and want the last nanosecond, and those that
+ * explain. Each does what the call of that name in hvpt.h or explain.h does, and refuses a space of another format
+ * (HVPT_E_ATTR).
  */
 HVPT_NODISCARD HVPT_INLINE enum hvpt_status hvpt_ept_map(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa,
                                                          uint64_t size, struct hvpt_attr attr, struct hvpt_flush *flush)
@@ -225,7 +234,7 @@ HVPT_INLINE void hvpt_ept_translate_batch(const struct hvpt_space *space, const 
             status[i] = HVPT_E_ATTR;
 }
 
-/* The words of this format alone come with these two, those of all with the calls of explain.h. */
+/* These two link the texts of this format only; the calls of explain.h link those of all formats. */
 HVPT_NODISCARD static inline enum hvpt_status hvpt_ept_explain(const struct hvpt_space *space, hvpt_gpa gpa,
                                                                uint32_t access, const struct hvpt_text *text)
 {

@@ -35,22 +35,23 @@ struct hvpt_gstage_config {
 
 /**
  * Makes an empty space. hooks stays in use until destroy; config is read and not kept. The root takes 16 KiB (order 2).
- * @retval HVPT_E_CONFIG no config, or one that no hart could have: a number out of range, features at odds
- * @retval HVPT_E_HOOK   no hooks, or alloc_frame or free_frame is missing
+ * @retval HVPT_E_CONFIG no config, or one that no hart could have: a number out of range, an unknown feature or policy
+ * @retval HVPT_E_HOOK   no hooks, alloc_frame or free_frame is missing, or they are not HVPT_STATIC_HOOKS
  * @retval HVPT_E_NOMEM  no frame for the root
+ * Nobody else may use *space until the call returns.
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_gstage_init(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                                           const struct hvpt_gstage_config *config);
 
 /**
- * Takes over the tables of an hgatp; the mode and the VMID are its own, the rest is as config says.
+ * Takes over the tables of an hgatp. The mode and the VMID are hgatp's, the rest is as config says. Sole writer.
  * @param readonly nothing is ever written, every changing call answers HVPT_E_READONLY, destroy frees nothing, and the
- *                 hooks need no alloc_frame and free_frame. Else the tables are this space's from now on, as if its
- *                 hooks had allocated them. Whose the bits are that hardware ignores says HVPT_POLICY_OWN_MARKS.
- * @retval HVPT_E_ATTR    hgatp has a mode without these tables
+ *                 hooks need no alloc_frame and free_frame. Otherwise the tables are this space's from now on, as if
+ *                 its hooks had allocated them. HVPT_POLICY_OWN_MARKS says whose the bits are that hardware ignores.
+ * @retval HVPT_E_ATTR    hgatp's mode is Bare or unknown
  * @retval HVPT_E_CONFIG, HVPT_E_HOOK as init
  * @retval HVPT_E_ALIGN   the root is not aligned to 16 KiB
- * @retval HVPT_E_RANGE   it is beyond maxphyaddr
+ * @retval HVPT_E_RANGE   the root is beyond maxphyaddr
  * @retval HVPT_E_CORRUPT a table cannot be reached or, unless readonly, an entry is not well-formed or a table is
  *                        linked twice; nothing was written
  */
@@ -59,7 +60,7 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_gstage_adopt(struct hvpt_space *sp
                                                            bool readonly);
 
 #if !defined(HVPT_EXTERN) || defined(HVPT_IMPLEMENT)
-/* config into numbers; no root yet. HVPT_E_CONFIG: on no hart. */
+/* Derive the masks and the geometry from config; there is no root yet. HVPT_E_CONFIG: no hart can do that. */
 static inline HVPT_COLD enum hvpt_status hvpt_gstage_configure(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                                                const struct hvpt_gstage_config *config, bool readonly)
 {
@@ -81,7 +82,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_gstage_configure(struct hvpt_space
     space->frame_mask = HVPT_GSTAGE_PPN_BITS;
     space->frame_shift = 2;
     space->hardware_bits = HVPT_GSTAGE_BIT_ACCESSED | HVPT_GSTAGE_BIT_DIRTY;
-    space->map_flushes = !(config->features & HVPT_GSTAGE_USE_SVVPTC); /* an invalid entry may be cached, too */
+    space->map_flushes = !(config->features & HVPT_GSTAGE_USE_SVVPTC); /* a hart may cache invalid entries */
     space->relax_flushes = true; /* a stale entry goes on faulting until HFENCE.GVMA */
     if (config->features & HVPT_GSTAGE_USE_SVNAPOT) {
         space->contig_bit = HVPT_GSTAGE_BIT_NAPOT;
@@ -89,7 +90,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_gstage_configure(struct hvpt_space
     }
     space->flush_kind = HVPT_FLUSH_HFENCE;
     hvpt_set_geometry(space, 12, mode - 6, 12 + 9 * (mode - 5) + 2);
-    space->root_order = 2; /* four tables side by side: the x4 */
+    space->root_order = 2; /* four concatenated tables: the x4 */
     space->hpa_limit = UINT64_C(1) << maxphyaddr;
     space->reserved_bits = HVPT_GSTAGE_PPN_BITS & ~(((space->hpa_limit >> 12) - 1) << HVPT_GSTAGE_PPN_SHIFT);
     space->features = config->features;
@@ -138,7 +139,7 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_gstage_adopt(struct hvpt_space *space, 
     own.mode = (unsigned)(hgatp >> HVPT_HGATP_MODE_SHIFT);
     status = hvpt_gstage_configure(space, hooks, config == NULL ? NULL : &own, readonly);
     if (own.mode < HVPT_GSTAGE_SV39X4 && (status == HVPT_OK || (status == HVPT_E_CONFIG && config != NULL)))
-        status = HVPT_E_ATTR; /* the register's own: Bare, or no mode of 64-bit harts */
+        status = HVPT_E_ATTR; /* hgatp's own mode is Bare, or none of 64-bit harts */
     if (own.mode > HVPT_GSTAGE_SV57X4 && status == HVPT_E_CONFIG && config != NULL)
         status = HVPT_E_ATTR;
     if (status == HVPT_OK && (frame & (HVPT_16K - 1)))
@@ -155,8 +156,9 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_gstage_adopt(struct hvpt_space *space, 
 
 #ifndef HVPT_EXTERN
 /*
- * The calls that are made once a page, inlined, for callers that know the format and want the last nanosecond; and
- * those that explain. Each is the call of hvpt.h by that name, and refuses a space of another format (HVPT_E_ATTR).
+ * The calls that run once a page, inlined for callers that know the format and want the last nanosecond, and those that
+ * explain. Each does what the call of that name in hvpt.h or explain.h does, and refuses a space of another format
+ * (HVPT_E_ATTR).
  */
 HVPT_NODISCARD HVPT_INLINE enum hvpt_status hvpt_gstage_map(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa,
                                                             uint64_t size, struct hvpt_attr attr,
@@ -198,7 +200,7 @@ HVPT_INLINE void hvpt_gstage_translate_batch(const struct hvpt_space *space, con
             status[i] = HVPT_E_ATTR;
 }
 
-/* The words of this format alone come with these two, those of all with the calls of explain.h. */
+/* These two link the texts of this format only; the calls of explain.h link those of all formats. */
 HVPT_NODISCARD static inline enum hvpt_status hvpt_gstage_explain(const struct hvpt_space *space, hvpt_gpa gpa,
                                                                   uint32_t access, const struct hvpt_text *text)
 {

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the environment provides: frames for tables, a view of physical memory, invalidation.
- * The library calls nothing else; a kernel, a host test and a fuzzer differ in this struct alone.
+ * The library calls nothing else, so a kernel, a host test and a fuzzer differ in this struct alone.
  */
 #ifndef HVPT_HOOKS_H
 #define HVPT_HOOKS_H
@@ -22,7 +22,7 @@ struct hvpt_hooks {
     void *ctx;
 
     /*
-     * A frame of 4 KiB << order, aligned to its size, its contents undefined.  false: none left.
+     * Allocates a frame of 4 KiB << order, aligned to its size, with undefined contents. false: there is none left.
      * order is 0 for x86 and RISC-V tables, 2 or 4 for Arm's larger granules, more for concatenated root tables.
      */
     bool (*alloc_frame)(void *ctx, unsigned order, hvpt_hpa *out);
@@ -31,28 +31,28 @@ struct hvpt_hooks {
     void (*free_frame)(void *ctx, hvpt_hpa frame, unsigned order);
 
     /*
-     * Where this code sees the frame. NULL as the callback: at linear_map + address, always, and no call is made.
-     * NULL as the answer: the frame cannot be a table; the operation ends with HVPT_E_CORRUPT (or HVPT_E_NOMEM for a
+     * Returns where this code sees the frame. If the callback is NULL, that is linear_map + frame, and no call is made.
+     * If it returns NULL, the frame cannot be a table, and the operation ends with HVPT_E_CORRUPT (HVPT_E_NOMEM for a
      * fresh one). An answer holds for as long as the frame is a table: the space keeps that of the root, and of the
      * table it worked in last.
      */
     void *(*phys_to_virt)(void *ctx, hvpt_hpa frame);
 
     /*
-     * The virtual address of physical address 0, for kernels that see all memory at a fixed offset; NULL: they see it
-     * where it is. On a 32-bit machine memory from 4 GiB up is then out of reach.
+     * The virtual address of physical address 0, for kernels that see all memory at a fixed offset; NULL where memory
+     * is mapped one to one. A 32-bit machine cannot reach memory from 4 GiB up this way.
      */
     void *linear_map;
 
     /*
-     * Make what flush describes so on every CPU before returning: after it no CPU translates through anything stale.
-     * NULL: no CPU uses the tables (host tests, tables under construction).
+     * Carries out the invalidation that flush describes on every CPU before it returns: afterwards no CPU translates
+     * through anything stale. NULL: no CPU uses the tables (host tests, tables under construction).
      */
     void (*flush)(void *ctx, const struct hvpt_flush *flush);
 };
 
 /*
- * Hooks that are known at compile time are inlined, where those filled in at run time cost an indirect call a table:
+ * Hooks that are known at compile time are inlined; those filled in at run time cost an indirect call for each table:
  *
  *     #include <hvpt/hooks.h>
  *     static const struct hvpt_hooks my_hooks = { ... };

@@ -17,65 +17,68 @@
  * space or MAXPHYADDR, or a space that is not initialised. HVPT_E_READONLY: the space was adopted for reading only.
  * HVPT_E_CORRUPT: a table is not well-formed, or phys_to_virt knows no such frame.
  * HVPT_E_NOMEM: alloc_frame had no frame.
- * After any of them every translation is what it was, and no frame is held that was not (dirty, age and collapse stop
- * half-way at a corrupt table, and say so).
+ * After any of them every translation is what it was, and no frame is held that was not held before (dirty, age and
+ * collapse stop half-way at a corrupt table, and say so).
  *
- * Concurrency, in three words used below. Reader: any number of CPUs, beside anything but calls of a sole writer.
- * Writer: one at a time, by the caller's lock, beside readers and faulters. Sole writer: one at a time, beside hardware
- * only. Faulter: any number of CPUs at once, beside readers, and beside one writer of other pages. Hardware needs no
- * lock, ever.
+ * Each call names the role of its caller. A reader runs on any number of CPUs, beside anything but a sole writer. A
+ * writer runs one at a time, by the caller's lock, beside readers and faulters. A sole writer runs one at a time,
+ * beside nothing but hardware. A faulter runs on any number of CPUs at once, beside readers and beside one writer of
+ * other pages. Hardware needs no lock, ever.
  *
- * A flush argument collects what is to be invalidated (see struct hvpt_flush); hvpt_space_flush makes it so. It is
- * settled before the lock is dropped. NULL, or one that another space is using: the call flushes before it returns.
+ * A flush argument collects what is to be invalidated (see struct hvpt_flush); hvpt_space_flush carries it out, which
+ * must happen before the lock is dropped. With NULL, or with one that another space is using, the call flushes before
+ * it returns.
  */
 
 /* ---- life ---- */
 
 /**
- * Gives back every frame: the tables, the reserve. A space adopted for reading gives nothing back. Afterwards every
- * call refuses the space.
- * No CPU may use the tables any more, and every flush that calls on this space asked for has been done: tables that
- * wait in a struct hvpt_flush are not found here. Sole writer.
+ * Gives back every frame, of tables and of the reserve. A space adopted for reading gives nothing back. Afterwards
+ * every call refuses the space.
+ * No CPU may use the tables any more, and every flush that calls on this space asked for must be done: tables that
+ * still wait in a struct hvpt_flush are not found, and leak. Sole writer.
  */
 HVPT_API void hvpt_space_destroy(struct hvpt_space *space);
 
-/** The value of the register: EPTP, nCR3, VTTBR_EL2 (its VMID as adopted, else 0) or hgatp (likewise). Reader. */
+/**
+ * The value for the register: EPTP, nCR3, VTTBR_EL2 or hgatp. The VMID in the last two is as adopted, else 0. Reader.
+ */
 HVPT_API uint64_t hvpt_space_root(const struct hvpt_space *space);
 
 /* ---- mapping ---- */
 
 /**
  * Maps [gpa, gpa + size) to [hpa, hpa + size) with the largest pages that fit, all or nothing.
- * @param attr  what the pages say; a flag of another format is refused
- * @param flush used only where a CPU may hold that a page is not mapped (RISC-V without Svvptc)
+ * @param attr  the attributes of the pages; a flag of another format is refused
+ * @param flush used only where a CPU may have cached that a page is not mapped (RISC-V without Svvptc)
  * @retval HVPT_E_EXISTS something in the range is mapped
  * @retval HVPT_E_ATTR   this format or CPU cannot express attr
- * @retval HVPT_E_RANGE  also: HVPT_POLICY_GUARD_TABLES, and the host range holds a table of this space
+ * @retval HVPT_E_RANGE  also: the host range holds a table of this space, and HVPT_POLICY_GUARD_TABLES is on
  * Writer.
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_map(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa,
                                                         uint64_t size, struct hvpt_attr attr, struct hvpt_flush *flush);
 
 /**
- * Unmaps [gpa, gpa + size), holes included. Large pages that stick out are split, and tables left empty are freed. The
- * accessed and dirty bits of what goes are lost: ask hvpt_space_dirty first.
- * On Arm the call has flushed when it returns (Arm ARM, "Using break-before-make when updating translation table
- * entries": what is mapped there next must not meet it).
- * @retval HVPT_E_NOMEM a large page sticks out of the range and there is no frame to split it with
+ * Unmaps [gpa, gpa + size), in which there may be holes. Large pages that extend beyond it are split, and tables left
+ * empty are freed. The accessed and dirty bits of the pages are lost: ask hvpt_space_dirty first.
+ * On Arm the call flushes before it returns, since what is mapped there next must not meet a cached translation (Arm
+ * ARM, "Using break-before-make when updating translation table entries").
+ * @retval HVPT_E_NOMEM a large page extends beyond the range, and there is no frame to split it with
  * Sole writer.
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_unmap(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
                                                           struct hvpt_flush *flush);
 
 /**
- * Changes the leaves of [gpa, gpa + size): what mask names, to what attr says. Nothing else changes.
+ * Changes the leaves of [gpa, gpa + size): what mask names becomes as attr says, and nothing else changes.
  * @param mask permission bits (HVPT_READ | ...), HVPT_CHANGE_MEMTYPE, HVPT_CHANGE_FLAGS, HVPT_CHANGE_SOFTWARE. Naming
- *             HVPT_WRITE also ends write logging of the page (HVPT_LOGGED). Where execution has two bits, HVPT_EXEC
- *             alone leaves that of user mode. Accessed and dirty bits are kept whatever mask says.
+ *             HVPT_WRITE also ends write logging of the page (HVPT_LOGGED). Where user-mode execution has a bit of its
+ *             own, HVPT_EXEC alone leaves it as it is. Accessed and dirty bits are kept whatever mask says.
  * @retval HVPT_E_ABSENT a hole
- * @retval HVPT_E_ATTR   a leaf would say what cannot be said; mask names what is nothing; or HVPT_POLICY_EXEC_4K_ONLY
- *                       forbids it (split first)
- * @retval HVPT_E_NOMEM  a large page that sticks out must be split
+ * @retval HVPT_E_ATTR   this format or CPU cannot express a changed leaf; mask has an unknown bit; or a policy forbids
+ *                       the change (HVPT_POLICY_EXEC_4K_ONLY: split first)
+ * @retval HVPT_E_NOMEM  a large page extends beyond the range, and there is no frame to split it with
  * Sole writer.
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_protect(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
@@ -83,10 +86,11 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_protect(struct hvpt_space *s
                                                             struct hvpt_flush *flush);
 
 /**
- * Points [gpa, gpa + size), all of it mapped, to [hpa, hpa + size) with the attributes attr, atomically per entry.
- * Leaves keep their size where the new address allows it and become smaller ones where not; those that stick out are
- * split. Accessed and dirty bits of the old pages are lost with them: ask hvpt_space_dirty first, and write-protect
- * before copying a page that the guest may write. Until the flush the guest may use the old pages.
+ * Maps [gpa, gpa + size), all of which must be mapped, to [hpa, hpa + size) with the attributes attr instead,
+ * atomically per entry. Leaves keep their size where the new address allows it and are split where it does not, or
+ * where they extend beyond the range. Accessed and dirty bits of the old pages are lost with them: ask hvpt_space_dirty
+ * first, and write-protect before copying a page that the guest may write. Until the flush the guest may still use the
+ * old pages.
  * @retval HVPT_E_ABSENT a hole
  * @retval HVPT_E_ATTR   this format or CPU cannot express attr
  * Sole writer.
@@ -97,14 +101,14 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_replace(struct hvpt_space *s
 
 /**
  * Maps one page of page_size at gpa to hpa, from a fault handler, without a lock against other faulters. It takes no
- * frame from the reserve. Where a CPU may hold that the page is not mapped (RISC-V), the hook has flushed it when the
- * call ends well.
+ * frame from the reserve. Where a CPU may have cached that the page is not mapped (RISC-V), the call flushes it through
+ * the hook before it returns HVPT_OK.
  * @retval HVPT_E_ALIGN  gpa or hpa is not aligned to page_size
  * @retval HVPT_E_ATTR   the attributes, or a page_size that format, CPU, config or policy do not allow for them
- * @retval HVPT_E_EXISTS something is mapped there, by this page or others. It may have lost permissions to
- *                       hvpt_space_write_protect, _dirty or _age: then hvpt_space_touch gives them back
- * @retval HVPT_E_RACE   the same, and this call saw that another CPU put it there meanwhile (it does not always see
- *                       that); let the guest try again
+ * @retval HVPT_E_EXISTS something is mapped there already, all of the page or a part of it. It may have lost
+ *                       permissions to hvpt_space_write_protect, _dirty or _age: then hvpt_space_touch gives them back
+ * @retval HVPT_E_RACE   as HVPT_E_EXISTS, where this call saw that another CPU was first (it does not always see that);
+ *                       let the guest try again
  * Faulter.
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_fault_map(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa,
@@ -113,7 +117,7 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_fault_map(struct hvpt_space 
 /* ---- looking ---- */
 
 /**
- * Where does gpa lead, and with which permissions?  What hardware would do, without its side effects.
+ * Translates gpa, which need not be aligned, as hardware would, but without its side effects.
  * @param out written only with HVPT_OK
  * @retval HVPT_E_ABSENT  not mapped
  * @retval HVPT_E_CORRUPT hardware would call it a misconfiguration or a reserved-bit fault, or a table is out of reach
@@ -123,14 +127,14 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_translate(const struct hvpt_
                                                               struct hvpt_mapping *out);
 
 /**
- * hvpt_space_translate for count addresses, whose cache misses overlap: status[i] and, with HVPT_OK, out[i] are what it
- * says of gpa[i]; without, out[i] holds nothing of use. Reader.
+ * hvpt_space_translate for count addresses, so that their cache misses overlap. status[i] and, with HVPT_OK, out[i] are
+ * its answer for gpa[i]; with another status out[i] is undefined. Reader.
  */
 HVPT_API void hvpt_space_translate_batch(const struct hvpt_space *space, const hvpt_gpa *gpa, size_t count,
                                          struct hvpt_mapping *out, enum hvpt_status *status);
 
 /**
- * Shows [gpa, gpa + size) to visitor, in ascending order.
+ * Shows what [gpa, gpa + size) holds to visitor, in ascending order.
  * @retval HVPT_OK        also when the visitor ended it
  * @retval HVPT_E_CORRUPT a table is out of reach, or an entry is broken; what came before has been shown, and
  *                        hvpt_space_find_broken says where
@@ -140,8 +144,8 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_walk(const struct hvpt_space
                                                          const struct hvpt_visitor *visitor);
 
 /**
- * The first entry for [gpa, gpa + size) that is not well-formed: what ends a walk. The next one is looked for from
- * out->gpa + out->size.
+ * Finds the first entry for [gpa, gpa + size) that is not well-formed, which is where a walk ends. To find the next
+ * one, begin at out->gpa + out->size.
  * @param out written with HVPT_E_CORRUPT only
  * @retval HVPT_OK there is none
  * Reader.
@@ -149,13 +153,16 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_walk(const struct hvpt_space
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_find_broken(const struct hvpt_space *space, hvpt_gpa gpa,
                                                                 uint64_t size, struct hvpt_broken *out);
 
-/** Begins at gpa, which may lie inside a large page; that page is then the first. */
+/**
+ * An iterator over the leaves of [gpa, gpa + size), which need not be aligned: gpa may lie inside a large page, which
+ * is then the first.
+ */
 HVPT_API struct hvpt_leaf_iterator hvpt_leaves(hvpt_gpa gpa, uint64_t size);
 
 /**
- * The next leaf: *gpa is where its page begins, mapping->hpa likewise. false: there is none; iterator->status says
- * whether that is the end (HVPT_OK), a table cannot be read (HVPT_E_CORRUPT), or the range was not one (HVPT_E_RANGE).
- * Reader.
+ * The next leaf: *gpa is where its page begins, mapping->hpa likewise. false: there is none, and iterator->status says
+ * why: the range is done (HVPT_OK), a table cannot be read (HVPT_E_CORRUPT), or the range exceeds the space
+ * (HVPT_E_RANGE). Reader.
  */
 HVPT_API bool hvpt_space_next_leaf(const struct hvpt_space *space, struct hvpt_leaf_iterator *iterator, hvpt_gpa *gpa,
                                    struct hvpt_mapping *mapping);
@@ -165,7 +172,7 @@ HVPT_API bool hvpt_space_next_leaf(const struct hvpt_space *space, struct hvpt_l
 /**
  * Splits every leaf that touches [gpa, gpa + size) and is larger than page_size, down to page_size inside the range and
  * no further than needed outside. Translations, attributes, accessed and dirty bits stay; holes are fine.
- * @param flush where the format breaks before it makes, the call flushes on the way; elsewhere nothing becomes stale
+ * @param flush where the format demands break-before-make, the call flushes on the way; elsewhere nothing becomes stale
  * @retval HVPT_E_ALIGN also: page_size is no page size of the format
  * Sole writer.
  */
@@ -190,12 +197,12 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_collapse(struct hvpt_space *
 /**
  * Reports and clears which pages of [gpa, gpa + size) were written since the last time. Bit i of bitmap, bit i % 64 of
  * word i / 64, is set for smallest page i of the range; other bits are left as they are. A large page sets the bits of
- * all its parts; one that sticks out of the range is reported but not cleared.
+ * all its parts; one that extends beyond the range is reported but not cleared.
  * Where hardware keeps no dirty bits, pages that may be written are reported and write-logged (HVPT_LOGGED): the
- * guest's next write faults, and hvpt_space_touch gives the permission back. Pages that can then still be written,
- * because EPT lets sub-pages, paging-write or supervisor shadow stacks write without HVPT_WRITE, are reported each
- * time.
- * @param flush until it is done CPUs may go on writing through what they have cached without setting the bits again
+ * guest's next write faults, and hvpt_space_touch gives the permission back. Pages that can still be written then,
+ * because EPT permits writes to sub-pages, by paging-write or to supervisor shadow stacks without HVPT_WRITE, are
+ * reported each time.
+ * @param flush until it is done, CPUs may write through cached entries without setting the bits again
  * @retval HVPT_E_CORRUPT a table is out of reach; bits before it have been cleared and are in bitmap
  * Sole writer, but beside readers and touch.
  */
@@ -212,13 +219,13 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_age(struct hvpt_space *space
 
 /**
  * Takes HVPT_WRITE from every leaf of [gpa, gpa + size) that has it and marks it HVPT_LOGGED: the guest's next write
- * faults, and hvpt_space_touch gives the permission back. Holes are fine; large pages that stick out are split, others
- * keep their size.
+ * faults, and hvpt_space_touch gives the permission back. Holes are fine; large pages that extend beyond the range are
+ * split, others keep their size.
  * Writes that need no HVPT_WRITE go unseen: EPT's to sub-pages (take them by the sub-page table, intel/spp.h), by
  * paging-write, and to supervisor shadow stacks. With #VE a page that is to fault into the hypervisor must have been
  * mapped with HVPT_EPT_SUPPRESS_VE.
- * @param flush until it is done writes may still go unseen
- * @retval HVPT_E_ATTR a page may only be written (stage 2), and would have no permission left
+ * @param flush until it is done, writes may still go unseen
+ * @retval HVPT_E_ATTR a page is write-only (stage 2) and would be left without any permission
  * Sole writer, but beside readers and touch.
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_write_protect(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
@@ -226,15 +233,15 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_write_protect(struct hvpt_sp
 
 /**
  * The guest faulted on gpa: gives back what write_protect, dirty or age took from the page.
- * Where a CPU could go on denying the access from what it has cached (Arm, RISC-V), the page has been flushed through
- * the hook by this very call.
+ * Where a CPU could go on denying the access from what it has cached (Arm, RISC-V), this call flushes the page through
+ * the hook.
  * @param access what it wanted: HVPT_READ, HVPT_WRITE, HVPT_EXEC or HVPT_EXEC_USER (see the _wants functions in
  *               fault/), or several of them, which the page must then all allow
  * @retval HVPT_OK        something was given back; let the guest try again
  * @retval HVPT_E_NOTHING the page allowed the access already: another CPU's touch came first (try again), or the fault
  *                        has another cause (a second HVPT_E_NOTHING for the same fault says so)
  * @retval HVPT_E_ATTR    the page denies it for good
- * @retval HVPT_E_ABSENT  not mapped; also while break-before-make has it in hand (Arm): try again
+ * @retval HVPT_E_ABSENT  not mapped, or empty for a moment because of break-before-make (Arm): let the guest try again
  * Faulter, and beside dirty, age and write_protect.
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_touch(struct hvpt_space *space, hvpt_gpa gpa, uint32_t access);
@@ -242,7 +249,7 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_touch(struct hvpt_space *spa
 /* ---- frames ---- */
 
 /**
- * The frames that hvpt_space_map, called now with the same arguments, will take: exact.
+ * The exact number of frames that hvpt_space_map would take, called now with the same arguments.
  * @param frames written with HVPT_OK only; other statuses are those that map would give
  * Writer.
  */
@@ -251,20 +258,20 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_frames_needed(const struct h
                                                                   uint64_t *frames);
 
 /**
- * The frames that hvpt_space_unmap of this range will take: exact. protect and write_protect take no more, and fewer
- * where a large page at an edge need not change. Writer.
+ * The exact number of frames that hvpt_space_unmap of this range would take. protect and write_protect take no more,
+ * and fewer where a large page at an edge need not change. Writer.
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_frames_needed_to_unmap(const struct hvpt_space *space, hvpt_gpa gpa,
                                                                            uint64_t size, uint64_t *frames);
 
-/** The frames that hvpt_space_split of this range to page_size will take: exact. Writer. */
+/** The exact number of frames that hvpt_space_split of this range to page_size would take. Writer. */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_frames_needed_to_split(const struct hvpt_space *space, hvpt_gpa gpa,
                                                                            uint64_t size, uint64_t page_size,
                                                                            uint64_t *frames);
 
 /**
- * Holds at least count frames in reserve, so that the next calls that need no more in all cannot fail for want of one;
- * 0 gives the reserve back. Every call but fault_map takes from the reserve first.
+ * Fills the reserve to at least count frames, so that calls which need no more in all cannot fail for lack of one; 0
+ * gives the reserve back. Every call but fault_map takes from the reserve first.
  * @retval HVPT_E_NOMEM the reserve is as before
  * Writer.
  */
@@ -273,15 +280,15 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_reserve(struct hvpt_space *s
 /* ---- flushes and numbers ---- */
 
 /**
- * Does what flush asks for, by the hook, frees the tables that waited for it, and leaves it empty. A flush that another
- * space is using is left as it is. Sole writer.
+ * Carries out flush through the hook, frees the tables that waited for it, and leaves it empty. NULL and a flush that
+ * another space is using are ignored. Sole writer.
  */
 HVPT_API void hvpt_space_flush(struct hvpt_space *space, struct hvpt_flush *flush);
 
 /**
- * The numbers kept as the work goes. Beside a writer or faulters each is a number that it had at one moment of the call
- * (an entry counts as soon as it is stored or a little later); they belong together when nobody is at work. Where
- * faults are counted without a pause the call goes on looking until there is one. Reader.
+ * How many leaves, tables and frames the space has. Beside a writer or faulters each number is one that it had at some
+ * moment of the call (an entry counts as soon as it is stored or a little later); they agree with each other when
+ * nobody changes the space. While faults are counted without a pause, the call tries again until there is one. Reader.
  */
 HVPT_API void hvpt_space_stats(const struct hvpt_space *space, struct hvpt_stats *out);
 

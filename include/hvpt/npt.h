@@ -17,10 +17,10 @@
  * maxphyaddr: CPUID 80000008H EAX[7:0], less what memory encryption takes (8000001FH EBX[11:6]); 32 to 52; 0: 52, or
  * c_bit where there is one.
  * c_bit: where the C-bit of memory encryption lies, CPUID 8000001FH EBX[5:0], if the host keeps these tables in memory
- * that it maps with the C-bit: it is then set in the root and in all entries that refer to tables, and in leaves that
- * ask for it by HVPT_NPT_ENCRYPTED. Not below maxphyaddr, up to 51; 0: none, as for a host that does not encrypt its
- * own memory, though its SEV guests may (their C-bit is gone from the address when the nested tables are walked; APM
- * vol. 2, "Secure Encrypted Virtualization").
+ * that it maps with the C-bit. It is then set in the root, in all entries that refer to tables, and in leaves that ask
+ * for it by HVPT_NPT_ENCRYPTED. maxphyaddr to 51; 0: none, as for a host that does not encrypt its own memory, even if
+ * its SEV guests encrypt theirs (their C-bit is gone from the address when the nested tables are walked; APM vol. 2,
+ * "Secure Encrypted Virtualization").
  * pat: the host's IA32_PAT at VMRUN, which the tables' memory types index; 0: HVPT_PAT_RESET, which has no WC and no
  * WP.
  * features: HVPT_NPT_...; policy: HVPT_POLICY_...
@@ -37,21 +37,22 @@ struct hvpt_npt_config {
 
 /**
  * Makes an empty space. hooks stays in use until destroy; config is read and not kept.
- * @retval HVPT_E_ATTR   the CPU cannot do what config asks
- * @retval HVPT_E_CONFIG no config, or one that no CPU could have: a number out of range, features at odds
- * @retval HVPT_E_HOOK   no hooks, or alloc_frame or free_frame is missing
+ * @retval HVPT_E_CONFIG no config, or one that no CPU could have: a number out of range, an unknown feature or policy,
+ *                       HVPT_NPT_USE_SHADOW_STACK with HVPT_NPT_NO_NX
+ * @retval HVPT_E_HOOK   no hooks, alloc_frame or free_frame is missing, or they are not HVPT_STATIC_HOOKS
  * @retval HVPT_E_NOMEM  no frame for the root
+ * Nobody else may use *space until the call returns.
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_npt_init(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                                        const struct hvpt_npt_config *config);
 
 /**
- * Takes over the tables of an nCR3; their depth is config's.
+ * Takes over the tables of an nCR3, as deep as config says. Sole writer.
  * @param readonly nothing is ever written, every changing call answers HVPT_E_READONLY, destroy frees nothing, and the
- *                 hooks need no alloc_frame and free_frame. Else the tables are this space's from now on, as if its
- *                 hooks had allocated them. Whose the bits are that hardware ignores says HVPT_POLICY_OWN_MARKS.
- * @retval HVPT_E_ATTR, HVPT_E_CONFIG, HVPT_E_HOOK as init
- * @retval HVPT_E_RANGE   the root is beyond MAXPHYADDR
+ *                 hooks need no alloc_frame and free_frame. Otherwise the tables are this space's from now on, as if
+ *                 its hooks had allocated them. HVPT_POLICY_OWN_MARKS says whose the bits are that hardware ignores.
+ * @retval HVPT_E_CONFIG, HVPT_E_HOOK as init
+ * @retval HVPT_E_RANGE   the root is beyond MAXPHYADDR, or a bit above 51 is set
  * @retval HVPT_E_CORRUPT a table cannot be reached or, unless readonly, an entry is not well-formed or a table is
  *                        linked twice; nothing was written
  */
@@ -60,7 +61,7 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_npt_adopt(struct hvpt_space *space
                                                         bool readonly);
 
 #if !defined(HVPT_EXTERN) || defined(HVPT_IMPLEMENT)
-/* config into numbers; no root yet. HVPT_E_ATTR: not on this CPU. HVPT_E_CONFIG: on none. */
+/* Derive the masks and the geometry from config; there is no root yet. HVPT_E_CONFIG: no CPU can do that. */
 static inline HVPT_COLD enum hvpt_status hvpt_npt_configure(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                                             const struct hvpt_npt_config *config, bool readonly)
 {
@@ -115,7 +116,7 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_npt_init(struct hvpt_space *space, cons
 
     if (status == HVPT_OK)
         status = hvpt_space_create(space);
-    if (status == HVPT_OK) /* the root is looked up write-back: PWT and PCD clear */
+    if (status == HVPT_OK) /* with PWT and PCD clear the root is read as write-back */
         space->root_register = space->root_frame | hvpt_npt_c_bit(space);
     return hvpt_space_made(space, status);
 }
@@ -138,8 +139,9 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_npt_adopt(struct hvpt_space *space, con
 
 #ifndef HVPT_EXTERN
 /*
- * The calls that are made once a page, inlined, for callers that know the format and want the last nanosecond; and
- * those that explain. Each is the call of hvpt.h by that name, and refuses a space of another format (HVPT_E_ATTR).
+ * The calls that run once a page, inlined for callers that know the format and want the last nanosecond, and those that
+ * explain. Each does what the call of that name in hvpt.h or explain.h does, and refuses a space of another format
+ * (HVPT_E_ATTR).
  */
 HVPT_NODISCARD HVPT_INLINE enum hvpt_status hvpt_npt_map(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa,
                                                          uint64_t size, struct hvpt_attr attr, struct hvpt_flush *flush)
@@ -178,7 +180,7 @@ HVPT_INLINE void hvpt_npt_translate_batch(const struct hvpt_space *space, const 
             status[i] = HVPT_E_ATTR;
 }
 
-/* The words of this format alone come with these two, those of all with the calls of explain.h. */
+/* These two link the texts of this format only; the calls of explain.h link those of all formats. */
 HVPT_NODISCARD static inline enum hvpt_status hvpt_npt_explain(const struct hvpt_space *space, hvpt_gpa gpa,
                                                                uint32_t access, const struct hvpt_text *text)
 {

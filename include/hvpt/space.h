@@ -21,7 +21,7 @@ struct hvpt_space_config {
     struct hvpt_gstage_config gstage;
 };
 
-/* As hvpt_ept_init and its likes. HVPT_E_ATTR: also for a kind that is none. */
+/* As hvpt_ept_init and its siblings. HVPT_E_ATTR: also for an unknown kind. */
 HVPT_NODISCARD static inline enum hvpt_status hvpt_space_init(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                                               const struct hvpt_space_config *config)
 {
@@ -34,7 +34,7 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_space_init(struct hvpt_space 
     return HVPT_E_ATTR;
 }
 
-/* As hvpt_ept_adopt and its likes. HVPT_E_ATTR: also for a kind that is none. */
+/* As hvpt_ept_adopt and its siblings. HVPT_E_ATTR: also for an unknown kind. */
 HVPT_NODISCARD static inline enum hvpt_status hvpt_space_adopt(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                                                const struct hvpt_space_config *config, uint64_t root,
                                                                bool readonly)

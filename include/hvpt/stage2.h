@@ -35,12 +35,12 @@
 /*
  * granule_shift: 12, 14 or 16; 0: 12.
  * ipa_bits: width of the guest-physical space, 32 to 52; 0: 40.
- * levels: depth of the tree; 0: the least, with up to 16 root tables side by side.
+ * levels: depth of the tree; 0: the fewest that suffice, with up to 16 root tables concatenated.
  * max_page_size: a block or page size of the granule; 0: the largest there is.
- * mmfr0, mmfr1, mmfr2: ID_AA64MMFR0_EL1 .. 2_EL1 as read, all three; all 0: not told; then the CPU is taken to have
- * what this config asks for.
+ * mmfr0, mmfr1, mmfr2: ID_AA64MMFR0_EL1 .. 2_EL1 as read, all three of them; all 0: unknown; the CPU is then taken to
+ * have what this config asks for.
  * features: HVPT_S2_USE_...; policy: HVPT_POLICY_...
- * mmfr3: ID_AA64MMFR3_EL1 as read, asked where mmfr0 is told.
+ * mmfr3: ID_AA64MMFR3_EL1 as read; ignored where mmfr0 is 0.
  */
 struct hvpt_s2_config {
     unsigned granule_shift;
@@ -57,23 +57,25 @@ struct hvpt_s2_config {
 
 /**
  * Makes an empty space. hooks stays in use until destroy; config is read and not kept. The root may take a frame of a
- * higher order than other tables: up to 16 tables side by side.
- * @retval HVPT_E_ATTR   the CPU cannot do what config asks
- * @retval HVPT_E_CONFIG no config, or one that no CPU could have: a number out of range, features at odds
- * @retval HVPT_E_HOOK   no hooks, or alloc_frame or free_frame is missing
+ * higher order than other tables, for up to 16 concatenated ones.
+ * @retval HVPT_E_ATTR   the CPU cannot do what config asks, or a feature lacks another one that it needs
+ * @retval HVPT_E_CONFIG no config, or one that no CPU could have: a number out of range, an unknown feature or policy
+ * @retval HVPT_E_HOOK   no hooks, alloc_frame or free_frame is missing, or they are not HVPT_STATIC_HOOKS
  * @retval HVPT_E_NOMEM  no frame for the root
+ * Nobody else may use *space until the call returns.
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_s2_init(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                                       const struct hvpt_s2_config *config);
 
 /**
- * Takes over the tables of a VTTBR_EL2, which stays whole in hvpt_space_root and in flushes; the geometry is config's.
+ * Takes over the tables of a VTTBR_EL2. hvpt_space_root and flushes keep the whole value, VMID included; the geometry
+ * is as config says. Sole writer.
  * @param readonly nothing is ever written, every changing call answers HVPT_E_READONLY, destroy frees nothing, and the
- *                 hooks need no alloc_frame and free_frame. Else the tables are this space's from now on, as if its
- *                 hooks had allocated them. Whose the bits are that hardware ignores says HVPT_POLICY_OWN_MARKS.
+ *                 hooks need no alloc_frame and free_frame. Otherwise the tables are this space's from now on, as if
+ *                 its hooks had allocated them. HVPT_POLICY_OWN_MARKS says whose the bits are that hardware ignores.
  * @retval HVPT_E_ATTR, HVPT_E_CONFIG, HVPT_E_HOOK as init
  * @retval HVPT_E_ALIGN   the root is not aligned to its size
- * @retval HVPT_E_RANGE   it is beyond the physical addresses
+ * @retval HVPT_E_RANGE   the root is beyond the width of physical addresses
  * @retval HVPT_E_CORRUPT a table cannot be reached or, unless readonly, an entry is not well-formed or a table is
  *                        linked twice; nothing was written
  */
@@ -81,24 +83,24 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_s2_adopt(struct hvpt_space *space,
                                                        const struct hvpt_s2_config *config, uint64_t vttbr,
                                                        bool readonly);
 
-/** The VTCR_EL2 that goes with the space. */
+/** The value for VTCR_EL2 that goes with the space. Reader. */
 static inline uint64_t hvpt_s2_vtcr(const struct hvpt_space *space)
 {
     return space->format_register;
 }
 
 /*
- * The S2PIR_EL2 that goes with HVPT_S2_USE_INDIRECT, the same for every space: the four bits that make the index keep
- * the meanings that they have without it, and bit 7 is the dirty state. Arm ARM, "S2PIR_EL2, Stage 2 Permission
- * Indirection Register".
+ * The value for S2PIR_EL2 that goes with HVPT_S2_USE_INDIRECT, the same for every space: the four bits that make up the
+ * index keep the meanings that they have without it, and bit 7 is the dirty state. Arm ARM, "S2PIR_EL2, Stage 2
+ * Permission Indirection Register".
  */
 static inline uint64_t hvpt_s2_pir(void)
 {
-    /* Of index XN[1:0], DBM, S2AP[0]: nothing, read, write, both; with XN 00 all execute, 01 EL0, 10 none, 11 EL1. */
+    /* By the index XN[1:0]:DBM:S2AP[0]. XN 00 adds execution at EL0 and EL1, 01 at EL0, 10 at neither, 11 at EL1. */
     return UINT64_C(0xe4a0c480d490f4b0);
 }
 
-/* The PARange and PS code of a width, and the width of a code; 0: there is none. */
+/* The address width, in bits, that a code of PARange or PS stands for; 0: it is reserved. */
 static inline unsigned hvpt_s2_pa_bits(uint64_t code)
 {
     static const uint8_t bits[] = {32, 36, 40, 42, 44, 48, 52, 56};
@@ -123,7 +125,7 @@ static inline bool hvpt_s2_has_granule(uint64_t mmfr0, unsigned shift, bool wide
     return stage2 >= (wide && shift != 16 ? 3u : 2u);
 }
 
-/* The ID registers do not deny a feature that config asks for. */
+/* Do the features that config asks for go together, and do the ID registers have them? */
 static inline bool hvpt_s2_has_features(const struct hvpt_s2_config *config)
 {
     const uint64_t hafdbs = config->mmfr1 & 15;
@@ -171,7 +173,7 @@ static inline uint64_t hvpt_s2_start_level_bits(unsigned shift, unsigned levels)
     return (uint64_t)(levels - 1) << HVPT_VTCR_SL0_SHIFT;
 }
 
-/* Least and most levels for a width: the root may be up to 16 tables side by side, and need not be. */
+/* The fewest levels for a width, since the root may be up to 16 concatenated tables. */
 static inline unsigned hvpt_s2_least_levels(unsigned shift, unsigned ipa_bits)
 {
     unsigned index = shift - 3;
@@ -182,7 +184,10 @@ static inline unsigned hvpt_s2_least_levels(unsigned shift, unsigned ipa_bits)
     return levels;
 }
 
-/* config into numbers; no root yet. HVPT_E_ATTR: not on this CPU. HVPT_E_CONFIG: on none. */
+/*
+ * Derive the masks and the geometry from config; there is no root yet. HVPT_E_ATTR: this CPU cannot do that.
+ * HVPT_E_CONFIG: no CPU can.
+ */
 static inline HVPT_COLD enum hvpt_status hvpt_s2_configure(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                                            const struct hvpt_s2_config *config, bool readonly)
 {
@@ -228,7 +233,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_s2_configure(struct hvpt_space *sp
     space->rules = hvpt_s2_rules();
     space->kind = HVPT_KIND_S2;
     space->frame_mask = ((UINT64_C(1) << 48) - 1) & ~((UINT64_C(1) << shift) - 1);
-    space->relax_flushes = true; /* a CPU may go on denying by what it has cached */
+    space->relax_flushes = true; /* a CPU may go on denying from what it has cached */
     space->hardware_bits = HVPT_S2_BIT_AF;
     if (config->features & HVPT_S2_USE_HARDWARE_DIRTY) {
         space->hardware_bits |= HVPT_S2_BIT_WRITTEN;
@@ -250,7 +255,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_s2_configure(struct hvpt_space *sp
     space->present_mask = HVPT_S2_BIT_VALID;
     space->table_bits = HVPT_S2_BIT_VALID | HVPT_S2_BIT_TABLE;
     space->table_mask = space->table_bits | hvpt_s2_bits_beyond(pa_bits);
-    /* PA[51:48] with LPA2, and [15:12] of the 64K granule: addresses that few have. */
+    /* Where PA[51:48] lies, with LPA2 or with the 64K granule: few frames have addresses that high. */
     if (space->features & HVPT_S2_USE_LPA2)
         space->far_bits = UINT64_C(3) << 48 | UINT64_C(3) << 8;
     if (space->features & HVPT_S2_HAS_LPA)
@@ -258,7 +263,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_s2_configure(struct hvpt_space *sp
     space->table_mask |= space->far_bits;
     space->leaf_bits = space->table_bits; /* a page has the same two bits as a table */
     space->leaf_mask = space->table_mask;
-    if (config->features & HVPT_S2_USE_TABLE_AF) { /* a walk need not set it then */
+    if (config->features & HVPT_S2_USE_TABLE_AF) { /* so that a walk need not set it */
         space->table_bits |= HVPT_S2_BIT_AF;
         space->table_mask |= HVPT_S2_BIT_AF;
     }
@@ -330,8 +335,9 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_s2_adopt(struct hvpt_space *space, cons
 
 #ifndef HVPT_EXTERN
 /*
- * The calls that are made once a page, inlined, for callers that know the format and want the last nanosecond; and
- * those that explain. Each is the call of hvpt.h by that name, and refuses a space of another format (HVPT_E_ATTR).
+ * The calls that run once a page, inlined for callers that know the format and want the last nanosecond, and those that
+ * explain. Each does what the call of that name in hvpt.h or explain.h does, and refuses a space of another format
+ * (HVPT_E_ATTR).
  */
 HVPT_NODISCARD HVPT_INLINE enum hvpt_status hvpt_s2_map(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa,
                                                         uint64_t size, struct hvpt_attr attr, struct hvpt_flush *flush)
@@ -370,7 +376,7 @@ HVPT_INLINE void hvpt_s2_translate_batch(const struct hvpt_space *space, const h
             status[i] = HVPT_E_ATTR;
 }
 
-/* The words of this format alone come with these two, those of all with the calls of explain.h. */
+/* These two link the texts of this format only; the calls of explain.h link those of all formats. */
 HVPT_NODISCARD static inline enum hvpt_status hvpt_s2_explain(const struct hvpt_space *space, hvpt_gpa gpa,
                                                               uint32_t access, const struct hvpt_text *text)
 {

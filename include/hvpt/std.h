@@ -6,7 +6,7 @@
  * A kernel without these three defines HVPT_STD_HEADER as the header that stands for them, in quotes or brackets
  * (-DHVPT_STD_HEADER='<mykernel/types.h>'). It brings bool, size_t, NULL, uint8_t to uint64_t, int8_t to int64_t,
  * uintptr_t, UINT32_MAX, UINT64_MAX, UINTPTR_MAX, UINT32_C and UINT64_C; uint64_t is unsigned long or unsigned long
- * long, whichever UINT64_C makes. Linux is known.
+ * long, whichever UINT64_C makes. For the Linux kernel this is already done.
  *
  * No function of a C library is called by name. Compilers call memcpy, memset, memmove and memcmp on their own for
  * copies and initialisers; every kernel has them.
@@ -32,7 +32,7 @@
 #define UINT32_MAX UINT32_C(0xffffffff)
 #endif
 #ifndef UINT64_MAX
-#define UINT64_MAX UINT64_C(0xffffffffffffffff) /* for #if, too */
+#define UINT64_MAX UINT64_C(0xffffffffffffffff) /* usable in #if, too */
 #endif
 #ifndef UINTPTR_MAX
 #define UINTPTR_MAX ULONG_MAX

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Where words go, hvpt's and hvctl's: a callback that takes pieces of text, and a sink that collects them in a buffer.
- * No printf.
+ * Where hvpt and hvctl write text: a callback that takes pieces of text, and a sink that collects them in a buffer. No
+ * printf.
  */
 #ifndef HVPT_TEXT_H
 #define HVPT_TEXT_H
@@ -15,7 +15,7 @@ struct hvpt_text {
     void *ctx;
 };
 
-/* A string. */
+/* Put a string. */
 static inline void hvpt_text_string(const struct hvpt_text *text, const char *string)
 {
     size_t length = 0;
@@ -25,14 +25,14 @@ static inline void hvpt_text_string(const struct hvpt_text *text, const char *st
     (text->put)(text->ctx, string, length);
 }
 
-/* The string, if condition holds. */
+/* Put the string, if condition holds. */
 static inline void hvpt_text_string_if(const struct hvpt_text *text, bool condition, const char *string)
 {
     if (condition)
         hvpt_text_string(text, string);
 }
 
-/* An unsigned number in decimal. */
+/* Put an unsigned number in decimal. */
 static inline void hvpt_text_decimal(const struct hvpt_text *text, uint64_t value)
 {
     char digits[20];
@@ -43,7 +43,7 @@ static inline void hvpt_text_decimal(const struct hvpt_text *text, uint64_t valu
         uint32_t rest = 0;
         unsigned shift = 64;
 
-        /* By digits of 16 bits: a 32-bit machine would call a library to divide 64. */
+        /* Divide in digits of 16 bits, because a 32-bit machine would call a library to divide 64 bits. */
         while (shift != 0) {
             shift -= 16;
             rest = rest << 16 | ((uint32_t)(value >> shift) & 0xffff);
@@ -56,7 +56,7 @@ static inline void hvpt_text_decimal(const struct hvpt_text *text, uint64_t valu
     (text->put)(text->ctx, digits + at, sizeof(digits) - at);
 }
 
-/* An unsigned number as 0x and lower-case hexadecimal digits without leading zeros. */
+/* Put an unsigned number as 0x and lower-case hexadecimal digits without leading zeros. */
 static inline void hvpt_text_hex(const struct hvpt_text *text, uint64_t value)
 {
     char digits[18];
@@ -71,14 +71,17 @@ static inline void hvpt_text_hex(const struct hvpt_text *text, uint64_t value)
     (text->put)(text->ctx, digits + at, sizeof(digits) - at);
 }
 
-/* Words between separators: remembers whether a separator is due. Begin with {text, ", ", false}. */
+/*
+ * A list of words with separators between them; it remembers whether a separator is due. Begin with {text, ", ",
+ * false}.
+ */
 struct hvpt_text_list {
     const struct hvpt_text *text;
     const char *separator;
     bool begun;
 };
 
-/* One more word of the list. */
+/* Put one more word of the list. */
 static inline void hvpt_text_item(struct hvpt_text_list *list, const char *word)
 {
     hvpt_text_string_if(list->text, list->begun, list->separator);
@@ -86,7 +89,7 @@ static inline void hvpt_text_item(struct hvpt_text_list *list, const char *word)
     hvpt_text_string(list->text, word);
 }
 
-/* The word, if condition holds. */
+/* Put the word, if condition holds. */
 static inline void hvpt_text_item_if(struct hvpt_text_list *list, bool condition, const char *word)
 {
     if (condition)

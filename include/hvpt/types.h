@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * The words everything else is said in: addresses, permissions, memory types, attributes, mappings, status.
- * They are common to all formats; what a format or a CPU cannot express is answered with HVPT_E_ATTR.
+ * The vocabulary of the library: addresses, permissions, memory types, attributes, mappings, status. All formats share
+ * it; what a format or a CPU cannot express is refused with HVPT_E_ATTR.
  */
 #ifndef HVPT_TYPES_H
 #define HVPT_TYPES_H
@@ -12,8 +12,8 @@
 #include "engine/atomic.h"
 
 /*
- * A guest-physical address (Arm: IPA), in bytes. Its own type, so that mixing it up with a host address does not
- * compile.
+ * A guest-physical address (Arm: IPA), in bytes. It has a type of its own, so that confusing it with a host address
+ * does not compile.
  */
 typedef struct {
     uint64_t value;
@@ -61,18 +61,19 @@ enum hvpt_permission { HVPT_READ = 1, HVPT_WRITE = 2, HVPT_EXEC = 4, HVPT_EXEC_U
 enum hvpt_memtype { HVPT_MEM_UC, HVPT_MEM_WC, HVPT_MEM_WT, HVPT_MEM_WP, HVPT_MEM_WB };
 
 /*
- * Flags that all formats share. A format adds its own, with numbers that no other uses, so that one of another format
- * is refused: EPT from bit 8, NPT from bit 16, stage 2 from bit 20.
- * In an attr given to map they preset the bits; in one that translate returns they tell what hardware has set.
- * HVPT_JOINED: reported only; the page is one of several that hardware may hold as one (contiguous bit, Svnapot). It
- * may mark any one of them accessed or dirty for all: ask "age" and "dirty", which look at them together.
+ * Flags that all formats share. Each format adds its own, in bits that no other format uses, so that a flag of the
+ * wrong format is refused: EPT from bit 8, NPT from bit 16, stage 2 from bit 20.
+ * In an attr given to map they preset the bits; in one that translate returns they show what hardware has set.
+ * HVPT_JOINED: only reported; the page belongs to a contiguous set (contiguous bit, Svnapot). Hardware may set the
+ * accessed or dirty bit of any page of the set on behalf of all: ask hvpt_space_age and _dirty, which look at the whole
+ * set.
  * HVPT_LOGGED: the page lost HVPT_WRITE to write_protect and gets it back when the guest writes to it.
  */
 enum hvpt_flag { HVPT_ACCESSED = 1, HVPT_DIRTY = 2, HVPT_LOGGED = 4, HVPT_JOINED = 8 };
 
 /*
- * What a leaf says beside the address. A memtype that is left out says HVPT_MEM_UC: begin with hvpt_ram or hvpt_device,
- * or have HVPT_POLICY_CACHED_ONLY refuse it.
+ * What a leaf says besides its address. A memtype left at zero is HVPT_MEM_UC: start from hvpt_ram or hvpt_device, or
+ * let HVPT_POLICY_CACHED_ONLY refuse it.
  * perm: HVPT_READ | ...; flags: HVPT_ACCESSED | ... and the format's own; software: a number that no hardware reads,
  * kept with the leaf through split and collapse; each format says how large it may be (HVPT_EPT_SOFTWARE_MAX, ...).
  */
@@ -97,13 +98,13 @@ static inline struct hvpt_attr hvpt_device(uint32_t perm)
     return attr;
 }
 
-/* What protect changes, beside the permission bits HVPT_READ .. HVPT_EXEC_USER named in the same mask. */
+/* What protect changes besides permissions: bits of its mask, beside HVPT_READ .. HVPT_EXEC_USER. */
 enum hvpt_change { HVPT_CHANGE_MEMTYPE = 1 << 24, HVPT_CHANGE_FLAGS = 1 << 25, HVPT_CHANGE_SOFTWARE = 1 << 26 };
 
 /*
  * One translation, as translate and walk report it.
- * hpa: where the address asked for lies (translate), or the first byte of the page (walk).  attr.perm: what the leaf
- * and all tables above it allow together.  page_size: bytes mapped by the leaf.  level: 0 for the smallest pages.
+ * hpa: where the address asked about lies (translate), or where the page begins (walk).  attr.perm: what the leaf and
+ * all tables above it allow together.  page_size: bytes mapped by the leaf.  level: 0 for the smallest pages.
  * entry: the leaf, raw.
  */
 struct hvpt_mapping {
@@ -115,8 +116,8 @@ struct hvpt_mapping {
 };
 
 /*
- * How a call ended. Each call lists the causes of its own. After anything but HVPT_OK all translations are what they
- * were before the call, but for dirty, age and collapse, which a corrupt table stops half-way.
+ * How a call ended; each call lists the causes of its own. After anything but HVPT_OK all translations are what they
+ * were before the call, except that a corrupt table stops dirty, age and collapse half-way.
  */
 enum hvpt_status {
     HVPT_OK = 0,
@@ -126,11 +127,11 @@ enum hvpt_status {
     HVPT_E_ABSENT,  /* something in the range is not mapped */
     HVPT_E_NOMEM,   /* the alloc_frame hook had no frame, or gave one that the format cannot address */
     HVPT_E_ATTR,    /* this format or this CPU cannot express the attributes, or do what the configuration asks */
-    HVPT_E_CORRUPT, /* a table is not what it should be: reserved bits, an address no frame can have */
+    HVPT_E_CORRUPT, /* a table is not well-formed: reserved bits, an address that no frame can have */
     HVPT_E_RACE,    /* another CPU changed the entry first */
     HVPT_E_READONLY, /* the space was adopted for reading only */
     HVPT_E_NOTHING, /* touch had nothing to give back: the page allows the access */
-    HVPT_E_HOOK,    /* init and adopt: no hooks, or one is missing that cannot be done without */
+    HVPT_E_HOOK,    /* init and adopt: no hooks, or one that is required is missing */
     HVPT_E_CONFIG   /* init and adopt: no config, or one that no CPU could have, whatever its capabilities */
 };
 
@@ -156,11 +157,11 @@ static inline const char *hvpt_status_text(enum hvpt_status status)
 }
 
 /**
- * What hvpt_space_walk shows; NULL: not interested. Each returns true to go on and false to end the walk.
+ * The callbacks of hvpt_space_walk, any of which may be NULL. Each returns true to go on and false to end the walk.
  * leaf: gpa is where the page begins, which for the first page may lie before the range; mapping->hpa likewise.
- * hole: [gpa, gpa + size) of the range is not mapped, by one empty entry of a table at level.
- * enter, leave: before and after what a table at level holds for the range; gpa is where the table's reach begins,
- * table its frame. enter is also called for the root. A walk that is ended calls no leave.
+ * hole: one empty entry of a table at level leaves [gpa, gpa + size) of the range unmapped.
+ * enter, leave: called before and after the contents of a table at level, the root included; gpa is the first address
+ * that the table covers, table its frame. Once a callback has ended the walk, leave is not called any more.
  */
 struct hvpt_visitor {
     void *ctx;
@@ -172,7 +173,7 @@ struct hvpt_visitor {
 
 /**
  * A place in a space, for a loop over mapped pages. It holds no pointer into the tables, so they may change between two
- * steps. status becomes other than HVPT_OK where the iteration ends early.
+ * steps. status is HVPT_OK unless the iteration ended early.
  */
 struct hvpt_leaf_iterator {
     hvpt_gpa next;
@@ -181,10 +182,9 @@ struct hvpt_leaf_iterator {
 };
 
 /**
- * An entry that is not well-formed, as hvpt_space_find_broken reports it: [gpa, gpa + size) is what it covers, level
- * that of its table, entry what it holds. rule: the number of the rule of the format that it breaks (enum
- * hvpt_ept_rule, ...), or HVPT_ENTRY_TABLE where nothing is wrong with it but that phys_to_virt knows no such frame as
- * it refers to.
+ * An entry that is not well-formed, as hvpt_space_find_broken reports it. It covers [gpa, gpa + size) and is one of a
+ * table at level. rule: the number of the format's rule that it breaks (enum hvpt_ept_rule, ...), or HVPT_ENTRY_TABLE
+ * where the entry itself is sound but phys_to_virt does not know the table it refers to.
  */
 struct hvpt_broken {
     hvpt_gpa gpa;
@@ -197,7 +197,7 @@ struct hvpt_broken {
 /** Why a table could not become a leaf. */
 enum hvpt_obstacle {
     HVPT_OBSTACLE_NONE,
-    HVPT_OBSTACLE_EDGE,    /**< the table reaches out of the range */
+    HVPT_OBSTACLE_EDGE,    /**< the table extends beyond the range */
     HVPT_OBSTACLE_HOLE,    /**< a page below is not mapped */
     HVPT_OBSTACLE_TABLE,   /**< a table below stayed one, for a reason of its own */
     HVPT_OBSTACLE_ADDRESS, /**< the pages below are not one aligned piece of memory */
@@ -223,8 +223,8 @@ static inline const char *hvpt_obstacle_text(enum hvpt_obstacle obstacle)
 }
 
 /**
- * What collapse did: tables that became leaves, tables that stayed, and of the first that stayed the reason, where its
- * reach begins, its level, and the address of the page that stood in the way (of the table where no single page did).
+ * What collapse did: how many tables became leaves, and how many stayed. Of the first that stayed: why, its level, the
+ * first address that it covers, and the page that stood in the way (the table's own address where no single page did).
  */
 struct hvpt_collapse_report {
     uint64_t collapsed;

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
-/* The version of hvpt and hvctl, which have one: by Semantic Versioning, as CHANGELOG.md tells it. */
+/* The version that hvpt and hvctl share, by Semantic Versioning; CHANGELOG.md tells what changed. */
 #ifndef HVPT_VERSION_H
 #define HVPT_VERSION_H
 

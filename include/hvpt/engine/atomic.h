@@ -17,8 +17,8 @@
 #endif
 
 /*
- * An entry of a table. It is 8-byte aligned even where the ABI aligns uint64_t to 4 (i386), so that one access is one
- * access.
+ * An entry of a table. It is 8-byte aligned even where the ABI aligns uint64_t to 4 (i386), so that every access is a
+ * single one.
  */
 typedef uint64_t hvpt_entry __attribute__((__aligned__(8)));
 
@@ -28,7 +28,7 @@ typedef uint64_t hvpt_counter __attribute__((__aligned__(8)));
 /*
  * The accesses that all others are made of: the compiler's own, which are single instructions on 64-bit machines.
  * On i386 the compiler would use the FPU or SSE, whose state is not a kernel's to change, or call a library; there each
- * is a CMPXCHG8B, of the Pentium and later. Loading by it stores what is there already, so the memory must be writable.
+ * is a CMPXCHG8B, of the Pentium and later. A load by it stores back what it finds, so the memory must be writable.
  */
 #if defined(__i386__)
 /* Out of line, because it takes four of the seven registers. false: *expected is what is there. */
@@ -173,7 +173,7 @@ HVPT_INLINE bool hvpt_compare_exchange(hvpt_entry *slot, uint64_t *expected, uin
     return done;
 }
 
-/* Replaces whatever is there, and returns it with the bits that hardware set until this very moment. */
+/* Replaces whatever is there, and returns it, with all bits that hardware has set up to that moment. */
 HVPT_INLINE uint64_t hvpt_exchange(hvpt_entry *slot, uint64_t value)
 {
     uint64_t old = hvpt_atomic_exchange(slot, value);
@@ -222,13 +222,13 @@ HVPT_INLINE uint64_t hvpt_count_read(const hvpt_counter *counter)
     return hvpt_atomic_load_relaxed(counter);
 }
 
-/* The same, before all that the caller reads next. */
+/* The same, ordered before everything that the caller reads next. */
 HVPT_INLINE uint64_t hvpt_count_read_acquire(const hvpt_counter *counter)
 {
     return hvpt_atomic_load(counter);
 }
 
-/* A mark that any CPU may read or overwrite at any time, for nothing but speed hangs on it. */
+/* A mark that any CPU may read or overwrite at any time, because only speed depends on it. */
 HVPT_INLINE uint32_t hvpt_mark_read(const uint32_t *mark)
 {
     return __atomic_load_n(mark, __ATOMIC_RELAXED);

@@ -34,8 +34,9 @@
 #define HVPT_INLINE static inline __attribute__((__always_inline__, __unused__))
 
 /*
- * A function of the engine that stays one: it runs once a table, or would swell the fast path of its callers. Without
- * optimisation it is an inline function, which nothing inlines and gcc leaves out of units that do not use it.
+ * A function of the engine that is never inlined, because it runs once a table or would swell the fast path of its
+ * callers. Without optimisation it is declared inline instead: nothing inlines it then, and gcc leaves it out of units
+ * that do not use it.
  */
 #ifdef __OPTIMIZE__
 #define HVPT_FUNCTION static __attribute__((__noinline__, __unused__))
@@ -43,13 +44,13 @@
 #define HVPT_FUNCTION static inline __attribute__((__unused__))
 #endif
 
-/* Optimised for size, and out of the way of what is hot; HOT is for the loops over entries. */
+/* COLD optimises for size and moves the function away from hot code; HOT is for the loops over entries. */
 #define HVPT_COLD __attribute__((__cold__))
 #define HVPT_HOT  __attribute__((__hot__))
 
 #define HVPT_NODISCARD __attribute__((__warn_unused_result__))
 
-/* Checked by the compiler, in both languages; a declaration. */
+/* An assertion at compile time, in C and in C++; it is a declaration. */
 #ifdef __cplusplus
 #define HVPT_STATIC_ASSERT(condition, text) static_assert(condition, text)
 #else

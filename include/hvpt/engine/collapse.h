@@ -1,7 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * collapse: the same translations by larger pages. Nothing that a leaf says is lost, and what stays small has a reason.
+ * collapse: the same translations by larger pages. No attribute of a leaf is lost, and what stays small is reported
+ * with the reason.
  */
 #ifndef HVPT_ENGINE_COLLAPSE_H
 #define HVPT_ENGINE_COLLAPSE_H
@@ -83,7 +84,7 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_obstacle hvpt_collapse_check(const struct hvpt
 
         if (hvpt_is_present(space, entry) && hvpt_is_contig(space, entry, below))
             entry = hvpt_unfolded(space, entry, at);
-        /* Like the first but for its place: well-formed, too. */
+        /* Equal to the first but for the address, so it is well-formed, too. */
         if (i != 0 && !(((entry - i * step) ^ first) & ~hardware))
             continue;
         *page = at;
@@ -110,7 +111,10 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_obstacle hvpt_collapse_check(const struct hvpt
     return HVPT_OBSTACLE_NONE;
 }
 
-/* What stays small may still be folded. Above level 0 a run is one entry: with the last of a set, look at all of it. */
+/*
+ * What stays small may still be folded. Above level 0 a run is one entry: at the last entry of a set, look at all of
+ * it.
+ */
 static inline HVPT_COLD enum hvpt_status hvpt_collapse_slots(void *ctx, const struct hvpt_run *run)
 {
     struct hvpt_collapse *collapse = (struct hvpt_collapse *)ctx;
@@ -145,7 +149,8 @@ static inline HVPT_COLD enum hvpt_status hvpt_collapse_leave(void *ctx, const st
     if (run->level > space->max_leaf_level)
         return HVPT_OK; /* no page of that size exists: not a table that stayed */
     /*
-     * Before leaves below are looked at that hardware may still mark in the table they replaced; or there is no room.
+     * The leaves below must have all their bits before they are checked, and hardware may still set some in the tables
+     * that they replaced. Or there is no room for another table.
      */
     if (run->level > 1 || collapse->pending == HVPT_COLLAPSE_PENDING)
         hvpt_collapse_finish(collapse);

@@ -10,7 +10,7 @@
 #include "defer.h"
 #include "walk.h"
 
-/* The aligned group of leaves at one level that gpa belongs to; slot is that of gpa. */
+/* The aligned group of leaves at one level that begins at gpa, in slot. */
 struct hvpt_set {
     hvpt_entry *slot;
     unsigned count;
@@ -29,8 +29,8 @@ HVPT_FUNCTION HVPT_COLD struct hvpt_set hvpt_set_around(const struct hvpt_space 
 }
 
 /*
- * Write the set anew, folded or not: entry i becomes first + i * step, with the accessed and dirty bits of all of them.
- * Where the format demands it, all go by way of empty entries and one flush.
+ * Rewrite the set, folded or not: entry i becomes first + i * step, with the accessed and dirty bits of all of them.
+ * Where the format demands it, all entries are emptied and flushed once before that.
  */
 HVPT_FUNCTION HVPT_COLD void hvpt_set_rewrite(struct hvpt_space *space, struct hvpt_flush *flush,
                                                             const struct hvpt_set *set, unsigned level, uint64_t first,

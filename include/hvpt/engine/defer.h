@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Deferred flushes: what became stale, which tables were retired, and making it good.
+ * Deferred flushes: what became stale, which tables were retired, and the flush itself.
  * Nothing is written into a table between its unlinking and its flush: a retired subtree stays as it was, and is freed
  * as a whole.
  */
@@ -12,8 +12,8 @@
 #include "frames.h"
 
 /*
- * Translations of [gpa, gpa + size) changed that a CPU may have cached. tables: an entry that led to a table is among
- * them.
+ * Record that translations of [gpa, gpa + size) changed, which a CPU may have cached. tables: an entry that led to a
+ * table is among them.
  */
 HVPT_FUNCTION void hvpt_defer(const struct hvpt_space *space, struct hvpt_flush *flush, uint64_t gpa,
                                             uint64_t size, bool tables)
@@ -56,7 +56,7 @@ HVPT_INLINE void hvpt_flush_clear(struct hvpt_flush *flush)
     flush->dead_count = 0;
 }
 
-/* Does flush hold what another space has to flush? */
+/* Does flush belong to another space? */
 HVPT_INLINE bool hvpt_flush_is_foreign(const struct hvpt_space *space, const struct hvpt_flush *flush)
 {
     return flush->kind != HVPT_FLUSH_NONE && flush->root != space->root_register;
@@ -90,7 +90,7 @@ HVPT_INLINE uint64_t hvpt_last_table(const struct hvpt_space *space, const hvpt_
 
 /*
  * Free the table at frame and all tables below it: depth first, on a path of at most HVPT_MAX_LEVELS. The last table
- * goes first, because an allocator that gives back what came last then gives them in ascending order to the next map.
+ * goes first, because an allocator that hands out first what was freed last then gives the next map ascending frames.
  */
 HVPT_FUNCTION void hvpt_free_subtree(struct hvpt_space *space, uint64_t frame, unsigned level)
 {
@@ -120,7 +120,7 @@ HVPT_FUNCTION void hvpt_free_subtree(struct hvpt_space *space, uint64_t frame, u
     }
 }
 
-/* Have the hook do what flush asks for. */
+/* Have the hook carry out flush. */
 HVPT_FUNCTION HVPT_COLD void hvpt_flush_ask(const struct hvpt_space *space, const struct hvpt_flush *flush)
 {
     const struct hvpt_hooks *hooks = hvpt_hooks_of(space);
@@ -129,7 +129,7 @@ HVPT_FUNCTION HVPT_COLD void hvpt_flush_ask(const struct hvpt_space *space, cons
         (hooks->flush)(hooks->ctx, flush);
 }
 
-/* Do what flush asks for, free the tables that waited for it, and leave it empty. */
+/* Carry out flush, free the tables that waited for it, and leave it empty. */
 HVPT_FUNCTION HVPT_COLD void hvpt_finish(struct hvpt_space *space, struct hvpt_flush *flush)
 {
     unsigned i;
@@ -148,8 +148,9 @@ HVPT_INLINE void hvpt_flush_end(struct hvpt_space *space, const struct hvpt_flus
 }
 
 /*
- * Flush a mapping that appeared where a CPU may hold that there is none, or a permission that grew where a CPU may go
- * on denying: into flush, or at once without one. Out of line, so that its own flush is not in the callers' frames.
+ * Flush what grew: a mapping that a CPU may have cached as absent, or a permission that a CPU may go on denying. The
+ * work goes into flush or, if there is none, is done at once. Out of line, so that its own flush is not in the callers'
+ * stack frames.
  */
 HVPT_FUNCTION HVPT_COLD void hvpt_flush_grown(struct hvpt_space *space, struct hvpt_flush *flush, uint64_t gpa,
                                               uint64_t size, bool tables)

@@ -11,7 +11,7 @@
 
 /* ---- statistics ---- */
 
-/* n more leaves at level; a writer counts, never fault_map. */
+/* Count n more leaves at level, for a writer: fault_map counts its own. */
 HVPT_FUNCTION void hvpt_count_leaves(struct hvpt_space *space, unsigned level, uint64_t n)
 {
     if (level == 0)
@@ -132,7 +132,7 @@ HVPT_FUNCTION HVPT_COLD uint64_t hvpt_break(struct hvpt_space *space, struct hvp
     return old;
 }
 
-/* Make run's leaves empty for a moment, if the format demands that before they lead elsewhere; else only defer. */
+/* Make run's leaves empty for a moment, if the format demands that before their address changes; else only defer. */
 static inline void hvpt_break_run(struct hvpt_space *space, struct hvpt_flush *flush, const struct hvpt_run *run)
 {
     const uint64_t size = (uint64_t)run->count << hvpt_span_shift(space, run->level);
@@ -147,8 +147,8 @@ static inline void hvpt_break_run(struct hvpt_space *space, struct hvpt_flush *f
 /* ---- tables come and go ---- */
 
 /*
- * Link a fresh, empty table into a slot at level that other CPUs see. Who loses against fault_map takes the winner's
- * table and keeps its own frame in the list. NULL: the winner's is a page.
+ * Link a fresh, empty table into a slot at level that other CPUs see. If fault_map was first, its table is taken
+ * instead, and the frame goes back into the list. NULL: fault_map put a page there.
  */
 HVPT_FUNCTION HVPT_COLD hvpt_entry *hvpt_link_empty(struct hvpt_space *space, struct hvpt_frames *list,
                                                     hvpt_entry *slot, uint64_t old, unsigned level)

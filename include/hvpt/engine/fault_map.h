@@ -1,17 +1,15 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
-/*
- * fault_map: one page from a fault handler, on many CPUs at once, without a lock. The loser learns that it lost.
- */
+/* fault_map: one page from a fault handler, on many CPUs at once, without a lock. The loser of a race is told so. */
 #ifndef HVPT_ENGINE_FAULT_MAP_H
 #define HVPT_ENGINE_FAULT_MAP_H
 
 #include "map.h"
 
 /*
- * A shard for whoever runs on this page of a stack, and has none: one that nobody has; else, now and then, another's,
- * who may be long gone; else one by chance. Which one is taken away changes with the count: of two CPUs that would take
- * it from each other again and again, one soon takes another.
+ * Choose a shard for a caller that has none, known by a page of its stack: a free one; else, now and then, one that
+ * another caller has, who may be long gone; else any. Which one is taken over changes with the count, so that two CPUs
+ * do not take the same one from each other again and again.
  */
 HVPT_FUNCTION HVPT_COLD hvpt_counter *hvpt_shard_take(struct hvpt_space *space, uint32_t page)
 {
@@ -28,8 +26,8 @@ HVPT_FUNCTION HVPT_COLD hvpt_counter *hvpt_shard_take(struct hvpt_space *space, 
 }
 
 /*
- * Who calls: CPUs that fault at once have stacks of their own, so the page of the stack tells them apart. It is taken
- * at the door, where the stack is as deep each time.
+ * Identifies the caller: CPUs that fault at once have stacks of their own, so the page of the stack tells them apart.
+ * The public call asks for it, because the stack is equally deep there each time.
  */
 HVPT_INLINE uint32_t hvpt_shard_user(void)
 {
@@ -39,7 +37,7 @@ HVPT_INLINE uint32_t hvpt_shard_user(void)
     return (uint32_t)((uintptr_t)&here >> 12);
 }
 
-/* The counter for this CPU. The marks are seldom written, and all CPUs have them at hand. */
+/* The counter for this CPU. The marks are rarely written, so every CPU has them in its cache. */
 HVPT_FUNCTION hvpt_counter *hvpt_shard_of(struct hvpt_space *space, uint32_t page)
 {
     unsigned i;
@@ -51,9 +49,9 @@ HVPT_FUNCTION hvpt_counter *hvpt_shard_of(struct hvpt_space *space, uint32_t pag
 }
 
 /*
- * Put the leaf bits for [hpa, hpa + size) at level, and tables down to it where there are none: each is linked empty,
- * and whoever loses against another CPU goes on in the winner's table. All frames are taken before the first is linked,
- * and list keeps those that were not needed.
+ * Put the leaf bits for hpa at level, and the tables that are missing on the way. Each is linked empty, and a CPU that
+ * loses against another one goes on in the winner's table. All frames are taken before the first is linked, and list
+ * keeps those that were not needed.
  */
 static inline HVPT_COLD enum hvpt_status hvpt_fault_insert(struct hvpt_space *space, struct hvpt_frames *list,
                                                            uint64_t gpa, uint64_t hpa, uint64_t bits, unsigned level,
@@ -87,7 +85,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_fault_insert(struct hvpt_space *sp
     }
 }
 
-/* The general way, whatever the arguments. */
+/* The general path, for any arguments. */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_fault_slow(struct hvpt_space *space, uint64_t gpa, uint64_t hpa,
                                                          uint64_t size, struct hvpt_attr attr, uint32_t user)
 {
@@ -124,7 +122,8 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_fault_slow(struct hvpt_space *spac
 }
 
 /*
- * One level down from the entry in slot, if it is a usual table that this code can see; else NULL. shift: of the slot.
+ * One level down from the entry in slot, if it is a usual table that this code can see; else NULL. shift: that of the
+ * slot returned.
  */
 HVPT_INLINE hvpt_entry *hvpt_usual_below(const struct hvpt_space *space, bool called, const hvpt_entry *slot,
                                          uint64_t gpa, unsigned shift)
@@ -140,7 +139,7 @@ HVPT_INLINE hvpt_entry *hvpt_usual_below(const struct hvpt_space *space, bool ca
     return table + ((unsigned)(gpa >> shift) & 511u);
 }
 
-/* The slot at level 0 for gpa below four levels, if it lies below usual tables; else NULL. */
+/* The slot at level 0 for gpa in a tree of four levels, if all tables on the way are usual; else NULL. */
 HVPT_INLINE hvpt_entry *hvpt_slot_usual(const struct hvpt_space *space, bool called, uint64_t gpa)
 {
     hvpt_entry *slot = hvpt_usual_below(space, called, space->root_table + (gpa >> 39), gpa, 30);
@@ -149,7 +148,7 @@ HVPT_INLINE hvpt_entry *hvpt_slot_usual(const struct hvpt_space *space, bool cal
     return slot == NULL ? NULL : hvpt_usual_below(space, called, slot, gpa, 12);
 }
 
-/* One 4 KiB page of usual memory at slot, if its tables are there, and usual. */
+/* Map one 4 KiB page of usual memory in slot; slot is NULL where a table on the way is missing or unusual. */
 HVPT_INLINE enum hvpt_status hvpt_fault_page(struct hvpt_space *space, hvpt_entry *slot, uint64_t gpa, uint64_t hpa,
                                              uint32_t user)
 {
@@ -164,7 +163,7 @@ HVPT_INLINE enum hvpt_status hvpt_fault_page(struct hvpt_space *space, hvpt_entr
     return HVPT_OK;
 }
 
-/* The same by phys_to_virt. */
+/* The same where phys_to_virt must be called. */
 HVPT_FUNCTION enum hvpt_status hvpt_fault_called(struct hvpt_space *space, uint64_t gpa, uint64_t hpa, uint32_t user)
 {
     struct hvpt_run run;

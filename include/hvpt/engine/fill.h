@@ -9,7 +9,7 @@
 
 #include "rules.h"
 
-/* Four entries of hvpt_fill, over two chains of additions: one chain would be the limit. */
+/* Four entries of hvpt_fill, in two chains of additions, because a single chain would be the bottleneck. */
 HVPT_INLINE void hvpt_fill_four(hvpt_entry *slot, uint64_t *even, uint64_t *odd, uint64_t two)
 {
     hvpt_store_relaxed(&slot[0], *even);
@@ -23,8 +23,9 @@ HVPT_INLINE void hvpt_fill_four(hvpt_entry *slot, uint64_t *even, uint64_t *odd,
 }
 
 /*
- * Store count entries from slot upwards, each step further. Relaxed stores: nobody can see this table yet, or its
- * entries were empty and a reader may find the old or the new one. Unrolled by hand, because gcc -O2 does not.
+ * Store count entries from slot upwards, each greater by step than the one before. Relaxed stores: nobody can see this
+ * table yet, or its entries were empty and a reader may find the old or the new one. Unrolled by hand, because gcc -O2
+ * does not.
  */
 HVPT_FUNCTION HVPT_HOT void hvpt_fill(hvpt_entry *slot, unsigned count, uint64_t value, uint64_t step)
 {
@@ -76,7 +77,7 @@ HVPT_FUNCTION HVPT_COLD void hvpt_fill_leaves(const struct hvpt_space *space, hv
     }
 }
 
-/* Make count entries empty that nobody can see. */
+/* Empty count entries of a table that nobody can see. */
 HVPT_FUNCTION HVPT_HOT void hvpt_fill_empty(const struct hvpt_space *space, hvpt_entry *slot, unsigned count)
 {
     const uint64_t empty = space->empty_entry;
@@ -114,7 +115,7 @@ HVPT_FUNCTION HVPT_HOT unsigned hvpt_count_empty(const struct hvpt_space *space,
     return (unsigned)(at - slot);
 }
 
-/* Make an entry empty; one that is so already is only counted. */
+/* Empty an entry; one that is empty already is only counted. */
 HVPT_INLINE void hvpt_clear_slot(hvpt_entry *slot, uint64_t mask, uint64_t empty, unsigned *absent)
 {
     if (HVPT_UNLIKELY(!(hvpt_load(slot) & mask)))
@@ -123,7 +124,7 @@ HVPT_INLINE void hvpt_clear_slot(hvpt_entry *slot, uint64_t mask, uint64_t empty
         hvpt_store_relaxed(slot, empty);
 }
 
-/* Make count entries empty that hardware and readers may be looking at. Returns how many were not. */
+/* Empty count entries that hardware and readers may be looking at. Returns how many were not empty before. */
 HVPT_FUNCTION HVPT_HOT unsigned hvpt_clear_slots(const struct hvpt_space *space, hvpt_entry *slot, unsigned count)
 {
     const uint64_t mask = space->present_mask, empty = space->empty_entry;
@@ -142,9 +143,9 @@ HVPT_FUNCTION HVPT_HOT unsigned hvpt_clear_slots(const struct hvpt_space *space,
 }
 
 /*
- * Is the table empty, in which slots first to last were just made so?  Between these only the two may have tables.
- * Their neighbours come first, upwards: whoever unmaps page after page finds the next one present at once, and the
- * cache line is hot.
+ * Is the table empty, after slots first to last were emptied? Of these only first and last themselves may still hold
+ * tables. Their neighbours are checked first, the one above before the one below, because a caller that unmaps page
+ * after page finds the next one present at once, on a cache line that is hot.
  */
 HVPT_FUNCTION HVPT_COLD bool hvpt_is_drained(const struct hvpt_space *space, const hvpt_entry *table, unsigned first,
                                              unsigned last)

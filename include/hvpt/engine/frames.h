@@ -41,7 +41,7 @@ HVPT_FUNCTION HVPT_COLD hvpt_entry *hvpt_alloc_frame(struct hvpt_space *space, u
         table = hvpt_table_at(space, got.value);
 #ifdef HVPT_DEBUG
     hvpt_debug_frame(space, order, got.value, table);
-    if ((uintptr_t)table & 7) /* named by now; a program that goes on has no memory there */
+    if ((uintptr_t)table & 7) /* it has been reported; a program that goes on must not write there */
         table = NULL;
 #endif
     if (table == NULL)
@@ -65,7 +65,7 @@ HVPT_FUNCTION HVPT_COLD void hvpt_frames_push(const struct hvpt_space *space, st
     hvpt_count_add(&list->count, 1);
 }
 
-/* The list is not empty. */
+/* Take the last frame off the list, which must not be empty. */
 HVPT_FUNCTION HVPT_COLD hvpt_entry *hvpt_frames_pop(const struct hvpt_space *space, struct hvpt_frames *list,
                                                     uint64_t *frame)
 {
@@ -83,7 +83,7 @@ HVPT_FUNCTION HVPT_COLD hvpt_entry *hvpt_frames_pop(const struct hvpt_space *spa
     return hvpt_table_at(space, noted);
 }
 
-/* Turn the notes of a finished chunk round from number had on: see hvpt_frames_add. */
+/* Reverse the addresses that a finished chunk stores, from frame number had on: see hvpt_frames_add. */
 static inline void hvpt_frames_turn(const struct hvpt_space *space, struct hvpt_frames *list, uint64_t had)
 {
     uint64_t *noted = (uint64_t *)(void *)hvpt_table_at(space, list->head);
@@ -98,7 +98,7 @@ static inline void hvpt_frames_turn(const struct hvpt_space *space, struct hvpt_
     }
 }
 
-/* Give back all frames but rest. They were never linked, so no flush is due. */
+/* Give frames back until rest of them are left. They were never linked, so no flush is due. */
 HVPT_FUNCTION HVPT_COLD void hvpt_frames_release(struct hvpt_space *space, struct hvpt_frames *list, uint64_t rest)
 {
     if (list->count != rest)
@@ -113,8 +113,8 @@ HVPT_FUNCTION HVPT_COLD void hvpt_frames_release(struct hvpt_space *space, struc
 
 /*
  * Add count frames to list, from another list or (from NULL) from the hook. HVPT_E_NOMEM: list is as it was. Each
- * finished chunk is turned round, so that pops come in allocation order: allocators tend to go upwards, and the
- * processor's prefetcher likes that (3x).
+ * finished chunk is reversed, so that pops come in allocation order: allocators tend to go upwards, and the processor's
+ * prefetcher likes that (3x).
  */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_frames_add(struct hvpt_space *space, struct hvpt_frames *list,
                                                          struct hvpt_frames *from, uint64_t count)

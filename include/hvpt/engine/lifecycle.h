@@ -32,7 +32,7 @@ HVPT_API HVPT_COLD void hvpt_space_flush(struct hvpt_space *space, struct hvpt_f
         hvpt_finish(space, flush);
 }
 
-/* The smallest pages that fault_map made, since the space was made. */
+/* How many smallest pages fault_map has mapped since the space was made. */
 static inline uint64_t hvpt_shards_read(const struct hvpt_space *space)
 {
     uint64_t sum = 0;
@@ -54,7 +54,10 @@ HVPT_API HVPT_COLD void hvpt_space_stats(const struct hvpt_space *space, struct 
         out->tables[level] = hvpt_count_read(&space->tables[level]);
         out->leaves[level] = hvpt_count_read(&space->leaves[level]);
     }
-    /* The parts of one number: they belong together if none that only grows has grown around the look at the other. */
+    /*
+     * leaves[0] and the shards are parts of one number. The shards only grow: if they did not while leaves[0] was read,
+     * the sum is true.
+     */
     do {
         before = after;
         out->leaves[0] = hvpt_count_read_acquire(&space->leaves[0]);

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * translate and translate_batch: what hardware would do with guest-physical addresses, without its side effects.
- * The way down is blind to meaning; the format says once, at the end, what the leaf says.
+ * The descent needs masks only; the format decodes the leaf, once, at the end.
  */
 #ifndef HVPT_ENGINE_LOOKUP_H
 #define HVPT_ENGINE_LOOKUP_H
@@ -21,7 +21,7 @@ HVPT_FUNCTION enum hvpt_status hvpt_translate_entry(const struct hvpt_space *spa
     return HVPT_OK;
 }
 
-/* The general way, whatever the tables. */
+/* The general path, for any tables. */
 HVPT_FUNCTION enum hvpt_status hvpt_translate_slow(const struct hvpt_space *space, uint64_t gpa,
                                                                  struct hvpt_mapping *out)
 {
@@ -36,7 +36,7 @@ HVPT_FUNCTION enum hvpt_status hvpt_translate_slow(const struct hvpt_space *spac
     return hvpt_translate_entry(space, gpa, run.entry, run.level, perm, out);
 }
 
-/* A smallest leaf of usual_bits, of 4 KiB. */
+/* What a 4 KiB leaf of usual_bits means. */
 HVPT_INLINE void hvpt_describe_usual(const struct hvpt_space *space, uint64_t gpa, uint64_t entry,
                                      struct hvpt_mapping *out)
 {
@@ -77,13 +77,12 @@ HVPT_API enum hvpt_status hvpt_space_translate(const struct hvpt_space *space, h
     return hvpt_translate_any(space, gpa, out);
 }
 
-/*
- * Walks side by side: more than a core has buffers for misses, so that none is idle; many more would only take stack.
- */
+/* Walks at once: more than a core has miss buffers, so that none is idle; many more would only take stack. */
 #define HVPT_BATCH 32
 
 /*
- * A level at a time, all side by side. Addresses that meet an unusual entry drop out and are translated singly.
+ * Translate a row of addresses together, a level at a time. Addresses that meet an unusual entry drop out and are
+ * translated singly.
  */
 HVPT_FUNCTION HVPT_HOT void hvpt_translate_row(const struct hvpt_space *space, const hvpt_gpa *gpa, unsigned count,
                                                struct hvpt_mapping *out, enum hvpt_status *status)

@@ -65,8 +65,8 @@ HVPT_FUNCTION HVPT_COLD void hvpt_map_commit(struct hvpt_space *space, struct hv
 }
 
 /*
- * A run of smallest pages in one table that is there, and empty as far as they go: no plan, no frames. false: it is not
- * so, and nothing changed.
+ * Map a run of smallest pages into one existing table that is empty where they go, which takes no plan and no frames.
+ * false: the table is missing or not empty there, and nothing changed.
  */
 static inline bool hvpt_map_run(struct hvpt_space *space, uint64_t gpa, uint64_t hpa, uint64_t size,
                                 const struct hvpt_leaf *leaf)
@@ -84,7 +84,7 @@ static inline bool hvpt_map_run(struct hvpt_space *space, uint64_t gpa, uint64_t
     return true;
 }
 
-/* The general way, whatever the arguments. */
+/* The general path, for any arguments. */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_map_slow(struct hvpt_space *space, uint64_t gpa, uint64_t hpa,
                                                        uint64_t size, struct hvpt_attr attr, struct hvpt_flush *flush)
 {
@@ -124,8 +124,8 @@ HVPT_INLINE bool hvpt_same_attr(struct hvpt_attr a, struct hvpt_attr b)
 }
 
 /*
- * Move the cursor to gpa's level 1 table: a writer goes on near where it was last, and most single pages lie in the
- * gigabyte of the one before (half the time). false: there is no such table, or not a usual one. Pages are 4 KiB here.
+ * Move the cursor to gpa's level 1 table. It halves the time, because most single pages lie in the same gigabyte as the
+ * one before. false: there is no such table, or not a usual one. Pages are 4 KiB here.
  */
 HVPT_FUNCTION HVPT_COLD bool hvpt_cursor_move(struct hvpt_space *space, uint64_t gpa)
 {
@@ -153,7 +153,7 @@ HVPT_INLINE hvpt_entry *hvpt_slot_near(const struct hvpt_space *space, bool call
     return HVPT_LIKELY(hvpt_is_reached(called, table)) ? table + ((unsigned)(gpa >> 12) & 511u) : NULL;
 }
 
-/* One 4 KiB page of last_attr, whatever the hooks and wherever the cursor is. The addresses have been looked at. */
+/* Map one 4 KiB page with last_attr, for any hooks and any cursor. The caller has checked the addresses. */
 HVPT_FUNCTION enum hvpt_status hvpt_map_page(struct hvpt_space *space, uint64_t gpa, uint64_t hpa,
                                              struct hvpt_flush *flush)
 {

@@ -60,7 +60,10 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_plan_make(const struct hvpt_space 
     return hvpt_walk(space, start, end, steps, plan);
 }
 
-/* map: everything is empty. Above level 0 what the walk saw decides: fault_map may have put a table there since. */
+/*
+ * For map, everything must be empty. Above level 0 the entry that the walk read decides, because fault_map may have put
+ * a table there since.
+ */
 static inline HVPT_COLD enum hvpt_status hvpt_plan_empty(void *ctx, const struct hvpt_run *run)
 {
     struct hvpt_plan *plan = (struct hvpt_plan *)ctx;
@@ -80,7 +83,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_plan_empty(void *ctx, const struct
     return hvpt_is_leaf(space, entry, run->level) ? HVPT_E_EXISTS : HVPT_E_CORRUPT;
 }
 
-/* The plan of map. HVPT_E_EXISTS. */
+/* The plan of map. HVPT_E_EXISTS: something is mapped. */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_plan_map(const struct hvpt_space *space, uint64_t gpa, uint64_t hpa,
                                                        uint64_t size, const struct hvpt_leaf *leaf,
                                                        struct hvpt_plan *plan)
@@ -101,8 +104,8 @@ static inline unsigned hvpt_cut_needs(const struct hvpt_space *space, const stru
 }
 
 /*
- * The frames needed so that no leaf reaches across start, nor across end, each where asked for. HVPT_E_CORRUPT: a table
- * on the way to either could not be reached.
+ * The frames needed so that no leaf reaches across start (if at_start), nor across end (if at_end). HVPT_E_CORRUPT: a
+ * table on the way to either could not be reached.
  */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_edges_need(const struct hvpt_space *space, uint64_t start, uint64_t end,
                                                          bool at_start, bool at_end, uint64_t *frames)
@@ -114,7 +117,7 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_edges_need(const struct hvpt_space
     if (hvpt_descend(space, start, 0, &first) != HVPT_OK)
         return HVPT_E_CORRUPT;
     if (first.level == 0 && !((start ^ (end - 1)) >> hvpt_span_shift(space, 1)))
-        return HVPT_OK; /* both in a table of smallest pages */
+        return HVPT_OK; /* both edges are in one table of smallest pages */
     if (hvpt_descend(space, end - 1, 0, &last) != HVPT_OK)
         return HVPT_E_CORRUPT;
     if (at_start && hvpt_is_present(space, first.entry))
@@ -124,7 +127,7 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_edges_need(const struct hvpt_space
     *frames = head + tail;
     if (first.slot != last.slot)
         return HVPT_OK;
-    /* Both edges in one leaf share tables until their ways part. */
+    /* If both edges are in one leaf, they share tables until their paths part. */
     for (level = first.level; head != 0 && tail != 0; level--, head--, tail--) {
         if ((start ^ (end - 1)) >> hvpt_span_shift(space, level))
             break;
@@ -172,8 +175,8 @@ static inline HVPT_COLD enum hvpt_step hvpt_search_enter(void *ctx, const struct
 }
 
 /*
- * Does [hpa, hpa + size) touch a table of this space, or a frame of its reserve?  The hull of all tables answers most
- * calls, the tree itself the rest.
+ * Does [hpa, hpa + size) touch a table of this space, or a frame of its reserve?  The bounds of all tables answer most
+ * calls, a search of the tree the rest.
  */
 HVPT_FUNCTION HVPT_COLD bool hvpt_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size)
 {
@@ -200,8 +203,8 @@ HVPT_FUNCTION HVPT_COLD bool hvpt_holds_table(const struct hvpt_space *space, ui
 }
 
 /*
- * Take the frames of an edit that will map [hpa, hpa + size). HVPT_E_NOMEM. HVPT_E_RANGE: the guard policy holds, and
- * one of them lies in that range. Nothing was taken then.
+ * Take the frames of an edit that will map [hpa, hpa + size). HVPT_E_NOMEM: there are too few. HVPT_E_RANGE: one of
+ * them lies in that range, and the guard policy is on. After either nothing was taken.
  */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_plan_take(struct hvpt_space *space, struct hvpt_frames *list,
                                                         uint64_t tables, uint64_t hpa, uint64_t size)
@@ -215,7 +218,7 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_plan_take(struct hvpt_space *space
     return HVPT_E_RANGE;
 }
 
-/* Everything that can be wrong with the arguments of map and replace, before a table is looked at; and attr encoded. */
+/* Check the arguments of map and replace before any table is read, and encode attr. */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_check_mapping(const struct hvpt_space *space, uint64_t gpa, uint64_t hpa,
                                                             uint64_t size, struct hvpt_attr attr,
                                                             struct hvpt_leaf *leaf)

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * protect and write_protect: change what leaves say, not where they lead. Accessed and dirty bits that hardware sets
- * meanwhile survive.
+ * protect and write_protect: change the attributes of leaves, not their addresses. Accessed and dirty bits that
+ * hardware sets meanwhile survive.
  */
 #ifndef HVPT_ENGINE_PROTECT_H
 #define HVPT_ENGINE_PROTECT_H
@@ -16,8 +16,8 @@ struct hvpt_protect {
     uint64_t end;
     struct hvpt_attr attr;
     uint32_t mask;
-    bool log;         /* write_protect: take HVPT_WRITE where it is, and remember; holes are fine */
-    bool split_start; /* the leaf at that edge sticks out and would change */
+    bool log;         /* this is write_protect: take HVPT_WRITE and mark the page; holes are fine */
+    bool split_start; /* the leaf at that edge extends beyond the range and would change */
     bool split_end;
 };
 
@@ -36,7 +36,7 @@ HVPT_INLINE bool hvpt_protect_is_like(const struct hvpt_protect_memo *memo, uint
     return memo->entry != 0 && !((entry ^ memo->entry) & matters);
 }
 
-/* What a leaf that says old is to say. */
+/* The attributes that a leaf with attributes old is to get. */
 static inline struct hvpt_attr hvpt_protect_attr(const struct hvpt_protect *protect, struct hvpt_attr old)
 {
     const uint32_t kept = HVPT_ACCESSED | HVPT_DIRTY | HVPT_LOGGED, perm = protect->mask & HVPT_PERM_ALL;
@@ -55,8 +55,8 @@ static inline struct hvpt_attr hvpt_protect_attr(const struct hvpt_protect *prot
 }
 
 /*
- * The leaf that entry becomes, in *changed. HVPT_E_ATTR: it would say what cannot be said, at this level or at all, or
- * what the policy forbids. Cannot fail for a leaf that has passed the plan.
+ * The leaf that entry becomes, in *changed. HVPT_E_ATTR: it cannot be expressed, at this level or at all, or a policy
+ * forbids it. Cannot fail for a leaf that has passed the plan.
  */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_protect_leaf(const struct hvpt_protect *protect, uint64_t entry,
                                                            unsigned level, uint64_t *changed)
@@ -68,7 +68,7 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_protect_leaf(const struct hvpt_pro
 
     if (protect->log) {
         *changed = (space->rules->log_writes)(space, entry);
-        /* A page that may only be written would have no permission left, and could say nothing more. */
+        /* A write-only page would be left without any permission. */
         return *changed != entry && (space->rules->decode)(space, *changed, level).perm == 0 ? HVPT_E_ATTR : HVPT_OK;
     }
     old = (space->rules->decode)(space, entry, level);
@@ -115,13 +115,13 @@ static inline HVPT_HOT enum hvpt_status hvpt_protect_plan_slots(void *ctx, const
             protect->split_end =
                 protect->split_end || run->gpa + run->count * hvpt_span(space, run->level) > protect->end;
         }
-        /* The address of a leaf in a contiguous set may say more than an address. */
+        /* In a contiguous set the address bits of a leaf may hold more than its address (Svnapot). */
         memo.entry = run->level == 0 && !hvpt_is_contig(space, entry, 0) ? entry : 0;
     }
     return HVPT_OK;
 }
 
-/* Could a CPU that still uses a leaf as it was allow what it does not now, or use another memory type? */
+/* Could a CPU that has the old leaf cached allow more than the new one does, or use another memory type? */
 static inline bool hvpt_is_stale(const struct hvpt_space *space, uint64_t before, uint64_t after, unsigned level)
 {
     const struct hvpt_rules *rules = space->rules;
@@ -132,7 +132,7 @@ static inline bool hvpt_is_stale(const struct hvpt_space *space, uint64_t before
         || ((rules->decode)(space, before, level).perm & ~(rules->decode)(space, after, level).perm) != 0;
 }
 
-/* Change one present leaf, until no hardware comes between. */
+/* Change one present leaf, again and again until hardware does not interfere. */
 HVPT_FUNCTION HVPT_COLD void hvpt_protect_one(const struct hvpt_protect *protect, hvpt_entry *slot, uint64_t old,
                                               uint64_t gpa, unsigned level, struct hvpt_protect_memo *memo)
 {
@@ -177,7 +177,7 @@ static inline HVPT_HOT enum hvpt_status hvpt_protect_slots(void *ctx, const stru
 
         if (!hvpt_is_present(space, old))
             continue;
-        /* It could not be written when the edges were looked at: what touch gave back since is none of this call's. */
+        /* The plan would have split it if it had been writable; a permission that touch gave back since stays. */
         if (protect->log && run->level > 0
             && (gpa < protect->start || hvpt_span(space, run->level) > protect->end - gpa))
             continue;
@@ -192,7 +192,7 @@ static inline HVPT_HOT enum hvpt_status hvpt_protect_slots(void *ctx, const stru
     return HVPT_OK;
 }
 
-/* protect, and with log write_protect, of which only the range and the flush count. */
+/* protect or, with log, write_protect, which has only a range and a flush. */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_protect_range(struct hvpt_protect *protect, struct hvpt_flush *flush)
 {
     static const struct hvpt_steps plan = {NULL, hvpt_protect_plan_slots, NULL};

@@ -1,8 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
-/*
- * replace: point mapped pages elsewhere, one store an entry, so that a guest sees the old page or the new one.
- */
+/* replace: map pages to other frames with one store per entry, so that a guest sees the old page or the new one. */
 #ifndef HVPT_ENGINE_REPLACE_H
 #define HVPT_ENGINE_REPLACE_H
 
@@ -16,7 +14,7 @@ struct hvpt_replace {
     uint64_t hpa; /* of start */
 };
 
-/* Everything is mapped. */
+/* For replace, everything must be mapped. */
 static inline HVPT_COLD enum hvpt_status hvpt_replace_plan(void *ctx, const struct hvpt_run *run)
 {
     struct hvpt_plan *plan = (struct hvpt_plan *)ctx;
@@ -98,7 +96,9 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_space_replace(struct hvpt_space *space,
     if (status != HVPT_OK)
         return status;
     fold_after = space->contig_bit != 0 && !leaf.alone;
-    /* Without a break the first leaf of a new set would stand for pages that the others still lead elsewhere. */
+    /*
+     * Without a break, the first leaf of a new set would stand for the whole set while the others still map old pages.
+     */
     leaf.alone = leaf.alone || space->break_bits == 0;
     replace.space = space;
     replace.flush = hvpt_flush_begin(space, flush, &own);

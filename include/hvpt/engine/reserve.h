@@ -1,8 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
-/*
- * How many frames will it take, and taking them in advance: for callers who may not allocate later.
- */
+/* Counting the frames that a call will take, and taking them in advance, for callers that cannot allocate later. */
 #ifndef HVPT_ENGINE_RESERVE_H
 #define HVPT_ENGINE_RESERVE_H
 

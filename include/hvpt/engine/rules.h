@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * What a format tells the engine: a dozen functions without loops, and what is constant in its bits. The engine asks
- * them where the masks in struct hvpt_space do not answer: once a call, once a table, or for unusual entries.
+ * What a format tells the engine: a dozen functions without loops, and constants. The engine calls them where the masks
+ * in struct hvpt_space give no answer: once a call, once a table, or for unusual entries.
  */
 #ifndef HVPT_ENGINE_RULES_H
 #define HVPT_ENGINE_RULES_H
@@ -11,7 +11,7 @@
 #include "space.h"
 
 /*
- * What a leaf says, encoded once for a space: a leaf at level maps hpa if it is bits[level] with the address put in.
+ * What a leaf says, encoded once for a space: the leaf that maps hpa at level is bits[level] with the address put in.
  * max_level: the highest level whose leaves can say it. alone: not to be part of a contiguous set.
  */
 struct hvpt_leaf {
@@ -47,24 +47,22 @@ struct hvpt_rules {
     /* The address in an entry that has far_bits, and the bits of an entry for an address beyond 2^48. NULL: none. */
     uint64_t (*address)(const struct hvpt_space *space, uint64_t entry);
     uint64_t (*place)(const struct hvpt_space *space, uint64_t address);
-    /*
-     * The same leaf one level down or up, from its first page's entry: same page, attributes, accessed and dirty bits.
-     */
+    /* A leaf moved to the level below or above: same first page, attributes, accessed and dirty bits. */
     uint64_t (*relevel)(uint64_t entry, unsigned from, unsigned to);
     /*
-     * The leaf with what mask names (as protect's mask) taken from wanted, a leaf at the same level that encode made of
-     * attr. Nothing else changes, and no accessed or dirty bit is lost.
+     * entry with what mask names (as in protect) taken from wanted, a leaf that encode made for the same level. Nothing
+     * else changes, and no accessed or dirty bit is lost.
      */
     uint64_t (*change)(const struct hvpt_space *space, uint64_t entry, uint64_t wanted, uint32_t mask, unsigned level);
-    /* The leaf as if not written (clean), not used (forget) since; unchanged: it was not. See track.h. */
+    /* The leaf as one that was not written (clean) or not used (forget) since; unchanged if it was not. See track.h. */
     uint64_t (*clean)(const struct hvpt_space *space, uint64_t entry);
     uint64_t (*forget)(const struct hvpt_space *space, uint64_t entry);
-    /* The leaf without the permission to write, which touch gives back; unchanged: it had none. */
+    /* The leaf without the permission to write, which touch gives back; unchanged if it had none. */
     uint64_t (*log_writes)(const struct hvpt_space *space, uint64_t entry);
-    /* The leaf with what clean, forget and log_writes took, as far as access wants it. */
+    /* The leaf with what clean, forget and log_writes took given back, as far as access needs it. */
     uint64_t (*touch)(const struct hvpt_space *space, uint64_t entry, uint32_t access);
     /*
-     * The accesses that a leaf allows, HVPT_EXEC_USER among them where one bit is for all modes. others: those as well
+     * The accesses that a leaf allows, HVPT_EXEC_USER among them where one bit is for all modes. others: include those
      * that it allows without the permission of that name, such as writes to shadow stacks.
      */
     uint32_t (*grants)(const struct hvpt_space *space, uint64_t entry, unsigned level, bool others);
@@ -126,7 +124,7 @@ HVPT_FUNCTION uint32_t hvpt_table_perm(const struct hvpt_space *space, uint64_t 
     return space->rules->table_perm == NULL ? HVPT_PERM_ALL : (space->rules->table_perm)(space, entry);
 }
 
-/* Where the page begins that the leaf at level maps gpa to. */
+/* The address of the page to which the leaf at level maps gpa. */
 HVPT_FUNCTION uint64_t hvpt_leaf_address(const struct hvpt_space *space, uint64_t entry, unsigned level, uint64_t gpa)
 {
     const uint64_t clear = space->rules->contig_clear;
@@ -163,7 +161,7 @@ HVPT_INLINE uint64_t hvpt_hardware_bits(const struct hvpt_space *space, uint64_t
 
 /* ---- attributes ---- */
 
-/* Encode attr, once for a call. HVPT_E_ATTR. */
+/* Encode attr, once for a call, and apply the policies. HVPT_E_ATTR: it cannot be expressed, or a policy refuses it. */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_leaf_make(const struct hvpt_space *space, struct hvpt_attr attr,
                                                         struct hvpt_leaf *leaf)
 {
@@ -173,7 +171,7 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_leaf_make(const struct hvpt_space 
         return HVPT_E_ATTR;
     if (status == HVPT_OK && (space->policy & HVPT_POLICY_EXEC_4K_ONLY) && (attr.perm & (HVPT_EXEC | HVPT_EXEC_USER)))
         leaf->max_level = 0;
-    leaf->alone = (attr.flags & HVPT_LOGGED) != 0; /* a logged page gets its permission back alone */
+    leaf->alone = (attr.flags & HVPT_LOGGED) != 0; /* touch gives the permission back to one page alone */
     return status;
 }
 
@@ -202,7 +200,7 @@ struct hvpt_flag_table {
     unsigned count;
 };
 
-/* The bits that flags stand for. false: one of them is no row's, or its feature is off. */
+/* The bits that flags stand for. false: one of them has no row, or its feature is off. */
 HVPT_FUNCTION bool hvpt_flags_encode(const struct hvpt_flag_table *table, uint64_t features,
                                                    uint32_t flags, uint64_t *bits)
 {

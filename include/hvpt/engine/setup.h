@@ -8,7 +8,7 @@
 
 #include "entry.h"
 
-/* Zero but for what refuses every call: nothing here may depend on the memory's former contents. */
+/* Zero everything but what makes every call refuse the space. Nothing may depend on what was in the memory before. */
 HVPT_FUNCTION HVPT_COLD void hvpt_space_clear(struct hvpt_space *space)
 {
     unsigned char *byte = (unsigned char *)space;
@@ -25,9 +25,8 @@ HVPT_FUNCTION HVPT_COLD void hvpt_space_clear(struct hvpt_space *space)
 }
 
 /*
- * Begin to configure a space. HVPT_E_CONFIG: no config. HVPT_E_HOOK: no hooks, or one of the two that cannot be done
- * without is missing (phys_to_virt and flush may be NULL); a space adopted for reading only needs none of the two.
- * HVPT_STATIC_HOOKS allow no others.
+ * Begin to configure a space. HVPT_E_CONFIG: no config. HVPT_E_HOOK: no hooks; alloc_frame or free_frame is missing,
+ * which only a space adopted for reading can do without; or they are not HVPT_STATIC_HOOKS.
  */
 static inline HVPT_COLD enum hvpt_status hvpt_space_begin(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                                           const void *config, bool readonly)
@@ -48,7 +47,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_space_begin(struct hvpt_space *spa
     return HVPT_OK;
 }
 
-/* Everything is set: prepare what needs no second look when a page is mapped or looked up. */
+/* After everything else is set: precompute what the fast paths of map and translate compare with. */
 static inline HVPT_COLD void hvpt_space_open(struct hvpt_space *space)
 {
     const struct hvpt_attr usual = {HVPT_READ | HVPT_WRITE | HVPT_EXEC, HVPT_MEM_WB, 0, 0};
@@ -76,7 +75,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_space_made(struct hvpt_space *spac
     return status;
 }
 
-/* An empty root. The geometry is set. HVPT_E_NOMEM. */
+/* Make an empty root. The geometry is set. HVPT_E_NOMEM: there is no frame for it. */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_space_create(struct hvpt_space *space)
 {
     space->root_table = hvpt_alloc_frame(space, space->root_order, &space->root_frame);
@@ -143,7 +142,7 @@ static inline HVPT_COLD void hvpt_adopt_clear(hvpt_entry *slot, uint64_t bits)
     }
 }
 
-/* The mark that a table is full may be anything else in tables that others made. */
+/* In tables that others made, the bit that marks a full table may mean anything. */
 static inline HVPT_COLD enum hvpt_step hvpt_adopt_unmark(void *ctx, const struct hvpt_run *run)
 {
     const struct hvpt_adoption *adoption = (const struct hvpt_adoption *)ctx;
@@ -158,7 +157,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_adopt_unmark_slots(void *ctx, cons
     const uint64_t present = adoption->space->present_mask;
     unsigned i;
 
-    /* Of an empty entry only what would make it look like a page: the rest may be its owner's. */
+    /* In an empty entry, clear only what would make it look like a page: the rest may be its owner's. */
     for (i = 0; i < run->count; i++)
         hvpt_adopt_clear(&run->slot[i], adoption->marks & (hvpt_load(&run->slot[i]) & present & ~adoption->marks
                                                                ? UINT64_MAX : present));
@@ -167,8 +166,8 @@ static inline HVPT_COLD enum hvpt_status hvpt_adopt_unmark_slots(void *ctx, cons
 
 /*
  * Every table must be linked once: one that is linked twice would be freed twice, and one that is linked below itself
- * has no end. A search takes the frames from floor upwards in ascending order, as many as it has room for, and goes no
- * deeper than lowest, so that nothing is entered by way of tables that were not yet looked at.
+ * makes a walk endless. A search takes the frames from floor upwards in ascending order, as many as it has room for,
+ * and goes no deeper than lowest, so that nothing is entered by way of tables that were not yet looked at.
  */
 struct hvpt_link_search {
     const struct hvpt_space *space;
@@ -219,8 +218,8 @@ static inline HVPT_COLD enum hvpt_step hvpt_link_enter(void *ctx, const struct h
 }
 
 /*
- * HVPT_E_CORRUPT: a table is linked twice, or cannot be reached. A frame from the hook holds the addresses, if there is
- * one; else a few at a time will do, and it takes longer.
+ * HVPT_E_CORRUPT: a table is linked twice, or cannot be reached. A frame from the hook holds the addresses; if there is
+ * none, the stack holds a few at a time, which takes longer.
  */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_adopt_links(struct hvpt_space *space)
 {
@@ -256,10 +255,10 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_adopt_links(struct hvpt_space *spa
 }
 
 /*
- * Make the configured space that of the tables at root. To change them they must all be counted, and are from now on
- * freed by free_frame as if alloc_frame had given them; HVPT_E_CORRUPT then says that one of them is not well-formed or
- * is linked twice, and nothing was written. For reading only, nothing is read now and nothing written ever: each entry
- * is judged when a walk meets it.
+ * Give the configured space the tables at root. For writing, all of them are counted now, and free_frame frees them
+ * from now on as if alloc_frame had given them; HVPT_E_CORRUPT says that one is not well-formed or is linked twice, and
+ * nothing was written. For reading only, nothing is read now and nothing is ever written: each entry is judged when a
+ * walk meets it.
  */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_space_take_over(struct hvpt_space *space, uint64_t root)
 {

@@ -20,37 +20,38 @@ enum hvpt_kind { HVPT_KIND_EPT, HVPT_KIND_NPT, HVPT_KIND_S2, HVPT_KIND_GSTAGE };
 
 /* Policies a space can be given at init, in config.policy. */
 enum hvpt_policy {
-    /* Executable leaves are of the smallest size, against machine checks on page size changes. */
+    /* Executable leaves have the smallest size, which avoids the machine check that a change of page size can cause. */
     HVPT_POLICY_EXEC_4K_ONLY = 1,
     /*
-     * Refuse (HVPT_E_RANGE) to map a frame that holds one of this space's own tables or waits to become one. Every map,
-     * replace and fault_map of a frame that lies between the lowest and the highest table goes through all tables: take
-     * tables from memory apart. A table that waits in a struct hvpt_flush is not looked for: flush before its frame can
-     * be handed out again, as frames that free_frame has not got back are not.
+     * Refuse (HVPT_E_RANGE) to map a frame that holds one of this space's own tables or lies in its reserve. To map a
+     * frame that lies between the lowest and the highest table, all tables are searched: allocate tables from memory of
+     * their own. Tables that wait in a struct hvpt_flush are not found, and need not be: free_frame gets their frames
+     * only after the flush.
      */
     HVPT_POLICY_GUARD_TABLES = 2,
     /*
      * Refuse (HVPT_E_ATTR) HVPT_MEM_UC in an attribute that map, replace, fault_map or protect is to write: for guests
-     * without devices of the host's, and to find an attribute whose memory type was forgotten, since a zero is that.
+     * that have no device of the host's, and to find an attribute whose memory type was forgotten, since that is
+     * HVPT_MEM_UC.
      */
     HVPT_POLICY_CACHED_ONLY = 4,
     /*
-     * For adopt: this library made the tables, in an earlier life or for another space. Pages whose permissions
-     * write_protect, dirty and age took are marked in bits that hardware ignores, and touch gives the permissions back.
-     * Without this policy the tables are others', who may keep anything in those bits: they give nobody a permission,
-     * and adopt for writing clears them.
+     * For adopt: this library made the tables, in an earlier run or for another space. Pages from which write_protect,
+     * dirty and age took permissions are marked in bits that hardware ignores, and touch gives the permissions back.
+     * Without this policy the tables are someone else's, who may keep anything in those bits: touch gives no permission
+     * because of them, and adopt for writing clears them.
      */
     HVPT_POLICY_OWN_MARKS = 1 << 8,
     HVPT_POLICY_ALL = HVPT_POLICY_EXEC_4K_ONLY | HVPT_POLICY_GUARD_TABLES | HVPT_POLICY_CACHED_ONLY
                     | HVPT_POLICY_OWN_MARKS
 };
 
-/* Kept beside the features of every format: this library's marks may be in the bits that hardware ignores. */
+/* A bit of space->features, whatever the format: bits that hardware ignores may hold this library's marks. */
 #define HVPT_HAS_MARKS (UINT32_C(1) << 31)
 
 /*
- * Leaves by level, tables by level (the root included), frames got from alloc_frame and not yet given back: tables, the
- * reserve, and tables that wait for their flush.
+ * Leaves by level, tables by level (the root included), and frames that came from alloc_frame and are not yet given
+ * back: tables, the reserve (reserved counts it alone), and tables that wait for their flush.
  */
 struct hvpt_stats {
     uint64_t leaves[HVPT_MAX_LEVELS];
@@ -77,7 +78,7 @@ struct hvpt_frames {
 };
 
 #ifdef HVPT_DEBUG
-/* For debug.h: calls at work by role, and the flush that one of them asked for and nobody has settled. */
+/* For debug.h: the calls at work by role, and the flush that one of them asked for and nobody has carried out. */
 struct hvpt_debug {
     hvpt_counter at_work[6];
     const struct hvpt_flush *owed;
@@ -85,8 +86,8 @@ struct hvpt_debug {
 #endif
 
 /*
- * One guest's tables. The members are the engine's. Move it only while nobody uses it. What single pages need comes
- * first: within 128 bytes an instruction takes three bytes less to reach it.
+ * One guest's tables. The members are private to the engine. Move it only while nobody uses it. What single pages need
+ * comes first, because an instruction that reaches a member within the first 128 bytes is three bytes shorter.
  */
 struct hvpt_space {
     const struct hvpt_rules *rules;
@@ -94,7 +95,7 @@ struct hvpt_space {
     void *linear; /* hooks->linear_map */
     hvpt_entry *root_table;
     uint64_t gpa_limit;    /* first guest-physical address beyond the space; 0: no space */
-    uint64_t fast_limit;   /* first host-physical address that asks more than its attribute; 0: all do */
+    uint64_t fast_limit;   /* host-physical addresses below this need no check of their own; 0: all do */
     uint64_t present_mask; /* an entry with none of these bits set is empty */
     /*
      * An entry above level 0 with these bits under this mask, which holds all far_bits, is a table that denies nothing,
@@ -110,7 +111,7 @@ struct hvpt_space {
     bool called;                         /* hooks->phys_to_virt is there */
     bool map_flushes;                    /* a CPU may hold that an entry is empty until a flush */
     bool four_levels;                    /* of 4 KiB pages and tables: what most spaces are */
-    bool fault_quick;                    /* and fault_map can store usual_bits there without a question */
+    bool fault_quick;                    /* and fault_map can store usual_bits there without asking the rules */
     uint8_t span_shift[HVPT_MAX_LEVELS]; /* log2 of what an entry of a table at each level covers */
     uint8_t max_leaf_level;              /* the largest page allowed */
     bool readonly;
@@ -127,8 +128,8 @@ struct hvpt_space {
     uint64_t leaf_bits;
     uint64_t contig_bit;      /* marks a leaf that hardware may hold together with its neighbours; 0: none */
     uint64_t far_bits;        /* bits whose presence puts part of the address elsewhere: ask rules->address */
-    uint64_t hardware_bits;   /* the bits in which a leaf tells that it was used and written */
-    uint64_t dirty_gate;      /* a leaf that has this bit tells so in rules->gated_bit as well */
+    uint64_t hardware_bits;   /* the accessed and dirty bits of a leaf */
+    uint64_t dirty_gate;      /* a leaf that has this bit has another dirty bit, rules->gated_bit */
     uint64_t hpa_limit;       /* first host-physical address beyond MAXPHYADDR */
     uint64_t reserved_bits;   /* address bits that no entry may have set: MAXPHYADDR and up */
     uint64_t features;        /* the format's own, from its config and the CPU's capabilities */
@@ -139,26 +140,29 @@ struct hvpt_space {
     uint8_t contig_log2[HVPT_MAX_LEVELS]; /* log2 of the leaves in a contiguous set; 0: none at this level */
     uint8_t flush_kind;
     uint8_t root_order;
-    bool break_sizes; /* with break_bits: a leaf changes its size, and joins or leaves a contiguous set, likewise */
+    bool break_sizes; /* as break_bits, for a change of size or of membership in a contiguous set */
 
     /*
      * The cursor: the level 1 table that the last single page was mapped or unmapped through, and the number of the
-     * range that it covers (none: all ones). It is the writer's alone; unlinking any table takes it back.
+     * range that it covers (none: all ones). It belongs to the writer alone; unlinking any table resets it.
      */
     uint64_t cursor_range;
     hvpt_entry *cursor_table;
-    /* The last attribute that map was given, and the smallest leaf that it makes. The writer's alone. */
+    /*
+     * The last attribute that map was given, and the smallest leaf that it makes. These, too, belong to the writer
+     * alone.
+     */
     struct hvpt_attr last_attr;
     uint64_t last_bits;
 
-    uint32_t shard_user[HVPT_SHARDS];     /* the page of the stack that counts there; see hvpt_shard_of */
-    hvpt_counter leaves[HVPT_MAX_LEVELS]; /* level 0 is the writer's; the shards hold fault_map's */
+    uint32_t shard_user[HVPT_SHARDS];     /* whose stack, by its page, counts there; see hvpt_shard_of */
+    hvpt_counter leaves[HVPT_MAX_LEVELS]; /* level 0 counts the writer's; the shards count fault_map's */
     hvpt_counter tables[HVPT_MAX_LEVELS];
     hvpt_counter shards[(HVPT_SHARDS - 1) * HVPT_SHARD_STRIDE + 1]; /* one in HVPT_SHARD_STRIDE is used */
 
-    /* What is seldom touched shares the last shard's cache line. */
+    /* What is rarely touched shares the last shard's cache line. */
     struct hvpt_frames pool; /* reserve()d */
-    /* The hull of all table frames, so that HVPT_POLICY_GUARD_TABLES seldom has to look closer. */
+    /* The bounds of all table frames, so that HVPT_POLICY_GUARD_TABLES rarely has to search them. */
     hvpt_counter lowest_table;
     hvpt_counter highest_table;
     hvpt_counter frames;
@@ -167,7 +171,7 @@ struct hvpt_space {
 #endif
 };
 
-/* A hypervisor has one a guest, or several; what grows here grows there. */
+/* A hypervisor has one or several for each guest, so the size is kept small. */
 #ifndef HVPT_DEBUG
 HVPT_STATIC_ASSERT(sizeof(struct hvpt_space) <= 640, "struct hvpt_space");
 #endif
@@ -206,7 +210,7 @@ HVPT_INLINE unsigned hvpt_span_shift(const struct hvpt_space *space, unsigned le
     return space->span_shift[level];
 }
 
-/* log2 of a frame of order 0. A proof has smaller ones, so that a table has four entries. */
+/* log2 of a frame of order 0. Proofs define a smaller one, so that a table has four entries. */
 #ifndef HVPT_FRAME_SHIFT
 #define HVPT_FRAME_SHIFT 12u
 #endif
@@ -260,7 +264,7 @@ HVPT_INLINE bool hvpt_hooks_called(const struct hvpt_space *space)
     return HVPT_HOOKS_KNOWN ? hvpt_hooks_of(space)->phys_to_virt != NULL : space->called;
 }
 
-/* Memory at a fixed offset, which may be none at all. NULL: a 32-bit kernel sees no such memory there. */
+/* Where this code sees an address of memory at a fixed offset, which may be 0. NULL: a 32-bit kernel cannot see it. */
 HVPT_INLINE void *hvpt_linear_at(const void *linear, uint64_t address)
 {
     if (sizeof(uintptr_t) < sizeof(address) && address > UINTPTR_MAX)
@@ -269,8 +273,8 @@ HVPT_INLINE void *hvpt_linear_at(const void *linear, uint64_t address)
 }
 
 /*
- * Where this code sees the table at frame. NULL: the environment knows of no such frame. The fixed offset is added from
- * memory, and to the frame alone: each further register takes its part of the walks that can be in flight.
+ * Where this code sees the table at frame. NULL: the environment knows of no such frame. The fixed offset is added
+ * straight from memory, and to the frame alone, because each further register reduces how many walks can be in flight.
  */
 HVPT_INLINE hvpt_entry *hvpt_table_by(const struct hvpt_space *space, bool called, uint64_t frame)
 {
@@ -281,13 +285,13 @@ HVPT_INLINE hvpt_entry *hvpt_table_by(const struct hvpt_space *space, bool calle
     return (hvpt_entry *)hvpt_opaque(hvpt_linear_at(HVPT_HOOKS_KNOWN ? hooks->linear_map : space->linear, frame));
 }
 
-/* Did hvpt_table_by find the table?  Memory at a fixed offset is all there. */
+/* Did hvpt_table_by find the table?  Memory at a fixed offset always is. */
 HVPT_INLINE bool hvpt_is_reached(bool called, const hvpt_entry *table)
 {
     return (!called && sizeof(uintptr_t) >= sizeof(uint64_t)) || table != NULL;
 }
 
-/* The same where it is not asked once a page: called, not inlined. */
+/* hvpt_table_by out of line, for code that does not run once a page. */
 HVPT_FUNCTION hvpt_entry *hvpt_table_at(const struct hvpt_space *space, uint64_t frame)
 {
     return hvpt_table_by(space, hvpt_hooks_called(space), frame);
@@ -300,7 +304,7 @@ HVPT_INLINE bool hvpt_is_present(const struct hvpt_space *space, uint64_t entry)
 
 /* ---- arguments ---- */
 
-/* [gpa, gpa + size) lies in the space, is not empty and is whole pages. No sum here can wrap. */
+/* Does [gpa, gpa + size) lie in the space, and is it one page or more? No sum here can wrap. */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_check_range(const struct hvpt_space *space, uint64_t gpa, uint64_t size)
 {
     if ((gpa | size) & (hvpt_span(space, 0) - 1))

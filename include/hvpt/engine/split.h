@@ -1,8 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
-/*
- * split: the same translations by smaller pages. Nothing that a leaf says is lost.
- */
+/* split: the same translations by smaller pages. No attribute of a leaf is lost. */
 #ifndef HVPT_ENGINE_SPLIT_H
 #define HVPT_ENGINE_SPLIT_H
 

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * What the guest used and wrote: accessed and dirty pages, tested and cleared by the bits that hardware keeps or,
+ * What the guest used and wrote: accessed and dirty pages, tested and cleared in the bits that hardware keeps or,
  * without them, by taking permissions away and giving them back at the fault.
  */
 #ifndef HVPT_ENGINE_TRACK_H
@@ -17,10 +17,10 @@ struct hvpt_track {
     uint64_t start;
     uint64_t end;
     uint64_t (*clear)(const struct hvpt_space *space, uint64_t entry); /* rules->clean or rules->forget */
-    bool unseen; /* dirty where hardware notes nothing: what needs no HVPT_WRITE is written unseen */
+    bool unseen; /* for dirty without hardware bits: writes that need no HVPT_WRITE cause no fault */
 };
 
-/* Report the leaf that says old, at gpa, and clear what it told. false: it had nothing to tell. */
+/* Report the leaf old at gpa if it is accessed or dirty, and clear that. false: it was not. */
 HVPT_FUNCTION HVPT_COLD bool hvpt_track_leaf(const struct hvpt_track *track, hvpt_entry *slot, uint64_t old,
                                              uint64_t gpa, unsigned level)
 {
@@ -34,14 +34,14 @@ HVPT_FUNCTION HVPT_COLD bool hvpt_track_leaf(const struct hvpt_track *track, hvp
         return false;
     hvpt_bitmap_set(track->bitmap, (first - track->start) >> space->page_shift, (past - first) >> space->page_shift);
     if (past - first != span || cleared == old)
-        return true; /* it stands for pages outside, too, which would be forgotten; or there is nothing to clear */
+        return true; /* clearing would lose the state of pages outside the range; or there is nothing to clear */
     while (!hvpt_compare_exchange(slot, &old, cleared))
         cleared = (track->clear)(space, old);
     hvpt_defer(space, track->flush, gpa, span, false);
     return true;
 }
 
-/* What the last leaf at level 0 taught, for all that differ from it in the address alone. */
+/* The last leaf at level 0 that had nothing to clear is remembered: most others differ from it in the address alone. */
 static inline HVPT_HOT enum hvpt_status hvpt_track_slots(void *ctx, const struct hvpt_run *run)
 {
     struct hvpt_track *track = (struct hvpt_track *)ctx;
@@ -76,7 +76,7 @@ static inline void hvpt_track_begin(struct hvpt_track *track, struct hvpt_space 
     track->unseen = dirty && space->hardware_bits == 0;
 }
 
-/* Test and clear the leaves of [start, end), which lies in the range that the bitmap is of. */
+/* Test and clear the leaves of [start, end), which lies in the range that the bitmap covers. */
 static inline enum hvpt_status hvpt_track_walk(struct hvpt_track *track, uint64_t start, uint64_t end)
 {
     static const struct hvpt_steps steps = {NULL, hvpt_track_slots, NULL};
@@ -122,7 +122,7 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_space_touch(struct hvpt_space *space, h
     if (space->readonly)
         return HVPT_E_READONLY;
     do {
-        /* Each time from the root: what came between may have been a split. */
+        /* Each try begins at the root, because a split may have come between. */
         status = hvpt_descend(space, gpa.value, 0, &run);
         if (status != HVPT_OK)
             return status;
@@ -132,7 +132,7 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_space_touch(struct hvpt_space *space, h
         if (access == 0 || (access & ~(space->rules->grants)(space, touched, run.level, touched != run.entry)))
             return HVPT_E_ATTR;
     } while (touched != run.entry && !hvpt_compare_exchange(run.slot, &run.entry, touched));
-    /* A CPU that still holds the entry as it was would go on denying, also where another CPU's touch came first. */
+    /* A CPU that has cached the old entry would go on denying, even where another CPU's touch came first. */
     if (space->relax_flushes)
         hvpt_flush_grown(space, NULL, run.gpa, hvpt_span(space, run.level), false);
     return touched == run.entry ? HVPT_E_NOTHING : HVPT_OK;

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * unmap: a range with or without holes. Large pages that stick out are split first; tables left empty go away.
+ * unmap: a range with or without holes. Large pages that extend beyond it are split first; tables left empty are freed.
  */
 #ifndef HVPT_ENGINE_UNMAP_H
 #define HVPT_ENGINE_UNMAP_H
@@ -23,7 +23,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_unmap_slots(void *ctx, const struc
     return HVPT_OK;
 }
 
-/* A subtree that lies in the range whole is dropped without a look at its leaves. */
+/* A subtree that lies in the range as a whole is unlinked as a whole. */
 static inline HVPT_COLD enum hvpt_step hvpt_unmap_enter(void *ctx, const struct hvpt_run *run)
 {
     struct hvpt_unmap *unmap = (struct hvpt_unmap *)ctx;
@@ -34,7 +34,7 @@ static inline HVPT_COLD enum hvpt_step hvpt_unmap_enter(void *ctx, const struct 
     return HVPT_STEP_OVER;
 }
 
-/* A table that was visited in part may be empty now; if not, it is certainly not full any more. */
+/* A table that lies in the range in part may be empty now; if not, it is certainly not full any more. */
 static inline HVPT_COLD enum hvpt_status hvpt_unmap_leave(void *ctx, const struct hvpt_run *run)
 {
     struct hvpt_unmap *unmap = (struct hvpt_unmap *)ctx;
@@ -45,7 +45,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_unmap_leave(void *ctx, const struc
     uint64_t past;
 
     if (!hvpt_is_present(space, run->entry))
-        return HVPT_OK; /* it was unlinked whole */
+        return HVPT_OK; /* it was unlinked as a whole */
     if (run->level == 1 && (run->entry & space->rules->full_bit)) {
         emptied.entry = run->entry & ~space->rules->full_bit;
         hvpt_store_relaxed(run->slot, emptied.entry);
@@ -61,7 +61,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_unmap_leave(void *ctx, const struc
     return HVPT_OK;
 }
 
-/* The general way, whatever the arguments. */
+/* The general path, for any arguments. */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_unmap_slow(struct hvpt_space *space, uint64_t gpa, uint64_t size,
                                                          struct hvpt_flush *flush)
 {
@@ -84,13 +84,13 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_unmap_slow(struct hvpt_space *spac
         hvpt_split_at(space, &list, unmap.flush, unmap.end);
     }
     status = hvpt_walk(space, unmap.start, unmap.end, &steps, &unmap);
-    /* Break-before-make: what comes next to these addresses may be valid, and must not meet what they were. */
+    /* Break-before-make: the next entries for these addresses may be valid, and must not meet cached old ones. */
     if (unmap.flush == &own || space->break_bits != 0)
         hvpt_finish(space, unmap.flush);
     return status;
 }
 
-/* A page was taken out of a table in which it had no neighbour: the table goes, too, if it is empty now. */
+/* After a page without a neighbour above it was unmapped: free its table, too, if it is empty now. */
 HVPT_FUNCTION enum hvpt_status hvpt_unmap_lonely(struct hvpt_space *space, uint64_t gpa, const hvpt_entry *slot,
                                                  struct hvpt_flush *flush)
 {
@@ -100,8 +100,8 @@ HVPT_FUNCTION enum hvpt_status hvpt_unmap_lonely(struct hvpt_space *space, uint6
 }
 
 /*
- * One 4 KiB page, by the cursor. Out of a full table it goes slowly, since the entry that leads there says so.
- * Afterwards a present neighbour tells, on the cache line that is hot, that the table stays.
+ * Unmap one 4 KiB page by the cursor. A table that is marked full takes the slow path, where the mark is cleared. A
+ * present neighbour, on a cache line that is hot, shows that the table is not empty.
  */
 HVPT_INLINE enum hvpt_status hvpt_unmap_near(struct hvpt_space *space, bool called, uint64_t gpa,
                                              struct hvpt_flush *flush)
@@ -122,7 +122,7 @@ HVPT_INLINE enum hvpt_status hvpt_unmap_near(struct hvpt_space *space, bool call
     return hvpt_unmap_lonely(space, gpa, slot, flush);
 }
 
-/* The same whatever the hooks and wherever the cursor is. The arguments have been looked at. */
+/* The same for any hooks and any cursor. The caller has checked the arguments. */
 HVPT_FUNCTION enum hvpt_status hvpt_unmap_page(struct hvpt_space *space, uint64_t gpa, struct hvpt_flush *flush)
 {
     if (HVPT_UNLIKELY(space->cursor_range != gpa >> 30 && !hvpt_cursor_move(space, gpa)))

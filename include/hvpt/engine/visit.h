@@ -35,7 +35,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_visit_slots(void *ctx, const struc
     if (visit->ended)
         return HVPT_E_NOTHING;
     for (i = 0; i < run->count; i++) {
-        /* Above level 0 what the walk saw decides: at a second look another CPU may have put a table there. */
+        /* Above level 0 the entry that the walk read decides, because another CPU may have put a table there since. */
         uint64_t entry = run->level > 0 ? run->entry : hvpt_load(&run->slot[i]);
         uint64_t gpa = run->gpa + i * span;
         bool go_on = true;

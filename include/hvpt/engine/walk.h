@@ -9,7 +9,7 @@
 
 #include "fill.h"
 
-/* As a run's level: a table on the way cannot be reached. */
+/* The level of a run where a table on the way cannot be reached. */
 #define HVPT_LEVEL_UNREACHED HVPT_MAX_LEVELS
 
 /*
@@ -79,8 +79,8 @@ HVPT_FUNCTION void hvpt_describe(const struct hvpt_space *space, uint64_t gpa, u
 }
 
 /*
- * The same, and a table that cannot be reached or an entry that is not well-formed is refused: HVPT_E_CORRUPT.
- * found->gpa is where the entry's reach begins.
+ * hvpt_find, but a table that cannot be reached or an entry that is not well-formed is refused: HVPT_E_CORRUPT.
+ * found->gpa is the first address that the entry covers.
  */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_descend(const struct hvpt_space *space, uint64_t gpa, unsigned lowest,
                                                       struct hvpt_run *found)
