@@ -6,24 +6,31 @@ use alloc::{sync::Arc, vec::Vec};
 use redox_hv::{Calls, Errno};
 
 use crate::{
-    context::memory::{set_current, AddrSpaceWrapper},
+    context::{
+        memory::{set_current, AddrSpaceWrapper},
+        thread::{Files, Thread},
+    },
     hv::scheme::HvScheme,
     memory::{Page, RmmA, RmmArch, VirtualAddress, PAGE_SIZE},
     scheme::{CallerCtx, KernelScheme, OpenResult, StrOrBytes},
     sync::CleanLockToken,
     syscall::{
         data::Map,
-        error::{Error, Result},
+        error::{Error, Result, ESRCH},
         flag::{CallFlags, MapFlags},
         usercopy::{UserSliceRo, UserSliceRw, UserSliceWo},
     },
 };
+
+/// What a thread that was killed in a call is told here; the real one is told nothing any more.
+pub const KILLED: Errno = Errno(3);
 
 /// A thread of a process. File descriptors are the scheme's handles.
 #[derive(Clone)]
 pub struct Program {
     pub scheme: &'static HvScheme,
     pub process: Arc<AddrSpaceWrapper>,
+    pub thread: Arc<Thread>,
     pub uid: u32,
     /// Pages of the process where the thread's payloads lie.
     buffer: usize,
@@ -35,18 +42,36 @@ fn errno(error: Error) -> Errno {
 }
 
 impl Program {
-    /// `buffer`: pages of the process that this thread alone uses.
+    /// The first thread of a process. `buffer`: pages of the process that this thread alone uses.
     pub fn new(
         scheme: &'static HvScheme,
         process: &Arc<AddrSpaceWrapper>,
         buffer: Page,
         pages: usize,
     ) -> Result<Self> {
-        process.grow(buffer, pages)?;
         set_current(Some(Arc::clone(process)));
+        Self::with(scheme, process, Files::new(scheme), buffer, pages)
+    }
+
+    /// Another one, with the same file descriptors. ESRCH: this one is dead.
+    pub fn another(&self, buffer: Page, pages: usize) -> Result<Self> {
+        let files = self.thread.files().ok_or(Error::new(ESRCH))?;
+
+        Self::with(self.scheme, &self.process, files, buffer, pages)
+    }
+
+    fn with(
+        scheme: &'static HvScheme,
+        process: &Arc<AddrSpaceWrapper>,
+        files: Arc<Files>,
+        buffer: Page,
+        pages: usize,
+    ) -> Result<Self> {
+        process.grow(buffer, pages)?;
         Ok(Self {
             scheme,
             process: Arc::clone(process),
+            thread: Thread::new(files),
             uid: 0,
             buffer: buffer.start_address().data(),
             size: pages * PAGE_SIZE,
@@ -135,6 +160,34 @@ impl Program {
     }
 }
 
+impl Program {
+    /// A call of the program's, and the end of the thread with it where it is to be killed.
+    fn system_call<T>(&self, call: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
+        assert!(!self.thread.is_dead(), "a dead thread makes no call");
+        let result = call();
+
+        if self.thread.leave_kernel() {
+            return Err(KILLED);
+        }
+        result
+    }
+
+    /// An interrupt in user mode. True: the thread was killed there.
+    pub fn interrupted(&self) -> bool {
+        self.thread.leave_kernel()
+    }
+
+    /// A file descriptor that a call has opened.
+    fn opened(&self, result: Result<OpenResult>) -> Result<usize, Errno> {
+        let number = local(result)?;
+
+        if let Some(files) = self.thread.files() {
+            files.insert(number);
+        }
+        Ok(number)
+    }
+}
+
 fn local(result: Result<OpenResult>) -> Result<usize, Errno> {
     let OpenResult::SchemeLocal(number, _) = result.map_err(errno)?;
 
@@ -154,21 +207,22 @@ fn words_from(bytes: &[u8], words: &mut [u64]) {
 impl Calls for Program {
     fn openat(&self, fd: usize, path: &str) -> Result<usize, Errno> {
         let path = StrOrBytes::Str(path);
+        let open = || {
+            let token = &mut Self::token();
+            self.opened(self.scheme.kopenat(fd, path, 0, 0, self.caller(), token))
+        };
 
-        local(
-            self.scheme
-                .kopenat(fd, path, 0, 0, self.caller(), &mut Self::token()),
-        )
+        self.system_call(open)
     }
 
     fn dup(&self, fd: usize, name: &str) -> Result<usize, Errno> {
-        let at = self.put(name.as_bytes());
-        let name = UserSliceRo::ro(at, name.len()).map_err(errno)?;
+        self.system_call(|| {
+            let at = self.put(name.as_bytes());
+            let name = UserSliceRo::ro(at, name.len()).map_err(errno)?;
+            let token = &mut Self::token();
 
-        local(
-            self.scheme
-                .kdup(fd, name, self.caller(), &mut Self::token()),
-        )
+            self.opened(self.scheme.kdup(fd, name, self.caller(), token))
+        })
     }
 
     fn call(&self, fd: usize, payload: &mut [u64], metadata: [u64; 3]) -> Result<usize, Errno> {
@@ -185,34 +239,40 @@ impl Calls for Program {
         payload: &mut [u8],
         metadata: [u64; 3],
     ) -> Result<usize, Errno> {
-        let at = self.put(payload);
-        let answer = self
-            .raw_call(&[fd], at, payload.len(), &metadata)
-            .map_err(errno)?;
+        self.system_call(|| {
+            let at = self.put(payload);
+            let answer = self
+                .raw_call(&[fd], at, payload.len(), &metadata)
+                .map_err(errno)?;
 
-        self.fetch(at, payload);
-        Ok(answer)
+            self.fetch(at, payload);
+            Ok(answer)
+        })
     }
 
     fn read(&self, fd: usize, words: &mut [u64]) -> Result<usize, Errno> {
-        let mut bytes = bytes_of(words);
-        let at = self.put(&bytes);
-        let count = self
-            .raw_read(fd, at, bytes.len(), u64::MAX)
-            .map_err(errno)?;
+        self.system_call(|| {
+            let mut bytes = bytes_of(words);
+            let at = self.put(&bytes);
+            let count = self
+                .raw_read(fd, at, bytes.len(), u64::MAX)
+                .map_err(errno)?;
 
-        self.fetch(at, &mut bytes);
-        words_from(&bytes, words);
-        Ok(count)
+            self.fetch(at, &mut bytes);
+            words_from(&bytes, words);
+            Ok(count)
+        })
     }
 
     fn write(&self, fd: usize, words: &[u64]) -> Result<usize, Errno> {
-        let bytes = bytes_of(words);
-        let from = UserSliceRo::ro(self.put(&bytes), bytes.len()).map_err(errno)?;
+        self.system_call(|| {
+            let bytes = bytes_of(words);
+            let from = UserSliceRo::ro(self.put(&bytes), bytes.len()).map_err(errno)?;
 
-        self.scheme
-            .kwrite(fd, from, 0, 0, &mut Self::token())
-            .map_err(errno)
+            self.scheme
+                .kwrite(fd, from, 0, 0, &mut Self::token())
+                .map_err(errno)
+        })
     }
 
     fn map(&self, fd: usize, offset: usize, size: usize, write: bool) -> Result<usize, Errno> {
@@ -226,15 +286,24 @@ impl Calls for Program {
             flags,
             address: 0,
         };
-        let token = &mut Self::token();
 
-        self.scheme
-            .kfmap(fd, &self.process, &map, false, token)
-            .map_err(errno)
+        self.system_call(|| {
+            self.scheme
+                .kfmap(fd, &self.process, &map, false, &mut Self::token())
+                .map_err(errno)
+        })
     }
 
+    /// What is left of a dead thread here closes nothing: its process has.
     fn close(&self, fd: usize) {
-        let _ = self.scheme.close(fd, &mut Self::token());
+        if let Some(files) = self.thread.files() {
+            files.remove(fd);
+            drop(files);
+            let _ = self.system_call(|| {
+                let _ = self.scheme.close(fd, &mut Self::token());
+                Ok(())
+            });
+        }
     }
 }
 

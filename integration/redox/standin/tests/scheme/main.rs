@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod hostile;
+mod killed;
 mod memory;
 mod open;
 mod races;
