@@ -1,6 +1,9 @@
 //! VMX or SVM on each CPU: turned on when a guest first runs there, off on the way out.
 
-use core::cell::{Cell, UnsafeCell};
+use core::{
+    cell::{Cell, UnsafeCell},
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use hvpt::{
     cpu::Cpu,
@@ -23,10 +26,20 @@ pub enum OnThisCpu {
     },
 }
 
+/// Frames that CPUs hold for themselves while virtualization is on, of all of them.
+static FRAMES: AtomicUsize = AtomicUsize::new(0);
+
+/// What [`FRAMES`] says now.
+pub fn frames() -> usize {
+    FRAMES.load(Ordering::Relaxed)
+}
+
 /// A CPU's place. The ASIDs outlive SVM being off: virtual CPUs still hold some, which must not be taken for new ones.
 struct Slot {
     on: Option<OnThisCpu>,
     asids: Option<AsidPool>,
+    /// Frames that it holds.
+    held: usize,
 }
 
 struct Place {
@@ -68,6 +81,7 @@ const OFF: Place = Place {
     slot: UnsafeCell::new(Slot {
         on: None,
         asids: None,
+        held: 0,
     }),
     busy: Cell::new(false),
 };
@@ -113,6 +127,7 @@ pub fn disable_this_cpu(cpu: &dyn Cpu) {
             }
             None => (),
         }
+        FRAMES.fetch_sub(core::mem::take(&mut slot.held), Ordering::Relaxed);
         Ok(())
     });
 
@@ -132,16 +147,25 @@ pub fn with_this_cpu<T>(
     action: impl FnOnce(&mut OnThisCpu) -> Result<T, HvError>,
 ) -> Result<T, HvError> {
     this_cpu(cpu, |slot| {
-        let Slot { on, asids } = slot;
+        let Slot { on, asids, held } = slot;
         match on {
             Some(on) => action(on),
-            empty => turn_on(cpu, asids).and_then(|on| action(empty.get_or_insert(on))),
+            empty => {
+                let account = Account::new();
+                let on = turn_on(cpu, KernelFrames::new(&account), asids)?;
+                *held = account.held();
+                FRAMES.fetch_add(*held, Ordering::Relaxed);
+                action(empty.get_or_insert(on))
+            }
         }
     })
 }
 
-fn turn_on(cpu: &'static dyn Cpu, kept: &mut Option<AsidPool>) -> Result<OnThisCpu, HvError> {
-    let frames = KernelFrames::new(&Account::new());
+fn turn_on(
+    cpu: &'static dyn Cpu,
+    frames: KernelFrames,
+    kept: &mut Option<AsidPool>,
+) -> Result<OnThisCpu, HvError> {
     let [_, _, ecx, _] = cpu.cpuid(1, 0);
 
     if ecx & 1 << 5 != 0 {

@@ -39,7 +39,7 @@ fn gpa(address: usize) -> PhysicalAddress {
     PhysicalAddress::new(address)
 }
 
-fn words() -> Vec<u64> {
+pub(crate) fn words() -> Vec<u64> {
     let mut words = [0; 64];
     // SAFETY: there are fewer than 64.
     let count = unsafe { redox_host_words(words.as_mut_ptr()) };

@@ -10,6 +10,7 @@ mod heap;
 mod host;
 mod linux;
 mod program;
+mod threads;
 mod two;
 
 use core::{fmt, panic::PanicInfo};

@@ -19,10 +19,10 @@ use crate::{check, Machine};
 
 static CPU: Machine = Machine;
 /// Guests, one after the other.
-const LIVES: u64 = 10;
+pub(crate) const LIVES: u64 = 10;
 
 /// Guests that printed what they should, wrote to the device, and ended as they should.
-fn guests(program: &Program, memory: *mut u8) -> u64 {
+pub(crate) fn guests(program: &Program, memory: *mut u8) -> u64 {
     let hv = Hv::new(program, usize::MAX);
     let mut fine = 0;
 

@@ -1,8 +1,9 @@
 //! Two CPUs: a virtual CPU that runs on one and then on the other, and memory that is taken away under a running guest.
+//! What programs do there is in [`crate::threads`].
 
 use alloc::{boxed::Box, sync::Arc, vec, vec::Vec};
 use core::{
-    hint,
+    hint, mem,
     ptr::null_mut,
     sync::atomic::{AtomicPtr, AtomicU64, Ordering::SeqCst},
 };
@@ -18,7 +19,7 @@ use redox_standin::{
     sync::CleanLockToken,
 };
 
-use crate::{check, log, Machine};
+use crate::{check, log, threads, Machine};
 
 extern "C" {
     fn redox_host_apic_id() -> u32;
@@ -33,7 +34,7 @@ const TARGET: usize = 0x20_0000;
 const MARK: u64 = 0xaaaa_5555_aaaa_5555;
 const ROUNDS: u64 = 100;
 
-/// What the second CPU is to do: nothing, turn on, one run, runs until it is told otherwise, turn off, end.
+/// What the second CPU is to do: nothing, turn on, one run, runs until it is told otherwise, turn off, a task, end.
 static JOB: AtomicU64 = AtomicU64::new(0);
 const IDLE: u64 = 0;
 const TURN_ON: u64 = 1;
@@ -41,6 +42,9 @@ const ONE_RUN: u64 = 2;
 const RUNS: u64 = 3;
 const TURN_OFF: u64 = 4;
 const END: u64 = 5;
+const TASK: u64 = 6;
+/// A `fn()`.
+static TASK_IS: AtomicPtr<()> = AtomicPtr::new(null_mut());
 static READY: AtomicU64 = AtomicU64::new(0);
 static VCPU: AtomicPtr<Vcpu> = AtomicPtr::new(null_mut());
 static WRONG: AtomicU64 = AtomicU64::new(0);
@@ -100,6 +104,11 @@ pub extern "C" fn redox_second_main() {
             }
             ONE_RUN => one_run(unsafe { &mut *VCPU.load(SeqCst) }),
             TURN_OFF => hv::disable_this_cpu(&CPU),
+            TASK => {
+                // SAFETY: the first CPU has put one there.
+                let task = unsafe { mem::transmute::<*mut (), fn()>(TASK_IS.load(SeqCst)) };
+                task();
+            }
             _ => {
                 JOB.store(IDLE, SeqCst);
                 return;
@@ -112,6 +121,17 @@ pub extern "C" fn redox_second_main() {
 /// Have the second CPU do something, and wait until it has.
 fn second(job: u64) {
     JOB.store(job, SeqCst);
+    second_is_done();
+}
+
+/// Have the second CPU do this.
+pub(crate) fn second_begins(task: fn()) {
+    TASK_IS.store(task as *mut (), SeqCst);
+    JOB.store(TASK, SeqCst);
+}
+
+/// Wait until it has.
+pub(crate) fn second_is_done() {
     while JOB.load(SeqCst) != IDLE {
         hint::spin_loop();
     }
@@ -259,6 +279,7 @@ pub unsafe extern "C" fn redox_two_main(memory: usize, frames: usize) {
             check(what, 0, 1);
         }
     }
+    threads::run_all();
     hv::disable_this_cpu(&CPU);
     second(TURN_OFF);
     JOB.store(END, SeqCst);

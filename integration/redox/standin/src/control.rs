@@ -15,6 +15,7 @@ static CPU: AtomicU32 = AtomicU32::new(0);
 static CPUS: AtomicU32 = AtomicU32::new(1);
 static CPU_OF: Mutex<Option<fn() -> u32>> = Mutex::new(None);
 static IPI: Mutex<Option<fn()>> = Mutex::new(None);
+static USER_MODE: Mutex<Option<fn()>> = Mutex::new(None);
 pub(crate) static IPIS: AtomicUsize = AtomicUsize::new(0);
 pub(crate) static EVENTS: AtomicUsize = AtomicUsize::new(0);
 static MAPPINGS: AtomicUsize = AtomicUsize::new(usize::MAX);
@@ -61,6 +62,19 @@ pub(crate) fn send_ipi() {
 
     if let Some(send) = send {
         send();
+    }
+}
+
+/// Call this whenever a system call returns to user mode, where interrupts are on.
+pub fn set_user_mode(let_in: Option<fn()>) {
+    *USER_MODE.lock() = let_in;
+}
+
+pub(crate) fn user_mode() {
+    let let_in = *USER_MODE.lock();
+
+    if let Some(let_in) = let_in {
+        let_in();
     }
 }
 

@@ -1,7 +1,7 @@
 //! A program of user space (the stand-in's own): the client crate's calls, made to the scheme from a process whose
 //! payloads lie in its own memory.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{format, string::String, sync::Arc, vec::Vec};
 
 use redox_hv::{Calls, Errno};
 
@@ -10,6 +10,7 @@ use crate::{
         memory::{set_current, AddrSpaceWrapper},
         thread::{Files, Thread},
     },
+    control,
     hv::scheme::HvScheme,
     memory::{Page, RmmA, RmmArch, VirtualAddress, PAGE_SIZE},
     scheme::{CallerCtx, KernelScheme, OpenResult, StrOrBytes},
@@ -169,12 +170,35 @@ impl Program {
         if self.thread.leave_kernel() {
             return Err(KILLED);
         }
+        control::user_mode();
         result
     }
 
     /// An interrupt in user mode. True: the thread was killed there.
     pub fn interrupted(&self) -> bool {
         self.thread.leave_kernel()
+    }
+
+    /// Numbers and paths of what the process has open, as `sys:iostat` shows them.
+    pub fn iostat(&self) -> Vec<(usize, String)> {
+        let open = self.thread.files().map_or(Vec::new(), |files| files.open());
+        let path = |fd: usize| {
+            let at = self.place(64);
+            let to = UserSliceWo::wo(at, 64)?;
+            let length = self.scheme.kfpath(fd, to, &mut Self::token())?;
+            let mut bytes = [0; 64];
+            self.fetch(at, &mut bytes);
+            Ok(String::from_utf8_lossy(&bytes[..length]).into_owned())
+        };
+
+        open.into_iter()
+            .map(|fd| {
+                (
+                    fd,
+                    path(fd).unwrap_or_else(|error: Error| format!("{}", error.errno)),
+                )
+            })
+            .collect()
     }
 
     /// A file descriptor that a call has opened.

@@ -125,6 +125,10 @@ impl Slot {
         })
     }
 
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
     /// Do something with the virtual CPU, with no lock held. EBUSY: another call does.
     pub fn with<T>(
         &self,

@@ -283,8 +283,18 @@ impl KernelScheme for HvScheme {
         })
     }
 
-    fn kfpath(&self, _: usize, to: UserSliceWo, _: &mut CleanLockToken) -> Result<usize> {
-        to.copy_common_bytes_from_slice(b"/scheme/hv/")
+    /// What `sys:iostat` shows of a process's file descriptors, beside the number that `stat` has.
+    fn kfpath(&self, id: usize, to: UserSliceWo, token: &mut CleanLockToken) -> Result<usize> {
+        let text = if id == ROOT {
+            text::path("")
+        } else {
+            match self.handle(id, token)? {
+                Handle::Vm(_) => text::path("vm"),
+                Handle::Vcpu(slot) => text::path(format_args!("vcpu/{}", slot.number())),
+                Handle::Stat(_) => text::path("stat"),
+            }
+        };
+        to.copy_common_bytes_from_slice(&text)
     }
 
     fn close(&self, id: usize, token: &mut CleanLockToken) -> Result<()> {

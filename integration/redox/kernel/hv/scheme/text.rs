@@ -1,10 +1,10 @@
-//! What a VM holds: as words for its owner, and as text for whoever looks.
+//! What a VM holds: as words for its owner, and as text for whoever looks. And what a handle is called.
 
 use alloc::{sync::Arc, vec::Vec};
 use core::fmt::{self, Write};
 
 use super::{
-    super::{Vm, VmStats},
+    super::{percpu, Vm, VmStats},
     abi::stats,
 };
 use crate::{memory::used_frames, sync::CleanLockToken};
@@ -38,11 +38,20 @@ pub fn stat(vms: &[(usize, Arc<Vm>, usize)], token: &mut CleanLockToken) -> Vec<
         ));
     }
     text.line(format_args!(
-        "guests {}, frames {} of {} in use",
+        "guests {}, frames {}, for CPUs {}, of {} in use",
         vms.len(),
         frames,
+        percpu::frames(),
         used_frames()
     ));
+    text.0
+}
+
+/// A handle's path.
+pub fn path(name: impl fmt::Display) -> Vec<u8> {
+    let mut text = Text(Vec::new());
+
+    let _ = write!(text, "/scheme/hv/{}", name); // a vector takes everything
     text.0
 }
 

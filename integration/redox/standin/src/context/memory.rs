@@ -326,6 +326,21 @@ impl AddrSpaceWrapper {
         self.with(|space| space.insert(page, device, flags, Provider::PhysBorrowed));
     }
 
+    /// Bytes that `sys:context` shows of the process, private and shared (the stand-in's own; the rule is the kernel's).
+    pub fn private_and_shared(&self) -> (usize, usize) {
+        self.with(|space| {
+            let (mut private, mut shared) = (0, 0);
+            for grant in space.grants.inner.values() {
+                match grant.provider {
+                    Provider::Allocated => private += PAGE_SIZE,
+                    Provider::PhysBorrowed => (),
+                    _ => shared += PAGE_SIZE,
+                }
+            }
+            (private, shared)
+        })
+    }
+
     /// Take a page away from the process, as munmap does (the stand-in's own).
     pub fn shrink(&self, page: Page) {
         self.with(|space| space.remove(page.start_address().data()));

@@ -33,6 +33,14 @@ impl Files {
         self.open.lock().push(fd);
     }
 
+    /// All of them, ascending.
+    pub fn open(&self) -> Vec<usize> {
+        let mut open = self.open.lock().clone();
+
+        open.sort_unstable();
+        open
+    }
+
     /// The program closes it by itself.
     pub fn remove(&self, fd: usize) {
         self.open.lock().retain(|open| *open != fd);
