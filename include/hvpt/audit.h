@@ -1,26 +1,26 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * The isolation audit: which host frames two guests can both reach, which of them either may write, and which are a
- * table of the second level. It only reads, keeps its work in memory that the caller gives, and trusts no entry.
+ * The isolation audit: which host frames two guests can both reach, which of these either may write, and which are a
+ * table of the second level. It only reads, works in memory that the caller gives, and trusts no entry.
  */
 #ifndef HVPT_AUDIT_H
 #define HVPT_AUDIT_H
 
 #include "space.h"
 
-/* ---- a walk that goes on behind what is broken ---- */
+/* ---- a walk that goes on past broken entries ---- */
 
 /*
- * Told of a part of the space that a broken entry hides: [gpa, gpa + size), by an entry of a table at level that is
- * misconfigured, or refers to a table that cannot be reached. A table that cannot be reached is told entry by entry.
- * true: go on behind it.
+ * Called for [gpa, gpa + size), a part of the space that is hidden by an entry of a table at level: the entry is
+ * misconfigured, or refers to a table that cannot be reached. (Such a table is reported entry by entry.) Returns true
+ * to go on past it.
  */
 typedef bool hvpt_broken_fn(void *ctx, hvpt_gpa gpa, uint64_t size, unsigned level);
 
 struct hvpt_past {
     const struct hvpt_visitor *visitor;
-    uint64_t from;  /* where this part of the walk began: tables that begin before were told already */
+    uint64_t from;  /* where this part of the walk began: tables that begin before it were shown already */
     uint64_t next;  /* first address that was not shown yet */
     unsigned level; /* of the table that was entered last */
     bool ended;
@@ -86,13 +86,13 @@ static inline uint64_t hvpt_audit_table_size(const struct hvpt_space *space, uin
 }
 
 /*
- * hvpt_space_walk that does not end at a broken entry: broken is told of it, and the walk goes on behind it. A table
- * whose last entry is broken is entered and not left.
- * HVPT_OK, also when a callback ended it.  HVPT_E_CORRUPT: it went to the end, and something was broken.
+ * hvpt_space_walk that does not end at a broken entry: it calls broken (may be NULL) and goes on past the entry. A
+ * table whose last entry is broken is entered and not left.
+ * HVPT_OK: also when a callback ended it. HVPT_E_CORRUPT: it went to the end, and something was broken.
  * HVPT_E_ALIGN, HVPT_E_RANGE: as hvpt_space_walk.
  *
- * A tree that loops, or whose tables are shared, is shown as often as it is reached, which may take for ever: a visitor
- * that cannot trust the tables counts in enter, and ends the walk.
+ * A table that is linked twice or loops is shown as often as it is reached, which may take for ever: a visitor that
+ * cannot trust the tables counts in enter, and ends the walk. Reader.
  */
 HVPT_NODISCARD static inline enum hvpt_status hvpt_walk_past(const struct hvpt_space *space, hvpt_gpa gpa,
                                                              uint64_t size, const struct hvpt_visitor *visitor,
@@ -135,10 +135,10 @@ enum hvpt_audit_kind {
 };
 
 /*
- * What was found, of host frames [hpa, hpa + size).
+ * What was found about the host frames [hpa, hpa + size).
  * SHARED: perm[0] and gpa[0] are the first guest's, perm[1] and gpa[1] the second's.
  * REACHES_TABLE: guest, 0 or 1, reaches it at gpa[guest] with perm[guest]; it is a table at level of owner.
- * SHARED_TABLE: gpa[0] and gpa[1] are where the reach of the table begins; level is the second's.
+ * SHARED_TABLE: gpa[0] and gpa[1] are the first addresses that the table covers; level is its level in the second.
  */
 struct hvpt_audit_finding {
     enum hvpt_audit_kind kind;
@@ -151,7 +151,7 @@ struct hvpt_audit_finding {
     unsigned level;
 };
 
-/* A row of the workspace: the audit's own. */
+/* A row of the workspace, private to the audit. */
 struct hvpt_audit_item {
     uint64_t hpa;
     uint64_t size;
@@ -164,12 +164,13 @@ struct hvpt_audit_item {
 
 /*
  * What to audit. second: NULL looks at the first guest's own tables only.
- * items, count: the workspace, of 64 rows or more. A row holds pages that lie in one piece both sides, or a table; if
- * there are too few the audit takes several passes.
- * found: told of each finding; false ends the audit. Frames that a guest reaches at several addresses are told
+ * items, count: the workspace, of 64 rows or more. A row holds pages that are contiguous in both address spaces, or a
+ * table; with too few rows the audit takes several passes.
+ * found: called for each finding (NULL: not called); false ends the audit. Frames that a guest reaches at several
+ * addresses are reported
  * for each.
- * go_on: asked at each table that is entered, in every pass; false ends the audit: for progress, and for an end in
- * bounded time where the tables cannot be trusted. NULL: always.
+ * go_on: called at each table that is entered, in every pass; false ends the audit. It serves to show progress, and to
+ * end in bounded time where the tables cannot be trusted. NULL: not called.
  */
 struct hvpt_audit {
     const struct hvpt_space *first;
@@ -183,9 +184,9 @@ struct hvpt_audit {
 
 /*
  * How it went. complete: every page and table was looked at; false if a callback ended the audit, or broken is not 0.
- * bytes: of all findings of a kind, each counted as often as it was told.
- * writable: of those, SHARED frames that either guest may write, and tables that a guest may write.
- * broken: entries that are misconfigured, or refer to tables out of reach: what lies behind them was not looked at.
+ * bytes: the sum over all findings of a kind, each counted as often as it was reported.
+ * writable: how many of these bytes are SHARED frames that either guest may write, or tables that a guest may write.
+ * broken: entries that are misconfigured or refer to tables out of reach; what lies below them was not looked at.
  */
 struct hvpt_audit_report {
     bool complete;
@@ -196,7 +197,7 @@ struct hvpt_audit_report {
     uint64_t broken;
 };
 
-/* The run of pages that is being put together, and where the audit stands. */
+/* The progress of the audit, and the run of pages that is being put together. */
 struct hvpt_audit_state {
     const struct hvpt_audit *audit;
     struct hvpt_audit_report *report;
@@ -210,7 +211,7 @@ struct hvpt_audit_state {
     uint32_t perm;
 };
 
-/* Sift the row at index down, in a heap whose greatest hpa is on top. */
+/* Sift the row at index down, in a heap that has the greatest hpa on top. */
 static inline void hvpt_audit_sift(struct hvpt_audit_item *items, size_t used, size_t index)
 {
     for (;;) {
@@ -230,7 +231,7 @@ static inline void hvpt_audit_sift(struct hvpt_audit_item *items, size_t used, s
     }
 }
 
-/* Keep the rows that begin lowest; what does not fit sets where the next pass begins. */
+/* Keep the rows that begin lowest; the first that does not fit is where the next pass begins. */
 static inline void hvpt_audit_keep(struct hvpt_audit_state *state, const struct hvpt_audit_item *item)
 {
     struct hvpt_audit_item *items = state->audit->items;
@@ -260,7 +261,7 @@ static inline void hvpt_audit_keep(struct hvpt_audit_state *state, const struct 
     }
 }
 
-/* The heap in ascending order, without what belongs to the next pass. */
+/* Sort the heap in ascending order, without what belongs to the next pass. */
 static inline void hvpt_audit_sort(struct hvpt_audit_state *state)
 {
     struct hvpt_audit_item *items = state->audit->items;
@@ -298,7 +299,7 @@ static inline bool hvpt_audit_tell(struct hvpt_audit_state *state, const struct 
     return !state->stopped;
 }
 
-/* Compare pages or a table of the tree that is walked with one row. */
+/* Compare pages or a table, seen in the tree that is walked, with one row. */
 static inline bool hvpt_audit_pair(struct hvpt_audit_state *state, const struct hvpt_audit_item *seen, bool is_table,
                                    const struct hvpt_audit_item *row)
 {
@@ -350,7 +351,10 @@ static inline bool hvpt_audit_compare(struct hvpt_audit_state *state, const stru
     return true;
 }
 
-/* A run of pages or a table has been seen in the tree that is walked. */
+/*
+ * Process a run of pages or a table, seen in the tree that is walked: keep it in the first half of a pass, compare it
+ * in the second.
+ */
 static inline bool hvpt_audit_seen(struct hvpt_audit_state *state, const struct hvpt_audit_item *item, bool is_table)
 {
     if (state->comparing)
@@ -442,9 +446,10 @@ static inline enum hvpt_status hvpt_audit_walk(struct hvpt_audit_state *state, u
 }
 
 /*
- * Audit. Neither space may change meanwhile: adopt tables that others use for reading only, and stop the others.
+ * Audit. Neither space may change meanwhile. To audit tables that others use, stop the others and adopt the tables for
+ * reading only.
  *
- * HVPT_OK: report says what was found; all findings are zero: isolated, as far as report->complete is true.
+ * HVPT_OK: report says what was found. The guests are isolated if there are no findings and report->complete is true.
  * HVPT_E_NOMEM: fewer than 64 rows, or more pages and tables begin at one host frame than there are rows.
  */
 HVPT_NODISCARD static inline enum hvpt_status hvpt_audit_run(const struct hvpt_audit *audit,

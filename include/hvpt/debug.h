@@ -1,13 +1,13 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * HVPT_DEBUG: every call checks what its caller owes, and names what the caller broke. Without it nothing of this is
- * compiled. hvpt.h includes it; all units that share a space are compiled with HVPT_DEBUG, or none, because it makes
- * struct hvpt_space larger.
+ * HVPT_DEBUG: every call checks that its caller keeps the rules, and reports the rule that was broken. Without it none
+ * of this is compiled. hvpt.h includes it. Either all units that share a space define HVPT_DEBUG or none does, because
+ * it makes struct hvpt_space larger.
  *
  * A breach is reported by HVPT_ON_BREACH(space, breach, call), which a program defines before the first include, as a
  * panic for example; call is the name of the function. By default the program is stopped there (__builtin_trap).
- * A caller uses one struct hvpt_flush of a space at a time, and settles it before another one.
+ * A caller uses one struct hvpt_flush for a space at a time, and must flush it before it uses another one.
  */
 #ifndef HVPT_DEBUG_H
 #define HVPT_DEBUG_H
@@ -22,9 +22,9 @@
 
 /** What a caller, or a hook, broke. docs/contracts.md has the promises. */
 enum hvpt_breach {
-    /** a call began beside one that it may not run beside: the lock is missing, or a hook called back */
+    /** a call began while one was running that it may not run beside: the lock is missing, or a hook called back */
     HVPT_BREACH_BESIDE,
-    /** a flush that an earlier call asked for was not settled: the lock was dropped, or is another's */
+    /** a flush that an earlier call asked for was not carried out: the lock was dropped, or is another's */
     HVPT_BREACH_UNSETTLED,
     HVPT_BREACH_FLUSH,     /**< a struct hvpt_flush that holds garbage: it was not zeroed */
     HVPT_BREACH_ALIGNMENT, /**< alloc_frame gave a frame that is not aligned to its size */
@@ -48,7 +48,7 @@ static inline const char *hvpt_breach_text(enum hvpt_breach breach)
     return "unknown breach";
 }
 
-/* What a call is, in the terms of hvpt.h. TRACKER: sole writer, but beside readers and touch. */
+/* The role of a call's caller, in the terms of hvpt.h. TRACKER: sole writer, but beside readers and touch. */
 enum hvpt_role {
     HVPT_ROLE_READER,
     HVPT_ROLE_FAULTER,
@@ -118,8 +118,8 @@ static inline void hvpt_debug_end(const struct hvpt_space *of, enum hvpt_role ro
 }
 
 /**
- * The caller drops the lock under which it changed the space: what it was asked to flush must be settled. For programs
- * that want to be told; nothing without HVPT_DEBUG.
+ * Call it before dropping the lock under which a space was changed: it reports a flush that is still due. Without
+ * HVPT_DEBUG it does nothing.
  */
 static inline void hvpt_debug_unlock(struct hvpt_space *space)
 {
@@ -149,8 +149,8 @@ static inline bool hvpt_debug_in_use(const struct hvpt_space *space, uint64_t fr
 }
 
 /*
- * What alloc_frame gave; table: where phys_to_virt sees it, or NULL where it was not asked because the frame is no
- * good.
+ * Check what alloc_frame gave. table: where phys_to_virt sees it; NULL where it was not asked, because the frame cannot
+ * be used.
  */
 static inline void hvpt_debug_frame(const struct hvpt_space *space, unsigned order, uint64_t frame, const void *table)
 {

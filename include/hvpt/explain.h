@@ -1,9 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Why is an access to a guest-physical address allowed, denied or misconfigured: which level, which bit, which rule; in
- * words, with the section of the manual that says so, or in a struct. For whoever looks at a fault and wants to know
- * why.
+ * Why an access to a guest-physical address is allowed, denied or misconfigured: which level, which bit and which rule
+ * decide, in words with the section of the manual, or in a struct. For anyone who wants to know why a guest faulted.
  */
 #ifndef HVPT_EXPLAIN_H
 #define HVPT_EXPLAIN_H
@@ -16,10 +15,10 @@
 
 /**
  * What decides about an access.
- * status: as hvpt_space_explain answers. level, entry: of the entry that decides (of the leaf, where all allow it).
- * bits: of the entry, those that decide; 0 with HVPT_OK. number: the rule of a misconfiguration, as the format's header
- * in format/ numbers them (HVPT_EPT_RULE_MEMTYPE, ...); else 0. rule, section: the rule in words, and the section of
- * the manual by title; "" with HVPT_OK. hpa: where the access would go, with HVPT_OK.
+ * status: as hvpt_space_explain answers. level, entry: those of the entry that decides (of the leaf if all allow it).
+ * bits: the bits of the entry that decide; 0 with HVPT_OK. number: the rule of a misconfiguration, as the format's
+ * header in format/ numbers them (HVPT_EPT_RULE_MEMTYPE, ...); else 0. rule, section: the rule in words, and the
+ * section of the manual by title; "" with HVPT_OK. hpa: where the access would go, with HVPT_OK.
  */
 struct hvpt_diagnosis {
     enum hvpt_status status;
@@ -41,8 +40,9 @@ struct hvpt_diagnosis {
  * @param access HVPT_READ, HVPT_WRITE, HVPT_EXEC (in supervisor mode, at EL1), HVPT_EXEC_USER (in user mode, at EL0),
  *               or several that are all wanted; 0: does any page lie there?
  * @retval HVPT_OK        allowed
- * @retval HVPT_E_ATTR    denied, also where a touch would give the permission back; or access is none
+ * @retval HVPT_E_ATTR    denied, even where a touch would give the permission back; or access has an unknown bit
  * @retval HVPT_E_ABSENT  not mapped
+ * @retval HVPT_E_RANGE   gpa is beyond the space
  * @retval HVPT_E_CORRUPT misconfigured, or a table cannot be reached
  * Reader; it writes nothing and trusts no entry.
  */
@@ -188,7 +188,9 @@ static inline void hvpt_diagnose_by(struct hvpt_diagnosis *out, const struct hvp
     out->section = reason->section;
 }
 
-/* The way of the access, and a line for each entry of it where there is a text. The address lies in the space. */
+/*
+ * Follow the access from table to table; if there is a text, write a line for each entry. The address is in the space.
+ */
 HVPT_FUNCTION HVPT_COLD void hvpt_explain_way(const struct hvpt_space *space, const struct hvpt_words *words,
                                               uint64_t gpa, uint32_t access, const struct hvpt_text *text,
                                               struct hvpt_diagnosis *out)

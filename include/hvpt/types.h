@@ -211,7 +211,7 @@ static inline const char *hvpt_obstacle_text(enum hvpt_obstacle obstacle)
 {
     switch (obstacle) {
     case HVPT_OBSTACLE_NONE: return "nothing";
-    case HVPT_OBSTACLE_EDGE: return "the table reaches out of the range";
+    case HVPT_OBSTACLE_EDGE: return "the table extends beyond the range";
     case HVPT_OBSTACLE_HOLE: return "a page is not mapped";
     case HVPT_OBSTACLE_TABLE: return "a table below stays";
     case HVPT_OBSTACLE_ADDRESS: return "the pages are not one aligned piece of memory";

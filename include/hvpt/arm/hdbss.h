@@ -1,9 +1,9 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Arm's log of dirty pages and its cleaner: hardware that makes a page dirty writes down which (FEAT_HDBSS), and
- * hardware that is given such a list makes the pages clean again (FEAT_HACDBS). Arm ARM, "Hardware dirty state tracking
- * structure", "Hardware accelerator for cleaning dirty state". The space has HVPT_S2_USE_HDBSS.
+ * Arm's log of dirty pages and its cleaner: hardware logs which pages it makes dirty (FEAT_HDBSS), and hardware makes
+ * the pages of such a list clean again (FEAT_HACDBS). Arm ARM, "Hardware dirty state tracking structure", "Hardware
+ * accelerator for cleaning dirty state". The space must have HVPT_S2_USE_HDBSS.
  */
 #ifndef HVPT_ARM_HDBSS_H
 #define HVPT_ARM_HDBSS_H
@@ -42,7 +42,7 @@ enum hvpt_hacdbs_fault {
     HVPT_HACDBS_ENTRY      /* another error: no such page at that level, or the stop entry */
 };
 
-/* The entries that a structure of SZ = size has. */
+/* How many entries a structure of SZ = size has. */
 static inline uint32_t hvpt_hdbss_entries(unsigned size)
 {
     return UINT32_C(512) << size;
@@ -62,7 +62,7 @@ static inline enum hvpt_status hvpt_hdbss_base(hvpt_hpa base, unsigned size, uin
     return HVPT_OK;
 }
 
-/* The entries that were written, by HDBSSPROD_EL2.INDEX; no more than there are. */
+/* How many entries were written, by HDBSSPROD_EL2.INDEX; never more than there are. */
 static inline uint32_t hvpt_hdbss_count(uint64_t hdbssprod, unsigned size)
 {
     uint32_t index = (uint32_t)(hdbssprod & HVPT_HDBSS_INDEX_BITS);
@@ -70,7 +70,7 @@ static inline uint32_t hvpt_hdbss_count(uint64_t hdbssprod, unsigned size)
     return index < hvpt_hdbss_entries(size) ? index : hvpt_hdbss_entries(size);
 }
 
-/* Does the next write to a clean page fault (ESR_EL2, ISS2.HDBSSF), because the structure is full or failed? */
+/* Will the next write to a clean page fault (ESR_EL2, ISS2.HDBSSF), because the structure is full or has failed? */
 static inline bool hvpt_hdbss_is_stuck(uint64_t hdbssprod, unsigned size)
 {
     return (hdbssprod & HVPT_HDBSS_INDEX_BITS) >= hvpt_hdbss_entries(size)
@@ -90,7 +90,7 @@ static inline uint64_t hvpt_hdbss_entry(hvpt_gpa gpa, unsigned level)
          | (((uint64_t)3 - level) << HVPT_HDBSS_TTWL_SHIFT & HVPT_HDBSS_TTWL_BITS) | HVPT_HDBSS_BIT_VALID;
 }
 
-/* What ends a list before its end: the cleaner stops there with HVPT_HACDBS_ENTRY, having cleaned all before it. */
+/* An entry that ends a list early: the cleaner stops there with HVPT_HACDBS_ENTRY, after cleaning all before it. */
 static inline uint64_t hvpt_hacdbs_stop(void)
 {
     return HVPT_HDBSS_BIT_VALID | UINT64_C(4) << HVPT_HDBSS_TTWL_SHIFT;
@@ -126,7 +126,7 @@ static inline uint32_t hvpt_hacdbs_done(uint64_t hacdbscons, unsigned size)
 /*
  * What a drain found. Each valid entry is counted in one of the first two.
  * logged: entries for pages of the range. outside: entries for others; they stay, for a drain of another range.
- * corrupt: of the logged, those whose descriptor could not be reached; the bits of their pages are set.
+ * corrupt: how many of the logged have a descriptor out of reach; the bits of their pages are set.
  */
 struct hvpt_hdbss_report {
     uint32_t logged;
@@ -135,16 +135,16 @@ struct hvpt_hdbss_report {
 };
 
 /**
- * hvpt_space_dirty of [gpa, gpa + size), but it looks at those pages alone that the structure names: the bits of their
- * pages are set in bitmap and their dirty state is cleared, so that the next write is logged again. A block that sticks
- * out of the range is reported as far as it lies inside, and not cleared: drain by ranges of whole blocks.
+ * hvpt_space_dirty of [gpa, gpa + size), but it looks only at the pages that the structure names: their bits are set in
+ * bitmap and their dirty state is cleared, so that the next write is logged again. A block that extends beyond the
+ * range is reported as far as it lies inside, and not cleared: drain by ranges of whole blocks.
  * @param log       the structure, of 4 KiB << log_size, in the endianness of this CPU
  * @param hdbssprod HDBSSPROD_EL2 as read after a DSB and an ISB, with the vCPU out of the guest; afterwards the value
  *                  to write there: what is outside the range, oldest first, and no fault
- * @param flush     until it is done a CPU may write again without logging. NULL: done at once
- * @retval HVPT_E_ATTR  the space is not of stage 2, or has not HVPT_S2_USE_HDBSS
+ * @param flush     until it is done, a CPU may write again without logging. NULL: done at once
+ * @retval HVPT_E_ATTR  the space is not of stage 2, or lacks HVPT_S2_USE_HDBSS
  * @retval HVPT_E_RANGE also: no such log_size
- * As hvpt_space_dirty, with drains of one log one at a time.
+ * The caller serialises it as hvpt_space_dirty; drains of one log run one at a time.
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_hdbss_dirty(struct hvpt_space *space, hvpt_entry *log, unsigned log_size,
                                                           uint64_t *hdbssprod, hvpt_gpa gpa, uint64_t size,

@@ -10,9 +10,9 @@
 #include "../types.h"
 
 /*
- * perm: of the guest's accesses; HVPT_EXEC is execution at EL1. walk: of its table walks, which may set access flags
- * and dirty state where the guest may not write (MRO). top_level: bit 0, TL0, and bit 1, TL1: what stage 1's top level
- * is asked for.
+ * perm: the permissions of the guest's accesses; HVPT_EXEC is execution at EL1.
+ * walk: those of its table walks, which may set access flags and dirty state where the guest may not write (MRO).
+ * top_level: bit 0 is TL0, bit 1 is TL1: what is demanded of stage 1's top level.
  */
 struct hvpt_s2_permission {
     uint32_t perm;
@@ -38,7 +38,7 @@ static inline unsigned hvpt_s2_overlay_index(uint64_t entry)
     return (unsigned)(entry >> 59) & 15;
 }
 
-/* A code taken apart. 1 and 5 are reserved and permit nothing. */
+/* Take a code apart. 1 and 5 are reserved and permit nothing. */
 static inline struct hvpt_s2_permission hvpt_s2_permission_of(unsigned code)
 {
     struct hvpt_s2_permission out = {0, 0, 0};

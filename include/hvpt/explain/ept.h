@@ -12,7 +12,7 @@
 #define HVPT_EPT_SAYS_MISCONFIGURED "SDM vol. 3, \"EPT Misconfigurations\""
 #define HVPT_EPT_SAYS_VIOLATION     "SDM vol. 3, \"EPT Violations\""
 
-/* A broken rule in words. bits: of the entry, those that it is about. */
+/* A broken rule in words. bits: the bits of the entry that it is about. */
 static inline HVPT_COLD struct hvpt_reason hvpt_ept_breaks(const struct hvpt_space *space, unsigned number,
                                                            unsigned level)
 {
@@ -79,7 +79,7 @@ static inline HVPT_COLD struct hvpt_reason hvpt_ept_breaks(const struct hvpt_spa
         break;
     case HVPT_EPT_RULE_AGED:
         bits = HVPT_EPT_BIT_AGED;
-        rule = "marked as a page that age took the rights of, and no page";
+        rule = "marked as an aged page, but no page";
         break;
     default: break;
     }
@@ -91,7 +91,7 @@ static inline HVPT_COLD struct hvpt_reason hvpt_ept_denies(uint64_t bits, const 
     return hvpt_make_reason(HVPT_E_ATTR, 0, bits, rule, HVPT_EPT_SAYS_VIOLATION);
 }
 
-/* The first right of access that a well-formed entry does not give. */
+/* The first permission in access that a well-formed entry does not give. */
 static inline HVPT_COLD struct hvpt_reason hvpt_ept_judge_access(const struct hvpt_space *space, uint64_t entry,
                                                                  unsigned level, uint32_t access)
 {

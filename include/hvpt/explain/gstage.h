@@ -15,7 +15,7 @@
 #define HVPT_GSTAGE_SAYS_PBMT   "Privileged Architecture, \"Svpbmt\" Extension for Page-Based Memory Types"
 #define HVPT_GSTAGE_SAYS_NAPOT  "Privileged Architecture, \"Svnapot\" Extension for NAPOT Translation Contiguity"
 
-/* A broken rule in words. bits: of the entry, those that it is about. */
+/* A broken rule in words. bits: the bits of the entry that it is about. */
 static inline HVPT_COLD struct hvpt_reason hvpt_gstage_breaks(const struct hvpt_space *space, unsigned number,
                                                               unsigned level)
 {
@@ -79,7 +79,7 @@ static inline HVPT_COLD struct hvpt_reason hvpt_gstage_denies(uint64_t bits, con
     return hvpt_make_reason(HVPT_E_ATTR, 0, bits, rule, section);
 }
 
-/* The first right of access that a well-formed leaf does not give. Tables of the G-stage deny nothing. */
+/* The first permission in access that a well-formed leaf does not give. Tables of the G-stage deny nothing. */
 static inline HVPT_COLD struct hvpt_reason hvpt_gstage_judge_access(const struct hvpt_space *space, uint64_t entry,
                                                                     uint32_t access)
 {

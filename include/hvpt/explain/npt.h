@@ -9,7 +9,7 @@
 #include "../format/npt.h"
 #include "reason.h"
 
-/* A broken rule in words. bits: of the entry, those that it is about. */
+/* A broken rule in words. bits: the bits of the entry that it is about. */
 static inline HVPT_COLD struct hvpt_reason hvpt_npt_breaks(const struct hvpt_space *space, unsigned number,
                                                            unsigned level)
 {
@@ -59,7 +59,7 @@ static inline HVPT_COLD struct hvpt_reason hvpt_npt_denies(uint64_t bits, const 
     return hvpt_make_reason(HVPT_E_ATTR, 0, bits, rule, "APM vol. 2, \"Combining Nested and Guest Attributes\"");
 }
 
-/* The first right of access that a well-formed entry does not give. */
+/* The first permission in access that a well-formed entry does not give. */
 static inline HVPT_COLD struct hvpt_reason hvpt_npt_judge_access(const struct hvpt_space *space, uint64_t entry,
                                                                  unsigned level, uint32_t access)
 {

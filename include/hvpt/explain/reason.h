@@ -1,8 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
-/*
- * What a format's words say of one entry on the way of an access.
- */
+/* What a format says, in words, of one entry that an access meets. */
 #ifndef HVPT_EXPLAIN_REASON_H
 #define HVPT_EXPLAIN_REASON_H
 
@@ -11,7 +9,7 @@
 /*
  * status: HVPT_OK: nothing against it. HVPT_E_ABSENT: the entry is empty. HVPT_E_ATTR: it denies the access.
  * HVPT_E_CORRUPT: it breaks the rule of that number, and faults whatever the access.
- * bits: of the entry, those that decide. rule: what they say, in words. section: of the manual, by title.
+ * bits: the bits of the entry that decide. rule: what they say, in words. section: that of the manual, by title.
  */
 struct hvpt_reason {
     enum hvpt_status status;
@@ -21,7 +19,7 @@ struct hvpt_reason {
     const char *section;
 };
 
-/* access: 0, or rights that are all wanted. HVPT_OK and HVPT_E_ATTR only of a well-formed table or leaf. */
+/* access: 0, or permissions that are all wanted. HVPT_OK and HVPT_E_ATTR only of a well-formed table or leaf. */
 typedef struct hvpt_reason hvpt_reason_of(const struct hvpt_space *space, uint64_t entry, unsigned level,
                                           uint32_t access);
 

@@ -20,7 +20,7 @@ static inline uint64_t hvpt_s2_address_field(const struct hvpt_space *space, uns
     return (((UINT64_C(1) << 48) - 1) & from) | (space->features & HVPT_S2_HAS_LPA ? UINT64_C(0xf000) : 0);
 }
 
-/* A broken rule in words. bits: of the entry, those that it is about. */
+/* A broken rule in words. bits: the bits of the entry that it is about. */
 static inline HVPT_COLD struct hvpt_reason hvpt_s2_breaks(const struct hvpt_space *space, unsigned number,
                                                           unsigned level)
 {
@@ -57,7 +57,7 @@ static inline HVPT_COLD struct hvpt_reason hvpt_s2_denies(uint64_t bits, const c
     return hvpt_make_reason(HVPT_E_ATTR, 0, bits, rule, "Arm ARM, \"Stage 2 access permissions\"");
 }
 
-/* The first right of access that a well-formed leaf does not give. Tables of stage 2 deny nothing. */
+/* The first permission in access that a well-formed leaf does not give. Tables of stage 2 deny nothing. */
 static inline HVPT_COLD struct hvpt_reason hvpt_s2_judge_access(const struct hvpt_space *space, uint64_t entry,
                                                                 uint32_t access)
 {

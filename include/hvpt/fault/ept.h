@@ -35,7 +35,7 @@
 /* IA32_VMX_EPT_VPID_CAP: bits 11:9 of the qualification are reported. */
 #define HVPT_EPT_CAP_ADVANCED_INFORMATION (UINT64_C(1) << 22)
 
-/* What the CPU defines of a qualification, by its capabilities and the VMCS in use. All false is the oldest CPU. */
+/* Which bits of a qualification the CPU defines, by its capabilities and the VMCS in use. All false: the oldest CPU. */
 struct hvpt_ept_violation_form {
     bool mode_based_execute;      /* "mode-based execute control for EPT" is 1 */
     bool advanced_information;    /* IA32_VMX_EPT_VPID_CAP[22] */
@@ -45,22 +45,22 @@ struct hvpt_ept_violation_form {
 
 /* A qualification taken apart. */
 struct hvpt_ept_violation {
-    bool read, write, fetch;             /* the access: a page walk that counts as a write is a read as well */
-    bool readable, writable, executable; /* what the entries used allow together; all false: one is not present */
+    bool read, write, fetch;             /* the access; a page walk that counts as a write is a read as well */
+    bool readable, writable, executable; /* what the entries used allow together; all false if one is not present */
     bool user_executable;                /* with mode-based execute control; executable is then the supervisor's */
-    bool linear_valid;                   /* the guest linear address of the exit is that of the access */
+    bool linear_valid;                   /* the exit's guest linear address is that of the access */
     bool final_translation;              /* false: an access to the guest's own paging structures */
-    bool user_linear, writable_linear, nx_linear; /* what the guest's own tables say: advanced information */
+    bool user_linear, writable_linear, nx_linear; /* from the guest's own tables (advanced information) */
     bool nmi_unblocking;          /* an IRET had just unblocked NMIs: block them again before the guest goes on */
     bool shadow_stack;            /* a shadow-stack access */
     bool supervisor_shadow_stack; /* the leaf allows those of the supervisor */
     bool paging_verification;     /* the entries allowed it, but not by these guest tables */
-    bool asynchronous;            /* to the guest's instructions: trace output, PEBS, user-interrupt delivery */
+    bool asynchronous;            /* not by a guest instruction: trace output, PEBS, user-interrupt delivery */
 };
 
 /*
- * The bits of a qualification that the CPU defines; the others hold anything. Bit 8 speaks of a linear address and bits
- * 11:9 of its final translation, so that they mean something only beside bit 7, or bits 7 and 8.
+ * The bits of a qualification that the CPU defines; the others hold anything. Bit 8 is about a linear address and bits
+ * 11:9 are about its final translation, so they have a meaning only where bit 7 is set, or bits 7 and 8.
  */
 static inline uint64_t hvpt_ept_violation_defined(uint64_t qualification, struct hvpt_ept_violation_form form)
 {
@@ -110,8 +110,8 @@ static inline struct hvpt_ept_violation hvpt_ept_decode_violation_as(uint64_t qu
 }
 
 /*
- * Take a qualification apart on a CPU of which only this much is assumed: that what it defines under any control it
- * defines here. Where bits 6, 11:9, 14 or 15 may hold anything, hvpt_ept_decode_violation_as is the one to call.
+ * Take a qualification apart, assuming that the CPU defines every bit that some control makes it define. Where bits 6,
+ * 11:9, 14 or 15 may hold anything, call hvpt_ept_decode_violation_as instead.
  */
 static inline struct hvpt_ept_violation hvpt_ept_decode_violation(uint64_t qualification)
 {
@@ -121,8 +121,8 @@ static inline struct hvpt_ept_violation hvpt_ept_decode_violation(uint64_t quali
 }
 
 /*
- * The access as one of the rights that hvpt_ept_touch, explain and fault handlers speak of: HVPT_WRITE before
- * HVPT_READ, for a write that is both wants the former. user_mode: a fetch counts as the user's (mode-based execute
+ * The access as the permission that hvpt_space_touch and hvpt_space_explain take: HVPT_WRITE before HVPT_READ, because
+ * an access that is both needs the former. user_mode: a fetch counts as the user's (mode-based execute
  * control: the page was a user page by the guest's tables, user_linear). 0: no bit was set.
  */
 static inline uint32_t hvpt_ept_violation_wants(const struct hvpt_ept_violation *violation, bool user_mode)
@@ -160,7 +160,7 @@ static inline void hvpt_ept_violation_text(const struct hvpt_ept_violation *viol
 
 /*
  * Sub-page write permissions: what VM exit 66 is about. SDM vol. 3, "Basic VM-Exit Information", table for SPP-related
- * events. The entries are told by hvpt_spp_walk.
+ * events. hvpt_spp_walk tells which entry it was.
  */
 #define HVPT_SPP_EVENT_REASON 66
 #define HVPT_SPP_EVENT_MISS   (UINT64_C(1) << 11) /* clear: a misconfiguration */
@@ -181,9 +181,9 @@ static inline struct hvpt_spp_event hvpt_spp_decode_event(uint64_t qualification
 }
 
 /*
- * For code that plays the processor, the low seven bits of the qualification. access: what was attempted, HVPT_READ |
- * HVPT_WRITE, or HVPT_EXEC or HVPT_EXEC_USER for a fetch. perm: what all entries used allow together, 0 if one was not
- * present.
+ * For code that emulates the processor: the low seven bits of the qualification. access: what was attempted, HVPT_READ
+ * | HVPT_WRITE, or HVPT_EXEC or HVPT_EXEC_USER for a fetch. perm: what all entries used allow together, 0 if one was
+ * not present.
  */
 static inline uint64_t hvpt_ept_violation_access(uint32_t access, uint32_t perm)
 {

@@ -29,7 +29,7 @@
 
 /* What htinst says of the instruction that trapped. */
 enum hvpt_gstage_operation {
-    HVPT_GSTAGE_OP_UNKNOWN, /* nothing, as hardware may always choose: read the instruction from memory */
+    HVPT_GSTAGE_OP_UNKNOWN, /* hardware told nothing, as it may: read the instruction from memory */
     HVPT_GSTAGE_OP_LOAD,
     HVPT_GSTAGE_OP_STORE,
     HVPT_GSTAGE_OP_FLOAT_LOAD,
@@ -39,7 +39,7 @@ enum hvpt_gstage_operation {
     HVPT_GSTAGE_OP_ATOMIC,
     HVPT_GSTAGE_OP_HYPERVISOR_LOAD,  /* HLV, HLVX */
     HVPT_GSTAGE_OP_HYPERVISOR_STORE, /* HSV */
-    HVPT_GSTAGE_OP_CACHE_BLOCK,      /* CBO: nothing is to be emulated, but for cbo.zero */
+    HVPT_GSTAGE_OP_CACHE_BLOCK,      /* CBO; only cbo.zero needs emulation */
     HVPT_GSTAGE_OP_CUSTOM            /* not a standard instruction, or not one that this header knows */
 };
 
@@ -65,9 +65,9 @@ static inline const char *hvpt_gstage_operation_text(enum hvpt_gstage_operation 
 
 /*
  * The instruction, as htinst has it: "Transformed Instruction or Pseudoinstruction for mtinst or htinst".
- * size: bytes accessed; 0 where the operation has none (UNKNOWN, CACHE_BLOCK, CUSTOM).  sign_extend: a load that
- * extends its sign.  destination: rd, of what reads.  source: rs2, of what writes.  function: funct5, which operation
- * an ATOMIC is.  execute: HLVX, which wants the right to execute instead of the right to read.
+ * size: bytes accessed; 0 where the operation has none (UNKNOWN, CACHE_BLOCK, CUSTOM). sign_extend: the load extends
+ * the sign. destination: rd, where the operation reads. source: rs2, where it writes. function: funct5, which operation
+ * an ATOMIC is. execute: HLVX, which needs the permission to execute instead of that to read.
  * offset: stval less the address that the instruction asked for; not 0 only where a misaligned access was half done.
  * length: of the instruction in bytes, 2 or 4; 0: not known.
  */
@@ -88,10 +88,10 @@ struct hvpt_gstage_instruction {
 /*
  * One guest-page fault.
  * access: HVPT_READ, HVPT_WRITE (stores, and all atomic operations) or HVPT_EXEC: what the guest did. With on_table the
- * fault is of the walk of its own tables, which read an entry of table_entry_size bytes or, with table_write, set
- * accessed or dirty in it. The manual does not say which entry of the G-stage was in the way: ask translate.
- * gpa, with gpa_valid: to the byte. Hardware may leave htval 0 and tell nothing (the faulting address 0 to 3 cannot be
- * told from that); translate linear by the guest's tables then (guest_walk_riscv.h).
+ * walk of the guest's own tables faulted, when it read an entry of table_entry_size bytes or, with table_write, set
+ * accessed or dirty in it. Hardware does not tell which entry of the G-stage was in the way: ask translate.
+ * gpa, with gpa_valid: to the byte. Hardware may leave htval 0 and so tell nothing (which cannot be told from a
+ * faulting address of 0 to 3); translate linear by the guest's tables then (guest/riscv.h).
  * linear: the guest's virtual address (of its own access, with on_table, too).
  */
 struct hvpt_gstage_fault {
@@ -106,7 +106,7 @@ struct hvpt_gstage_fault {
     struct hvpt_gstage_instruction instruction;
 };
 
-/* The exception of that code, if it is a page fault of either stage. Never NULL. */
+/* The name of an exception code, if it is a page fault of either stage. Never NULL. */
 static inline const char *hvpt_gstage_cause_text(uint64_t cause)
 {
     switch (cause) {
@@ -121,8 +121,8 @@ static inline const char *hvpt_gstage_cause_text(uint64_t cause)
 }
 
 /*
- * The fields that all transformed instructions have where the instruction has them: opcode in 6:2 (bit 1 clear: it was
- * compressed), rd, funct3, the offset in place of rs1, rs2, and what is above. htinst is neither 0 nor a
+ * Take a transformed instruction apart. Its fields lie where the instruction had them: opcode in 6:2 (bit 1 clear: it
+ * was compressed), rd, funct3, the offset in place of rs1, rs2, and what is above. htinst is neither 0 nor a
  * pseudoinstruction.
  */
 static inline void hvpt_gstage_decode_transformed(uint64_t htinst, struct hvpt_gstage_instruction *out)
@@ -138,7 +138,7 @@ static inline void hvpt_gstage_decode_transformed(uint64_t htinst, struct hvpt_g
     out->length = htinst & 2 ? 4 : 2;
     out->offset = (unsigned)(htinst >> 15) & 31;
     switch (opcode) {
-    case 0x00: /* LOAD: funct3 is log2 of the size, bit 2 without sign */
+    case 0x00: /* LOAD: funct3 is log2 of the size; with bit 2 set it is unsigned */
         if (width == 7)
             return;
         out->operation = HVPT_GSTAGE_OP_LOAD;
@@ -235,8 +235,9 @@ static inline bool hvpt_gstage_decode_fault(uint64_t scause, uint64_t stval, uin
 }
 
 /*
- * The access as the right that touch, explain and fault handlers speak of: on the guest's own walk it is the walk's, a
- * write where hardware would set accessed or dirty. Where htinst is 0 that is not told, and it is the guest's own.
+ * The access as the permission that hvpt_space_touch and hvpt_space_explain take. With on_table it is the walk's
+ * access: a write where hardware would set accessed or dirty. Where htinst is 0 hardware does not tell, and it is the
+ * guest's access.
  */
 static inline uint32_t hvpt_gstage_fault_wants(const struct hvpt_gstage_fault *fault)
 {
@@ -246,8 +247,8 @@ static inline uint32_t hvpt_gstage_fault_wants(const struct hvpt_gstage_fault *f
 }
 
 /*
- * What an emulated load leaves in its register: data, of which the instruction's size counts, extended as it says. For
- * a LOAD, LOAD_RESERVED, HYPERVISOR_LOAD, or what an ATOMIC reads; for destination 0 the value is dropped.
+ * What an emulated load leaves in its register: the low size bytes of data, extended as the instruction says. For a
+ * LOAD, LOAD_RESERVED, HYPERVISOR_LOAD, or what an ATOMIC reads; for destination 0 the value is dropped.
  */
 static inline uint64_t hvpt_gstage_load_value(const struct hvpt_gstage_instruction *instruction, uint64_t data)
 {

@@ -12,7 +12,7 @@
 
 #define HVPT_NPF_EXIT_CODE UINT64_C(0x400)
 
-/* The low half is laid out as the error code of a page fault. */
+/* The low half has the layout of a page fault's error code. */
 #define HVPT_NPF_PRESENT         (UINT64_C(1) << 0)
 #define HVPT_NPF_WRITE           (UINT64_C(1) << 1)
 #define HVPT_NPF_USER            (UINT64_C(1) << 2)
@@ -30,10 +30,10 @@
 
 /* A nested page fault taken apart. */
 struct hvpt_npt_fault {
-    hvpt_gpa gpa;                 /* EXITINFO2: where; of a page walk, the table entry */
+    hvpt_gpa gpa;                 /* EXITINFO2: the address, or that of the table entry in a page walk */
     bool present;                 /* the nested page was present: its rights forbade the access */
     bool write, fetch;            /* neither: a read. The guest's own page walks count as writes */
-    bool user;                    /* as the nested tables see it: always, but for what GMET and SSS make of it */
+    bool user;                    /* as the nested tables see it: always true without GMET and SSS */
     bool reserved;                /* a reserved bit was set in a nested entry */
     bool shadow_stack;            /* a shadow-stack access */
     bool rmp;                     /* SEV-SNP: the RMP or a VMPL did not allow it */
@@ -46,7 +46,7 @@ struct hvpt_npt_fault {
     bool not_restartable;         /* Secure AVIC: the guest cannot go on from here */
 };
 
-/* Take EXITINFO1 and EXITINFO2 apart. Total: every value has a meaning, and bits that have none are dropped. */
+/* Take EXITINFO1 and EXITINFO2 apart. Every value is accepted; bits that have no meaning are dropped. */
 static inline struct hvpt_npt_fault hvpt_npt_decode_fault(uint64_t exitinfo1, uint64_t exitinfo2)
 {
     struct hvpt_npt_fault out;
@@ -70,9 +70,9 @@ static inline struct hvpt_npt_fault hvpt_npt_decode_fault(uint64_t exitinfo1, ui
 }
 
 /*
- * The access as one of the rights that hvpt_npt_touch, explain and fault handlers speak of. gmet: the guest runs with
- * guest mode execute trap, so that a fetch by the user wants HVPT_EXEC_USER and one by the supervisor HVPT_EXEC; some
- * CPUs report user wrongly there, and the CPL in the VMCB tells (APM vol. 2, "Guest Mode Execute Trap Extension").
+ * The access as the permission that hvpt_space_touch and hvpt_space_explain take. gmet: the guest runs with guest mode
+ * execute trap, so that a fetch by the user needs HVPT_EXEC_USER and one by the supervisor HVPT_EXEC; some CPUs report
+ * user wrongly there, and the CPL in the VMCB tells (APM vol. 2, "Guest Mode Execute Trap Extension").
  */
 static inline uint32_t hvpt_npt_fault_wants(const struct hvpt_npt_fault *fault, bool gmet)
 {
@@ -101,10 +101,10 @@ static inline void hvpt_npt_fault_text(const struct hvpt_npt_fault *fault, const
 }
 
 /*
- * For code that plays the processor, the low half of EXITINFO1. access: what was attempted, HVPT_READ | HVPT_WRITE, or
- * HVPT_EXEC or HVPT_EXEC_USER for a fetch, which is told only where the host can refuse one (no_execute: its EFER.NXE
- * or CR4.SMEP is 1). user: it counts as one of user mode. present: all entries used were. reserved: one of them had a
- * reserved bit set.
+ * For code that emulates the processor: the low half of EXITINFO1. access: what was attempted, HVPT_READ | HVPT_WRITE,
+ * or HVPT_EXEC or HVPT_EXEC_USER for a fetch, which is reported only where the host can refuse one (no_execute: its
+ * EFER.NXE or CR4.SMEP is 1). user: it counts as one of user mode. present: all entries used were. reserved: one of
+ * them had a reserved bit set.
  */
 static inline uint64_t hvpt_npf_access(uint32_t access, bool user, bool no_execute, bool present, bool reserved)
 {

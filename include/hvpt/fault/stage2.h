@@ -38,9 +38,9 @@
 #define HVPT_ESR_BIT_DIRTY_LOG    (UINT64_C(1) << 43) /* ISS2.HDBSSF */
 #define HVPT_ESR_BIT_TOP_LEVEL    (UINT64_C(1) << 21) /* TopLevel, without ISV */
 #define HVPT_ESR_BIT_IMPRECISE    (UINT64_C(1) << 15) /* FnP, without ISV */
-#define HVPT_ESR_LST_BITS         UINT64_C(0x1800)    /* LD64B and its like */
+#define HVPT_ESR_LST_BITS         UINT64_C(0x1800)    /* LD64B and its siblings */
 
-/* What ESR_EL2 says of the instruction, and nobody knows who looks at tables alone: ISV, SAS, SSE, SRT, SF, AR. */
+/* What ESR_EL2 says about the instruction, which cannot be known from the tables: ISV, SAS, SSE, SRT, SF, AR. */
 #define HVPT_ESR_INSTRUCTION_BITS UINT64_C(0x01ffc000)
 
 #define HVPT_HPFAR_BIT_NON_SECURE (UINT64_C(1) << 63)
@@ -54,15 +54,15 @@
  * Abort".
  */
 enum hvpt_s2_fault_kind {
-    HVPT_S2_FAULT_NONE,               /* not an abort of the guest's, see hvpt_s2_decode_fault */
+    HVPT_S2_FAULT_NONE,               /* not an abort of the guest's; see hvpt_s2_decode_fault */
     HVPT_S2_FAULT_ADDRESS_SIZE,       /* a table or page lies beyond the physical addresses that VTCR_EL2.PS allows */
     HVPT_S2_FAULT_TRANSLATION,        /* nothing is mapped, or the address is beyond the space */
     HVPT_S2_FAULT_ACCESS_FLAG,        /* the access flag is clear, and hardware does not set it */
     HVPT_S2_FAULT_PERMISSION,         /* mapped, but not for this access */
-    HVPT_S2_FAULT_EXTERNAL,           /* what was asked for answered with an error */
-    HVPT_S2_FAULT_EXTERNAL_ON_WALK,   /* a table did */
+    HVPT_S2_FAULT_EXTERNAL,           /* the memory or device accessed answered with an error */
+    HVPT_S2_FAULT_EXTERNAL_ON_WALK,   /* a table walk met such an error */
     HVPT_S2_FAULT_TAG_CHECK,          /* memory tagging (FEAT_MTE2) */
-    HVPT_S2_FAULT_PARITY,             /* parity or ECC error of what was asked for */
+    HVPT_S2_FAULT_PARITY,             /* parity or ECC error in the memory accessed */
     HVPT_S2_FAULT_PARITY_ON_WALK,     /* of a table */
     HVPT_S2_FAULT_ALIGNMENT,          /* to Device memory, or an atomic access */
     HVPT_S2_FAULT_PROTECTION,         /* granule protection check (FEAT_RME) */
@@ -102,7 +102,7 @@ static inline const char *hvpt_s2_fault_kind_text(enum hvpt_s2_fault_kind kind)
 
 /*
  * The status code of a walk's fault at a level, counted from the smallest pages as everywhere in hvpt: 0 to 3, and 4
- * for Arm's level -1. kind: ADDRESS_SIZE, TRANSLATION, ACCESS_FLAG or PERMISSION; the latter two are not at level 4.
+ * for Arm's level -1. kind: ADDRESS_SIZE, TRANSLATION, ACCESS_FLAG or PERMISSION; level 4 has only the first two.
  */
 static inline uint64_t hvpt_s2_fault_status(enum hvpt_s2_fault_kind kind, unsigned level)
 {
@@ -115,11 +115,11 @@ static inline uint64_t hvpt_s2_fault_status(enum hvpt_s2_fault_kind kind, unsign
 
 /*
  * The instruction, where ISV says that the rest is known: a load or store of one general-purpose register without
- * write-back. Others (pairs, vectors, atomics) must be decoded from memory. size: bytes, 1 to 8.  sign_extend: a load
- * that extends its sign.  reg: 0 to 30, or 31 for XZR.  wide: the register is Xn, else Wn.  ordered: load-acquire or
- * store-release. block: LD64B, ST64B, ST64BV or ST64BV0 (FEAT_LS64): 64 bytes at once, of the eight registers from reg
- * on. Not valid, for it is no access of one register, and a device that is emulated sees one access of 64 bytes; size
- * and reg are told.
+ * write-back. Others (pairs, vectors, atomics) must be decoded from memory. size: bytes, 1 to 8.  sign_extend: the load
+ * extends the sign.  reg: 0 to 30, or 31 for XZR.  wide: the register is Xn, else Wn.  ordered: load-acquire or
+ * store-release. block: LD64B, ST64B, ST64BV or ST64BV0 (FEAT_LS64): 64 bytes at once, in the eight registers from reg
+ * on. It is not valid, because it is no access of a single register, but size and reg are set; an emulated device sees
+ * one access of 64 bytes.
  */
 struct hvpt_s2_instruction {
     bool valid;
@@ -132,22 +132,25 @@ struct hvpt_s2_instruction {
 };
 
 /*
- * One abort. access: HVPT_READ, HVPT_WRITE or HVPT_EXEC: what the instruction did. An atomic instruction tells the half
- * that failed. With on_table the fault is of the guest's own table walk, and it is the walk that read there; a
- * permission fault then most often means that it would set an access flag or dirty state in a table that may not be
- * written: hvpt_s2_fault_wants. 0: the syndrome does not tell (WnR is UNKNOWN for ATOMIC_UPDATE and EXCLUSIVE). level:
- * of the tables that the fault was found in, from the smallest pages upwards: Arm's level 3 is 0, its -1 is 4. Valid
- * with has_level. gpa, with gpa_valid: to the byte with gpa_exact, else as HPFAR_EL2 has it, in units of 4 KiB: FAR_EL2
- * is the guest's address of its own access, which says nothing about a table; and without ISV the instruction may be a
- * memory copy or set (FEAT_MOPS) or say by FnP that FAR_EL2 is any address in the granule: below the guest's granule
- * the address is unknown then. Cache maintenance and fetches are exact. HPFAR_EL2 is unknown for a permission fault
- * that is not on_table: translate linear by the guest's tables then (guest_walk_arm.h, or the AT instructions). linear,
- * with linear_valid: the guest's virtual address.  non_secure: HPFAR_EL2.NS. cache: a cache maintenance instruction;
- * nothing is to be emulated.  external: the implementation's class of an external abort.  length: of the instruction in
- * bytes, 4 or 2. dirty_state, overlay, assured_only, top_level: a permission fault because of the dirty state of an
- * indirect permission, an overlay, AssuredOnly, or that of the top level (FEAT_S2PIE, FEAT_S2POE, FEAT_THE).
- * guarded_stack, tag_access, dirty_log: of an access to a guarded control stack, to allocation tags; the dirty state
- * could not be logged (FEAT_GCS, FEAT_MTE2, FEAT_HDBSS). Data aborts only.
+ * One abort.
+ * access: HVPT_READ, HVPT_WRITE or HVPT_EXEC: what the instruction did; an atomic instruction reports the half that
+ * failed. With on_table the guest's own table walk faulted, and read is the walk's; a permission fault then most often
+ * means that the walk would set an access flag or dirty state in a table that may not be written: see
+ * hvpt_s2_fault_wants. 0: the syndrome does not tell (WnR is UNKNOWN for ATOMIC_UPDATE and EXCLUSIVE).
+ * level, with has_level: that of the table in which the fault was found, counted from the smallest pages: Arm's level 3
+ * is 0, its -1 is 4.
+ * gpa, with gpa_valid: to the byte with gpa_exact, else as HPFAR_EL2 has it, in units of 4 KiB. FAR_EL2 is the address
+ * of the guest's own access, which says nothing about a table. Without ISV the instruction may be a memory copy or set
+ * (FEAT_MOPS), or FnP may say that FAR_EL2 is any address in the granule: the address is then unknown below the guest's
+ * granule. Cache maintenance and fetches are exact. HPFAR_EL2 is unknown for a permission fault without on_table:
+ * translate linear by the guest's tables then (guest/arm.h, or the AT instructions).
+ * linear, with linear_valid: the guest's virtual address. non_secure: HPFAR_EL2.NS. cache: a cache maintenance
+ * instruction, which needs no emulation. external: the implementation's class of an external abort. length: that of the
+ * instruction in bytes, 4 or 2.
+ * dirty_state, overlay, assured_only, top_level: what a permission fault is about: the dirty state of an indirect
+ * permission, an overlay, AssuredOnly, or the permission of the top level (FEAT_S2PIE, FEAT_S2POE, FEAT_THE).
+ * guarded_stack, tag_access, dirty_log: for data aborts, an access to a guarded control stack, one to allocation tags,
+ * and a dirty state that could not be logged (FEAT_GCS, FEAT_MTE2, FEAT_HDBSS).
  */
 struct hvpt_s2_fault {
     enum hvpt_s2_fault_kind kind;
@@ -181,7 +184,7 @@ struct hvpt_s2_fault_code {
     uint8_t level;
 };
 
-/* The kind of a 6-bit status code, and the level it tells. */
+/* The kind that a 6-bit status code stands for, and the level in it. */
 static inline enum hvpt_s2_fault_kind hvpt_s2_fault_kind_of(uint64_t status, bool *has_level, unsigned *level)
 {
     /* Codes that count levels 0 to 3 in their low bits, by the bits above. */
@@ -225,7 +228,7 @@ static inline enum hvpt_s2_fault_kind hvpt_s2_fault_kind_of(uint64_t status, boo
 
 /*
  * Take an abort apart. esr, fault_address, hpfar: ESR_EL2, FAR_EL2 and HPFAR_EL2 as read before anything else could
- * change them. For a guest with HCR_EL2.TGE clear, whose own faults go to its EL1: what comes to EL2 is stage 2's, or
+ * change them. For a guest with HCR_EL2.TGE clear: its own faults go to its EL1, so what reaches EL2 is stage 2's, or
  * an external abort.
  * false: the exception class is neither an instruction nor a data abort from a lower exception level; *out then has
  * HVPT_S2_FAULT_NONE and nothing else.
@@ -305,9 +308,9 @@ static inline bool hvpt_s2_decode_fault(uint64_t esr, uint64_t fault_address, ui
 }
 
 /*
- * The access as the right that touch, explain and fault handlers speak of. On the guest's own walk it is the walk's: a
- * read, or, where the page may be read, the write that sets an access flag or dirty state: a permission fault there
- * wants HVPT_WRITE. 0: the syndrome does not tell.
+ * The access as the permission that hvpt_space_touch and hvpt_space_explain take. With on_table it is the walk's:
+ * HVPT_READ, but HVPT_WRITE for a permission fault, since a walk writes to set an access flag or dirty state. 0: the
+ * syndrome does not tell.
  */
 static inline uint32_t hvpt_s2_fault_wants(const struct hvpt_s2_fault *fault)
 {
@@ -317,8 +320,8 @@ static inline uint32_t hvpt_s2_fault_wants(const struct hvpt_s2_fault *fault)
 }
 
 /*
- * What an emulated load leaves in its register: data, of which the instruction's size counts, extended as it says. The
- * upper half of a Wn load is 0. For reg 31 the value is dropped.
+ * What an emulated load leaves in its register: the low size bytes of data, extended as the instruction says. The upper
+ * half of a Wn load is 0. For reg 31 the value is dropped.
  */
 static inline uint64_t hvpt_s2_load_value(const struct hvpt_s2_instruction *instruction, uint64_t data)
 {

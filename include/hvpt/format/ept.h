@@ -35,8 +35,8 @@
 #define HVPT_EPT_SOFTWARE_MAX   UINT32_C(15)
 
 /*
- * A page whose rights "age" took, on CPUs without accessed bits: bits 2:0 and 10 are clear, so hardware sees an empty
- * entry, in which it reads bit 63 alone. The rights wait in other bits until touch.
+ * A page from which age took the permissions, on CPUs without accessed bits: bits 2:0 and 10 are clear, so hardware
+ * sees an empty entry, in which it reads bit 63 alone. The permissions wait in other bits until touch.
  */
 #define HVPT_EPT_BIT_AGED       (UINT64_C(1) << 62)
 #define HVPT_EPT_BIT_AGED_READ  (UINT64_C(1) << 8)
@@ -57,11 +57,11 @@
 #define HVPT_EPT_TABLE_RESERVED UINT64_C(0xf8)
 
 /*
- * Flags of a leaf, for attr.flags. Each but the first needs the feature of the same name in the config, because without
- * it the CPU ignores the bit (HVPT_E_ATTR then).
+ * Flags of a leaf, for attr.flags. Each but the first needs its feature in the config, because without it the CPU
+ * ignores the bit (HVPT_E_ATTR then).
  */
 enum hvpt_ept_flag {
-    HVPT_EPT_IGNORE_PAT = 1 << 8,           /* the guest's PAT does not count, the memory type is this one alone */
+    HVPT_EPT_IGNORE_PAT = 1 << 8,           /* the guest's PAT is ignored: the memory type is this one alone */
     HVPT_EPT_SUPPRESS_VE = 1 << 9,          /* violations exit even where #VE is enabled */
     HVPT_EPT_VERIFY_GUEST_PAGING = 1 << 10, /* reached only through guest tables that have PAGING_WRITE */
     HVPT_EPT_PAGING_WRITE = 1 << 11,        /* the page walk may set the guest's accessed and dirty bits here */
@@ -81,7 +81,7 @@ enum hvpt_ept_feature {
     HVPT_EPT_USE_ALL = (1 << 7) - 1
 };
 
-/* Kept beside the features in struct hvpt_space: what leaves this CPU takes. */
+/* Kept beside the features in struct hvpt_space: which leaves this CPU accepts. */
 #define HVPT_EPT_CAN_EXECUTE_ONLY (UINT64_C(1) << 32)
 #define HVPT_EPT_CAN_2M           (UINT64_C(1) << 33)
 #define HVPT_EPT_CAN_1G           (UINT64_C(1) << 34)
@@ -102,7 +102,7 @@ enum hvpt_ept_rule {
     HVPT_EPT_RULE_2M,  /* a 2-MByte page without the capability */
     HVPT_EPT_RULE_2M_ALIGNMENT,
     HVPT_EPT_RULE_MEMTYPE, /* a reserved memory type */
-    HVPT_EPT_RULE_AGED     /* this library's own: marked as a page that age took the permissions of, and no page */
+    HVPT_EPT_RULE_AGED     /* this library's own: marked as an aged page, but no page */
 };
 
 static inline struct hvpt_flag_table hvpt_ept_flags(void)
@@ -146,7 +146,7 @@ static inline uint64_t hvpt_ept_unaged(const struct hvpt_space *space, uint64_t 
          | (entry & HVPT_EPT_BIT_AGED_USER ? HVPT_EPT_BIT_USER_EXEC : 0);
 }
 
-/* The leaf without any permission, which wait in bits that hardware ignores. */
+/* The leaf with its permissions moved into bits that hardware ignores. */
 static inline uint64_t hvpt_ept_aged(uint64_t entry)
 {
     const uint64_t rights = HVPT_EPT_BIT_READ | HVPT_EPT_BIT_WRITE | HVPT_EPT_BIT_EXEC | HVPT_EPT_BIT_USER_EXEC;
@@ -160,7 +160,7 @@ static inline uint64_t hvpt_ept_aged(uint64_t entry)
 
 /*
  * HVPT_E_ATTR: write without read, now or when touch gives it back, is a misconfiguration on every CPU; execute without
- * read is one unless the capability says otherwise; paging-write wants read; a flag wants its feature.
+ * read is one unless the capability says otherwise; paging-write needs read; a flag needs its feature.
  */
 static inline HVPT_COLD enum hvpt_status hvpt_ept_encode(const struct hvpt_space *space, struct hvpt_attr attr,
                                                          struct hvpt_leaf *leaf)
@@ -250,7 +250,7 @@ static inline HVPT_COLD unsigned hvpt_ept_judge(const struct hvpt_space *space, 
     return HVPT_ENTRY_LEAF;
 }
 
-/* Bit 7 says "large" above level 0 and is ignored there; bit 61 is ignored above level 0 and has a meaning there. */
+/* At level 0 bit 7 ("large") is ignored and bit 61 has a meaning; above level 0 it is the other way round. */
 static inline HVPT_COLD uint64_t hvpt_ept_relevel(uint64_t entry, unsigned from, unsigned to)
 {
     (void)from;
@@ -259,7 +259,7 @@ static inline HVPT_COLD uint64_t hvpt_ept_relevel(uint64_t entry, unsigned from,
     return entry | HVPT_EPT_BIT_LARGE;
 }
 
-/* An aged page stays aged: its permissions change where they wait. */
+/* An aged page stays aged, and its permissions change in the bits where they wait. */
 static inline HVPT_COLD uint64_t hvpt_ept_change(const struct hvpt_space *space, uint64_t entry, uint64_t wanted,
                                                  uint32_t mask, unsigned level)
 {
@@ -286,7 +286,7 @@ static inline HVPT_COLD uint64_t hvpt_ept_log_writes(const struct hvpt_space *sp
     return entry;
 }
 
-/* Without dirty bits a page that may be written counts as written, and loses that permission until it is again. */
+/* Without dirty bits a page that may be written counts as written, and loses that permission until the next write. */
 static inline uint64_t hvpt_ept_clean(const struct hvpt_space *space, uint64_t entry)
 {
     if (space->features & HVPT_EPT_USE_ACCESSED_DIRTY)
@@ -294,7 +294,7 @@ static inline uint64_t hvpt_ept_clean(const struct hvpt_space *space, uint64_t e
     return hvpt_ept_log_writes(space, entry);
 }
 
-/* Without accessed bits a page with permissions counts as used, and loses them until it is again. */
+/* Without accessed bits a page with permissions counts as used, and loses them until the next access. */
 static inline HVPT_COLD uint64_t hvpt_ept_forget(const struct hvpt_space *space, uint64_t entry)
 {
     if (space->features & HVPT_EPT_USE_ACCESSED_DIRTY)
@@ -302,7 +302,7 @@ static inline HVPT_COLD uint64_t hvpt_ept_forget(const struct hvpt_space *space,
     return hvpt_ept_is_aged(space, entry) ? entry : hvpt_ept_aged(entry);
 }
 
-/* A logged page that lost its permission to read meanwhile does not get that to write: it would be misconfigured. */
+/* A logged page that has lost its permission to read does not get back that to write: it would be misconfigured. */
 static inline HVPT_COLD uint64_t hvpt_ept_touch(const struct hvpt_space *space, uint64_t entry, uint32_t access)
 {
     entry = hvpt_ept_unaged(space, entry);

@@ -18,7 +18,7 @@
 #define HVPT_GSTAGE_BIT_WRITE    (UINT64_C(1) << 2)
 #define HVPT_GSTAGE_BIT_EXEC     (UINT64_C(1) << 3)
 #define HVPT_GSTAGE_BIT_USER     (UINT64_C(1) << 4) /* every guest access is a user access at this stage */
-#define HVPT_GSTAGE_BIT_GLOBAL   (UINT64_C(1) << 5) /* to be left clear at this stage */
+#define HVPT_GSTAGE_BIT_GLOBAL   (UINT64_C(1) << 5) /* must be clear at this stage */
 #define HVPT_GSTAGE_BIT_ACCESSED (UINT64_C(1) << 6)
 #define HVPT_GSTAGE_BIT_DIRTY    (UINT64_C(1) << 7)
 #define HVPT_GSTAGE_PPN_SHIFT    10
@@ -29,7 +29,7 @@
 #define HVPT_GSTAGE_RESERVED     (UINT64_C(0x7f) << 54) /* bits 60:59 are software's with Svrsw60t59b */
 #define HVPT_GSTAGE_RSW60T59     (UINT64_C(3) << 59)
 
-/* What a reference to a table must have clear beside the reserved bits. */
+/* What must be clear in a reference to a table besides the reserved bits. */
 #define HVPT_GSTAGE_OF_LEAVES                                                                        \
     (HVPT_GSTAGE_BIT_USER | HVPT_GSTAGE_BIT_ACCESSED | HVPT_GSTAGE_BIT_DIRTY | HVPT_GSTAGE_PBMT_BITS \
      | HVPT_GSTAGE_BIT_NAPOT)
@@ -51,7 +51,7 @@ enum hvpt_gstage_feature {
     HVPT_GSTAGE_USE_SVPBMT = 1 << 0,
     HVPT_GSTAGE_USE_SVNAPOT = 1 << 1, /* runs of 64 KiB are joined where they fit */
     HVPT_GSTAGE_USE_SVADU = 1 << 2,   /* hardware sets the accessed and dirty bits, instead of faulting */
-    HVPT_GSTAGE_USE_SVVPTC = 1 << 3,  /* an entry that becomes valid is seen soon without a fence: map owes no flush */
+    HVPT_GSTAGE_USE_SVVPTC = 1 << 3,  /* a new valid entry is seen soon without a fence: map needs no flush */
     HVPT_GSTAGE_USE_SVRSW60T59B = 1 << 4, /* bits 60:59 of entries are software's, and not reserved */
     HVPT_GSTAGE_USE_ALL = (1 << 5) - 1
 };
@@ -72,7 +72,7 @@ enum hvpt_gstage_rule {
 
 /*
  * HVPT_E_ATTR: write without read, now or when touch gives it back, is reserved; one execute bit serves all modes;
- * memory types other than the platform's own want Svpbmt, which has NC (here HVPT_MEM_WC) and IO (HVPT_MEM_UC).
+ * memory types other than the platform's own need Svpbmt, which has NC (here HVPT_MEM_WC) and IO (HVPT_MEM_UC).
  * Without Svadu a page is mapped accessed and, if it may be written, dirty: otherwise its first use would fault.
  */
 static inline HVPT_COLD enum hvpt_status hvpt_gstage_encode(const struct hvpt_space *space, struct hvpt_attr attr,
@@ -181,7 +181,9 @@ static inline HVPT_COLD uint64_t hvpt_gstage_change(const struct hvpt_space *spa
     uint64_t bits = (uint64_t)(mask & (HVPT_READ | HVPT_WRITE | HVPT_EXEC)) << 1;
 
     (void)level;
-    /* A page of others that gives the guest nothing may say anything in these: all of them are what is asked for. */
+    /*
+     * In tables that others made, a page that gives the guest nothing may have anything in these: take all from wanted.
+     */
     if (!(entry & HVPT_GSTAGE_BIT_USER))
         bits |= HVPT_GSTAGE_BIT_USER | HVPT_GSTAGE_BIT_READ | HVPT_GSTAGE_BIT_WRITE | HVPT_GSTAGE_BIT_EXEC;
     bits |= mask & HVPT_WRITE ? HVPT_GSTAGE_BIT_LOGGED : 0;
@@ -192,7 +194,7 @@ static inline HVPT_COLD uint64_t hvpt_gstage_change(const struct hvpt_space *spa
     return (entry & ~bits) | (wanted & bits);
 }
 
-/* A and D are kept by hardware with Svadu, by software without: an access that would set them faults then. */
+/* With Svadu, hardware sets A and D; without, an access that would set them faults, and software does. */
 static inline uint64_t hvpt_gstage_clean(const struct hvpt_space *space, uint64_t entry)
 {
     (void)space;
@@ -213,7 +215,7 @@ static inline HVPT_COLD uint64_t hvpt_gstage_log_writes(const struct hvpt_space 
     return (entry & ~HVPT_GSTAGE_BIT_WRITE) | HVPT_GSTAGE_BIT_LOGGED;
 }
 
-/* A load of a page that may only be executed is allowed with MXR. */
+/* With MXR an execute-only page may be loaded from. */
 static inline HVPT_COLD uint32_t hvpt_gstage_grants(const struct hvpt_space *space, uint64_t entry, unsigned level,
                                                     bool others)
 {

@@ -13,7 +13,7 @@
 
 #define HVPT_NPT_BIT_PRESENT (UINT64_C(1) << 0)
 #define HVPT_NPT_BIT_WRITE   (UINT64_C(1) << 1)
-/* Every guest access is a user access at this level. GMET and SSS give the bit another meaning: see below. */
+/* Every guest access is a user access at this level. GMET and SSS give the bit another meaning, see below. */
 #define HVPT_NPT_BIT_USER      (UINT64_C(1) << 2)
 #define HVPT_NPT_BIT_PWT       (UINT64_C(1) << 3)
 #define HVPT_NPT_BIT_PCD       (UINT64_C(1) << 4)
@@ -62,7 +62,7 @@ enum hvpt_npt_feature {
 /* Kept beside the features in struct hvpt_space: whether the CPU has 1-GByte pages. */
 #define HVPT_NPT_CAN_1G (UINT64_C(1) << 8)
 
-/* Kept there as well, where the entries have it: the C-bit. */
+/* The C-bit is kept there as well, in the place that it has in entries. */
 #define HVPT_NPT_C_BITS (HVPT_NPT_ADDRESS_BITS & ~UINT64_C(0xffffffff))
 
 /* What makes a present entry a reserved-bit fault, as judge answers it. */
@@ -76,7 +76,7 @@ enum hvpt_npt_rule {
     HVPT_NPT_RULE_GMET                    /* this library's own: a table entry without U, with GMET */
 };
 
-/* What no PAT index selects. */
+/* The answer for a memory type that no PAT index selects. */
 #define HVPT_NPT_NO_INDEX UINT64_C(15)
 
 /* The C-bit as a bit of entries and of the root; 0: none. */
@@ -98,10 +98,7 @@ static inline uint64_t hvpt_npt_pat_index(uint64_t entry, unsigned level)
          | (entry & (level == 0 ? HVPT_NPT_BIT_PAT : HVPT_NPT_BIT_PAT_LARGE) ? 4u : 0u);
 }
 
-/*
- * The PAT index that selects memtype; of UC and UC-, which the guest may turn into WC, the stronger where there is a
- * choice.
- */
+/* The PAT index that selects memtype. UC is preferred to UC-, which the guest may turn into WC. */
 static inline uint64_t hvpt_npt_find_memtype(uint64_t pat, enum hvpt_memtype memtype)
 {
     uint64_t index, found = HVPT_NPT_NO_INDEX;
@@ -116,8 +113,8 @@ static inline uint64_t hvpt_npt_find_memtype(uint64_t pat, enum hvpt_memtype mem
 }
 
 /*
- * Does the page need the user bit clear?  APM vol. 2, "Guest Mode Execute Trap Extension": for the supervisor to
- * execute it. "Supervisor Shadow Stacks": to be one.
+ * Does the page need the user bit clear? It does for the guest's supervisor to execute it (APM vol. 2, "Guest Mode
+ * Execute Trap Extension"), and to be a shadow stack (APM vol. 2, "Supervisor Shadow Stacks").
  */
 static inline bool hvpt_npt_is_supervisor(const struct hvpt_space *space, struct hvpt_attr attr)
 {
@@ -125,7 +122,7 @@ static inline bool hvpt_npt_is_supervisor(const struct hvpt_space *space, struct
 }
 
 /*
- * HVPT_E_ATTR: what is present can be read; execution can be refused only with EFER.NXE; the memory type must be in the
+ * HVPT_E_ATTR: a present page can be read; execution can be refused only with EFER.NXE; the memory type must be in the
  * host's PAT. With GMET what the supervisor may execute the user may, too. A shadow-stack page is not executable.
  */
 static inline HVPT_COLD enum hvpt_status hvpt_npt_encode(const struct hvpt_space *space, struct hvpt_attr attr,
@@ -252,12 +249,14 @@ static inline HVPT_COLD uint64_t hvpt_npt_change(const struct hvpt_space *space,
     if (mask & (HVPT_EXEC | HVPT_EXEC_USER))
         bits |=
             (features & HVPT_NPT_NO_NX ? 0 : HVPT_NPT_BIT_NX) | (features & HVPT_NPT_USE_GMET ? HVPT_NPT_BIT_USER : 0);
-    /* A page of others that gives the guest nothing may say anything in these: all of them are what is asked for. */
+    /*
+     * In tables that others made, a page that gives the guest nothing may have anything in these: take all from wanted.
+     */
     if (hvpt_npt_leaf_perm(space, entry) == 0)
         bits |= HVPT_NPT_BIT_USER | HVPT_NPT_BIT_WRITE | (features & HVPT_NPT_NO_NX ? 0 : HVPT_NPT_BIT_NX);
     if (mask & HVPT_CHANGE_FLAGS)
         bits |= hvpt_npt_c_bit(space);
-    /* Not where the page would become a user page that is executable: NX stays, because mask does not name it. */
+    /* Not where the page would become an executable user page: NX stays, because mask does not name it. */
     if ((mask & HVPT_CHANGE_FLAGS) && (features & HVPT_NPT_USE_SHADOW_STACK)
         && !(wanted & ~entry & ~bits & HVPT_NPT_BIT_NX))
         bits |= HVPT_NPT_BIT_USER;

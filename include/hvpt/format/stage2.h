@@ -29,7 +29,7 @@
 /* Bits that hardware ignores, and what the engine keeps there. */
 #define HVPT_S2_SOFTWARE_SHIFT 55
 #define HVPT_S2_SOFTWARE_MAX   UINT32_C(3)
-#define HVPT_S2_BIT_WRITTEN    (UINT64_C(1) << 57) /* dirty, where the right to write, which says so, was taken */
+#define HVPT_S2_BIT_WRITTEN    (UINT64_C(1) << 57) /* dirty, when the write permission that shows it was taken */
 #define HVPT_S2_BIT_LOGGED     (UINT64_C(1) << 58)
 #define HVPT_S2_BIT_TABLE_FULL (UINT64_C(1) << 55)
 
@@ -44,12 +44,12 @@
 enum hvpt_s2_shareability { HVPT_S2_SH_NON = 0, HVPT_S2_SH_OUTER = 2, HVPT_S2_SH_INNER = 3 };
 
 /*
- * Flags of a leaf, for attr.flags: shareability, where it is not that of the config. Not with LPA2, where VTCR_EL2 has
+ * Flags of a leaf, for attr.flags: the shareability, where it is not inner shareable. Not with LPA2, where VTCR_EL2 has
  * it.
  */
 enum hvpt_s2_flag { HVPT_S2_OUTER_SHAREABLE = 1 << 20, HVPT_S2_NON_SHAREABLE = 1 << 21 };
 
-/* Extensions of the CPU to be used, for config.features. Those that an ID register denies are refused. */
+/* Extensions of the CPU to use, for config.features. Those that the ID registers lack are refused. */
 enum hvpt_s2_feature {
     HVPT_S2_USE_FWB = 1 << 0,            /* FEAT_S2FWB, with HCR_EL2.FWB set: the guest cannot weaken memory types */
     HVPT_S2_USE_XNX = 1 << 1,            /* FEAT_XNX: execution by EL1 and by EL0 apart */
@@ -71,8 +71,8 @@ enum hvpt_s2_feature {
         1 << 17, /* VTCR_EL2.HAFT, with HA: tables have access flags, which are set here from the start */
     HVPT_S2_USE_HDBSS = 1 << 18, /* VTCR_EL2.HDBSS, with HD: pages made dirty are logged (arm/hdbss.h) */
     /*
-     * FEAT_S2PIE, VTCR_EL2.S2PIE, with HD: permissions by S2PIR_EL2, which must hold hvpt_s2_pir(). Without HVPT_READ a
-     * page may only be written.
+     * FEAT_S2PIE, VTCR_EL2.S2PIE, with HD: permissions by S2PIR_EL2, which must hold hvpt_s2_pir(). A page without
+     * HVPT_READ can only be written then.
      */
     HVPT_S2_USE_INDIRECT = 1 << 19,
     HVPT_S2_USE_ALL = ((1 << 8) - 1) | ((1 << 20) - (1 << 16))
@@ -100,8 +100,9 @@ static inline uint64_t hvpt_s2_memattr(const struct hvpt_space *space, enum hvpt
 }
 
 /*
- * What the two low or the two high bits of MemAttr make weakest decides; FWB's 7 leaves stage 1 its choice, at best WB.
- * FWB's 14 and 15 and otherwise 4 are WB without access to tags (FEAT_MTE_PERM); a CPU without that has them reserved.
+ * The weaker of the outer attribute (the two high bits) and the inner one (the two low bits) decides. With FWB, 7
+ * leaves the choice to stage 1, at best WB. With FWB 14 and 15, and without it 4, are WB without access to tags
+ * (FEAT_MTE_PERM); a CPU without that feature has them reserved.
  */
 static inline enum hvpt_memtype hvpt_s2_memtype(const struct hvpt_space *space, uint64_t memattr)
 {
@@ -116,7 +117,7 @@ static inline enum hvpt_memtype hvpt_s2_memtype(const struct hvpt_space *space, 
     return memattr == HVPT_S2_NORMAL_WB ? HVPT_MEM_WB : HVPT_MEM_WT;
 }
 
-/* Where the address lies: bits 51:50 (LPA2) or 51:48 (64K granule) are elsewhere. */
+/* The bits of an entry for address, of which bits 51:50 (LPA2) or 51:48 (64K granule) lie elsewhere. */
 static inline uint64_t hvpt_s2_address_bits(const struct hvpt_space *space, uint64_t address)
 {
     if (space->features & HVPT_S2_USE_LPA2)
@@ -158,8 +159,8 @@ static inline uint64_t hvpt_s2_xn_bits(const struct hvpt_space *space, uint32_t 
 }
 
 /*
- * HVPT_E_ATTR: execution by one of EL1 and EL0 alone wants FEAT_XNX; there is no write-protect type; with FEAT_S2FWB
- * there is no write-through.
+ * HVPT_E_ATTR: execution by EL0 alone needs FEAT_XNX; there is no write-protect type; with FEAT_S2FWB there is no
+ * write-through.
  * Without hardware that sets the access flag a page is mapped accessed: otherwise its first use would fault.
  */
 static inline HVPT_COLD enum hvpt_status hvpt_s2_encode(const struct hvpt_space *space, struct hvpt_attr attr,
@@ -216,7 +217,7 @@ static inline uint32_t hvpt_s2_perm(const struct hvpt_space *space, uint64_t ent
         || ((entry & HVPT_S2_BIT_DBM) && (space->features & HVPT_S2_USE_HARDWARE_DIRTY)))
         perm |= HVPT_WRITE;
     if ((space->features & HVPT_S2_USE_INDIRECT) && !(perm & HVPT_READ))
-        return perm; /* what cannot be read is not executed, by any code of S2PIR_EL2 */
+        return perm; /* no code of S2PIR_EL2 gives execution without reading */
     if (!(space->features & HVPT_S2_USE_XNX))
         return perm | (entry & HVPT_S2_BIT_XN1 ? 0 : (uint32_t)HVPT_EXEC);
     if (xn == 0)
@@ -276,9 +277,8 @@ static inline HVPT_COLD uint64_t hvpt_s2_relevel(uint64_t entry, unsigned from, 
 }
 
 /*
- * With hardware dirty state the permission to write is DBM, and S2AP[1] says that the page was written: taking the one
- * keeps the other, in a bit of software's own, and giving it back brings the other back. A memory type that has the
- * name asked for stays what it is.
+ * With hardware dirty state, DBM is the permission to write, and S2AP[1] says that the page was written. A memory type
+ * that has the name asked for keeps its encoding.
  */
 static inline HVPT_COLD uint64_t hvpt_s2_change(const struct hvpt_space *space, uint64_t entry, uint64_t wanted,
                                                 uint32_t mask, unsigned level)
@@ -312,7 +312,7 @@ static inline HVPT_COLD uint32_t hvpt_s2_grants(const struct hvpt_space *space, 
     return (perm & HVPT_EXEC) && !(space->features & HVPT_S2_USE_XNX) ? perm | HVPT_EXEC_USER : perm;
 }
 
-/* Without hardware dirty state a page that may be written counts as written, and loses that right until it is again. */
+/* Without hardware dirty state a writable page counts as written, and loses the permission until the next write. */
 static inline uint64_t hvpt_s2_clean(const struct hvpt_space *space, uint64_t entry)
 {
     if (space->features & HVPT_S2_USE_HARDWARE_DIRTY)

@@ -21,7 +21,7 @@ HVPT_INLINE uint64_t hvpt_x86_memtype_code(enum hvpt_memtype memtype)
     return (UINT64_C(0x65410) >> (4 * (unsigned)memtype)) & 7;
 }
 
-/* A nibble for each code from 0 to 7: its name. Codes that are none are UC. */
+/* A nibble for each code from 0 to 7: its name. Reserved codes are UC. */
 HVPT_INLINE enum hvpt_memtype hvpt_x86_memtype_name(uint64_t code)
 {
     return (enum hvpt_memtype)(UINT32_C(0x04320010) >> (4 * (unsigned)(code & 7)) & 7);

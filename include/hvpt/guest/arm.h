@@ -21,7 +21,7 @@
 #define HVPT_ARM_SPSR_PAN   (UINT64_C(1) << 22)
 #define HVPT_ARM_SPSR_UAO   (UINT64_C(1) << 23)
 
-/* TCR_EL1. Of pairs of fields, TTBR0's is named; TTBR1's has a place of its own. */
+/* TCR_EL1. A name ending in 0 or 1 is the field for TTBR0_EL1 or TTBR1_EL1; T0SZ is in bits 5:0. */
 #define HVPT_ARM_TCR_T1SZ_SHIFT 16
 #define HVPT_ARM_TCR_EPD0       (UINT64_C(1) << 7)
 #define HVPT_ARM_TCR_EPD1       (UINT64_C(1) << 23)
@@ -58,17 +58,18 @@
 
 /*
  * Who makes the access, beside HVPT_READ, HVPT_WRITE, both for an atomic instruction, or HVPT_EXEC. Neither: EL1.
- * HVPT_ARM_UNPRIVILEGED: LDTR, STTR and their like at EL1: with the rights of EL0, unless PSTATE.UAO is set.
+ * HVPT_ARM_UNPRIVILEGED: LDTR, STTR and their siblings at EL1, which have the permissions of EL0 unless PSTATE.UAO is
+ * set.
  */
 enum hvpt_arm_access { HVPT_ARM_EL0 = 1 << 8, HVPT_ARM_UNPRIVILEGED = 1 << 9 };
 
 /*
- * The guest's state, as its registers of that name have it. hcr: HCR_EL2, of which DC and PTW are read; TGE is clear.
- * spsr: SPSR_EL2 of the exit, of which PAN and UAO are read.  mair: MAIR_EL1; it decides nothing but attr.
- * mmfr0, mmfr1, mmfr2: the CPU's own ID_AA64MMFR0_EL1 .. 2_EL1, whatever the guest is shown; all 0: not told; then the
- * CPU is taken to have what the registers ask for, and 52-bit physical addresses.
- * memory: how to reach the guest's frames, if not by the hooks of the space: phys_to_virt answering NULL keeps the walk
- * away from frames that are no memory.
+ * The guest's state: the registers of these names. hcr: HCR_EL2, of which DC and PTW are read; TGE must be clear.
+ * spsr: SPSR_EL2 of the exit, of which PAN and UAO are read.  mair: MAIR_EL1, which decides attr alone.
+ * mmfr0, mmfr1, mmfr2: the CPU's own ID_AA64MMFR0_EL1 .. 2_EL1, whatever the guest is shown; all 0: unknown; the CPU is
+ * then taken to have what the registers ask for, and 52-bit physical addresses.
+ * memory: how to reach the guest's frames, if not by the hooks of the space: a phys_to_virt that returns NULL keeps the
+ * walk away from frames that are no memory.
  */
 struct hvpt_arm_guest {
     uint64_t sctlr;
@@ -85,8 +86,8 @@ struct hvpt_arm_guest {
 };
 
 /*
- * What the walk found, up to where it ended; what it did not come to is zero. Levels count from the smallest pages, as
- * everywhere in hvpt: Arm's level 3 is 0, its level -1 is 4.
+ * What the walk found, up to where it ended; the rest is zero. Levels count from the smallest pages, as everywhere in
+ * hvpt: Arm's level 3 is 0, its level -1 is 4.
  *
  * Stage 1. paging: it is on; upper: by TTBR1_EL1; granule_shift: 12, 14 or 16. step[root_level] down to step[level]
  * were used or, where fault_gpa is that of a descriptor (on_table), down to the one above step[level], which could not
@@ -94,14 +95,16 @@ struct hvpt_arm_guest {
  * hold more than guest_page_size.  attr: its byte of MAIR_EL1.  el1_perm, el0_perm: what the tables allow each mode,
  * WXN included and PAN not.  guest_perm: what this access may do, PAN included.
  *
- * Stage 2. second: its mapping of gpa, or of fault_gpa: rights, page size; or level and entry of what was in the way.
- * on_table: it was asked for a table of the guest, not for what the guest asked.
+ * Stage 2. second: its mapping of gpa, or of fault_gpa: permissions, page size; or the level and the entry of what was
+ * in the way.
+ * on_table: the access to stage 2 was to a table of the guest, not the guest's own.
  *
  * With HVPT_GUEST_OK: hpa; page_size, what both stages map in one piece around it; perm, what both allow this access.
  *
  * With HVPT_GUEST_PAGE_FAULT (to EL1) and HVPT_GUEST_STAGE2_FAULT (to EL2): fault and fault_level, esr, and linear in
- * FAR_ELx. What ESR_EL2 tells of the instruction (HVPT_ESR_INSTRUCTION_BITS) is left 0 and IL is set, as for one of 32
- * bits.  fault_gpa: the address at stage 2, to the byte.  hpfar: HPFAR_EL2, where hpfar_valid: unknown otherwise.
+ * FAR_ELx. What ESR_EL2 tells about the instruction (HVPT_ESR_INSTRUCTION_BITS) is left 0 and IL is set, as for one of
+ * 32 bits.  fault_gpa: the address at stage 2, to the byte.  hpfar: HPFAR_EL2, with hpfar_valid; it is unknown
+ * otherwise.
  */
 struct hvpt_arm_walk {
     enum hvpt_guest_end end;
@@ -154,7 +157,7 @@ struct hvpt_arm_paging {
     uint64_t root;
 };
 
-/* A field of an ID register, or what stands for "yes" where they are not told. */
+/* A field of an ID register, or yes if the ID registers are unknown. */
 static inline unsigned hvpt_arm_id(const struct hvpt_arm_guest *guest, uint64_t reg, unsigned shift, unsigned yes)
 {
     if (guest->mmfr0 == 0 && guest->mmfr1 == 0 && guest->mmfr2 == 0)
@@ -177,15 +180,15 @@ static inline bool hvpt_arm_has_granule(const struct hvpt_arm_guest *guest, unsi
     }
 }
 
-/* Bits of a physical address of the CPU: PARange, of which 7 (56 bits) is of no use to this format. */
+/* The width of the CPU's physical addresses by PARange, of which 7 (56 bits) is of no use to this format. */
 static inline unsigned hvpt_arm_physical_bits(unsigned code)
 {
     return code > 6 ? 52 : hvpt_s2_pa_bits(code);
 }
 
 /*
- * The registers that say how linear is translated. false: no CPU can be in this state: a granule that is reserved or
- * that the CPU lacks.
+ * Decode the registers that say how linear is translated. false: no CPU can be in this state: a granule that is
+ * reserved or that the CPU lacks.
  */
 static inline bool hvpt_arm_read_mode(const struct hvpt_arm_guest *guest, bool upper, struct hvpt_arm_paging *paging)
 {
@@ -232,13 +235,15 @@ static inline bool hvpt_arm_read_mode(const struct hvpt_arm_guest *guest, bool u
     return true;
 }
 
-/* Has the access the rights of EL0? */
+/* Does the access have the permissions of EL0? */
 static inline bool hvpt_arm_is_unprivileged(const struct hvpt_arm_guest *guest, uint32_t access)
 {
     return (access & HVPT_ARM_EL0) || ((access & HVPT_ARM_UNPRIVILEGED) && !(guest->spsr & HVPT_ARM_SPSR_UAO));
 }
 
-/* The bits of an address that count: without the top byte where TBI says so, which TBID keeps from fetches. */
+/*
+ * The bits of an address that matter: without the top byte if TBI says so, which does not hold for fetches with TBID.
+ */
 static inline uint64_t hvpt_arm_untagged(const struct hvpt_arm_guest *guest, bool upper, uint32_t access)
 {
     const bool ignored = (guest->tcr & (upper ? HVPT_ARM_TCR_TBI1 : HVPT_ARM_TCR_TBI0))
@@ -249,8 +254,8 @@ static inline uint64_t hvpt_arm_untagged(const struct hvpt_arm_guest *guest, boo
 
 /*
  * Is linear outside the range that TxSZ gives, or is this half of the address space closed?  Arm ARM, "Selection
- * between TTBR0_ELx and TTBR1_ELx", "TCR_EL1". TxSZ beyond what the CPU has: the manual leaves open whether it counts
- * as the nearest that it has; here it is a fault.
+ * between TTBR0_ELx and TTBR1_ELx", "TCR_EL1". For a TxSZ beyond what the CPU has, the manual leaves open whether the
+ * nearest valid one is used; here it is a fault.
  */
 static inline bool hvpt_arm_out_of_range(const struct hvpt_arm_guest *guest, const struct hvpt_arm_paging *paging,
                                          uint64_t linear, uint32_t access)
@@ -287,7 +292,7 @@ static inline uint64_t hvpt_arm_address(const struct hvpt_arm_paging *paging, ui
 }
 
 /*
- * What the descriptors together allow EL1 and EL0. table: the hierarchical bits of the tables on the way, 0 if they are
+ * What all descriptors together allow EL1 and EL0. table: the hierarchical bits of the tables on the way, 0 if they are
  * disabled.  Arm ARM, "Data access permission controls", "Instruction execution permissions".
  */
 static inline void hvpt_arm_permissions(const struct hvpt_arm_guest *guest, const struct hvpt_arm_paging *paging,
@@ -306,7 +311,7 @@ static inline void hvpt_arm_permissions(const struct hvpt_arm_guest *guest, cons
                    | (el0_exec && !(wxn && el0 && writable) ? (uint32_t)HVPT_EXEC : 0);
 }
 
-/* What is left for this access: PAN takes data that EL0 can reach from EL1.  Arm ARM, "About PSTATE.PAN". */
+/* What this access may do: PAN denies EL1 the data that EL0 can reach.  Arm ARM, "About PSTATE.PAN". */
 static inline uint32_t hvpt_arm_allows(const struct hvpt_arm_guest *guest, const struct hvpt_arm_paging *paging,
                                        const struct hvpt_arm_walk *walk, uint32_t access)
 {
@@ -321,16 +326,16 @@ static inline uint32_t hvpt_arm_allows(const struct hvpt_arm_guest *guest, const
 
 /* ---- faults ---- */
 
-/* The syndrome of a fault but for the exception class. failed: the part of access that was refused. */
+/* The syndrome of a fault without the exception class. failed: the part of access that was refused. */
 static inline uint64_t hvpt_arm_syndrome(enum hvpt_s2_fault_kind kind, unsigned level, uint32_t access, uint32_t failed)
 {
-    /* An atomic access tells a read, if the read alone would have been refused, too. */
+    /* An atomic access is reported as a read if the read alone would have been refused, too. */
     const bool write = (access & HVPT_WRITE) && !(access & failed & HVPT_READ);
 
     return HVPT_ESR_BIT_LENGTH | (write ? HVPT_ESR_BIT_WRITE : 0) | hvpt_s2_fault_status(kind, level);
 }
 
-/* Stage 1's: the guest's EL1 gets it. Always false. */
+/* A fault of stage 1, which the guest's EL1 gets. Always false. */
 static inline bool hvpt_arm_guest_fault(enum hvpt_s2_fault_kind kind, unsigned level, uint32_t access, uint32_t failed,
                                         struct hvpt_arm_walk *walk)
 {
@@ -346,8 +351,8 @@ static inline bool hvpt_arm_guest_fault(enum hvpt_s2_fault_kind kind, unsigned l
 }
 
 /*
- * An access to gpa at stage 2: what is asked of it, and the guest's whole access, which the syndrome is about.
- * on_table: by the table walk. true: walk->second is its mapping. false: walk->end says why not.
+ * Access gpa at stage 2. asked: what stage 2 must allow; access: the guest's whole access, which the syndrome is about.
+ * on_table: it is the table walk's. true: walk->second is its mapping. false: walk->end says why not.
  */
 static inline bool hvpt_arm_second(const struct hvpt_space *space, const struct hvpt_arm_guest *guest, uint64_t gpa,
                                    uint32_t asked, uint32_t access, bool on_table, struct hvpt_arm_walk *walk)
@@ -385,7 +390,7 @@ static inline bool hvpt_arm_second(const struct hvpt_space *space, const struct 
 
 /* ---- the walk ---- */
 
-/* A descriptor of big-endian tables, as it was read by a little-endian CPU. */
+/* Convert a descriptor of big-endian tables, read by a little-endian CPU. */
 static inline uint64_t hvpt_arm_swap(uint64_t word)
 {
     word = (word & UINT64_C(0x00000000ffffffff)) << 32 | word >> 32;
@@ -393,7 +398,7 @@ static inline uint64_t hvpt_arm_swap(uint64_t word)
     return (word & UINT64_C(0x00ff00ff00ff00ff)) << 8 | (word >> 8 & UINT64_C(0x00ff00ff00ff00ff));
 }
 
-/* The descriptor at gpa, read once, into *step. */
+/* Read the descriptor at gpa, once, into *step. */
 static inline bool hvpt_arm_read_entry(const struct hvpt_space *space, const struct hvpt_arm_guest *guest, uint64_t gpa,
                                        uint32_t access, struct hvpt_guest_step *step, struct hvpt_arm_walk *walk)
 {
@@ -413,7 +418,7 @@ static inline bool hvpt_arm_read_entry(const struct hvpt_space *space, const str
     return true;
 }
 
-/* The guest's tables, from the root to the leaf: gpa and what all descriptors say together. */
+/* Walk the guest's tables from the root to the leaf: find gpa, and what all descriptors say together. */
 static inline bool hvpt_arm_descend(const struct hvpt_space *space, const struct hvpt_arm_guest *guest,
                                     const struct hvpt_arm_paging *paging, uint32_t access, struct hvpt_arm_walk *walk)
 {
@@ -456,8 +461,7 @@ static inline bool hvpt_arm_descend(const struct hvpt_space *space, const struct
 }
 
 /*
- * The leaf's access flag, the rights, and what hardware would write into the leaf: for that, stage 2 must let the leaf
- * be written.
+ * Check the leaf's access flag, the permissions, and what hardware would write into the leaf, which stage 2 must allow.
  */
 static inline bool hvpt_arm_judge(const struct hvpt_space *space, const struct hvpt_arm_guest *guest,
                                   const struct hvpt_arm_paging *paging, uint32_t access, struct hvpt_arm_walk *walk)
@@ -477,7 +481,7 @@ static inline bool hvpt_arm_judge(const struct hvpt_space *space, const struct h
         || hvpt_arm_second(space, guest, leaf->gpa.value, HVPT_READ | HVPT_WRITE, access, true, walk);
 }
 
-/* Stage 1 off: the address is guest-physical as it is.  Arm ARM, "Behavior when stage 1 is disabled". */
+/* With stage 1 off, the address is guest-physical as it is.  Arm ARM, "Behavior when stage 1 is disabled". */
 static inline bool hvpt_arm_flat(const struct hvpt_arm_guest *guest, uint32_t access, bool upper,
                                  struct hvpt_arm_walk *walk)
 {
@@ -492,7 +496,7 @@ static inline bool hvpt_arm_flat(const struct hvpt_arm_guest *guest, uint32_t ac
     return true;
 }
 
-/* The access itself, at walk->gpa. With FEAT_XNX stage 2 knows who fetches. */
+/* Make the access itself, at walk->gpa. With FEAT_XNX stage 2 distinguishes who fetches. */
 static inline bool hvpt_arm_final(const struct hvpt_space *space, const struct hvpt_arm_guest *guest, uint32_t access,
                                   struct hvpt_arm_walk *walk)
 {
@@ -510,7 +514,7 @@ static inline bool hvpt_arm_final(const struct hvpt_space *space, const struct h
     return true;
 }
 
-/* One of HVPT_READ, HVPT_WRITE, both, or HVPT_EXEC, and a mode. Nothing is fetched without privilege at EL1. */
+/* Is it one of HVPT_READ, HVPT_WRITE, both, or HVPT_EXEC, and a mode? No fetch is unprivileged at EL1. */
 static inline bool hvpt_arm_is_access(uint32_t access)
 {
     const uint32_t what = access & ~(uint32_t)(HVPT_ARM_EL0 | HVPT_ARM_UNPRIVILEGED);
@@ -521,18 +525,18 @@ static inline bool hvpt_arm_is_access(uint32_t access)
 }
 
 /*
- * What happens when the guest makes this access to a virtual address? The access must not cross a page. space: stage 2.
- * Returns walk->end; *walk is written in any case.
+ * Find out what happens when the guest makes this access to a virtual address. The access must not cross a page. space:
+ * stage 2. Returns walk->end; *walk is written in any case.
  *
- * Safe beside all readers, map and fault_map, and beside the running guest; from any CPU. Whether the TLB of a CPU
- * holds something else is not known here.
+ * Safe beside all readers, map and fault_map, and beside the running guest; from any CPU. What the TLBs of CPUs hold is
+ * not known here.
  *
- * The order of faults is the manual's: the range of the address; each descriptor's own translation at stage 2, then
- * whether it is valid and its address is not too large; the leaf's access flag; the rights; the leaf's update; stage 2.
+ * The order of faults is the manual's: the range of the address; each descriptor's own translation at stage 2, then its
+ * validity and the size of its address; the leaf's access flag; the permissions; the leaf's update; stage 2.
  *
  * Not modelled: EL2's and EL3's own regimes, nested virtualization, AArch32, NFD, 128-bit descriptors, permission
- * indirection and overlays, granule protection, and alignment faults, which are the memory type's and the
- * instruction's.
+ * indirection and overlays, granule protection, and alignment faults, which depend on the memory type and the
+ * instruction.
  */
 HVPT_NODISCARD static inline enum hvpt_guest_end hvpt_guest_walk_arm(const struct hvpt_space *space,
                                                                      const struct hvpt_arm_guest *guest,

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * What the walks of all guests' addresses share: how an access ends, an entry of the guest's as it was met, and reading
- * the guest's memory.
+ * What the walks of all guest architectures share: how an access ends, an entry of the guest's tables, and reading the
+ * guest's memory.
  */
 #ifndef HVPT_GUEST_COMMON_H
 #define HVPT_GUEST_COMMON_H
@@ -19,7 +19,7 @@ enum hvpt_guest_end {
     HVPT_GUEST_NESTED_PAGE_FAULT,    /* the hypervisor gets VMEXIT_NPF: exit_information, fault_gpa */
     HVPT_GUEST_STAGE2_FAULT,         /* the hypervisor gets an abort at EL2: esr, hpfar, fault_gpa */
     HVPT_GUEST_GSTAGE_FAULT,         /* the hypervisor gets a guest-page fault: cause, htval, htinst, fault_gpa */
-    HVPT_GUEST_UNREACHABLE,          /* phys_to_virt offers no such frame, for a table of either stage */
+    HVPT_GUEST_UNREACHABLE,          /* phys_to_virt does not know the frame of a table, of either stage */
     HVPT_GUEST_BAD_ARGUMENT          /* no CPU can be in this state, or no such access */
 };
 
@@ -42,8 +42,8 @@ static inline const char *hvpt_guest_end_text(enum hvpt_guest_end end)
 
 /*
  * One entry of the guest that the walk used. gpa, hpa: where it lies.  entry: as it was read, once.
- * update: the accessed and dirty bits that the access would change (with HVPT_GUEST_OK): entry ^ update is what
- * hardware leaves. x86, RISC-V: set; Arm: the access flag is set, and AP[2], which forbids to write, is cleared.
+ * update: the accessed and dirty bits that the access would change (with HVPT_GUEST_OK): hardware leaves entry ^
+ * update. x86, RISC-V: set; Arm: the access flag is set, and AP[2], which forbids to write, is cleared.
  * in_register: an x86 PDPTE given in pdpte, with no address.
  */
 struct hvpt_guest_step {
@@ -65,8 +65,8 @@ static inline void hvpt_guest_clear(void *walk, size_t size)
 }
 
 /*
- * The aligned 8 bytes at hpa, or around it, read once. memory: how to reach the guest's frames; NULL: by the space's
- * hooks. false: there is no such frame.
+ * Read the aligned 8 bytes that hold hpa, once. memory: how to reach the guest's frames; NULL: by the space's hooks.
+ * false: there is no such frame.
  */
 static inline bool hvpt_guest_read(const struct hvpt_space *space, const struct hvpt_hooks *memory, uint64_t hpa,
                                    uint64_t *word)

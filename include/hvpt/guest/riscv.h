@@ -39,7 +39,7 @@ enum hvpt_riscv_mode { HVPT_RISCV_BARE = 0, HVPT_RISCV_SV39 = 8, HVPT_RISCV_SV48
 
 /*
  * Who makes the access, beside HVPT_READ, HVPT_WRITE, both for an AMO, or HVPT_EXEC. Neither: VS-mode.
- * HVPT_RISCV_HLVX, with HVPT_READ: HLVX, which wants the right to execute instead of the right to read.
+ * HVPT_RISCV_HLVX, with HVPT_READ: HLVX, which needs the permission to execute instead of that to read.
  */
 enum hvpt_riscv_access { HVPT_RISCV_USER = 1 << 8, HVPT_RISCV_HLVX = 1 << 9 };
 
@@ -47,11 +47,11 @@ enum hvpt_riscv_access { HVPT_RISCV_USER = 1 << 8, HVPT_RISCV_HLVX = 1 << 9 };
 enum hvpt_riscv_feature { HVPT_RISCV_SVNAPOT = 1 << 0, HVPT_RISCV_SVRSW60T59B = 1 << 1 };
 
 /*
- * The guest's state. vsatp, vsstatus: as the CSRs have them; of vsstatus SUM and MXR are read.  sstatus: HS-mode's own
- * at the time of the access, of which MXR is read: it makes what is executable readable at both stages.  henvcfg: ADUE
- * and PBMTE are read; both 0 on harts that lack Svadu and Svpbmt. Whether the G-stage has them is the space's config.
- * memory: how to reach the guest's frames, if not by the hooks of the space: phys_to_virt answering NULL keeps the walk
- * away from frames that are no memory.
+ * The guest's state. vsatp, vsstatus: the CSRs; of vsstatus, SUM and MXR are read. sstatus: HS-mode's own at the time
+ * of the access, of which MXR is read: it makes executable pages readable at both stages.  henvcfg: ADUE and PBMTE are
+ * read; both 0 on harts that lack Svadu and Svpbmt. The space's config says whether the G-stage has them.
+ * memory: how to reach the guest's frames, if not by the hooks of the space: a phys_to_virt that returns NULL keeps the
+ * walk away from frames that are no memory.
  */
 struct hvpt_riscv_guest {
     uint64_t vsatp;
@@ -63,16 +63,16 @@ struct hvpt_riscv_guest {
 };
 
 /*
- * What the walk found, up to where it ended; what it did not come to is zero. Levels count from the smallest pages, as
- * the manual's i does.
+ * What the walk found, up to where it ended; the rest is zero. Levels count from the smallest pages, as the manual's i
+ * does.
  *
  * VS-stage. paging: vsatp is not Bare; then step[root_level] down to step[level] were used or, where fault_gpa is that
  * of an entry (on_table), down to the one above step[level], which could not be read or updated. gpa, guest_page_size:
  * where the guest's tables lead (0: they did not).  user: the page is one of user mode.  pbmt: its memory type, 0 as
  * the platform says, 1 NC, 2 IO.  guest_perm: what the guest's paging allows this mode of access.
  *
- * G-stage. second: its mapping of gpa, or of fault_gpa: memory type, rights, page size; or level and entry of what was
- * in the way.  on_table: it was asked for a table of the guest, not for what the guest asked.
+ * G-stage. second: its mapping of gpa, or of fault_gpa: memory type, permissions, page size; or the level and the entry
+ * of what was in the way. on_table: the access to the G-stage was to a table of the guest, not the guest's own.
  *
  * With HVPT_GUEST_OK: hpa; page_size, what both stages map in one piece around it; perm, what both allow this mode.
  *
@@ -106,7 +106,7 @@ struct hvpt_riscv_walk {
     uint32_t perm;
 };
 
-/* ---- faults: always of the access that the guest made, whatever the walk was about ---- */
+/* ---- faults: they report the access that the guest made, whatever the walk was doing ---- */
 
 static inline uint64_t hvpt_riscv_cause(uint32_t access, bool guest_page)
 {
@@ -126,9 +126,10 @@ static inline bool hvpt_riscv_page_fault(uint32_t access, struct hvpt_riscv_walk
 }
 
 /*
- * An access to gpa at the G-stage: what is asked of it, and the guest's whole access, which the cause is about.
- * on_table: by the walk of its tables. true: walk->second is its mapping. false: walk->end says why not.
- * MXR is for explicit loads: a table that may be executed is none that may be read.
+ * Access gpa at the G-stage. asked: what the G-stage must allow; access: the guest's whole access, which the cause is
+ * about.
+ * on_table: it is the table walk's. true: walk->second is its mapping. false: walk->end says why not.
+ * MXR is for explicit loads only: it does not make an executable table readable.
  */
 static inline bool hvpt_riscv_second(const struct hvpt_space *space, const struct hvpt_riscv_guest *guest, uint64_t gpa,
                                      uint32_t asked, uint32_t access, bool on_table, struct hvpt_riscv_walk *walk)
@@ -154,7 +155,7 @@ static inline bool hvpt_riscv_second(const struct hvpt_space *space, const struc
 
 /* ---- entries ---- */
 
-/* A valid entry without rights of its own. */
+/* Is this valid entry a pointer to a table, which has no permissions of its own? */
 static inline bool hvpt_riscv_is_pointer(uint64_t entry)
 {
     return !(entry & (HVPT_RISCV_PTE_READ | HVPT_RISCV_PTE_WRITE | HVPT_RISCV_PTE_EXEC));
@@ -208,7 +209,7 @@ static inline uint32_t hvpt_riscv_allows(const struct hvpt_riscv_guest *guest, u
     return access & HVPT_RISCV_HLVX ? perm : perm & ~(uint32_t)HVPT_EXEC; /* HLVX is a load, and no fetch */
 }
 
-/* What the access wants of a stage. HLVX wants execution, and MXR does not help it. */
+/* The permissions that the access needs of a stage. HLVX needs execution, and MXR does not help it. */
 static inline uint32_t hvpt_riscv_wants(uint32_t access)
 {
     return access & HVPT_RISCV_HLVX ? (uint32_t)HVPT_EXEC : access & (HVPT_READ | HVPT_WRITE | HVPT_EXEC);
@@ -216,7 +217,7 @@ static inline uint32_t hvpt_riscv_wants(uint32_t access)
 
 /* ---- the walk ---- */
 
-/* The entry at gpa, read once, into *step. */
+/* Read the entry at gpa, once, into *step. */
 static inline bool hvpt_riscv_read_entry(const struct hvpt_space *space, const struct hvpt_riscv_guest *guest,
                                          uint64_t gpa, uint32_t access, struct hvpt_guest_step *step,
                                          struct hvpt_riscv_walk *walk)
@@ -234,7 +235,7 @@ static inline bool hvpt_riscv_read_entry(const struct hvpt_space *space, const s
     return true;
 }
 
-/* The guest's tables, from the root to a well-formed leaf. */
+/* Walk the guest's tables from the root to a well-formed leaf. */
 static inline bool hvpt_riscv_descend(const struct hvpt_space *space, const struct hvpt_riscv_guest *guest,
                                       uint32_t access, struct hvpt_riscv_walk *walk)
 {
@@ -270,8 +271,8 @@ static inline bool hvpt_riscv_descend(const struct hvpt_space *space, const stru
 }
 
 /*
- * The rights, then the accessed and dirty bits: without Svadu a bit that is missing is a page fault; with it hardware
- * writes the entry, and the G-stage must let it.
+ * Check the permissions, then the accessed and dirty bits: without Svadu a bit that is missing is a page fault; with it
+ * hardware writes the entry, which the G-stage must allow.
  */
 static inline bool hvpt_riscv_judge(const struct hvpt_space *space, const struct hvpt_riscv_guest *guest,
                                     uint32_t access, struct hvpt_riscv_walk *walk)
@@ -287,7 +288,7 @@ static inline bool hvpt_riscv_judge(const struct hvpt_space *space, const struct
     return missing == 0 || hvpt_riscv_second(space, guest, leaf->gpa.value, HVPT_READ | HVPT_WRITE, access, true, walk);
 }
 
-/* The access itself, at walk->gpa. */
+/* Make the access itself, at walk->gpa. */
 static inline bool hvpt_riscv_final(const struct hvpt_space *space, const struct hvpt_riscv_guest *guest,
                                     uint32_t access, struct hvpt_riscv_walk *walk)
 {
@@ -305,7 +306,7 @@ static inline bool hvpt_riscv_final(const struct hvpt_space *space, const struct
     return true;
 }
 
-/* One of HVPT_READ, HVPT_WRITE, both, or HVPT_EXEC, and a mode. HLVX reads. */
+/* Is it one of HVPT_READ, HVPT_WRITE, both, or HVPT_EXEC, and a mode? HLVX reads. */
 static inline bool hvpt_riscv_is_access(uint32_t access)
 {
     const uint32_t what = access & ~(uint32_t)(HVPT_RISCV_USER | HVPT_RISCV_HLVX);
@@ -316,14 +317,14 @@ static inline bool hvpt_riscv_is_access(uint32_t access)
 }
 
 /*
- * What happens when the guest makes this access to a virtual address? The access must not cross a page. space: the
- * G-stage, of a 64-bit guest. Returns walk->end; *walk is written in any case.
+ * Find out what happens when the guest makes this access to a virtual address. The access must not cross a page. space:
+ * the G-stage, of a 64-bit guest. Returns walk->end; *walk is written in any case.
  *
- * Safe beside all readers, map and fault_map, and beside the running guest; from any CPU. Whether the TLB of a hart
- * holds something else is not known here.
+ * Safe beside all readers, map and fault_map, and beside the running guest; from any CPU. What the TLBs of harts hold
+ * is not known here.
  *
- * The order of faults is the manual's: a virtual address whose upper bits are not all as its highest; each entry's own
- * translation by the G-stage, then whether it is valid and well-formed; the rights; accessed and dirty; the G-stage.
+ * The order of faults is the manual's: a virtual address that is not sign-extended; each entry's own translation by the
+ * G-stage, then whether it is valid and well-formed; the permissions; accessed and dirty; the G-stage.
  *
  * Not modelled: physical memory protection and attributes, pointer masking, shadow stacks (Zicfiss), Sv32.
  */

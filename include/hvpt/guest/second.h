@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * What the second level makes of one guest-physical access, to the entry and the right that decide: unlike translate,
- * which says only that an address cannot be had.
+ * What the second level does with one guest-physical access, down to the entry and the permission that decide;
+ * translate says only that there is no translation.
  */
 #ifndef HVPT_GUEST_SECOND_H
 #define HVPT_GUEST_SECOND_H
@@ -23,8 +23,8 @@ enum hvpt_second {
 };
 
 /*
- * Does hardware take the entry for one that is present? A page that "age" took the rights of is not, although translate
- * still finds it: the exit is what touch answers.
+ * Is the entry present for hardware? A page from which age took the permissions is not, although translate still finds
+ * it: the guest's access exits, and touch answers.
  */
 static inline bool hvpt_second_is_present(const struct hvpt_space *space, uint64_t entry)
 {
@@ -37,9 +37,9 @@ static inline bool hvpt_second_is_present(const struct hvpt_space *space, uint64
 }
 
 /*
- * A valid entry that the format calls neither table nor leaf. What the manuals reserve is malformed; only Arm's
- * hardware sees it otherwise: a descriptor of no kind counts as not valid, an address that is too large is a fault of
- * its own, and bits below a block's address are ignored, so that the leaf in *entry is well-formed without them.
+ * Judge a valid entry that the format calls neither table nor leaf. What the manuals reserve is malformed, except on
+ * Arm: a descriptor of no kind counts as not valid, an address that is too large is a fault of its own, and bits below
+ * a block's address are ignored, so that the leaf in *entry is well-formed without them.
  */
 static inline enum hvpt_second hvpt_second_other(const struct hvpt_space *space, unsigned level, uint64_t *entry)
 {
@@ -58,8 +58,8 @@ static inline enum hvpt_second hvpt_second_other(const struct hvpt_space *space,
 }
 
 /*
- * Find the leaf for gpa. HVPT_SECOND_ALLOWED: *out is as translate has it. Otherwise out->level and out->entry are of
- * the entry that ended the walk (0 for an address beyond the space), out->attr.perm is 0.
+ * Find the leaf for gpa. HVPT_SECOND_ALLOWED: *out is as translate has it. Otherwise out->level and out->entry are
+ * those of the entry that ended the walk (0 for an address beyond the space), and out->attr.perm is 0.
  */
 static inline enum hvpt_second hvpt_second_find(const struct hvpt_space *space, uint64_t gpa,
                                                 struct hvpt_mapping *out)
@@ -97,8 +97,8 @@ static inline enum hvpt_second hvpt_second_find(const struct hvpt_space *space, 
 }
 
 /*
- * May access be made to gpa, on x86? access: HVPT_READ | HVPT_WRITE, or HVPT_EXEC, or HVPT_EXEC_USER where the space
- * tells the two apart. paging: it is made by the guest's page walk, not by the guest.
+ * Does the second level allow access to gpa, on x86? access: HVPT_READ | HVPT_WRITE, or HVPT_EXEC, or HVPT_EXEC_USER
+ * where the space tells the two apart. paging: it is made by the guest's page walk, not by the guest.
  * HVPT_SECOND_ALLOWED and HVPT_SECOND_DENIED: *out is the mapping; the others: as hvpt_second_find.
  *
  * SDM vol. 3, "EPT Violations", for the last rule: with the EPT paging-write control, a page can be open to the page
@@ -127,7 +127,8 @@ static inline bool hvpt_second_is_device(const struct hvpt_space *space, uint64_
 
 /*
  * The same on Arm. no_device: the access is a table walk's, which HCR_EL2.PTW keeps out of Device memory. The access
- * flag comes before the rights: Arm ARM, "Prioritization of synchronous aborts from a single stage of translation".
+ * flag comes before the permissions: Arm ARM, "Prioritization of synchronous aborts from a single stage of
+ * translation".
  */
 static inline enum hvpt_second hvpt_second_access_s2(const struct hvpt_space *space, uint64_t gpa, uint32_t access,
                                                      bool no_device, struct hvpt_mapping *out)
@@ -144,7 +145,7 @@ static inline enum hvpt_second hvpt_second_access_s2(const struct hvpt_space *sp
 }
 
 /*
- * The same on RISC-V. executable: a right to execute will do for a right to read (MXR).
+ * The same on RISC-V. executable: the permission to execute is enough for reading (MXR).
  * Privileged Architecture, "Two-Stage Address Translation", and step 9 of "Virtual Address Translation Process":
  * without Svadu, hardware sets no accessed or dirty bit.
  */

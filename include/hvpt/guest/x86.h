@@ -52,12 +52,12 @@
 /*
  * Who makes the access, beside what it does: HVPT_READ, HVPT_WRITE, both for an instruction that does both, or
  * HVPT_EXEC. Neither: supervisor mode, CPL below 3.
- * HVPT_X86_IMPLICIT: the processor's own access to a GDT, LDT, IDT or TSS: supervisor mode whatever the CPL, and
- * RFLAGS.AC does not help it.
+ * HVPT_X86_IMPLICIT: the processor's own access to a GDT, LDT, IDT or TSS: supervisor mode whatever the CPL is, and
+ * RFLAGS.AC does not lift SMAP for it.
  */
 enum hvpt_x86_access { HVPT_X86_USER = 1 << 8, HVPT_X86_IMPLICIT = 1 << 9 };
 
-/* What the CPU has or lacks, for guest.features. */
+/* What the CPU lacks or has, for guest.features. */
 enum hvpt_x86_option {
     HVPT_X86_NO_1G = 1 << 0,                /* no 1G pages for the guest: bit 7 of such an entry is reserved */
     HVPT_X86_ADVANCED_INFORMATION = 1 << 1, /* HVPT_EPT_CAP_ADVANCED_INFORMATION: qualification bits 11:9 are given */
@@ -67,11 +67,11 @@ enum hvpt_x86_option {
 
 /*
  * The guest's state, as the VMCS or VMCB has it.
- * rflags: AC alone is read.  pdpte: the VMCS's PDPTEs, for a PAE guest on EPT; on NPT they are read from memory.
+ * rflags: only AC is read.  pdpte: the VMCS's PDPTEs, for a PAE guest on EPT; on NPT they are read from memory.
  * pat: IA32_PAT; 0: HVPT_PAT_RESET.  pkru, pkrs: read if CR4 enables them.
  * maxphyaddr: the guest's, 32 to 52; 0: 52.  features: HVPT_X86_...
- * memory: how to reach the guest's frames, if not by the hooks of the space: phys_to_virt answering NULL keeps the walk
- * away from frames that are no memory, such as a device's that is mapped for the guest.
+ * memory: how to reach the guest's frames, if not by the hooks of the space: a phys_to_virt that returns NULL keeps the
+ * walk away from frames that are no memory, such as a device's that is mapped for the guest.
  */
 struct hvpt_x86_guest {
     uint64_t cr0;
@@ -89,7 +89,7 @@ struct hvpt_x86_guest {
 };
 
 /*
- * What the walk found, up to where it ended; what it did not come to is zero.
+ * What the walk found, up to where it ended; the rest is zero.
  *
  * The guest's tables. paging: there are any; then step[root_level] down to step[level] were used, or, where fault_gpa
  * is that of an entry (on_table), down to the one above step[level], which could not be read. level is thus that of the
@@ -98,8 +98,9 @@ struct hvpt_x86_guest {
  * together.  guest_perm: what the guest's paging allows this mode of access: HVPT_READ | HVPT_WRITE | HVPT_EXEC.
  * key: the protection key.  pat_type: the leaf's byte of IA32_PAT, one half of the memory type; WB without paging.
  *
- * The second level. second: its mapping of gpa, or of fault_gpa: memory type, rights, page size; or level and entry of
- * what was absent or malformed.  on_table: it was asked for a table of the guest, not for what the guest asked.
+ * The second level. second: its mapping of gpa, or of fault_gpa: memory type, permissions, page size; or the level and
+ * the entry of what was absent or malformed. on_table: the access to the second level was to a table of the guest, not
+ * the guest's own.
  *
  * With HVPT_GUEST_OK: hpa; page_size, what both stages map in one piece around it; perm, what both allow this mode.
  *
@@ -146,7 +147,7 @@ struct hvpt_x86_paging {
     bool long_mode; /* 4 or 5 levels */
     bool nx;
     bool pse;
-    bool amd; /* the rules of the APM, where they differ */
+    bool amd; /* the APM's rules hold where they differ */
     bool no_1g;
     unsigned root_level;
     unsigned index_bits;
@@ -161,7 +162,7 @@ static inline uint64_t hvpt_x86_bits(unsigned low, unsigned high)
     return ((UINT64_C(1) << high) - 1) & ~((UINT64_C(1) << low) - 1);
 }
 
-/* false: no CPU can be in this state. SDM vol. 3, "Paging Modes and Control Bits". */
+/* Decode the paging mode. false: no CPU can be in this state. SDM vol. 3, "Paging Modes and Control Bits". */
 static inline bool hvpt_x86_read_mode(const struct hvpt_space *space, const struct hvpt_x86_guest *guest,
                                       struct hvpt_x86_paging *paging)
 {
@@ -210,15 +211,15 @@ static inline unsigned hvpt_x86_span_shift(const struct hvpt_x86_paging *paging,
 }
 
 /*
- * A PDPTE of PAE paging: no rights, no accessed bit, never a page. Intel's CPUs keep the four in registers; a guest on
- * NPT has them read as any other entry (APM vol. 2, "Nested Paging", "Legacy PAE Mode").
+ * Is it a PDPTE of PAE paging? That has no permissions and no accessed bit, and is never a page. Intel's CPUs keep the
+ * four in registers; on NPT they are read like any other entry (APM vol. 2, "Nested Paging", "Legacy PAE Mode").
  */
 static inline bool hvpt_x86_is_pdpte(const struct hvpt_x86_paging *paging, unsigned level)
 {
     return level == 2 && !paging->long_mode;
 }
 
-/* Does a present entry map a page? Bit 7 means so only where there are pages of that size; elsewhere it is reserved. */
+/* Does a present entry map a page? Bit 7 says so only where there are pages of that size; elsewhere it is reserved. */
 static inline bool hvpt_x86_is_leaf(const struct hvpt_x86_paging *paging, unsigned level, uint64_t entry)
 {
     return level == 0
@@ -269,7 +270,7 @@ static inline bool hvpt_x86_is_user(uint32_t access)
     return (access & HVPT_X86_USER) && !(access & HVPT_X86_IMPLICIT);
 }
 
-/* What the protection key of the page takes from this mode of access: HVPT_READ | HVPT_WRITE. Never the fetch. */
+/* What the protection key of the page denies this mode of access: HVPT_READ | HVPT_WRITE, never the fetch. */
 static inline uint32_t hvpt_x86_key_denies(const struct hvpt_x86_guest *guest, const struct hvpt_x86_paging *paging,
                                            const struct hvpt_guest_walk *walk, uint32_t access)
 {
@@ -348,7 +349,7 @@ static inline void hvpt_x86_ept_fault(const struct hvpt_space *space, const stru
 static inline void hvpt_x86_npt_fault(const struct hvpt_space *space, const struct hvpt_x86_guest *guest,
                                       uint32_t access, enum hvpt_second found, struct hvpt_guest_walk *walk)
 {
-    /* With GMET a fetch is by the mode of the CPL; all else counts as the user's. */
+    /* With GMET a fetch is that of the CPL's mode; every other access counts as the user's. */
     const bool user = !((space->features & HVPT_NPT_USE_GMET) && (access & HVPT_EXEC));
     const bool tells_fetch = !(space->features & HVPT_NPT_NO_NX) || (guest->features & HVPT_X86_HOST_SMEP);
 
@@ -359,7 +360,7 @@ static inline void hvpt_x86_npt_fault(const struct hvpt_space *space, const stru
 }
 
 /*
- * An access to gpa, by the page walk (on_table) or the guest's own. access: HVPT_READ, ... without the mode.
+ * Access gpa, for the page walk (on_table) or for the guest itself. access: HVPT_READ, ... without the mode.
  * true: walk->second is its mapping. false: walk->end says why not.
  */
 static inline bool hvpt_x86_second(const struct hvpt_space *space, const struct hvpt_x86_guest *guest, uint64_t gpa,
@@ -392,10 +393,7 @@ static inline bool hvpt_x86_walk_writes(const struct hvpt_space *space)
 
 /* ---- the walk ---- */
 
-/*
- * The table entry at gpa, read once, into *step. The word that holds a 4-byte entry is read whole: x86 is little-
- * endian.
- */
+/* Read the table entry at gpa, once, into *step. Of a 4-byte entry the whole word that holds it is read. */
 static inline bool hvpt_x86_read_entry(const struct hvpt_space *space, const struct hvpt_x86_guest *guest, bool wide,
                                        uint64_t gpa, struct hvpt_guest_step *step, struct hvpt_guest_walk *walk)
 {
@@ -419,7 +417,8 @@ static inline bool hvpt_x86_read_entry(const struct hvpt_space *space, const str
 }
 
 /*
- * The guest's tables, from the root to the leaf: gpa and what all entries say together. Permissions are judged later.
+ * Walk the guest's tables from the root to the leaf: find gpa, and what all entries say together. Permissions are
+ * judged later.
  */
 static inline bool hvpt_x86_descend(const struct hvpt_space *space, const struct hvpt_x86_guest *guest,
                                     const struct hvpt_x86_paging *paging, uint32_t access, bool *verified,
@@ -497,13 +496,13 @@ static inline bool hvpt_x86_update(const struct hvpt_space *space, const struct 
     return true;
 }
 
-/* The access itself, at walk->gpa. */
+/* Make the access itself, at walk->gpa. */
 static inline bool hvpt_x86_final(const struct hvpt_space *space, const struct hvpt_x86_guest *guest, uint32_t access,
                                   bool verified, struct hvpt_guest_walk *walk)
 {
     uint32_t exec = HVPT_EXEC;
 
-    /* Mode-based execute control goes by the page: user-mode if all entries say so, not by the CPL. */
+    /* Mode-based execute control goes by the page, which is a user page if all entries say so, not by the CPL. */
     if (space->kind == HVPT_KIND_EPT && (space->features & HVPT_EPT_USE_MODE_BASED_EXECUTE) && walk->user)
         exec = HVPT_EXEC_USER;
     /* Guest mode execute trap goes by the CPL. */
@@ -528,7 +527,7 @@ static inline bool hvpt_x86_final(const struct hvpt_space *space, const struct h
     return true;
 }
 
-/* One of HVPT_READ, HVPT_WRITE, both, or HVPT_EXEC, and a mode. */
+/* Is it one of HVPT_READ, HVPT_WRITE, both, or HVPT_EXEC, and a mode? */
 static inline bool hvpt_x86_is_access(uint32_t access)
 {
     const uint32_t what = access & ~(uint32_t)(HVPT_X86_USER | HVPT_X86_IMPLICIT);
@@ -537,12 +536,12 @@ static inline bool hvpt_x86_is_access(uint32_t access)
 }
 
 /*
- * What happens when the guest makes this access to a linear address? linear: after segmentation and, where they are on,
- * the masking of upper address bits (LAM, UAI); without paging and in 32-bit and PAE paging below 4G. The access must
- * not cross a page. space: EPT or NPT. Returns walk->end; *walk is written in any case.
+ * Find out what happens when the guest makes this access to a linear address. linear: after segmentation and, where
+ * they are on, the masking of upper address bits (LAM, UAI); without paging and in 32-bit and PAE paging below 4G. The
+ * access must not cross a page. space: EPT or NPT. Returns walk->end; *walk is written in any case.
  *
- * Safe beside all readers, map and fault_map, and beside the running guest; from any CPU. Whether the TLB of a CPU
- * holds something else is not known here.
+ * Safe beside all readers, map and fault_map, and beside the running guest; from any CPU. What the TLBs of CPUs hold is
+ * not known here.
  *
  * The order of faults is the manual's (SDM vol. 3, "Prioritization of EPT Misconfigurations and EPT Violations"): each
  * table access through the second level; absent and reserved, table by table; the guest's permissions; setting accessed

@@ -16,7 +16,7 @@ struct hvpt_eptp_list {
     hvpt_entry eptp[HVPT_EPTP_LIST_ENTRIES];
 };
 
-/* What is wrong with an EPTP. VM entry and VMFUNC ask the same (SDM vol. 3, "VM-Execution Control Fields"). */
+/* What is wrong with an EPTP. VM entry and VMFUNC check the same (SDM vol. 3, "VM-Execution Control Fields"). */
 enum hvpt_eptp_problem {
     HVPT_EPTP_VALID,
     HVPT_EPTP_BAD_MEMTYPE,       /* bits 2:0: not UC or WB, or one that the CPU does not offer */
@@ -62,7 +62,7 @@ static inline enum hvpt_eptp_problem hvpt_eptp_check(uint64_t eptp, uint64_t ept
     return eptp >> maxphyaddr ? HVPT_EPTP_BAD_ADDRESS : HVPT_EPTP_VALID;
 }
 
-/* Every entry invalid: 0 would be tables of one level, which no CPU offers. */
+/* Make every entry invalid: 0 would be tables of one level, which no CPU offers. */
 static inline void hvpt_eptp_list_init(struct hvpt_eptp_list *list)
 {
     unsigned slot;
@@ -75,8 +75,9 @@ static inline void hvpt_eptp_list_init(struct hvpt_eptp_list *list)
  * Let VMFUNC leaf 0 with ECX = slot switch to eptp. *problem (may be NULL) tells why not.
  * HVPT_E_RANGE: there are 512 slots.  HVPT_E_ATTR: the EPTP is not valid, and the slot is as it was.
  *
- * A guest switches without the hypervisor: the tables must stay until the slot is cleared and no CPU runs on them. What
- * is cached under each EPTP is kept apart, so that a switch needs no flush, but a change of tables in any slot does.
+ * A guest switches without the hypervisor: the tables must stay until the slot is cleared and no CPU runs on them.
+ * Translations are cached for each EPTP apart, so that a switch needs no flush; a change of the tables of any slot
+ * does.
  */
 HVPT_NODISCARD static inline enum hvpt_status hvpt_eptp_list_set(struct hvpt_eptp_list *list, unsigned slot,
                                                                  uint64_t eptp, uint64_t ept_vpid_cap,
@@ -101,8 +102,8 @@ static inline uint64_t hvpt_eptp_list_get(const struct hvpt_eptp_list *list, uns
 }
 
 /*
- * VMFUNC to slot exits from now on (reason 59). A CPU that runs on these tables goes on doing so until it leaves the
- * guest and EPT_POINTER is written anew.  HVPT_E_RANGE: there are 512 slots.
+ * Make VMFUNC to slot exit from now on (reason 59). A CPU that runs on these tables goes on doing so until it leaves
+ * the guest and EPT_POINTER is written anew.  HVPT_E_RANGE: there are 512 slots.
  */
 HVPT_NODISCARD static inline enum hvpt_status hvpt_eptp_list_clear(struct hvpt_eptp_list *list, unsigned slot)
 {

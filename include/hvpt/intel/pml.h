@@ -1,8 +1,9 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * The page-modification log: the processor writes into a page which guest pages it made dirty, and exits when that is
- * full. SDM vol. 3, "Page-Modification Logging". Drained into a bitmap, and into the dirty bits of EPT.
+ * The page-modification log: the processor records in it the guest pages that it makes dirty, and exits when it is
+ * full. SDM vol. 3, "Page-Modification Logging". It is drained into a bitmap, and the dirty bits of EPT are cleared
+ * with it.
  */
 #ifndef HVPT_INTEL_PML_H
 #define HVPT_INTEL_PML_H
@@ -12,7 +13,7 @@
 
 #define HVPT_PML_ENTRIES     512
 #define HVPT_PML_START       511 /* the PML index to begin with: entries are written downwards */
-#define HVPT_PML_FULL_REASON 62  /* VM exit: a write found no entry left, and has not been made */
+#define HVPT_PML_FULL_REASON 62  /* VM exit: a write found no entry left, and was not made */
 
 /* The page that the VMCS field "PML address" points to, aligned to 4 KiB. */
 struct hvpt_pml_page {
@@ -23,7 +24,7 @@ struct hvpt_pml_page {
  * What a drain found. Each entry is counted in one of the first two.
  * logged: entries for pages of the range; the same page may be logged more than once.
  * outside: entries for other pages. They stay in the log, for a drain of another range.
- * corrupt: hvpt_pml_dirty only: of the logged, those whose EPT entry could not be reached; their bits are set.
+ * corrupt: from hvpt_pml_dirty only: how many of the logged have an EPT entry out of reach; their bits are set.
  */
 struct hvpt_pml_report {
     unsigned logged;
@@ -43,7 +44,7 @@ static inline bool hvpt_pml_is_full(uint16_t index)
     return index > HVPT_PML_START;
 }
 
-/* A log entry's page. Bits 11:0 are 0, says the manual; an emulator was seen that puts the offset there. */
+/* The page of a log entry. By the manual bits 11:0 are 0, but an emulator was seen to put the offset there. */
 static inline uint64_t hvpt_pml_entry(const struct hvpt_pml_page *page, unsigned entry)
 {
     return hvpt_load(&page->gpa[entry]) & ~(HVPT_4K - 1);
@@ -56,9 +57,9 @@ static inline uint64_t hvpt_pml_entry(const struct hvpt_pml_page *page, unsigned
  * index: the PML index of the VMCS whose log this is, out of the guest. Returns the index to put there: HVPT_PML_START
  * if nothing is left. If all 512 entries are outside the range the log is as full as it was.
  *
- * The dirty bits stay set, so that the same pages are not logged again; hvpt_pml_dirty clears them. A large page is
- * logged once, by the one address that was written first: where there are any, use hvpt_pml_dirty.
- * The caller sees to it that the vCPU does not run, and serializes drains.
+ * The dirty bits stay set, so the same pages are not logged again; hvpt_pml_dirty clears them. A large page is logged
+ * once, by the address that was written first: where there are large pages, use hvpt_pml_dirty.
+ * The vCPU must not run meanwhile, and drains of one log run one at a time.
  */
 static inline uint16_t hvpt_pml_drain(struct hvpt_pml_page *page, uint16_t index, hvpt_gpa gpa, uint64_t size,
                                       uint64_t *bitmap, struct hvpt_pml_report *report)
@@ -85,16 +86,16 @@ static inline uint16_t hvpt_pml_drain(struct hvpt_pml_page *page, uint16_t index
 }
 
 /*
- * The same, and clear the dirty bits of the pages that were logged: as hvpt_ept_dirty of the range, but it looks at
- * those pages alone. A large page sets the bits of all its parts, as far as they are in the range; one that sticks out
- * is reported and not cleared, so drain by ranges of whole large pages, or map by small ones.
+ * Drain the log, and clear the dirty bits of the pages that were logged: hvpt_space_dirty of the range, but it looks at
+ * those pages alone. A large page sets the bits of all its parts, as far as they are in the range; one that extends
+ * beyond it is reported and not cleared, so drain by ranges of whole large pages, or map by small ones.
  *
- * space: &ept.space, or the handle if it is of EPT. *index: the PML index; after HVPT_OK the one to put into the VMCS.
+ * *index: the PML index; after HVPT_OK the one to put into the VMCS.
  * flush: until it is done a CPU may write again without logging. NULL: done at once.
- * HVPT_E_ALIGN, HVPT_E_RANGE, HVPT_E_READONLY, HVPT_E_ATTR (not EPT, or without accessed and dirty bits: such a space
- * logs nothing): nothing changed.
+ * HVPT_E_ALIGN, HVPT_E_RANGE, HVPT_E_READONLY: as hvpt_space_dirty.
+ * HVPT_E_ATTR: the space is not EPT or has no accessed and dirty bits, so that nothing is logged. Nothing changed.
  *
- * The caller serializes it as hvpt_ept_dirty.
+ * The caller serialises it as hvpt_space_dirty.
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_pml_dirty(struct hvpt_space *space, struct hvpt_pml_page *page,
                                                         uint16_t *index, hvpt_gpa gpa, uint64_t size, uint64_t *bitmap,

@@ -24,8 +24,8 @@
 
 /*
  * maxphyaddr: as in struct hvpt_ept_config; 32 to 52; 0: 52.
- * eptp: of the tables whose pages have HVPT_EPT_SUB_PAGE_WRITE; it names them in the flush, and is used for nothing
- * else. Where several EPTPs share an SPPT, the flush hook sees to all of them.
+ * eptp: the EPTP of the tables whose pages have HVPT_EPT_SUB_PAGE_WRITE; only the flush uses it, to name them. Where
+ * several EPTPs share an SPPT, the flush hook sees to all of them.
  */
 struct hvpt_spp_config {
     unsigned maxphyaddr;
@@ -34,7 +34,7 @@ struct hvpt_spp_config {
 
 /* One guest's SPPT. Move it only while nobody uses it. */
 struct hvpt_spp {
-    struct hvpt_space space; /* the hooks, the root and the books; the engine's operations know nothing of it */
+    struct hvpt_space space; /* for its hooks, root and counters; the engine's operations are not used on it */
 };
 
 /* ---- the vector ---- */
@@ -89,7 +89,7 @@ static inline unsigned hvpt_spp_index(uint64_t gpa, unsigned level)
     return (unsigned)(gpa >> (12 + 9 * level)) & 511;
 }
 
-/* The tables on the way to gpa's vector, from the root down to level, whose entry is the first that leads nowhere. */
+/* The tables on the way to gpa's vector, from the root down to level, where the entry is the first without a table. */
 struct hvpt_spp_way {
     hvpt_entry *table[HVPT_SPP_LEVELS];
     uint64_t frame[HVPT_SPP_LEVELS];
@@ -120,8 +120,8 @@ static inline enum hvpt_spp_outcome hvpt_spp_descend(const struct hvpt_spp *spp,
 }
 
 /*
- * What the processor finds for a write to gpa whose EPT leaf has HVPT_EPT_SUB_PAGE_WRITE and not HVPT_WRITE. Beyond
- * 48 bits, where the table has no place, it is a miss. Safe on any number of CPUs, and beside hvpt_spp_allow.
+ * What the processor finds for a write to gpa whose EPT leaf has HVPT_EPT_SUB_PAGE_WRITE and not HVPT_WRITE. An address
+ * beyond 48 bits has no place in the table, and is a miss. Safe on any number of CPUs, and beside hvpt_spp_allow.
  */
 static inline void hvpt_spp_walk(const struct hvpt_spp *spp, hvpt_gpa gpa, struct hvpt_spp_lookup *out)
 {
@@ -202,7 +202,7 @@ HVPT_FUNCTION void hvpt_spp_free(struct hvpt_spp *spp, uint64_t frame, unsigned 
     }
 }
 
-/* Do what flush asks for, by the hook, and free the tables that waited for it; flush is empty afterwards. */
+/* Carry out flush through the hook, and free the tables that waited for it; flush is empty afterwards. */
 HVPT_FUNCTION void hvpt_spp_flush(struct hvpt_spp *spp, struct hvpt_flush *flush)
 {
     const struct hvpt_hooks *hooks = hvpt_hooks_of(&spp->space);
@@ -215,7 +215,7 @@ HVPT_FUNCTION void hvpt_spp_flush(struct hvpt_spp *spp, struct hvpt_flush *flush
     hvpt_flush_clear(flush);
 }
 
-/* One empty table. NULL: none, and nothing is held. */
+/* Make one empty table. NULL: there is no frame, and none is held. */
 HVPT_FUNCTION hvpt_entry *hvpt_spp_new_table(struct hvpt_spp *spp, uint64_t *frame)
 {
     hvpt_entry *table = hvpt_alloc_frame(&spp->space, 0, frame);
@@ -232,8 +232,9 @@ HVPT_FUNCTION hvpt_entry *hvpt_spp_new_table(struct hvpt_spp *spp, uint64_t *fra
 /* ---- beginning and end ---- */
 
 /*
- * Make an empty SPPT: every write that asks it is a miss. hooks stays in use until destroy; config is not kept.
- * HVPT_E_HOOK: no such hooks.  HVPT_E_CONFIG: no CPU has this maxphyaddr.  HVPT_E_NOMEM: no frame for the root.
+ * Make an empty SPPT, in which every write is a miss. hooks stays in use until destroy; config is not kept.
+ * HVPT_E_HOOK: no hooks, or alloc_frame or free_frame is missing. HVPT_E_CONFIG: no config, or no CPU has this
+ * maxphyaddr. HVPT_E_NOMEM: no frame for the root.
  */
 HVPT_NODISCARD static inline enum hvpt_status hvpt_spp_init(struct hvpt_spp *spp, const struct hvpt_hooks *hooks,
                                                             const struct hvpt_spp_config *config)
@@ -285,7 +286,10 @@ static inline enum hvpt_status hvpt_spp_check(const struct hvpt_spp *spp, uint64
     return gpa >= spp->space.gpa_limit ? HVPT_E_RANGE : HVPT_OK;
 }
 
-/* The missing tables, one a level from 0 up, linked to one another, not yet to the tree. HVPT_E_NOMEM: none is held. */
+/*
+ * Make the missing tables, one a level from 0 up, linked to one another but not yet to the tree. HVPT_E_NOMEM: none is
+ * held.
+ */
 HVPT_FUNCTION enum hvpt_status hvpt_spp_grow(struct hvpt_spp *spp, uint64_t gpa, uint64_t vector,
                                                     unsigned levels, uint64_t *top)
 {
@@ -308,12 +312,13 @@ HVPT_FUNCTION enum hvpt_status hvpt_spp_grow(struct hvpt_spp *spp, uint64_t gpa,
 }
 
 /*
- * Let the parts of the page at gpa be written whose bits are set in writable (bit S: bytes 128 S and up), no others.
- * It takes effect where the page's EPT leaf has HVPT_EPT_SUB_PAGE_WRITE and not HVPT_WRITE; it is of the smallest size.
- * With writable 0 every write is an EPT violation, where a page without any vector may give an SPP miss.
+ * Let those parts of the page at gpa be written whose bits are set in writable (bit S: bytes 128 S and up), and no
+ * others.
+ * It takes effect if the page's EPT leaf is of the smallest size, has HVPT_EPT_SUB_PAGE_WRITE and lacks HVPT_WRITE.
+ * With writable 0 every write is an EPT violation, whereas a page without a vector may give an SPP miss.
  *
- * flush: owed if a right was taken away; until it is done writes to that part may go on. It belongs to this table:
- * hvpt_spp_flush settles it, not hvpt_ept_flush. NULL: done before the call returns.
+ * flush: needed if a permission was taken away; until it is done, writes to that part may go on. It belongs to this
+ * table: hvpt_spp_flush carries it out, not hvpt_space_flush. NULL: done before the call returns.
  *
  * HVPT_E_ALIGN, HVPT_E_RANGE: gpa.  HVPT_E_NOMEM: up to three tables were missing.  HVPT_E_CORRUPT: an entry on the way
  * is misconfigured or leads nowhere. After any of them nothing changed.
@@ -370,7 +375,7 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_spp_query(const struct hvpt_s
     return HVPT_OK;
 }
 
-/* Has the table no entry but the one on the way to gpa? */
+/* Is the entry at index the table's only one? */
 HVPT_FUNCTION bool hvpt_spp_is_last(const hvpt_entry *table, unsigned index)
 {
     unsigned i;
@@ -385,8 +390,8 @@ HVPT_FUNCTION bool hvpt_spp_is_last(const hvpt_entry *table, unsigned index)
  * Forget the page at gpa: no part may be written, and tables that are empty with it go away, so that a later write may
  * be an SPP miss. A page that was never allowed is fine. A page that was given no parts keeps no table either.
  *
- * flush and errors: as hvpt_spp_allow, but it needs no frame. Safe beside hardware; the caller keeps out all else, for
- * the tables are freed.
+ * flush and errors: as hvpt_spp_allow, but it needs no frame. Safe beside hardware, but beside nothing else, because it
+ * frees tables.
  */
 HVPT_NODISCARD static inline enum hvpt_status hvpt_spp_clear(struct hvpt_spp *spp, hvpt_gpa gpa,
                                                              struct hvpt_flush *flush)

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * The virtualization-exception information area: what the processor tells a guest of the EPT violation that it turned
+ * The virtualization-exception information area: what the processor tells a guest about an EPT violation that it turned
  * into #VE. SDM vol. 3, "Virtualization Exceptions", "Virtualization-Exception Information".
  */
 #ifndef HVPT_INTEL_VE_PAGE_H
@@ -43,7 +43,7 @@ struct hvpt_ve_information {
     uint16_t eptp_index;
 };
 
-/* Nothing in it, and ready for the first #VE. */
+/* Make the area empty, and ready for the first #VE. */
 static inline void hvpt_ve_page_init(struct hvpt_ve_page *page)
 {
     page->exit_reason = 0;
@@ -54,15 +54,15 @@ static inline void hvpt_ve_page_init(struct hvpt_ve_page *page)
     __atomic_store_n(&page->busy, 0, __ATOMIC_RELEASE);
 }
 
-/* Does it hold a #VE that nobody has dealt with? */
+/* Does the area hold a #VE that nobody has dealt with? */
 static inline bool hvpt_ve_page_is_busy(const struct hvpt_ve_page *page)
 {
     return __atomic_load_n(&page->busy, __ATOMIC_ACQUIRE) != 0;
 }
 
 /*
- * Read it. false: it holds nothing. For the guest's handler, or for a hypervisor that looks; the latter must trust no
- * word of it, since a guest that reaches the page can write what it likes.
+ * Read the area. false: it holds nothing. For the guest's handler, or for a hypervisor, which must not trust a word of
+ * it, because a guest that reaches the page can write anything there.
  */
 static inline bool hvpt_ve_page_read(const struct hvpt_ve_page *page, struct hvpt_ve_information *out)
 {
@@ -76,7 +76,7 @@ static inline bool hvpt_ve_page_read(const struct hvpt_ve_page *page, struct hvp
     return true;
 }
 
-/* It has been read: the next violation may be a #VE again. */
+/* After the area was read: let the next violation be a #VE again. */
 static inline void hvpt_ve_page_clear(struct hvpt_ve_page *page)
 {
     __atomic_store_n(&page->busy, 0, __ATOMIC_RELEASE);

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Mapping with the memory types that the machine's MTRRs give: each page as it would be without a guest, large pages
- * wherever the type does not change. For an identity map of a whole machine, with its MMIO holes, that is one call.
+ * wherever the type does not change. An identity map of a whole machine, MMIO holes included, takes one call.
  */
 #ifndef HVPT_X86_MAP_BY_MTRR_H
 #define HVPT_X86_MAP_BY_MTRR_H
@@ -26,7 +26,7 @@ static inline enum hvpt_status hvpt_memtype_piece(struct hvpt_space *space, enum
                                     : hvpt_space_frames_needed(space, gpa, hpa, size, attr, &frames);
 }
 
-/* *done: how far it came, in bytes. The range ends below the limit of mtrr. */
+/* *done: how far it came, in bytes. The range ends within the limit of mtrr. */
 static inline enum hvpt_status hvpt_memtype_pieces(struct hvpt_space *space, const struct hvpt_mtrr *mtrr,
                                                    enum hvpt_memtype_pass pass, hvpt_gpa gpa, hvpt_hpa hpa,
                                                    uint64_t size, struct hvpt_attr attr, struct hvpt_flush *flush,
@@ -62,22 +62,21 @@ static inline enum hvpt_status hvpt_memtype_pieces(struct hvpt_space *space, con
 
 /*
  * Map [gpa, gpa + size) to [hpa, hpa + size), each piece with the memory type that mtrr, this machine's MTRRs, gives
- * its host address. No page lies across a change of type; beside that, the largest pages that fit. attr.memtype is not
- * read, the rest of attr is for all pieces. flush: as for hvpt_space_map. A struct hvpt_ept or hvpt_npt is given as its
- * member space.
+ * its host address. No page spans a change of type; apart from that, pages are the largest that fit. attr.memtype is
+ * ignored, the rest of attr is for all pieces. flush: as for hvpt_space_map.
  *
  * EPT needs this: the CPU does not look at the MTRRs for a guest's accesses, only at the type in the leaf (SDM vol. 3,
  * "EPT and Memory Typing"). With nested paging it does, after the tables (APM vol. 2, "Combining Memory Types, MTRRs"),
- * so a type that the host's PAT lacks is written as WB there, which leaves the MTRRs' type as it is; what remains to be
- * done is that no large page mixes types.
+ * so a type that the host's PAT lacks is written as WB there, which leaves the MTRRs' type as it is; the call then only
+ * sees to it that no large page mixes types.
  *
  * HVPT_E_ALIGN, HVPT_E_RANGE (beyond the space, MAXPHYADDR, or mtrr's), HVPT_E_ATTR (also: mtrr->maxphyaddr is not
  * 32 to 52), HVPT_E_READONLY: the arguments.  HVPT_E_EXISTS: something in the range is mapped.  HVPT_E_CORRUPT.
- * All these are found before anything is written.  HVPT_E_NOMEM: frames ran out, and what this call had mapped by then
- * was unmapped again; a guest that runs may have seen it for a moment, flush says so, and the unused tables are freed
- * with it. After any of them every translation is what it was.
+ * All these are found before anything is written. HVPT_E_NOMEM: frames ran out, and what this call had mapped was
+ * unmapped again. A guest that runs may have seen it for a moment, so flush covers it, and the unused tables are freed
+ * with flush. After any of these every translation is what it was.
  *
- * The caller serializes it against everything but readers and hardware.
+ * Sole writer, because it unmaps when frames run out.
  */
 HVPT_NODISCARD static inline enum hvpt_status hvpt_memtype_map(struct hvpt_space *space, const struct hvpt_mtrr *mtrr,
                                                                hvpt_gpa gpa, hvpt_hpa hpa, uint64_t size,
@@ -95,7 +94,7 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_memtype_map(struct hvpt_space
         return status;
     status = hvpt_memtype_pieces(space, mtrr, HVPT_MEMTYPE_MAP, gpa, hpa, size, attr, flush, &done);
     if (status != HVPT_OK && done != 0) {
-        /* Whole pieces go, so no page must be split and it cannot fail. */
+        /* Whole pieces are unmapped, so that no page must be split and it cannot fail. */
         enum hvpt_status undone = hvpt_space_unmap(space, gpa, done, flush);
 
         (void)undone;
@@ -104,12 +103,12 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_memtype_map(struct hvpt_space
 }
 
 /*
- * Map a whole machine at its own addresses: RAM, ROM, MMIO holes and all, from address 0 up to size. 0: up to what
- * mtrr, the space and its MAXPHYADDR all reach. With 1 GiB pages the tables of 512 GiB take a frame or two and the few
- * that the changes of type need; without, say how large the machine is.
+ * Map a whole machine at its own addresses, RAM, ROM and MMIO holes alike, from address 0 up to size. size 0: up to
+ * what mtrr, the space and its MAXPHYADDR all reach. With 1 GiB pages, 512 GiB take a frame or two for tables and the
+ * few that changes of type need; without them, say how large the machine is.
  *
  * Everything is mapped, the hypervisor and these tables too: unmap or protect what the guest must not reach, before it
- * runs. HVPT_POLICY_GUARD_TABLES makes this HVPT_E_RANGE, as it says. Otherwise as hvpt_memtype_map.
+ * runs. With HVPT_POLICY_GUARD_TABLES it is therefore refused: HVPT_E_RANGE. Otherwise as hvpt_memtype_map.
  */
 HVPT_NODISCARD static inline enum hvpt_status hvpt_memtype_map_identity(struct hvpt_space *space,
                                                                         const struct hvpt_mtrr *mtrr, uint64_t size,

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory types by physical address: the MTRRs as a snapshot of their MSRs, and pure questions about it.
+ * Memory types by physical address: a snapshot of the MTRRs' MSRs, and pure functions of it.
  * SDM vol. 3, "Memory Type Range Registers (MTRRs)"; APM vol. 2, "Memory-Type Range Registers".
  */
 #ifndef HVPT_X86_MTRR_H
@@ -29,7 +29,7 @@
 #define HVPT_SYSCFG_TOM2_WB (UINT64_C(1) << 22) /* Tom2ForceMemTypeWB */
 #define HVPT_TOP_MEM2_MASK  (~UINT64_C(0x7fffff))
 
-/* Below this address the fixed-range registers decide, where they are on. */
+/* Below this address the fixed-range registers decide, if they are enabled. */
 #define HVPT_MTRR_FIXED_END UINT64_C(0x100000)
 
 /* More pairs would run into the MSRs of the fixed ranges. CPUs have 8 to 10. */
@@ -38,11 +38,11 @@
 
 /*
  * The registers, raw. Filled by hvpt_mtrr_read, or by hand from a log of another machine.
- * maxphyaddr: 32 to 52, as CPUID 80000008H EAX[7:0] tells; the bits of base and mask from there up do not count.
+ * maxphyaddr: 32 to 52, as CPUID 80000008H EAX[7:0] tells; the bits of base and mask from there up are ignored.
  * fixed: FIX64K_00000, FIX16K_80000, FIX16K_A0000, FIX4K_C0000 .. FIX4K_F8000.
  * syscfg, top_mem2: of AMD CPUs, elsewhere 0.
  *
- * SMRRs and AMD's SMM ranges are left out: outside of SMM nothing there can be used anyway.
+ * SMRRs and AMD's SMM ranges are left out: outside of SMM that memory cannot be used anyway.
  */
 struct hvpt_mtrr {
     unsigned maxphyaddr;
@@ -57,9 +57,9 @@ struct hvpt_mtrr {
 
 /*
  * [start, end) has one type; both are multiples of 4 KiB wherever the walk began at one.
- * undefined: for some of it the manual leaves the type open (registers of other types than UC, or WT with WB, overlap,
- * or a register holds a reserved type). The type is UC there: whatever the CPU does, nothing is cached that must not
- * be.
+ * undefined: the manual leaves the type of some of it open (registers of other types than UC, or WT with WB, overlap,
+ * or a register holds a reserved type). The type is UC there: whatever the CPU does, nothing is cached that must not be
+ * cached.
  */
 struct hvpt_memtype_range {
     uint64_t start;
@@ -71,12 +71,12 @@ struct hvpt_memtype_range {
 /* Reads one MSR of the CPU it runs on. false: there is no such MSR. */
 typedef bool (*hvpt_rdmsr_fn)(void *ctx, uint32_t msr, uint64_t *value);
 
-/* For hvpt_mtrr_read: an AMD or Hygon CPU, which has SYSCFG and TOP_MEM2. */
+/* For hvpt_mtrr_read: the CPU is AMD's or Hygon's, and has SYSCFG and TOP_MEM2. */
 enum hvpt_mtrr_option { HVPT_MTRR_AMD = 1 };
 
 /*
  * Take a snapshot by rdmsr, on one CPU: all have the same values (SDM vol. 3, "MTRR Considerations in MP Systems").
- * The caller knows that there are MTRRs (CPUID 1 EDX[12]). maxphyaddr: see struct hvpt_mtrr. options: HVPT_MTRR_AMD.
+ * The CPU must have MTRRs (CPUID 1 EDX[12]). maxphyaddr: see struct hvpt_mtrr. options: HVPT_MTRR_AMD.
  * HVPT_E_ATTR: maxphyaddr is not 32 to 52, an MSR cannot be read, or the CPU claims more registers than there can be.
  */
 HVPT_NODISCARD static inline enum hvpt_status hvpt_mtrr_read(struct hvpt_mtrr *mtrr, hvpt_rdmsr_fn rdmsr, void *ctx,
@@ -117,13 +117,13 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_mtrr_read(struct hvpt_mtrr *m
     return ok ? HVPT_OK : HVPT_E_ATTR;
 }
 
-/* The first address that the CPU cannot have. */
+/* The first address beyond MAXPHYADDR. */
 static inline uint64_t hvpt_mtrr_limit(const struct hvpt_mtrr *mtrr)
 {
     return UINT64_C(1) << (mtrr->maxphyaddr < 52 ? mtrr->maxphyaddr : 52);
 }
 
-/* ---- one address: its type, and how far nothing changes ---- */
+/* ---- one address: its type, and up to where that holds ---- */
 
 /* The encoding that the MTRRs share with EPT. false: reserved; *type is UC then. */
 static inline bool hvpt_mtrr_decode(uint64_t code, enum hvpt_memtype *type)
@@ -137,13 +137,13 @@ static inline bool hvpt_mtrr_decode(uint64_t code, enum hvpt_memtype *type)
 }
 
 /*
- * Does one variable range hold address, and at which higher address does the answer change? limit, if at none.
+ * Does one variable range hold address, and at which higher address does the answer change (limit: at none)?
  *
  * The range is the set of addresses that agree with base in the bits of mask (SDM vol. 3, "Example Base and Mask
  * Calculations"), whatever mask is: where it is not contiguous the range comes in pieces. The next address of the set
- * follows from the highest bit that disagrees. If base has it, address must grow into it. If not, address is past the
- * piece, and the next one begins where the lowest bit above that is free and still clear is set. All below is then as
- * low as the set allows.
+ * follows from the highest bit that disagrees. If it is set in base, address must grow until it has that bit. If not,
+ * address is past the piece, and the next piece begins where the lowest higher bit that mask leaves free and address
+ * has clear becomes set. All lower bits are then as low as the set allows.
  */
 static inline bool hvpt_mtrr_holds(uint64_t base, uint64_t mask, uint64_t limit, uint64_t address, uint64_t *change)
 {
@@ -173,7 +173,7 @@ static inline bool hvpt_mtrr_holds(uint64_t base, uint64_t mask, uint64_t limit,
     return false;
 }
 
-/* Below 1 MiB: eight ranges of 64 KiB, sixteen of 16 KiB, sixty-four of 4 KiB, a byte each. */
+/* The fixed ranges below 1 MiB: eight of 64 KiB, sixteen of 16 KiB, sixty-four of 4 KiB, a byte each. */
 static inline uint64_t hvpt_mtrr_fixed_code(const struct hvpt_mtrr *mtrr, uint64_t address, uint64_t *change)
 {
     unsigned shift = address < UINT64_C(0x80000) ? 16 : address < UINT64_C(0xc0000) ? 14 : 12;
@@ -186,7 +186,7 @@ static inline uint64_t hvpt_mtrr_fixed_code(const struct hvpt_mtrr *mtrr, uint64
     return (mtrr->fixed[first + index / 8] >> (8 * (index % 8))) & UINT64_C(0xe7);
 }
 
-/* The default type; on AMD CPUs so configured, WB for what memory lies above 4 GiB. APM vol. 2, "Top of Memory". */
+/* The default type; on AMD CPUs configured so, WB for memory above 4 GiB. APM vol. 2, "Top of Memory". */
 static inline uint64_t hvpt_mtrr_default_code(const struct hvpt_mtrr *mtrr, uint64_t address, uint64_t *change)
 {
     const uint64_t tom2_on = HVPT_SYSCFG_TOM2_ON | HVPT_SYSCFG_TOM2_WB;
@@ -204,8 +204,8 @@ static inline uint64_t hvpt_mtrr_default_code(const struct hvpt_mtrr *mtrr, uint
 }
 
 /*
- * What variable ranges that overlap amount to; types has a bit for each of theirs. Any with UC is UC, WT with WB is WT.
- * *defined: false for all other mixtures, for which the manual promises nothing; UC is the answer then.
+ * The type where variable ranges overlap; types has a bit for each of their types. UC with any other is UC, WT with WB
+ * is WT. *defined: false for all other mixtures, for which the manual promises nothing; the answer is UC then.
  */
 static inline enum hvpt_memtype hvpt_mtrr_overlap(unsigned types, bool *defined)
 {
@@ -222,7 +222,7 @@ static inline enum hvpt_memtype hvpt_mtrr_overlap(unsigned types, bool *defined)
     return HVPT_MEM_UC;
 }
 
-/* The type at address, which is below the limit: SDM vol. 3, "MTRR Precedences". Up to *end nothing can change. */
+/* The type at address, which is below the limit: SDM vol. 3, "MTRR Precedences". It holds up to *end at least. */
 static inline enum hvpt_memtype hvpt_mtrr_look(const struct hvpt_mtrr *mtrr, uint64_t address, uint64_t *end,
                                                bool *undefined)
 {
@@ -259,9 +259,9 @@ static inline enum hvpt_memtype hvpt_mtrr_look(const struct hvpt_mtrr *mtrr, uin
     return type;
 }
 
-/* ---- questions ---- */
+/* ---- the API ---- */
 
-/* The type that the MTRRs give address. Beyond MAXPHYADDR there is nothing to cache: UC. */
+/* The type that the MTRRs give address. Beyond MAXPHYADDR it is UC, since there is nothing to cache. */
 static inline enum hvpt_memtype hvpt_mtrr_type(const struct hvpt_mtrr *mtrr, hvpt_hpa address)
 {
     uint64_t end;
@@ -271,13 +271,13 @@ static inline enum hvpt_memtype hvpt_mtrr_type(const struct hvpt_mtrr *mtrr, hvp
 }
 
 /*
- * The range that follows *range, as long as one type goes; a zeroed range begins at address 0, and one with only end
- * set at end. false: MAXPHYADDR is reached.
+ * Make *range the range that follows it, as long as it has one type. A zeroed range begins at address 0, and one with
+ * only end set begins at end. false: MAXPHYADDR is reached.
  *
  *     struct hvpt_memtype_range range = {0};
  *     while (hvpt_mtrr_next(&mtrr, &range)) ...
  *
- * From boundary to boundary, not from page to page: a PC takes some tens of steps in all.
+ * It goes from boundary to boundary, not from page to page: a PC takes a few dozen steps in all.
  */
 static inline bool hvpt_mtrr_next(const struct hvpt_mtrr *mtrr, struct hvpt_memtype_range *range)
 {

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * The memory type that a guest under nested paging really gets: its own PAT, the host's PAT and the MTRRs combined.
+ * The memory type that a guest gets under nested paging: its own PAT, the host's PAT and the MTRRs combined.
  * APM vol. 2, "Combining Memory Types, MTRRs". Pure functions; gCR0.CD and hCR0.CD are taken to be clear.
  */
 #ifndef HVPT_X86_NPT_MEMTYPE_H
@@ -56,15 +56,15 @@ static inline enum hvpt_npt_memtype hvpt_npt_memtype_of_pat(uint64_t pat, unsign
     }
 }
 
-/* Of a PAT type or an MTRR type: does it let lines into the caches? */
+/* Does a PAT type or an MTRR type let lines into the caches? */
 static inline bool hvpt_npt_memtype_is_cached(enum hvpt_npt_memtype type)
 {
     return type == HVPT_NPT_WP || type == HVPT_NPT_WT || type == HVPT_NPT_WB;
 }
 
 /*
- * The "combined PAT type" of two PAT types, each UC to WB. What the two do not agree to cache is not cached, and WC
- * that one of them would cache must snoop. APM vol. 2, table "Combining Guest and Host PAT Types".
+ * The "combined PAT type" of two PAT types, each UC to WB. Memory that the two do not agree to cache is not cached, and
+ * WC memory that one of them would cache must snoop. APM vol. 2, table "Combining Guest and Host PAT Types".
  */
 static inline enum hvpt_npt_memtype hvpt_npt_combine_pat(enum hvpt_npt_memtype guest, enum hvpt_npt_memtype host)
 {
@@ -95,8 +95,8 @@ static inline enum hvpt_npt_memtype hvpt_npt_memtype_of_mtrr(enum hvpt_memtype m
 }
 
 /*
- * A combined PAT type and the MTRRs at the system-physical address: what they do not agree to cache may be cached
- * elsewhere, so it is CD, which snoops. Without nested paging the same holds with the PAT type alone.
+ * A combined PAT type and the MTRRs at the system-physical address: memory that they do not agree to cache may be
+ * cached elsewhere, so it is CD, which snoops. Without nested paging the same holds with the PAT type alone.
  * APM vol. 2, table "Combining PAT and MTRR Types"; CD, which is in none of its rows, stays CD.
  */
 static inline enum hvpt_npt_memtype hvpt_npt_combine_mtrr(enum hvpt_npt_memtype pat, enum hvpt_memtype mtrr)
@@ -120,8 +120,8 @@ static inline enum hvpt_npt_memtype hvpt_npt_combine_mtrr(enum hvpt_npt_memtype 
 }
 
 /*
- * All three: guest and host as hvpt_npt_memtype_of_pat tells them, mtrr as hvpt_mtrr_type does. A space knows UC and
- * UC- of its host PAT by one name; the leaf's own PAT index tells them apart.
+ * All three combined: guest and host as from hvpt_npt_memtype_of_pat, mtrr as from hvpt_mtrr_type. A space reports UC
+ * and UC- of its host PAT alike; the leaf's own PAT index tells them apart.
  */
 static inline enum hvpt_npt_memtype hvpt_npt_effective_memtype(enum hvpt_npt_memtype guest, enum hvpt_npt_memtype host,
                                                                enum hvpt_memtype mtrr)

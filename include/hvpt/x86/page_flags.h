@@ -1,9 +1,9 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Page flags of a kernel's own (an x86 stage-1 entry and IA32_PAT) to struct hvpt_attr and back.
- * A translation, never a reuse of bits: SDM vol. 3, "4-Level Paging and 5-Level Paging"; APM vol. 2, "Page-Translation-
- * Table Entry Fields".
+ * Translates a kernel's own page flags (an x86 stage-1 entry and IA32_PAT) to struct hvpt_attr and back.
+ * Bits are never reused: SDM vol. 3, "4-Level Paging and 5-Level Paging"; APM vol. 2, "Page-Translation- Table Entry
+ * Fields".
  *
  * Why not reuse: in a stage-1 entry write-back is three clear bits, which EPT reads as UC; PCD is EPT's reserved memory
  * type 2; PAT is EPT's large-page bit; user becomes execute; no-execute becomes suppress-#VE.
@@ -29,13 +29,13 @@
 #define HVPT_PAGE_PROTECTION_KEY (UINT64_C(15) << 59)
 #define HVPT_PAGE_NO_EXECUTE     (UINT64_C(1) << 63)
 
-/* attr.software as far as an entry can hold it: bits 11:9, then bits 58:52. EPT and NPT take up to 15. */
+/* The largest attr.software that an entry can hold, in bits 11:9, then bits 58:52. EPT and NPT take up to 15. */
 #define HVPT_PAGE_SOFTWARE_MAX UINT32_C(1023)
 
 /*
- * What struct hvpt_attr has no word for, and why it is dropped unless the caller insists:
- * USER: which of the guest's modes may use a page is for the guest's own tables to say.
- * GLOBAL: a translation is the guest's, and goes with the guest's; there is no "in every address space" here.
+ * What struct hvpt_attr cannot express, and why it is dropped unless the caller insists:
+ * USER: the guest's own tables say which of its modes may use a page.
+ * GLOBAL: the second level has no translations that hold in every address space.
  * PROTECTION_KEY: keys are looked up by linear address, and a second-level entry has none.
  */
 #define HVPT_PAGE_NOT_CARRIED (HVPT_PAGE_USER | HVPT_PAGE_GLOBAL | HVPT_PAGE_PROTECTION_KEY)
@@ -54,16 +54,17 @@ static inline uint64_t hvpt_page_pat_bits(unsigned index, unsigned level)
 }
 
 /*
- * What the leaf entry at level (0: 4 KiB, 1: 2 MiB, 2: 1 GiB) says, under the value pat of IA32_PAT. Its address is not
- * looked at; an encryption bit (C-bit, key ID) counts as address.
+ * The attributes of the leaf entry at level (0: 4 KiB, 1: 2 MiB, 2: 1 GiB), under the value pat of IA32_PAT. Its
+ * address is ignored; an encryption bit (C-bit, key ID) counts as address.
  *
  * Carried: write; execute, from bit 63, which needs EFER.NXE (as HVPT_EXEC: a space with mode-based execute control may
  * want HVPT_EXEC_USER beside it); the memory type, UC- as UC; accessed and dirty, which a space without such bits
  * refuses, so clear attr->flags for one; software bits, as a number.
- * keep: bits of HVPT_PAGE_NOT_CARRIED whose meaning must not be lost; what the others say is dropped in silence.
+ * keep: bits of HVPT_PAGE_NOT_CARRIED whose meaning must not be lost; the others are dropped silently.
  *
  * HVPT_E_ATTR: the entry is not present, is a table or of a level that has no leaves, or selects a reserved type in
- * pat; or it says what keep insists on: it is for the supervisor alone (USER clear), is global, has a key other than 0.
+ * pat; or it has a property that keep names: it is for the supervisor alone (USER clear), is global, has a key other
+ * than 0.
  */
 HVPT_NODISCARD static inline enum hvpt_status hvpt_page_flags_to_attr(uint64_t entry, unsigned level, uint64_t pat,
                                                                       uint64_t keep, struct hvpt_attr *attr)
@@ -85,14 +86,15 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_page_flags_to_attr(uint64_t e
 }
 
 /*
- * The flags of a leaf at level (0: 4 KiB, 1: 2 MiB, 2: 1 GiB) that say attr under the value pat of IA32_PAT, in *entry;
- * or an address that is aligned to the page into it. add: bits of HVPT_PAGE_NOT_CARRIED to set, which attr cannot tell.
+ * The flags of a leaf at level (0: 4 KiB, 1: 2 MiB, 2: 1 GiB) that express attr under the value pat of IA32_PAT, in
+ * *entry; the caller ORs in an address that is aligned to the page. add: bits of HVPT_PAGE_NOT_CARRIED to set, which
+ * attr cannot express.
  *
- * UC becomes UC- where pat has no UC, and a WC MTRR then makes WC of it. A page that is dirty but may not be written is
- * a shadow-stack page to a CPU with CR4.CET: clear HVPT_DIRTY in attr.flags if that is not meant.
+ * UC becomes UC- where pat has no UC, and a WC MTRR then makes it WC. A page that is dirty but may not be written is a
+ * shadow-stack page to a CPU with CR4.CET: clear HVPT_DIRTY in attr.flags if that is not meant.
  *
- * HVPT_E_ATTR: a stage-1 leaf cannot say this: not readable; executable by user mode alone; a memory type that pat
- * lacks; HVPT_LOGGED or a flag of one format; more software bits than there are; add or level is none of the above.
+ * HVPT_E_ATTR: a stage-1 leaf cannot express this: not readable; executable by user mode alone; a memory type that pat
+ * lacks; HVPT_LOGGED or a flag of one format; more software bits than there are; or add or level is out of range.
  */
 HVPT_NODISCARD static inline enum hvpt_status hvpt_page_flags_from_attr(struct hvpt_attr attr, unsigned level,
                                                                         uint64_t pat, uint64_t add, uint64_t *entry)

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * The page attribute table: what the eight bytes of IA32_PAT say, and what they amount to together with the MTRRs.
+ * The page attribute table: what the eight bytes of IA32_PAT mean, alone and combined with the MTRRs.
  * SDM vol. 3, "Page Attribute Table (PAT)"; APM vol. 2, "Page-Attribute Table Mechanism". Pure arithmetic on values.
  */
 #ifndef HVPT_X86_PAT_H
@@ -12,7 +12,7 @@
 #define HVPT_MSR_PAT UINT32_C(0x277)
 
 /*
- * What one byte of IA32_PAT can say, in its encoding (SDM vol. 3, "IA32_PAT MSR"). UC- is UC that a WC MTRR overrides.
+ * The values of one byte of IA32_PAT, in its encoding (SDM vol. 3, "IA32_PAT MSR"). UC- is UC that a WC MTRR overrides.
  * A write of any other byte to the MSR faults; it is RESERVED here.
  */
 enum hvpt_pat_type {
@@ -42,7 +42,7 @@ static inline enum hvpt_pat_type hvpt_pat_get(uint64_t pat, unsigned index)
     }
 }
 
-/* pat with entry index (0 to 7) changed to type, which is not RESERVED. */
+/* pat with entry index (0 to 7) changed to type, which must not be RESERVED. */
 static inline uint64_t hvpt_pat_set(uint64_t pat, unsigned index, enum hvpt_pat_type type)
 {
     const unsigned shift = 8 * (index & 7);
@@ -50,7 +50,7 @@ static inline uint64_t hvpt_pat_set(uint64_t pat, unsigned index, enum hvpt_pat_
     return (pat & ~(UINT64_C(255) << shift)) | (uint64_t)type << shift;
 }
 
-/* Could this be in IA32_PAT? A write to it, or VMRUN and VM entry with it, fails if not. */
+/* Can IA32_PAT have this value? If not, a write of it, and VMRUN or VM entry with it, fail. */
 static inline bool hvpt_pat_is_valid(uint64_t pat)
 {
     unsigned index;
@@ -62,7 +62,8 @@ static inline bool hvpt_pat_is_valid(uint64_t pat)
 }
 
 /*
- * The lowest index whose entry is type; low ones need no PAT bit in the page-table entry. HVPT_PAT_NO_INDEX: none is.
+ * The lowest index whose entry is type; low ones need no PAT bit in the page-table entry. HVPT_PAT_NO_INDEX: there is
+ * none.
  */
 static inline unsigned hvpt_pat_find(uint64_t pat, enum hvpt_pat_type type)
 {
@@ -92,9 +93,9 @@ static inline enum hvpt_memtype hvpt_pat_memtype(enum hvpt_pat_type type)
  * The type that an access gets on an Intel CPU whose caches are on (CR0.CD clear), from the PAT entry of its page and
  * the MTRRs at its address: SDM vol. 3, "Selecting Memory Types for Pentium III and More Recent Processor Families".
  *
- * Under EPT the same table holds with the guest's PAT entry and, in the place of the MTRRs, which do not count there,
- * the memory type of the EPT leaf; with HVPT_EPT_IGNORE_PAT the leaf's alone is used (SDM vol. 3, "Memory Type Used for
- * Translated Guest-Physical Addresses"). AMD combines otherwise: npt_memtype.h.
+ * Under EPT the same table holds with the guest's PAT entry and, instead of the MTRRs, which are not used there, the
+ * memory type of the EPT leaf; with HVPT_EPT_IGNORE_PAT the leaf's alone is used (SDM vol. 3, "Memory Type Used for
+ * Translated Guest-Physical Addresses"). AMD combines them differently: npt_memtype.h.
  */
 static inline enum hvpt_memtype hvpt_pat_combine_mtrr(enum hvpt_pat_type type, enum hvpt_memtype mtrr)
 {
