@@ -54,7 +54,12 @@ enum hvctl_known_part {
     HVCTL_KNOWS_SPEC_CTRL = 1 << 12,
     HVCTL_KNOWS_PKRS = 1 << 13, /* this and the next: VMX only */
     HVCTL_KNOWS_PERF_GLOBAL_CTRL = 1 << 14,
-    HVCTL_KNOWS_ALL = (1 << 15) - 1
+    HVCTL_KNOWS_FRED_RSP0 = 1 << 15, /* VMX: the MSR has it */
+    HVCTL_KNOWS_BNDCFGS = 1 << 16,   /* this and the next: VMX only */
+    HVCTL_KNOWS_RTIT_CTL = 1 << 17,
+    HVCTL_KNOWS_LBR_CTL = 1 << 18,
+    HVCTL_KNOWS_UINV = 1 << 19,
+    HVCTL_KNOWS_ALL = (1 << 20) - 1
 };
 
 /*
@@ -67,7 +72,8 @@ enum hvctl_known_part {
         X(sysenter_eip) X(star) X(lstar) X(cstar) X(sfmask) X(kernel_gs_base) X(interruptibility) X(activity)       \
             X(pending_debug) X(debugctl) X(pdpte[0]) X(pdpte[1]) X(pdpte[2]) X(pdpte[3]) X(s_cet) X(ssp)            \
                 X(interrupt_ssp_table) X(spec_ctrl) X(pkrs) X(perf_global_ctrl) X(fred_config) X(fred_rsp1)         \
-                    X(fred_rsp2) X(fred_rsp3) X(fred_stklvls) X(fred_ssp1) X(fred_ssp2) X(fred_ssp3)
+                    X(fred_rsp2) X(fred_rsp3) X(fred_stklvls) X(fred_ssp1) X(fred_ssp2) X(fred_ssp3) X(fred_rsp0)   \
+                        X(bndcfgs) X(rtit_ctl) X(lbr_ctl) X(uinv)
 #define HVCTL_GUEST_STATE_SEGMENTS(X) X(es) X(cs) X(ss) X(ds) X(fs) X(gs) X(ldtr) X(tr) X(gdtr) X(idtr)
 
 /*
@@ -92,7 +98,8 @@ struct hvctl_guest_state {
     uint64_t activity;         /* enum hvctl_activity */
     uint64_t pending_debug;    /* HVCTL_PENDING_*, and bits 3:0, breakpoints */
     uint64_t s_cet, ssp, interrupt_ssp_table, spec_ctrl, pkrs, perf_global_ctrl;
-    uint64_t fred_config, fred_rsp1, fred_rsp2, fred_rsp3, fred_stklvls, fred_ssp1, fred_ssp2, fred_ssp3;
+    uint64_t fred_config, fred_rsp1, fred_rsp2, fred_rsp3, fred_stklvls, fred_ssp1, fred_ssp2, fred_ssp3, fred_rsp0;
+    uint64_t bndcfgs, rtit_ctl, lbr_ctl, uinv;
 };
 
 /* Everything 0 but what a reset sets. */
@@ -166,7 +173,10 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_guest_load_pdptes(struct h
 #define HVCTL_X(member) +1
 enum hvctl_guest_state_size {
     HVCTL_GUEST_STATE_NUMBER_COUNT = 0 HVCTL_GUEST_STATE_NUMBERS(HVCTL_X),
-    HVCTL_GUEST_STATE_WORDS = 2 + 40 + HVCTL_GUEST_STATE_NUMBER_COUNT
+    HVCTL_GUEST_STATE_WORDS = 2 + 40 + HVCTL_GUEST_STATE_NUMBER_COUNT,
+    /* The first version had the numbers to fred_ssp3, and 15 bits of known; each number since has a bit of its own. */
+    HVCTL_GUEST_STATE_FIRST = 40 + 42,
+    HVCTL_GUEST_STATE_FIRST_KNOWN = 15
 };
 #undef HVCTL_X
 #define HVCTL_GUEST_STATE_FORM UINT64_C(0x3154534756480001) /* "HVGST1", and 1 */
@@ -192,8 +202,8 @@ static inline void hvctl_guest_state_save(const struct hvctl_guest_state *state,
 
 /*
  * The state that count words hold, as hvctl_guest_state_save wrote them. Words of an older version may be fewer: what
- * they lack is not known then and at its reset value. HVCTL_E_SYNTAX: these words are none, fewer than they say, or
- * more than this version understands; the state is not usable then.
+ * they lack is not known then and at its reset value. HVCTL_E_SYNTAX: these words are none, fewer than they say, more
+ * than this version understands, or claim to know what they lack; the state is not usable then.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_guest_state_restore(struct hvctl_guest_state *state,
                                                                           const uint64_t *words, size_t count)
@@ -201,8 +211,8 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_guest_state_restore(struct
     size_t at = 2, end;
 
     hvctl_guest_state_clear(state);
-    if (count < 43 || words[0] != HVCTL_GUEST_STATE_FORM || words[1] < 41 || words[1] > HVCTL_GUEST_STATE_WORDS - 2
-        || words[1] > count - 2)
+    if (count < 2 || words[0] != HVCTL_GUEST_STATE_FORM || words[1] < HVCTL_GUEST_STATE_FIRST
+        || words[1] > HVCTL_GUEST_STATE_WORDS - 2 || words[1] > count - 2)
         return HVCTL_E_SYNTAX;
     end = 2 + (size_t)words[1];
 #define HVCTL_X(member)                                                                                               \
@@ -218,7 +228,9 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_guest_state_restore(struct
         state->member = words[at++];
     HVCTL_GUEST_STATE_NUMBERS(HVCTL_X)
 #undef HVCTL_X
-    return state->known & ~(uint64_t)HVCTL_KNOWS_ALL ? HVCTL_E_SYNTAX : HVCTL_OK;
+    return state->known >> (HVCTL_GUEST_STATE_FIRST_KNOWN + (unsigned)words[1] - HVCTL_GUEST_STATE_FIRST)
+             ? HVCTL_E_SYNTAX
+             : HVCTL_OK;
 }
 
 /*

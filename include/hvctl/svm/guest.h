@@ -45,6 +45,32 @@ static inline struct hvctl_segment hvctl_segment_of_svm_usable(const struct hvct
  */
 #define HVCTL_SVM_DBGCTL UINT64_C(0x3f)
 
+/* Bits of CR4 that Intel's CPUs alone have: VMXE, SMXE, KL, PKS, UINTR, LASS, LAM_SUP. */
+#define HVCTL_CR4_INTEL UINT64_C(0x1b086000)
+
+/*
+ * Is everything in the state that a VMCB can hold? A guest that is not active, exceptions that are pending and what
+ * Intel's CPUs alone have it cannot. BS is no loss while a trap is held back: TF brings it.
+ */
+static inline bool hvctl_svm_guest_fits(const struct hvctl_guest_state *state)
+{
+    bool held = (state->interruptibility & (HVCTL_BLOCKING_STI | HVCTL_BLOCKING_MOV_SS)) != 0;
+    bool stepping = held && (state->rflags >> 8 & 1u);
+    uint64_t own = 0;
+
+    own |= state->known & HVCTL_KNOWS_PENDING_DEBUG ? state->pending_debug & ~(stepping ? HVCTL_PENDING_BS : 0) : 0;
+    own |= state->known & HVCTL_KNOWS_PKRS ? state->pkrs : 0;
+    own |= state->known & HVCTL_KNOWS_PERF_GLOBAL_CTRL ? state->perf_global_ctrl : 0;
+    own |= state->known & HVCTL_KNOWS_BNDCFGS ? state->bndcfgs : 0;
+    own |= state->known & HVCTL_KNOWS_RTIT_CTL ? state->rtit_ctl : 0;
+    own |= state->known & HVCTL_KNOWS_LBR_CTL ? state->lbr_ctl : 0;
+    own |= state->known & HVCTL_KNOWS_UINV ? state->uinv : 0;
+    own |= state->interruptibility & (HVCTL_BLOCKING_SMI | HVCTL_ENCLAVE_INTERRUPTION);
+    own |= (state->cr4 & HVCTL_CR4_INTEL) | (state->cr3 & UINT64_C(3) << 61);
+    own |= (state->cr0 & (HVCTL_CR0_CD | HVCTL_CR0_NW)) == HVCTL_CR0_NW; /* a VMCS may have it, and it means nothing */
+    return own == 0 && state->activity == HVCTL_ACTIVITY_ACTIVE;
+}
+
 /* Members of newer CPUs; what the state does not know stays. */
 static inline void hvctl_svm_put_rest(struct hvctl_vmcb *vmcb, const struct hvctl_guest_state *state)
 {
@@ -89,6 +115,8 @@ static inline void hvctl_svm_put_rest(struct hvctl_vmcb *vmcb, const struct hvct
         hvctl_vmcb_set_fred_ssp2(vmcb, state->fred_ssp2);
         hvctl_vmcb_set_fred_ssp3(vmcb, state->fred_ssp3);
     }
+    if (state->known & HVCTL_KNOWS_FRED_RSP0)
+        hvctl_vmcb_set_fred_rsp0(vmcb, state->fred_rsp0);
 }
 
 /*
@@ -99,8 +127,10 @@ static inline void hvctl_svm_put_rest(struct hvctl_vmcb *vmcb, const struct hvct
  * who intercepts IRET. DEBUGCTL counts with LBR virtualization.
  *
  * HVCTL_E_STATE: written, but what SVM's guests need and this state does not know is as the VMCB had it: EFER, PAT,
- * CR2, DR6 or the SYSCALL MSRs; after hvctl_vmx_guest_read somebody has to add them. HVCTL_E_MODE: written, but the
- * guest is not active, of which the VMCB knows nothing: the caller holds it back until an event ends the halt.
+ * CR2, DR6 or the SYSCALL MSRs; after hvctl_vmx_guest_read somebody has to add them. HVCTL_E_MODE: written, but for
+ * what no VMCB can hold. A guest that is not active the caller holds back until an event ends the halt; pending debug
+ * exceptions it injects; what Intel's CPUs alone have (CR4.PKS with pkrs, LAM, LASS, KL, user interrupts, MPX,
+ * tracing, ...) the guest should not have been shown.
  */
 static inline enum hvctl_status hvctl_svm_guest_write(struct hvctl_vmcb *vmcb, const struct hvctl_guest_state *state)
 {
@@ -140,7 +170,7 @@ static inline enum hvctl_status hvctl_svm_guest_write(struct hvctl_vmcb *vmcb, c
     hvctl_svm_put_rest(vmcb, state);
     if (~state->known & needed)
         return HVCTL_E_STATE;
-    return state->activity == HVCTL_ACTIVITY_ACTIVE ? HVCTL_OK : HVCTL_E_MODE;
+    return hvctl_svm_guest_fits(state) ? HVCTL_OK : HVCTL_E_MODE;
 }
 
 /* What hvctl_svm_put_rest writes. */
@@ -177,7 +207,8 @@ static inline void hvctl_svm_get_rest(const struct hvctl_vmcb *vmcb, struct hvct
         state->fred_ssp1 = save->fred_ssp1;
         state->fred_ssp2 = save->fred_ssp2;
         state->fred_ssp3 = save->fred_ssp3;
-        state->known |= HVCTL_KNOWS_FRED;
+        state->fred_rsp0 = save->fred_rsp0;
+        state->known |= HVCTL_KNOWS_FRED | HVCTL_KNOWS_FRED_RSP0;
     }
     if (vmcb->control.interrupt_state & HVCTL_INTERRUPT_SHADOW)
         state->interruptibility = HVCTL_BLOCKING_MOV_SS;
@@ -203,7 +234,9 @@ static inline struct hvctl_guest_state hvctl_svm_guest_read(const struct hvctl_v
     state.cr0 = save->cr0;
     state.cr3 = save->cr3;
     state.cr4 = save->cr4;
-    state.efer = save->efer & ~HVCTL_EFER_SVME;
+    state.efer = save->efer & ~(HVCTL_EFER_SVME | HVCTL_EFER_LMA);
+    if ((save->efer & HVCTL_EFER_LME) && (save->cr0 & HVCTL_CR0_PG))
+        state.efer |= HVCTL_EFER_LMA; /* VMRUN makes it so, whatever the VMCB has */
     state.rip = save->rip;
     state.rsp = save->rsp;
     state.rflags = save->rflags;

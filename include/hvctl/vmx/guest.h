@@ -71,6 +71,43 @@ static inline bool hvctl_vmx_guest_has_nmis(const struct hvctl_vmcs_image *image
     return !hvctl_vmx_control_on(image, HVCTL_PIN_NMI_EXITING) || hvctl_vmx_control_on(image, HVCTL_PIN_VIRTUAL_NMIS);
 }
 
+/* The bits of CR3 that this CPU has, with LAM's where nobody said that it lacks them. */
+static inline uint64_t hvctl_vmx_cr3_bits(const struct hvctl_vmx_caps *caps)
+{
+    uint64_t lam = caps->cpu.lam || !caps->cpu.leaf7 ? UINT64_C(3) << 61 : 0;
+
+    return ~hvctl_beyond(caps->cpu.maxphyaddr ? caps->cpu.maxphyaddr : 52) | lam;
+}
+
+/*
+ * Is the guest in a mode that VM entry knows? A VMCB can say more: paging in real mode, virtual-8086 mode elsewhere
+ * than in protected mode, CR4 bits of long mode outside it, an instruction pointer that is not canonical, FRED without
+ * its privilege levels, a task or a local table out of a local table. SDM vol. 3, "Checks on the Guest State Area".
+ */
+static inline bool hvctl_vmx_guest_mode_fits(const struct hvctl_vmx_caps *caps, const struct hvctl_guest_state *state)
+{
+    bool long_mode = (state->efer & HVCTL_EFER_LMA) != 0;
+    bool code64 = long_mode && (state->cs.rights & HVCTL_RIGHTS_LONG);
+    uint64_t high = hvctl_beyond(caps->cpu.linear_bits ? caps->cpu.linear_bits : 57);
+    unsigned cpl = hvctl_guest_cpl(state);
+
+    if ((state->cr0 & (HVCTL_CR0_PG | HVCTL_CR0_PE)) == HVCTL_CR0_PG
+        || ((state->rflags >> 17 & 1u) && (long_mode || !(state->cr0 & HVCTL_CR0_PE))))
+        return false;
+    if (!long_mode && (state->cr4 & (HVCTL_CR4_PCIDE | HVCTL_CR4_FRED)))
+        return false;
+    if (long_mode && (state->cr3 & ~hvctl_vmx_cr3_bits(caps)))
+        return false;
+    if (code64 && (state->rip & high) != 0 && (state->rip & high) != high)
+        return false;
+    if ((state->cr4 & HVCTL_CR4_FRED)
+        && (cpl == 1 || cpl == 2 || (cpl == 0 && !code64)
+            || (cpl == 3 && ((state->rflags >> 12 & 3u) || (state->interruptibility & HVCTL_BLOCKING_STI)))))
+        return false;
+    return !(state->tr.selector & 4u)
+        && ((state->ldtr.rights & HVCTL_RIGHTS_UNUSABLE) || !(state->ldtr.selector & 4u));
+}
+
 /*
  * Can VMX on this CPU, with the image's controls, hold the state at all? HVCTL_OK, or what hvctl_vmx_guest_write says.
  */
@@ -86,6 +123,8 @@ static inline enum hvctl_status hvctl_vmx_guest_fits(const struct hvctl_vmcs_ima
         return HVCTL_E_CONTROL;
     if ((state->efer & ~(HVCTL_EFER_VMX | HVCTL_EFER_SVME | HVCTL_EFER_TCE | HVCTL_EFER_AIBRSE))
         || (state->cr4 & ~caps->cr4_fixed1))
+        return HVCTL_E_MODE;
+    if (!hvctl_vmx_guest_mode_fits(caps, state))
         return HVCTL_E_MODE;
     if (state->activity > HVCTL_ACTIVITY_WAIT_FOR_SIPI
         || (state->activity && !(caps->misc >> (5 + state->activity) & 1u)))
@@ -138,6 +177,10 @@ static inline void hvctl_vmx_put_rest(struct hvctl_vmcs_image *image, const stru
     hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_IA32_PKRS, state->pkrs, state, HVCTL_KNOWS_PKRS, status);
     hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_IA32_PERF_GLOBAL_CTRL, state->perf_global_ctrl, state,
                         HVCTL_KNOWS_PERF_GLOBAL_CTRL, status);
+    hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_IA32_BNDCFGS, state->bndcfgs, state, HVCTL_KNOWS_BNDCFGS, status);
+    hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_IA32_RTIT_CTL, state->rtit_ctl, state, HVCTL_KNOWS_RTIT_CTL, status);
+    hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_IA32_LBR_CTL, state->lbr_ctl, state, HVCTL_KNOWS_LBR_CTL, status);
+    hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_UINV, state->uinv, state, HVCTL_KNOWS_UINV, status);
     hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_IA32_FRED_CONFIG, state->fred_config, state, HVCTL_KNOWS_FRED, status);
     hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_IA32_FRED_RSP1, state->fred_rsp1, state, HVCTL_KNOWS_FRED, status);
     hvctl_vmx_put_known(image, HVCTL_VMCS_GUEST_IA32_FRED_RSP2, state->fred_rsp2, state, HVCTL_KNOWS_FRED, status);
@@ -152,7 +195,8 @@ static inline void hvctl_vmx_put_rest(struct hvctl_vmcs_image *image, const stru
 /*
  * Write a guest's state into the guest-state area of an image whose control words are set (hvctl_vmx_controls_write);
  * the link pointer becomes all ones. A state from SVM becomes one that VM entry takes: segments as
- * hvctl_vmx_fit_segments has them, RIP and CR3 of 32 bits outside long mode, BS where a trap is held back.
+ * hvctl_vmx_fit_segments has them, RIP of 32 bits outside 64-bit mode, CR3 outside long mode without bits that no
+ * address has, BS where a trap is held back.
  *
  * VMX fixes bits of CR0 and CR4. They are added to GUEST_CR0 and GUEST_CR4; the read shadows hold what state says and
  * the guest/host masks own the fixed bits, so that the guest reads what it wrote and a change of such a bit is a VM
@@ -164,8 +208,9 @@ static inline void hvctl_vmx_put_rest(struct hvctl_vmcs_image *image, const stru
  * are.
  *
  * HVCTL_E_MODE: PE or PG is 0 in state.cr0 and "unrestricted guest" is not on; or something that this CPU's VMX cannot
- * hold: bits of CR4 and EFER, an activity, a member that is not 0 without its field. HVCTL_E_CONTROL: a 64-bit guest
- * and this CPU cannot. HVCTL_E_STATE: with EPT, a guest in PAE paging whose PDPTEs are not known
+ * hold: bits of CR3, CR4 and EFER, an activity, a member that is not 0 without its field, a mode that only a VMCB can
+ * have (paging in real mode, virtual-8086 mode in long mode, ...), a RIP that is not canonical. HVCTL_E_CONTROL: a
+ * 64-bit guest and this CPU cannot. HVCTL_E_STATE: with EPT, a guest in PAE paging whose PDPTEs are not known
  * (hvctl_guest_load_pdptes). Errors of hvctl_vmcs_write else.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_guest_write(struct hvctl_vmcs_image *image,
@@ -178,7 +223,6 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_guest_write(struct hvc
     bool long_mode = (given->efer & HVCTL_EFER_LMA) != 0;
     uint64_t entry = hvctl_vmcs_get(image, HVCTL_VMCS_VM_ENTRY_CONTROLS);
     uint64_t ia32e = hvctl_vmx_control_mask(HVCTL_ENTRY_IA32E_MODE_GUEST);
-    uint64_t address = long_mode ? ~(uint64_t)0 : UINT32_C(0xffffffff);
     enum hvctl_status status = hvctl_vmx_guest_fits(image, caps, given);
 
     if (status != HVCTL_OK)
@@ -192,7 +236,8 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_guest_write(struct hvc
     hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_CR4, hvctl_vmx_adjust_cr4(caps, state->cr4), &status);
     hvctl_vmcs_put(image, HVCTL_VMCS_CR4_READ_SHADOW, state->cr4, &status);
     hvctl_vmcs_put(image, HVCTL_VMCS_CR4_GUEST_HOST_MASK, caps->cr4_fixed0, &status);
-    hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_CR3, state->cr3 & address, &status);
+    /* Outside long mode paging uses 32 bits of CR3; the rest stays in it, and counts when long mode begins. */
+    hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_CR3, state->cr3 & hvctl_vmx_cr3_bits(caps), &status);
     hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_DR7, state->dr7, &status);
     hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_RIP,
                    long_mode && (state->cs.rights & HVCTL_RIGHTS_LONG) ? state->rip : state->rip & UINT32_C(0xffffffff),
@@ -335,6 +380,10 @@ static inline void hvctl_vmx_get_rest(const struct hvctl_vmcs_image *image, stru
     hvctl_vmx_get_known(image, HVCTL_VMCS_GUEST_IA32_PKRS, &state->pkrs, state, HVCTL_KNOWS_PKRS);
     hvctl_vmx_get_known(image, HVCTL_VMCS_GUEST_IA32_PERF_GLOBAL_CTRL, &state->perf_global_ctrl, state,
                         HVCTL_KNOWS_PERF_GLOBAL_CTRL);
+    hvctl_vmx_get_known(image, HVCTL_VMCS_GUEST_IA32_BNDCFGS, &state->bndcfgs, state, HVCTL_KNOWS_BNDCFGS);
+    hvctl_vmx_get_known(image, HVCTL_VMCS_GUEST_IA32_RTIT_CTL, &state->rtit_ctl, state, HVCTL_KNOWS_RTIT_CTL);
+    hvctl_vmx_get_known(image, HVCTL_VMCS_GUEST_IA32_LBR_CTL, &state->lbr_ctl, state, HVCTL_KNOWS_LBR_CTL);
+    hvctl_vmx_get_known(image, HVCTL_VMCS_GUEST_UINV, &state->uinv, state, HVCTL_KNOWS_UINV);
     hvctl_vmx_get_known(image, HVCTL_VMCS_GUEST_IA32_FRED_CONFIG, &state->fred_config, state, HVCTL_KNOWS_FRED);
     hvctl_vmx_get_known(image, HVCTL_VMCS_GUEST_IA32_FRED_RSP1, &state->fred_rsp1, state, HVCTL_KNOWS_FRED);
     hvctl_vmx_get_known(image, HVCTL_VMCS_GUEST_IA32_FRED_RSP2, &state->fred_rsp2, state, HVCTL_KNOWS_FRED);

@@ -81,15 +81,21 @@ static inline void hvctl_vmx_fit_ss(struct hvctl_segment *ss, unsigned cpl)
     ss->rights = (ss->rights & ~HVCTL_RIGHTS_DPL) | (uint32_t)cpl << HVCTL_RIGHTS_DPL_SHIFT;
 }
 
-/* LDTR: SVM looks at P alone. TR is never null, and busy; in IA-32e mode it is a 64-bit one. */
-static inline void hvctl_vmx_fit_system(struct hvctl_segment *ldtr, struct hvctl_segment *tr)
+/*
+ * LDTR: SVM looks at P alone. TR is never null, and busy; in IA-32e mode it is a 64-bit one, and of a type that none
+ * has, bit 3 tells 32-bit ones from 16-bit ones.
+ */
+static inline void hvctl_vmx_fit_system(struct hvctl_segment *ldtr, struct hvctl_segment *tr, bool long_mode)
 {
+    uint32_t type = long_mode || (tr->rights & HVCTL_RIGHTS_CODE) ? HVCTL_RIGHTS_TYPE_TSS_BUSY
+                                                                  : HVCTL_RIGHTS_TYPE_TSS16_BUSY;
+
     if (!(ldtr->rights & HVCTL_RIGHTS_UNUSABLE)) {
         hvctl_vmx_fit_usable(ldtr, false);
         ldtr->rights = (ldtr->rights & ~HVCTL_RIGHTS_TYPE_MASK) | HVCTL_RIGHTS_TYPE_LDT;
     }
     hvctl_vmx_fit_usable(tr, false);
-    tr->rights |= HVCTL_RIGHTS_WRITABLE; /* busy */
+    tr->rights = (tr->rights & ~HVCTL_RIGHTS_TYPE_MASK) | type;
 }
 
 /* Virtual-8086 mode: base, limit and rights are what loading the selector makes them. */
@@ -102,8 +108,8 @@ static inline void hvctl_vmx_fit_v86(struct hvctl_segment *segment)
 
 /*
  * All of a guest's segments. linear_bits: of the CPU's linear addresses, to which VMRUN and VMLOAD would have
- * sign-extended bases; 0: not known. unrestricted: "unrestricted guest" is on, and CS may be data. A guest that VMX can
- * run and that VM entry takes as it is stays as it is.
+ * sign-extended bases; 0: not known. unrestricted: "unrestricted guest" is on, and CS may be data. Segments that VM
+ * entry takes as they are stay so, but for what is hidden in unusable ones.
  */
 static inline void hvctl_vmx_fit_segments(struct hvctl_guest_state *state, unsigned linear_bits, bool unrestricted)
 {
@@ -131,8 +137,9 @@ static inline void hvctl_vmx_fit_segments(struct hvctl_guest_state *state, unsig
                           ? data[i]->base & UINT32_C(0xffffffff)
                           : hvctl_sign_extend(data[i]->base, linear_bits);
     }
-    hvctl_vmx_fit_system(&state->ldtr, &state->tr);
-    state->ldtr.base = hvctl_sign_extend(state->ldtr.base, linear_bits);
+    hvctl_vmx_fit_system(&state->ldtr, &state->tr, (state->efer & HVCTL_EFER_LMA) != 0);
+    if (!(state->ldtr.rights & HVCTL_RIGHTS_UNUSABLE))
+        state->ldtr.base = hvctl_sign_extend(state->ldtr.base, linear_bits);
     state->tr.base = hvctl_sign_extend(state->tr.base, linear_bits);
     state->gdtr.base = hvctl_sign_extend(state->gdtr.base, linear_bits);
     state->idtr.base = hvctl_sign_extend(state->idtr.base, linear_bits);

@@ -222,6 +222,10 @@ Test(state, a_vmcs_guest_state_comes_back_field_by_field)
         {HVCTL_VMCS_GUEST_IA32_PKRS, 0x55},
         {HVCTL_VMCS_GUEST_IA32_PERF_GLOBAL_CTRL, 3},
         {HVCTL_VMCS_GUEST_IA32_SPEC_CTRL, 5},
+        {HVCTL_VMCS_GUEST_IA32_BNDCFGS, 0x3001},
+        {HVCTL_VMCS_GUEST_IA32_RTIT_CTL, 0x2008},
+        {HVCTL_VMCS_GUEST_IA32_LBR_CTL, 3},
+        {HVCTL_VMCS_GUEST_UINV, 0xec},
         {HVCTL_VMCS_GUEST_IA32_FRED_CONFIG, 0x1000},
         {HVCTL_VMCS_GUEST_IA32_FRED_RSP1, 0x2040},
         {HVCTL_VMCS_GUEST_IA32_FRED_RSP2, 0x3040},
@@ -246,7 +250,8 @@ Test(state, a_vmcs_guest_state_comes_back_field_by_field)
     hvctl_vmx_check(&image, &caps, &report);
     cr_assert_eq(report.broken, 0, "%s", broken());
     state = hvctl_vmx_guest_read(&image);
-    cr_expect_eq(state.known, HVCTL_KNOWS_ALL & ~(HVCTL_KNOWS_CR2 | HVCTL_KNOWS_DR6 | HVCTL_KNOWS_SYSCALL));
+    cr_expect_eq(state.known, HVCTL_KNOWS_ALL & ~(HVCTL_KNOWS_CR2 | HVCTL_KNOWS_DR6 | HVCTL_KNOWS_SYSCALL
+                                                   | HVCTL_KNOWS_FRED_RSP0));
     fresh_image();
     cr_assert_eq(hvctl_vmx_guest_write(&image, &caps, &state), HVCTL_OK);
     for (unsigned i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
@@ -279,6 +284,7 @@ Test(state, a_vmcb_s_state_comes_back_field_by_field)
         offsetof(struct hvctl_vmcb_save, s_cet),  offsetof(struct hvctl_vmcb_save, ssp),
         offsetof(struct hvctl_vmcb_save, isst_addr),
         offsetof(struct hvctl_vmcb_save, spec_ctrl),
+        offsetof(struct hvctl_vmcb_save, fred_rsp0),
         offsetof(struct hvctl_vmcb_save, fred_rsp1), offsetof(struct hvctl_vmcb_save, fred_config),
         offsetof(struct hvctl_vmcb_save, fred_ssp3), offsetof(struct hvctl_vmcb_save, fred_stklvls),
         offsetof(struct hvctl_vmcb_save, cr3),    offsetof(struct hvctl_vmcb_save, dr7),
@@ -544,6 +550,201 @@ Test(state, what_the_other_vendor_cannot_hold_is_refused)
     cr_expect_eq(hvctl_vmx_guest_write(&image, &caps, &state), HVCTL_E_MODE);
 }
 
+/*
+ * What VMRUN takes and VM entry refuses, or what a VMCB has no place for. APM vol. 2, "VMRUN Instruction" (paged real
+ * mode), "Canonicalization and Consistency Checks"; SDM vol. 3, "Checks on the Guest State Area", "Guest Non-Register
+ * State".
+ */
+Test(state, modes_that_one_vendor_alone_has_are_refused_by_the_other)
+{
+    static const struct {
+        const char *what;
+        size_t member;
+        uint64_t set, clear;
+    } to_vmx[] = {
+#define M(member) offsetof(struct hvctl_guest_state, member)
+        {"paging in real mode", M(cr0), 0, HVCTL_CR0_PE},
+        {"virtual-8086 mode in long mode", M(rflags), 0x20000, 0},
+        {"CR3 beyond the physical addresses", M(cr3), UINT64_C(1) << 45, 0},
+        {"RIP that is not canonical", M(rip), UINT64_C(1) << 50, 0},
+    }, to_svm[] = {
+        {"CR4.PKS", M(cr4), UINT64_C(1) << 24, 0},
+        {"CR4.UINTR", M(cr4), UINT64_C(1) << 25, 0},
+        {"CR4.LASS", M(cr4), UINT64_C(1) << 27, 0},
+        {"CR4.LAM_SUP", M(cr4), UINT64_C(1) << 28, 0},
+        {"CR4.KL", M(cr4), UINT64_C(1) << 19, 0},
+        {"CR4.SMXE", M(cr4), UINT64_C(1) << 14, 0},
+        {"CR3 with LAM", M(cr3), UINT64_C(1) << 61, 0},
+        {"PKRS", M(pkrs), 4, 0},
+        {"a bound directory", M(bndcfgs), 1, 0},
+        {"tracing", M(rtit_ctl), 1, 0},
+        {"Intel's last branches", M(lbr_ctl), 1, 0},
+        {"user interrupts", M(uinv), 0xec, 0},
+        {"a pending breakpoint", M(pending_debug), 0x1001, 0},
+        {"a pending single step", M(pending_debug), HVCTL_PENDING_BS, 0},
+        {"blocking by SMI", M(interruptibility), HVCTL_BLOCKING_SMI, 0},
+        {"an interrupted enclave", M(interruptibility), HVCTL_ENCLAVE_INTERRUPTION, 0},
+        {"NW without CD", M(cr0), HVCTL_CR0_NW, 0},
+#undef M
+    };
+    struct hvctl_guest_state state;
+
+    for (unsigned i = 0; i < sizeof(to_vmx) / sizeof(to_vmx[0]); i++) {
+        uint64_t *member = (uint64_t *)(void *)((char *)&state + to_vmx[i].member);
+
+        fresh_image();
+        state = hvctl_guest_long64(0x1000, 0x2000, 0x3000);
+        cr_assert_eq(hvctl_vmx_guest_write(&image, &caps, &state), HVCTL_OK);
+        *member = (*member & ~to_vmx[i].clear) | to_vmx[i].set;
+        cr_expect_eq(hvctl_vmx_guest_write(&image, &caps, &state), HVCTL_E_MODE, "%s", to_vmx[i].what);
+    }
+    for (unsigned i = 0; i < sizeof(to_svm) / sizeof(to_svm[0]); i++) {
+        uint64_t *member = (uint64_t *)(void *)((char *)&state + to_svm[i].member);
+
+        fresh_vmcb();
+        state = hvctl_guest_long64(0x1000, 0x2000, 0x3000);
+        cr_assert_eq(hvctl_svm_guest_write(&vmcb, &state), HVCTL_OK);
+        *member = (*member & ~to_svm[i].clear) | to_svm[i].set;
+        cr_expect_eq(hvctl_svm_guest_write(&vmcb, &state), HVCTL_E_MODE, "%s", to_svm[i].what);
+    }
+    state = hvctl_guest_long64(0x1000, 0x2000, 0x3000); /* held back: TF brings the trap behind the next instruction */
+    state.rflags |= 0x100;
+    state.interruptibility = HVCTL_BLOCKING_MOV_SS;
+    state.pending_debug = HVCTL_PENDING_BS;
+    cr_expect_eq(hvctl_svm_guest_write(&vmcb, &state), HVCTL_OK);
+}
+
+/* EFER.LMA is LME and paging, and VMRUN makes it so. APM vol. 2, "Long Mode Active (LMA)". */
+Test(state, long_mode_is_what_vmrun_makes_of_the_vmcb)
+{
+    struct hvctl_guest_state state;
+
+    fresh_vmcb();
+    state = hvctl_guest_long64(0x1000, 0x2000, 0x3000);
+    cr_assert_eq(hvctl_svm_guest_write(&vmcb, &state), HVCTL_OK);
+    vmcb.save.efer &= ~HVCTL_EFER_LMA;
+    state = hvctl_svm_guest_read(&vmcb);
+    cr_expect_eq(state.efer, HVCTL_EFER_LME | HVCTL_EFER_LMA | HVCTL_EFER_NXE);
+    vmcb.save.efer |= HVCTL_EFER_LMA;
+    vmcb.save.cr0 &= ~HVCTL_CR0_PG;
+    state = hvctl_svm_guest_read(&vmcb);
+    cr_expect_eq(state.efer, HVCTL_EFER_LME | HVCTL_EFER_NXE);
+}
+
+/* Bits 63:32 of CR3 outlive long mode, and count when it begins again. SDM vol. 3, "Guest Control Registers". */
+Test(state, cr3_is_whole_outside_long_mode)
+{
+    struct hvctl_guest_state state = hvctl_guest_flat32(0x1000, 0x2000);
+
+    fresh_image();
+    state.cr3 = UINT64_C(0x8700001000);
+    cr_assert_eq(hvctl_vmx_guest_write(&image, &caps, &state), HVCTL_OK);
+    cr_expect_eq(field(HVCTL_VMCS_GUEST_CR3), UINT64_C(0x8700001000));
+    state.cr3 |= UINT64_C(0xff) << 48; /* of a CPU with more of them */
+    cr_assert_eq(hvctl_vmx_guest_write(&image, &caps, &state), HVCTL_OK);
+    cr_expect_eq(field(HVCTL_VMCS_GUEST_CR3), UINT64_C(0x8700001000));
+}
+
+/* Bits by chance in the save area: whatever VMRUN takes of it enters under VMX, or is refused. */
+Test(state, no_vmcb_becomes_a_vmcs_that_does_not_enter)
+{
+    unsigned entered = 0, refused = 0;
+
+    seed = UINT64_C(0x9e3779b97f4a7c15);
+    for (unsigned i = 0; i < 100000; i++) {
+        const uint64_t pdptes[4] = {0x1001, 0x2001, 0, 0x4001};
+        struct hvctl_guest_state state;
+
+        random_vmcb();
+        for (unsigned flips = 1 + (unsigned)(next() % 3); flips--;) {
+            unsigned bit = (unsigned)(next() % (0x2e8 * 8));
+
+            ((unsigned char *)&vmcb.save)[bit / 8] ^= (unsigned char)(1u << bit % 8);
+        }
+        hvctl_svm_check(&vmcb, &svm_caps, &report);
+        if (report.broken)
+            continue;
+        state = hvctl_svm_guest_read(&vmcb);
+        memcpy(state.pdpte, pdptes, sizeof(pdptes));
+        state.known |= HVCTL_KNOWS_PDPTES;
+        fresh_image();
+        if (hvctl_vmx_guest_write(&image, &caps, &state) != HVCTL_OK) {
+            refused++;
+            continue;
+        }
+        hvctl_vmx_check(&image, &caps, &report);
+        cr_assert_eq(report.broken, 0, "%u: %s", i, broken());
+        entered++;
+    }
+    cr_expect_gt(entered, 50000);
+    cr_expect_gt(refused, 100);
+}
+
+/* Fields of the guest-state area that are of its controls, its APIC and SMM, and not in the state: docs/hvctl.md. */
+static bool by_hand(uint32_t encoding)
+{
+    return encoding == HVCTL_VMCS_GUEST_INTERRUPT_STATUS || encoding == HVCTL_VMCS_PML_INDEX
+        || encoding == HVCTL_VMCS_VMX_PREEMPTION_TIMER_VALUE || encoding == HVCTL_VMCS_GUEST_DEADLINE
+        || encoding == HVCTL_VMCS_GUEST_SMBASE || encoding == HVCTL_VMCS_VMCS_LINK_POINTER;
+}
+
+/* Base or rights of a segment that cannot be used. */
+static bool hidden(const struct hvctl_vmcs_image *of, unsigned slot)
+{
+    unsigned rights = HVCTL_VMCS_SLOT_GUEST_ES_ACCESS_RIGHTS, base = HVCTL_VMCS_SLOT_GUEST_ES_BASE;
+
+    if (slot >= base && slot < base + 8)
+        slot = slot - base + rights;
+    return slot >= rights && slot < rights + 8 && (of->value[slot] & HVCTL_RIGHTS_UNUSABLE);
+}
+
+/*
+ * Bits by chance in the guest-state area: whatever VM entry takes comes back as it was; VMRUN takes it, or it is refused.
+ */
+Test(state, no_vmcs_loses_a_field_or_becomes_a_vmcb_that_does_not_enter)
+{
+    static struct hvctl_vmcs_image was;
+    unsigned entered = 0;
+
+    seed = UINT64_C(0x9e3779b97f4a7c15);
+    for (unsigned i = 0; i < 100000; i++) {
+        struct hvctl_guest_state state = next() % 2 ? hvctl_guest_long64(0x1000, 0x2000, 0x3000)
+                                                    : hvctl_guest_flat32(0x1000, 0x2000);
+
+        fresh_image();
+        cr_assert_eq(hvctl_vmx_guest_write(&image, &caps, &state), HVCTL_OK);
+        for (unsigned flips = 1 + (unsigned)(next() % 3); flips--;) {
+            unsigned slot = (unsigned)(next() % HVCTL_VMCS_SLOT_COUNT);
+            uint32_t encoding = hvctl_vmcs_slot_info(slot)->encoding;
+
+            if (hvctl_vmcs_slot_info(slot)->name && hvctl_vmcs_decode(encoding).type == HVCTL_TYPE_GUEST)
+                image.value[slot] ^= UINT64_C(1) << next() % hvctl_vmcs_width_bits(hvctl_vmcs_decode(encoding).width);
+        }
+        hvctl_vmx_check(&image, &caps, &report);
+        if (report.broken)
+            continue;
+        was = image;
+        state = hvctl_vmx_guest_read(&image);
+        fresh_image();
+        cr_assert_eq(hvctl_vmx_guest_write(&image, &caps, &state), HVCTL_OK);
+        for (unsigned slot = 0; slot < HVCTL_VMCS_SLOT_COUNT; slot++) {
+            const struct hvctl_vmcs_field_row *row = hvctl_vmcs_slot_info(slot);
+
+            if (row->name && hvctl_vmcs_decode(row->encoding).type == HVCTL_TYPE_GUEST && !by_hand(row->encoding)
+                && !hidden(&was, slot))
+                cr_assert_eq(image.value[slot], was.value[slot], "%u: %s", i, row->name);
+        }
+        state.known |= HVCTL_KNOWS_CR2 | HVCTL_KNOWS_DR6 | HVCTL_KNOWS_SYSCALL;
+        fresh_vmcb();
+        if (hvctl_svm_guest_write(&vmcb, &state) != HVCTL_OK)
+            continue;
+        hvctl_svm_check(&vmcb, &svm_caps, &report);
+        cr_assert_eq(report.broken, 0, "%u: %s", i, broken());
+        entered++;
+    }
+    cr_expect_gt(entered, 20000);
+}
+
 /* With "NMI exiting" alone the blocking bit is about the host's NMIs. SDM vol. 3, "Guest Non-Register State". */
 Test(state, blocking_of_nmis_is_the_guests_own_or_not_kept)
 {
@@ -567,10 +768,12 @@ Test(state, words_are_refused_unless_they_are_a_state)
     struct hvctl_guest_state state = hvctl_guest_long64(0x1000, 0x2000, 0x3000), back;
     uint64_t words[HVCTL_GUEST_STATE_WORDS + 1] = {0};
 
-    state.fred_ssp3 = 0x1234; /* the last one */
+    state.uinv = 0x12; /* the last one */
+    state.lbr_ctl = 0x5678;
+    state.known &= ~(uint64_t)HVCTL_KNOWS_UINV;
     hvctl_guest_state_save(&state, words);
     cr_assert_eq(hvctl_guest_state_restore(&back, words, HVCTL_GUEST_STATE_WORDS), HVCTL_OK);
-    cr_expect(back.fred_ssp3 == 0x1234 && back.cs.rights == state.cs.rights && back.rip == 0x2000);
+    cr_expect(back.uinv == 0x12 && back.cs.rights == state.cs.rights && back.rip == 0x2000);
     cr_expect_eq(hvctl_guest_state_restore(&back, words, HVCTL_GUEST_STATE_WORDS - 1), HVCTL_E_SYNTAX);
     cr_expect_eq(hvctl_guest_state_restore(&back, words, 0), HVCTL_E_SYNTAX);
     words[1]++;
@@ -578,7 +781,16 @@ Test(state, words_are_refused_unless_they_are_a_state)
                  "a later version");
     words[1] = HVCTL_GUEST_STATE_WORDS - 3; /* an earlier one, without the last member */
     cr_expect_eq(hvctl_guest_state_restore(&back, words, HVCTL_GUEST_STATE_WORDS), HVCTL_OK);
-    cr_expect(back.fred_ssp3 == 0 && back.fred_ssp2 == state.fred_ssp2);
+    cr_expect(back.uinv == 0 && back.lbr_ctl == 0x5678);
+    words[42] |= HVCTL_KNOWS_UINV;
+    cr_expect_eq(hvctl_guest_state_restore(&back, words, HVCTL_GUEST_STATE_WORDS), HVCTL_E_SYNTAX,
+                 "known, but not there");
+    words[42] ^= HVCTL_KNOWS_UINV | UINT64_C(1) << 20;
+    cr_expect_eq(hvctl_guest_state_restore(&back, words, HVCTL_GUEST_STATE_WORDS), HVCTL_E_SYNTAX, "nobody knows what");
+    words[42] ^= UINT64_C(1) << 20;
+    words[1] = 81; /* fewer than the first version had */
+    cr_expect_eq(hvctl_guest_state_restore(&back, words, HVCTL_GUEST_STATE_WORDS), HVCTL_E_SYNTAX);
+    words[1] = HVCTL_GUEST_STATE_WORDS - 2;
     words[2] = 0x10000; /* a selector of 17 bits */
     cr_expect_eq(hvctl_guest_state_restore(&back, words, HVCTL_GUEST_STATE_WORDS), HVCTL_E_SYNTAX);
     words[2] = 0;

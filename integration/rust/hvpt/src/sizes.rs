@@ -22,4 +22,4 @@ pub const TAG_POOL: usize = 4;
 /// `struct hvctl_tag`.
 pub const TAG: usize = 4;
 /// `HVCTL_GUEST_STATE_WORDS`: a guest's state as words, exactly.
-pub const GUEST_WORDS: usize = 84;
+pub const GUEST_WORDS: usize = 89;
