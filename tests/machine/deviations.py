@@ -108,6 +108,8 @@ DEVIATIONS = [
               "APM vol. 2, PAE Paging: a page-directory-pointer entry has no accessed bit; bits 8:5 must be zero"),
     Deviation("QEMU", ALL, "NPT: a reserved bit in a present entry: P is set", "0",
               "APM vol. 2, Page-Fault Error Code: RSV is reported for a present entry"),
+    Deviation("QEMU", ALL, "world switch: left to the caller: DR7 has no breakpoints", "402",
+              "APM vol. 2, #VMEXIT: disables all breakpoints in the host's DR7"),
     Deviation("QEMU", ALL, "VMRUN: EXITCODE has 64 bits", "ffffffff",
               "APM vol. 2, SVM Intercept Exit Codes: VMEXIT_INVALID is -1 in a field of 64 bits"),
 ]

@@ -3,6 +3,8 @@
 /* The world switch: every general register goes in and comes out as it was, and the host's are what they were. */
 #include "suite.h"
 
+#include <hvctl/common/msr.h>
+
 #include "cpu.h"
 
 static const char *const register_names[15] = {"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "r8",
@@ -97,6 +99,70 @@ static void check_host(struct vm *vm)
     vm_host_changed(vm);
 }
 
+struct __attribute__((packed)) table {
+    uint16_t limit;
+    uint64_t base;
+};
+
+/*
+ * What the host finds after an exit and has to put right itself: docs/hvctl.md, "What the world switch leaves to the
+ * caller". SDM vol. 3, "Loading Host Control Registers, Debug Registers, MSRs", "Loading Host Segment and
+ * Descriptor-Table Registers"; APM vol. 2, "#VMEXIT".
+ */
+static void check_left(struct vm *vm)
+{
+    enum { DEBUGCTL = 0x1d9, LDT = 0x30, LIMIT = 0xfff0 };
+    static uint64_t gdt[8] __attribute__((aligned(16)));
+    static uint64_t ldt[2];
+    bool vmx = cpu_vendor() == CPU_INTEL, has_debugctl;
+    uint64_t cr0, old_cr0, dr0, dr7, debugctl = 0, at = (uintptr_t)ldt;
+    struct table table, gdt_then, idt_then, old_gdt, old_idt;
+    uint16_t ldtr;
+
+    __asm__ volatile("sgdt %0" : "=m"(old_gdt));
+    __asm__ volatile("sidt %0" : "=m"(old_idt));
+    for (unsigned i = 0; i < 5; i++)
+        gdt[i] = ((const uint64_t *)old_gdt.base)[i];
+    gdt[6] = 15 | (at & 0xffffff) << 16 | UINT64_C(0x82) << 40 | (at >> 24 & 0xff) << 56;
+    table = (struct table){LIMIT, (uintptr_t)gdt};
+    __asm__ volatile("lgdt %0" : : "m"(table));
+    table = (struct table){LIMIT, old_idt.base};
+    __asm__ volatile("lidt %0" : : "m"(table));
+    vm_host_changed(vm);
+    __asm__ volatile("lldt %w0" : : "r"(LDT));
+    __asm__ volatile("mov %0, %%dr0" : : "r"(UINT64_C(0x123450)));
+    __asm__ volatile("mov %0, %%dr7" : : "r"(UINT64_C(0x402))); /* an address that nobody executes */
+    __asm__ volatile("mov %%cr0, %0" : "=r"(old_cr0));
+    __asm__ volatile("mov %0, %%cr0" : : "r"(old_cr0 | HVCTL_CR0_CD)); /* the VMCS still says that it is clear */
+    has_debugctl = cpu_wrmsr(DEBUGCTL, 1) && cpu_rdmsr(DEBUGCTL, &debugctl) && debugctl == 1;
+
+    check_equal(vm_do(vm, PIECE_CALL).kind, VM_EXIT_CALL, "left to the caller: the guest runs");
+
+    __asm__ volatile("mov %%cr0, %0" : "=r"(cr0));
+    __asm__ volatile("mov %%dr0, %0" : "=r"(dr0));
+    __asm__ volatile("mov %%dr7, %0" : "=r"(dr7));
+    __asm__ volatile("sgdt %0" : "=m"(gdt_then));
+    __asm__ volatile("sidt %0" : "=m"(idt_then));
+    __asm__ volatile("sldt %0" : "=r"(ldtr));
+    cpu_rdmsr(DEBUGCTL, &debugctl);
+    check_equal(dr7, 0x400, "left to the caller: DR7 has no breakpoints");
+    check_equal(dr0, 0x123450, "left to the caller: DR0 is as the guest left it");
+    check_equal(gdt_then.limit, vmx ? 0xffff : LIMIT, "left to the caller: the limit of GDTR");
+    check_equal(idt_then.limit, vmx ? 0xffff : LIMIT, "left to the caller: the limit of IDTR");
+    check_equal(ldtr, vmx ? 0 : LDT, "left to the caller: LDTR");
+    check_true(cr0 & HVCTL_CR0_CD, "left to the caller: CR0.CD is what it was before");
+    if (has_debugctl)
+        check_equal(debugctl, vmx ? 0 : 1, "left to the caller: DEBUGCTL");
+
+    cpu_wrmsr(DEBUGCTL, 0);
+    __asm__ volatile("mov %0, %%cr0" : : "r"(old_cr0));
+    __asm__ volatile("mov %0, %%dr7" : : "r"(UINT64_C(0x400)));
+    __asm__ volatile("lldt %w0" : : "r"(0));
+    __asm__ volatile("lgdt %0" : : "m"(old_gdt));
+    __asm__ volatile("lidt %0" : : "m"(old_idt));
+    vm_host_changed(vm);
+}
+
 void suite_switch(struct frames *frames)
 {
     struct vm vm;
@@ -130,6 +196,7 @@ void suite_switch(struct frames *frames)
     check_equal(vm.regs.cr2, 0x2468ace00000, "CR2 comes back as the guest left it");
 
     check_host(&vm);
+    check_left(&vm);
     vm_destroy(&vm);
     check_equal(frames->held, 0, "every frame came back");
 }
