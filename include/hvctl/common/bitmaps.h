@@ -15,9 +15,8 @@
 enum hvctl_access { HVCTL_ACCESS_READ = 1, HVCTL_ACCESS_WRITE = 2 };
 
 /*
- * The maps. A bit that is 1 makes the access exit. Each begins on a page of its own; the caller aligns it. While a
- * guest runs on another CPU a change may be seen late; on SVM with clean bits a changed map needs HVCTL_CLEAN_IOPM
- * cleared, too.
+ * The maps. A bit that is 1 makes the access exit. The caller aligns each map to 4 KiB. A guest that runs on another
+ * CPU may see a change late; on SVM, clear HVCTL_CLEAN_IOPM after a change.
  */
 struct hvctl_vmx_msr_bitmap {
     uint8_t byte[4096];
@@ -45,7 +44,7 @@ static inline bool hvctl_bitmap_get(const uint8_t *byte, size_t number)
     return ((unsigned)byte[number >> 3] >> (number & 7u) & 1u) != 0;
 }
 
-/* Every access exits, or none that the map speaks of. */
+/* Make every access exit, or none that the map covers. */
 static inline void hvctl_bitmap_fill(uint8_t *byte, size_t size, bool on)
 {
     size_t i;
@@ -87,8 +86,8 @@ static inline size_t hvctl_vmx_msr_bit(uint32_t msr)
 }
 
 /*
- * Make these accesses (HVCTL_ACCESS_*) to an MSR exit, or not. HVCTL_E_RANGE: the map has no bit for it, it always
- * exits.
+ * Make these accesses (HVCTL_ACCESS_*) to an MSR exit, or not. HVCTL_E_RANGE: the map has no bit for the MSR, which
+ * always exits.
  */
 static inline enum hvctl_status hvctl_vmx_msr_exit(struct hvctl_vmx_msr_bitmap *map, uint32_t msr, unsigned access,
                                                    bool on)
@@ -170,8 +169,8 @@ static inline bool hvctl_vmx_io_exits(const struct hvctl_vmx_io_bitmap *map, uin
 }
 
 /*
- * As hvctl_vmx_io_exit, for SVM's map. The map goes on for three more bits than there are ports, for accesses that run
- * past the last one: they follow port FFFFH.
+ * As hvctl_vmx_io_exit, for SVM's map. The map has three more bits than there are ports, for accesses that run past the
+ * last one; they are set as that of port FFFFH.
  */
 static inline enum hvctl_status hvctl_svm_io_exit(struct hvctl_svm_io_map *map, uint32_t first, uint32_t count, bool on)
 {

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * What a check of a VMCS or VMCB found: every rule that is broken, with what is there and what must be there, and in
- * words. Filled by vmx/check.h and svm/check.h; needs no memory but the report itself.
+ * What a check of a VMCS or VMCB found: every rule that is broken, with the value found and the value required, and all
+ * of it in words. vmx/check.h and svm/check.h fill it in; it needs no memory but the report itself.
  */
 #ifndef HVCTL_COMMON_CHECK_H
 #define HVCTL_COMMON_CHECK_H
@@ -19,7 +19,7 @@ enum hvctl_failure {
     HVCTL_FAILURE_GUEST_STATE,     /* VM exit, reason 80000021H, with a qualification */
     HVCTL_FAILURE_MSR_LOADING,     /* VM exit, reason 80000022H, with the number of the entry as qualification */
     HVCTL_FAILURE_VMEXIT_INVALID,  /* #VMEXIT, EXITCODE -1 */
-    HVCTL_FAILURE_UNSPECIFIED      /* the manual states the rule, but not what happens */
+    HVCTL_FAILURE_UNSPECIFIED      /* the manual states the rule, but not what happens if it is broken */
 };
 
 /* A short text without a full stop; never NULL. */
@@ -37,18 +37,18 @@ static inline const char *hvctl_failure_text(enum hvctl_failure failure)
     return "unknown failure";
 }
 
-/* What became of a rule. */
+/* The result of checking a rule. */
 enum hvctl_rule_result {
     HVCTL_RULE_IDLE, /* it does not apply here: a control is off, a segment unusable */
     HVCTL_RULE_KEPT,
     HVCTL_RULE_BROKEN,
-    HVCTL_RULE_UNCHECKED, /* it applies, but cannot be judged: memory or a fact about the CPU is not at hand */
-    HVCTL_RULE_UNKNOWN    /* the verdict hangs on a field that is not known */
+    HVCTL_RULE_UNCHECKED, /* it applies, but memory or a fact about the CPU that it needs is not given */
+    HVCTL_RULE_UNKNOWN    /* the verdict depends on a field whose value is unknown */
 };
 
-/* What a rule asks of a value. */
+/* What a rule demands of a value. */
 enum hvctl_demand {
-    HVCTL_DEMAND_WORDS,     /* only words say it: the rule's text */
+    HVCTL_DEMAND_WORDS,     /* what only the rule's text can say */
     HVCTL_DEMAND_BITS,      /* the bits in ones must be 1, those in zeros 0 */
     HVCTL_DEMAND_EQUAL,     /* value = required */
     HVCTL_DEMAND_NOT_EQUAL, /* value != required */
@@ -57,9 +57,9 @@ enum hvctl_demand {
     HVCTL_DEMAND_PAT        /* eight memory types, each 0, 1, 4, 5, 6 or 7 */
 };
 
-/* How the bits of a value are called. */
+/* How the bits of a value are named. */
 enum hvctl_bit_names {
-    HVCTL_BITS_UNNAMED = HVCTL_GROUP_OTHER, /* below: the VMX controls of that group */
+    HVCTL_BITS_UNNAMED = HVCTL_GROUP_OTHER, /* numbers below this one: the VMX controls of that group */
     HVCTL_BITS_CR0,
     HVCTL_BITS_CR4,
     HVCTL_BITS_EFER,
@@ -78,7 +78,7 @@ struct hvctl_finding {
     uint64_t actual;
     uint64_t ones, zeros;   /* HVCTL_DEMAND_BITS: only the bits that are wrong */
     uint64_t required;      /* the other demands */
-    uint32_t qualification; /* exit qualification that goes with the failure */
+    uint32_t qualification; /* the exit qualification that goes with the failure */
 };
 
 /* A broken rule. The strings are the rule table's: static. */
@@ -90,10 +90,10 @@ struct hvctl_violation {
     struct hvctl_finding finding;
 };
 
-#define HVCTL_REPORT_VIOLATIONS 32 /* that a report keeps; it counts them all */
-#define HVCTL_REPORT_UNCHECKED  8  /* names of rules that a report keeps */
+#define HVCTL_REPORT_VIOLATIONS 32 /* as many as a report keeps; it counts them all */
+#define HVCTL_REPORT_UNCHECKED  8  /* as many names of rules as a report keeps */
 
-/* About 3 KiB, the caller's; a check begins by emptying it, so it need not be initialized. */
+/* The caller's memory, about 3 KiB. A check begins by emptying it, so it need not be initialised. */
 struct hvctl_report {
     unsigned broken;            /* violations in all; the first HVCTL_REPORT_VIOLATIONS of them are listed */
     unsigned unchecked;         /* rules that apply and could not be judged; the first ones are listed */
@@ -101,7 +101,7 @@ struct hvctl_report {
     uint32_t qualification;
     struct hvctl_violation violation[HVCTL_REPORT_VIOLATIONS];
     const char *not_checked[HVCTL_REPORT_UNCHECKED];
-    unsigned unknown; /* rules whose verdict hangs on fields that are not known */
+    unsigned unknown; /* rules whose verdict depends on fields whose values are unknown */
 };
 
 /* How many violations are listed. */
@@ -111,8 +111,8 @@ static inline unsigned hvctl_report_listed(const struct hvctl_report *report)
 }
 
 /*
- * Read size bytes (at most 64) of physical memory into *bytes; false if it cannot be read. Called while the check that
- * was given it runs.
+ * Read size bytes (at most 64) of physical memory into *bytes; false if it cannot be read. It is called only while the
+ * check to which it was passed runs.
  */
 typedef bool (*hvctl_read_memory_fn)(void *ctx, uint64_t physical, void *bytes, size_t size);
 
@@ -139,7 +139,7 @@ static inline struct hvctl_finding hvctl_finding_none(void)
     return none;
 }
 
-/* For the checkers: note one rule's result. Member by member: no copy of a struct through a hidden call of memcpy. */
+/* For the checkers: record one rule's result. It copies member by member, so that no compiler calls memcpy. */
 static inline void hvctl_report_add(struct hvctl_report *report, enum hvctl_rule_result result, const char *rule,
                                     const char *section, const char *text, enum hvctl_failure failure,
                                     const struct hvctl_finding *finding)
@@ -153,7 +153,7 @@ static inline void hvctl_report_add(struct hvctl_report *report, enum hvctl_rule
         report->unknown++;
     if (result != HVCTL_RULE_BROKEN)
         return;
-    /* MSR-load entries are taken in order: the lowest number fails. */
+    /* MSR-load entries are loaded in order, so the lowest number fails first. */
     if (report->failure == HVCTL_FAILURE_NONE || failure < report->failure
         || (failure == HVCTL_FAILURE_MSR_LOADING && report->failure == HVCTL_FAILURE_MSR_LOADING
             && finding->qualification < report->qualification)) {
@@ -189,10 +189,10 @@ static inline const struct hvctl_violation *hvctl_report_find(const struct hvctl
 }
 
 /*
- * The failure that the CPU will show for these violations, and its qualification in *qualification (NULL: do not tell).
+ * The failure that the CPU will show for these violations, and its qualification in *qualification (may be NULL).
  * Checks of controls and host state come before those of guest state, and these before MSR loading; between controls
- * and host state, and within each kind, the order is the CPU's own (SDM vol. 3, "VM Entries"): any violation's failure
- * of the first kind found may be the one.
+ * and host state, and within each kind, the order is the CPU's own (SDM vol. 3, "VM Entries"): so any violation of the
+ * first kind found may decide.
  */
 static inline enum hvctl_failure hvctl_report_failure(const struct hvctl_report *report, uint32_t *qualification)
 {
@@ -201,7 +201,7 @@ static inline enum hvctl_failure hvctl_report_failure(const struct hvctl_report 
     return report->failure;
 }
 
-/* The name of a bit, NULL if it has none here. */
+/* The name of a bit; NULL if it has none here. */
 static inline const char *hvctl_bit_name(enum hvctl_bit_names names, unsigned bit)
 {
     static const char *const cr0[32] = {
@@ -253,7 +253,7 @@ static inline const char *hvctl_bit_name(enum hvctl_bit_names names, unsigned bi
     return NULL;
 }
 
-/* The bits of a mask by name, those without one by number and in ranges: "PE, PG", "bits 63:40, 7". */
+/* Put the bits of a mask: by name, and those without one by number and in ranges: "PE, PG", "bits 63:40, 7". */
 static inline void hvctl_bits_text(enum hvctl_bit_names names, uint64_t mask, const struct hvpt_text *text)
 {
     bool begun = false, numbered = false;
@@ -290,7 +290,7 @@ static inline void hvctl_bits_text(enum hvctl_bit_names names, uint64_t mask, co
     }
 }
 
-/* What must be, after the words "must": "have PE, PG set". */
+/* Put what a violation should have been: "must have PE, PG set". */
 static inline void hvctl_demand_text(const struct hvctl_violation *violation, const struct hvpt_text *text)
 {
     const struct hvctl_finding *finding = &violation->finding;
@@ -344,7 +344,7 @@ static inline void hvctl_demand_text(const struct hvctl_violation *violation, co
 }
 
 /*
- * A violation in words, without a full stop:
+ * Put a violation in words, without a full stop:
  * "GUEST.CR0.FIXED: GUEST_CR0 = 0x20, must have PE, PG set (unrestricted guest is off)".
  */
 static inline void hvctl_violation_text(const struct hvctl_violation *violation, const struct hvpt_text *text)
@@ -367,7 +367,9 @@ static inline void hvctl_violation_text(const struct hvctl_violation *violation,
     }
 }
 
-/* What a report does not list, a line each: how many more violations there are, and which rules were not checked. */
+/*
+ * Put what a report does not list, a line each: how many more violations there are, and which rules were not checked.
+ */
 static inline void hvctl_report_rest_text(const struct hvctl_report *report, const struct hvpt_text *text)
 {
     unsigned i;
@@ -392,7 +394,7 @@ static inline void hvctl_report_rest_text(const struct hvctl_report *report, con
     }
 }
 
-/* The whole report, a line each, every line ended; nothing at all if nothing is broken or left unchecked. */
+/* Put the whole report, a line each, every line ended; nothing at all if nothing is broken or left unchecked. */
 static inline void hvctl_report_text(const struct hvctl_report *report, const struct hvpt_text *text)
 {
     unsigned i;
@@ -412,7 +414,7 @@ static inline bool hvctl_canonical(uint64_t address, unsigned bits)
     return high == 0 || high == (~(uint64_t)0 >> (bits - 1));
 }
 
-/* The bits of a physical address that lie at or above bit width (0 to 64). */
+/* The bits of a physical address at and above bit width (0 to 64). */
 static inline uint64_t hvctl_beyond(unsigned width)
 {
     return width >= 64 ? 0 : ~(uint64_t)0 << width;

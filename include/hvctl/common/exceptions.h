@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * What becomes of an exception that arises while another is being delivered: both in turn, #DF, or shutdown.
+ * What happens when an exception arises while another is being delivered: both in turn, #DF, or shutdown.
  * SDM vol. 3, "Interrupt 8 - Double Fault Exception (#DF)"; APM vol. 2, "#DF - Double-Fault Exception (Vector 8)".
  */
 #ifndef HVCTL_COMMON_EXCEPTIONS_H
@@ -44,7 +44,7 @@ enum hvctl_combined {
     HVCTL_COMBINED_TRIPLE_FAULT  /* nothing: the guest shuts down */
 };
 
-/* second arose while first, an exception, was being delivered. */
+/* What to deliver when second arose while first, an exception, was being delivered. */
 static inline enum hvctl_combined hvctl_exception_combine(uint8_t first, uint8_t second)
 {
     enum hvctl_exception_class one = hvctl_exception_class_of(first), two = hvctl_exception_class_of(second);

@@ -1,9 +1,9 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * CPUID for a guest that gets the machine's own CPU, but not its virtualization: the host's answer with what must
- * differ. SDM vol. 2, "CPUID - CPU Identification"; APM vol. 3, appendix "Obtaining Processor Information Via the CPUID
- * Instruction".
+ * CPUID for a guest that gets the machine's own CPU without its virtualization: the host's answer, changed where it
+ * must differ. SDM vol. 2, "CPUID - CPU Identification"; APM vol. 3, appendix "Obtaining Processor Information Via the
+ * CPUID Instruction".
  */
 #ifndef HVCTL_COMMON_GUEST_CPUID_H
 #define HVCTL_COMMON_GUEST_CPUID_H
@@ -20,10 +20,10 @@ static inline uint32_t hvctl_cpuid_bit(uint32_t value, unsigned bit, bool on)
 }
 
 /*
- * What a guest is to see of the host's answer to this leaf and subleaf: no VMX and SMX, no SVM, SKINIT and memory
- * encryption, whose MSRs and instructions the hypervisor keeps; OSXSAVE and OSPKE as guest_cr4 has them, for they
- * report CR4 and the host's is another. All else is the host's. Hiding more (x2APIC, MONITOR, ...) is the caller's
- * choice.
+ * What a guest should see of the host's answer to this leaf and subleaf: no VMX and SMX, no SVM, SKINIT and memory
+ * encryption, because the hypervisor keeps their MSRs and instructions; and OSXSAVE and OSPKE by guest_cr4, because
+ * they report CR4, which the guest has of its own. Everything else is the host's. Hiding more (x2APIC, MONITOR, ...) is
+ * the caller's choice.
  */
 static inline struct hvctl_cpuid hvctl_guest_cpuid(uint32_t leaf, uint32_t subleaf, struct hvctl_cpuid host,
                                                    uint64_t guest_cr4)
@@ -45,15 +45,15 @@ static inline struct hvctl_cpuid hvctl_guest_cpuid(uint32_t leaf, uint32_t suble
         host.ecx = hvctl_cpuid_bit(host.ecx, 12, false); /* SKINIT */
         return host;
     case UINT32_C(0x8000000a):
-    case UINT32_C(0x8000001f): return none; /* SVM's features; memory encryption's */
+    case UINT32_C(0x8000001f): return none; /* the features of SVM; those of memory encryption */
     default: return host;
     }
 }
 
-/* What a guest's answers hang on besides the host's. */
+/* What a guest's answers depend on besides the host's. */
 struct hvctl_guest_cpuid_facts {
     uint64_t cr4, xcr0, xss; /* the guest's own */
-    unsigned physical_bits;  /* that the tables translate: 48 with four levels, 57 with five; 0: as the host's */
+    unsigned physical_bits;  /* as many as the tables translate: 48 with four levels, 57 with five; 0: as the host's */
     hvctl_cpuid_fn cpuid;    /* the host's CPUID, for the sizes of state components; NULL: leaf 0DH stays the host's */
     void *ctx;
 };
@@ -84,9 +84,9 @@ static inline uint32_t hvctl_xsave_size(const struct hvctl_guest_cpuid_facts *fa
 }
 
 /*
- * hvctl_guest_cpuid, and what hangs on the guest's XCR0 and on the tables: sizes of the XSAVE area (leaf 0DH), which a
- * host's CPUID gives for the host's own XCR0; and in GuestPhysBits, 80000008H EAX[23:16], how many physical-address
- * bits lead anywhere.
+ * hvctl_guest_cpuid, and what depends on the guest's XCR0 and on the tables: the sizes of the XSAVE area (leaf 0DH),
+ * which a host's CPUID gives for the host's own XCR0; and GuestPhysBits (80000008H EAX[23:16]), how many
+ * physical-address bits the guest can use.
  */
 static inline struct hvctl_cpuid hvctl_guest_cpuid_in(uint32_t leaf, uint32_t subleaf, struct hvctl_cpuid host,
                                                       const struct hvctl_guest_cpuid_facts *facts)

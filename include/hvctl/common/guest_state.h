@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * A guest's state for either vendor: registers and segments in plain members, read from a VMCS image or a VMCB, kept,
- * and written to either; and presets for the usual beginnings. vmx/guest.h and svm/guest.h read and write it.
+ * A guest's state for either vendor: registers and segments in plain members, read from a VMCS image or a VMCB, and
+ * written to either; and presets for the usual ways to start a guest. vmx/guest.h and svm/guest.h read and write it.
  */
 #ifndef HVCTL_COMMON_GUEST_STATE_H
 #define HVCTL_COMMON_GUEST_STATE_H
@@ -12,8 +12,8 @@
 #include "segment.h"
 
 /*
- * Interruptibility, as VMX counts it. SVM has one interrupt shadow for the first two, which reads as blocking by MOV
- * SS: it blocks all that either blocks. SDM vol. 3, "Guest Non-Register State".
+ * Interruptibility, in VMX's bits. SVM has one interrupt shadow for the first two; it is read as blocking by MOV SS,
+ * which blocks all that either blocks. SDM vol. 3, "Guest Non-Register State".
  */
 #define HVCTL_BLOCKING_STI         UINT64_C(0x1)
 #define HVCTL_BLOCKING_MOV_SS      UINT64_C(0x2)
@@ -35,8 +35,8 @@ enum hvctl_activity {
 };
 
 /*
- * What a state may lack, because the structure that it was read from has no place for it; the members are at their
- * reset values then. Who fills them in adds the bit to known.
+ * What a state may lack, because the structure that it was read from has no place for it; the members then have their
+ * reset values. Code that fills them in sets the bit in known.
  */
 enum hvctl_known_part {
     HVCTL_KNOWS_EFER = 1 << 0,
@@ -45,8 +45,8 @@ enum hvctl_known_part {
     HVCTL_KNOWS_CR2 = 1 << 3,          /* VMX: struct hvctl_guest_regs has it */
     HVCTL_KNOWS_DR6 = 1 << 4,          /* VMX: the CPU's own register has it */
     HVCTL_KNOWS_SYSCALL = 1 << 5,      /* star to kernel_gs_base; VMX: MSRs or MSR areas have them */
-    HVCTL_KNOWS_NMI_BLOCKING = 1 << 6, /* HVCTL_BLOCKING_NMI; only with virtual NMIs is there one of the guest's own */
-    HVCTL_KNOWS_ACTIVITY = 1 << 7,     /* SVM leaves it to the hypervisor that a guest is halted */
+    HVCTL_KNOWS_NMI_BLOCKING = 1 << 6, /* HVCTL_BLOCKING_NMI, which is the guest's own only with virtual NMIs */
+    HVCTL_KNOWS_ACTIVITY = 1 << 7,     /* on SVM only the hypervisor knows that a guest is halted */
     HVCTL_KNOWS_PENDING_DEBUG = 1 << 8,
     HVCTL_KNOWS_DEBUGCTL = 1 << 9, /* SVM: with LBR virtualization */
     HVCTL_KNOWS_CET = 1 << 10,     /* s_cet, ssp, interrupt_ssp_table */
@@ -63,8 +63,8 @@ enum hvctl_known_part {
 };
 
 /*
- * The members that are one number each, in the order in which hvctl_guest_state_save puts them. At the end more may
- * come; none moves.
+ * The members that are one number each, in the order in which hvctl_guest_state_save writes them. More may be added at
+ * the end; none moves.
  */
 #define HVCTL_GUEST_STATE_NUMBERS(X)                                                                                \
     X(known)                                                                                                        \
@@ -77,10 +77,11 @@ enum hvctl_known_part {
 #define HVCTL_GUEST_STATE_SEGMENTS(X) X(es) X(cs) X(ss) X(ds) X(fs) X(gs) X(ldtr) X(tr) X(gdtr) X(idtr)
 
 /*
- * One virtual CPU between two runs, but for its general registers (struct hvctl_guest_regs, which on VMX has CR2, too)
- * and for what neither vendor's structure has a place for: docs/hvctl.md, "What the world switch leaves to the caller".
+ * One virtual CPU between two runs, without its general registers (struct hvctl_guest_regs, which on VMX has CR2, too)
+ * and without what neither vendor's structure has a place for: docs/hvctl.md, "What the world switch leaves to the
+ * caller".
  *
- * CPL is the DPL of SS, as VMX has it, usable or not; SVM's own field is read into it and written from it.
+ * CPL is the DPL of SS, as on VMX, whether SS is usable or not; SVM's CPL field is read into it and written from it.
  */
 struct hvctl_guest_state {
     uint64_t cr0, cr3, cr4,
@@ -92,7 +93,7 @@ struct hvctl_guest_state {
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
     uint64_t known; /* HVCTL_KNOWS_* */
     uint64_t cr2, dr6, debugctl;
-    uint64_t pdpte[4]; /* count while the guest uses PAE paging */
+    uint64_t pdpte[4]; /* used while the guest uses PAE paging */
     uint64_t star, lstar, cstar, sfmask, kernel_gs_base;
     uint64_t interruptibility; /* HVCTL_BLOCKING_* */
     uint64_t activity;         /* enum hvctl_activity */
@@ -102,7 +103,7 @@ struct hvctl_guest_state {
     uint64_t bndcfgs, rtit_ctl, lbr_ctl, uinv;
 };
 
-/* Everything 0 but what a reset sets. */
+/* Set everything to 0, except for what a reset sets. */
 static inline void hvctl_guest_state_clear(struct hvctl_guest_state *state)
 {
     const struct hvctl_segment none = {0, 0, 0, 0};
@@ -139,9 +140,9 @@ static inline bool hvctl_guest_uses_pdptes(const struct hvctl_guest_state *state
 
 /*
  * Read the four PDPTEs of a guest with PAE paging from its memory, as SVM's CPUs do with nested paging; read takes
- * guest-physical addresses. Nothing happens to other guests. HVCTL_E_CPU: read failed, and nothing changed.
- * HVCTL_E_RANGE: one has reserved bits set, which VM entry would refuse. maxphyaddr is the guest's. SDM vol. 3, "PAE
- * Paging".
+ * guest-physical addresses, and maxphyaddr is the guest's. Other guests are left as they are. HVCTL_E_CPU: read failed,
+ * and nothing changed. HVCTL_E_RANGE: one has reserved bits set, which VM entry would refuse, and nothing changed. SDM
+ * vol. 3, "PAE Paging".
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_guest_load_pdptes(struct hvctl_guest_state *state,
                                                                         unsigned maxphyaddr, hvctl_read_memory_fn read,
@@ -167,8 +168,9 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_guest_load_pdptes(struct h
 }
 
 /*
- * A state as words that mean the same on every machine and in later versions: for a file or a migration. The first word
- * has the form's number, the second says how many words follow; then the numbers, then four words a segment.
+ * Write a state as words that mean the same on every machine and in later versions, for a file or a migration. The
+ * first word is the number of the format, the second says how many words follow; then the numbers, then four words a
+ * segment.
  */
 #define HVCTL_X(member) +1
 enum hvctl_guest_state_size {
@@ -201,9 +203,9 @@ static inline void hvctl_guest_state_save(const struct hvctl_guest_state *state,
 }
 
 /*
- * The state that count words hold, as hvctl_guest_state_save wrote them. Words of an older version may be fewer: what
- * they lack is not known then and at its reset value. HVCTL_E_SYNTAX: these words are none, fewer than they say, more
- * than this version understands, or claim to know what they lack; the state is not usable then.
+ * Read a state from count words that hvctl_guest_state_save wrote. An older version may have written fewer: what they
+ * lack is then unknown, and has its reset value. HVCTL_E_SYNTAX: the words are not a state, are fewer than the second
+ * one says, are more than this version understands, or claim to know what they lack; the state must not be used then.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_guest_state_restore(struct hvctl_guest_state *state,
                                                                           const uint64_t *words, size_t count)
@@ -234,9 +236,9 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_guest_state_restore(struct
 }
 
 /*
- * Real mode as after a reset, but beginning at cs_base + ip with CS selector cs_base >> 4: the first instruction of a
- * boot loader is hvctl_guest_real_mode(0, 0x7c00). The other segments have base 0. cs_base beyond 1 MiB, as at reset,
- * is fine: then the selector's upper bits are lost, and the guest's first far jump brings the base in line. SDM vol. 3,
+ * Real mode as after a reset, but starting at cs_base + ip with CS selector cs_base >> 4: hvctl_guest_real_mode(0,
+ * 0x7c00) starts a boot sector. The other segments have base 0. cs_base may be beyond 1 MiB, as at reset: the
+ * selector's upper bits are then lost, and the guest's first far jump makes the base match the selector. SDM vol. 3,
  * "Processor State After Reset".
  */
 static inline struct hvctl_guest_state hvctl_guest_real_mode(uint32_t cs_base, uint16_t ip)
@@ -267,8 +269,8 @@ static inline struct hvctl_guest_state hvctl_guest_reset(void)
 }
 
 /*
- * 32-bit protected mode without paging, all segments flat: what Multiboot and PVH begin with. Selectors are 8 for code,
- * 16 for data, 24 for TR; the guest loads its own GDT before it loads a segment register.
+ * 32-bit protected mode without paging, all segments flat, which is how Multiboot and PVH start a kernel. Selectors are
+ * 8 for code, 16 for data, 24 for TR; the guest loads its own GDT before it loads a segment register.
  */
 static inline struct hvctl_guest_state hvctl_guest_flat32(uint32_t eip, uint32_t esp)
 {

@@ -15,7 +15,7 @@ enum hvctl_msr {
     HVCTL_MSR_SYSENTER_CS = 0x174,
     HVCTL_MSR_SYSENTER_ESP = 0x175,
     HVCTL_MSR_SYSENTER_EIP = 0x176,
-    HVCTL_MSR_FRED_RSP0 = 0x1cc, /* not in a VMCS, as SSP0, which is IA32_PL0_SSP */
+    HVCTL_MSR_FRED_RSP0 = 0x1cc, /* not in a VMCS, and neither is SSP0, which is IA32_PL0_SSP */
     HVCTL_MSR_FRED_RSP1 = 0x1cd,
     HVCTL_MSR_FRED_RSP2 = 0x1ce,
     HVCTL_MSR_FRED_RSP3 = 0x1cf,
@@ -54,7 +54,7 @@ enum hvctl_msr {
     HVCTL_MSR_PKRS = 0x6e1
 };
 
-/* MSRs with the top bit set do not fit an enumerator everywhere. */
+/* MSR numbers with the top bit set do not fit into an enumerator everywhere. */
 #define HVCTL_MSR_EFER UINT32_C(0xc0000080)
 #define HVCTL_MSR_STAR UINT32_C(0xc0000081)
 #define HVCTL_MSR_LSTAR UINT32_C(0xc0000082)
@@ -88,7 +88,7 @@ enum hvctl_msr {
 #define HVCTL_EFER_NXE UINT64_C(0x800)
 #define HVCTL_EFER_SVME UINT64_C(0x1000)
 
-/* CR0 and CR4, as far as virtualization rules speak of them. */
+/* CR0 and CR4, as far as the rules of virtualization need them. */
 #define HVCTL_CR0_PE UINT64_C(0x1)
 #define HVCTL_CR0_TS UINT64_C(0x8)
 #define HVCTL_CR0_ET UINT64_C(0x10)
@@ -109,7 +109,9 @@ enum hvctl_msr {
 /* The value of PAT and of its guest copies after reset: WB, WT, UC-, UC, twice. */
 #define HVCTL_PAT_RESET UINT64_C(0x0007040600070406)
 
-/* Read an MSR into *value; false if that raised #GP. Called only while the function that was given it runs. */
+/*
+ * Read an MSR into *value; false if that raised #GP. It is called only while the function to which it was passed runs.
+ */
 typedef bool (*hvctl_rdmsr_fn)(void *ctx, uint32_t msr, uint64_t *value);
 
 /* The answer of CPUID. */
@@ -120,21 +122,21 @@ struct hvctl_cpuid {
 /* CPUID with EAX = leaf and ECX = subleaf. Callers of this type ask only for leaves that leaf 0 or 80000000H allows. */
 typedef struct hvctl_cpuid (*hvctl_cpuid_fn)(void *ctx, uint32_t leaf, uint32_t subleaf);
 
-/* What the CPU's widths and a few features are, whatever its vendor; all zero if there was no CPUID to ask. */
+/* The CPU's address widths and a few features, for either vendor; all zero if there was no CPUID to ask. */
 struct hvctl_cpu_features {
     unsigned maxphyaddr;   /* CPUID 80000008H EAX[7:0]; 36 where that leaf is missing */
     unsigned linear_bits;  /* CPUID 80000008H EAX[15:8]: 48, or 57 with LA57; 32 without long mode */
     bool long_mode, nx, page1g, la57, fred, apx, cet_ss, cet_ibt, pku, pks, smep, smap, umip, fsgsbase, pcid, xsave,
         vmx, svm;
-    bool leaf7; /* there was a leaf 7, and so what follows is known */
+    bool leaf7; /* there was a leaf 7, so that the rest is known */
     bool lass, lam, uintr, msrlist, nmi_source, rtm, sgx, bus_lock_detect;
     uint64_t perf_global_ctrl; /* bits of IA32_PERF_GLOBAL_CTRL that exist: leaves 0AH and 23H; 0 without them */
 };
 
 /*
  * The bits of IA32_PERF_GLOBAL_CTRL that exist. Fixed counter i does if CPUID.0AH:ECX[i] is 1 or EDX[4:0] is above i;
- * leaf 23H, which hybrid CPUs have, adds bitmaps of both kinds. Bit 48 enables PERF_METRICS, which
- * IA32_PERF_CAPABILITIES tells; it is let pass. top: the highest leaf. SDM vol. 3, "Performance Monitoring",
+ * leaf 23H, which hybrid CPUs have, adds bitmaps of both kinds. Bit 48 enables PERF_METRICS, which only
+ * IA32_PERF_CAPABILITIES reports; it is taken to exist. top: the highest leaf. SDM vol. 3, "Performance Monitoring",
  * "Architectural Performance Monitoring Version 5".
  */
 static inline uint64_t hvctl_perf_global_ctrl(hvctl_cpuid_fn cpuid, void *ctx, uint32_t top)

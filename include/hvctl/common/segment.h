@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Segments in the three shapes that virtualization knows: a descriptor in a GDT, VMX access rights, SVM attributes.
+ * Segments in the three forms that virtualization uses: a descriptor in a GDT, VMX access rights, SVM attributes.
  * SDM vol. 3, "Guest Register State"; APM vol. 2, "Segment State in the VMCB".
  */
 #ifndef HVCTL_COMMON_SEGMENT_H
@@ -51,7 +51,7 @@ static inline uint16_t hvctl_rights_to_attrib(uint32_t rights)
 
 /*
  * SVM attributes as VMX access rights. A segment that is not present becomes an unusable one: SVM keeps the null
- * segments of a guest that way. Not for a guest in real mode that clears P by hand: there is none.
+ * segments of a guest that way. A present bit cleared in real mode would be lost; no guest does that.
  */
 static inline uint32_t hvctl_attrib_to_rights(uint16_t attrib)
 {
@@ -61,10 +61,9 @@ static inline uint32_t hvctl_attrib_to_rights(uint16_t attrib)
 }
 
 /*
- * The register that loading selector from this descriptor makes. low is the descriptor; high its second eight bytes,
- * which count for system descriptors in 64-bit mode only: pass 0 else. A null selector (bits 15:2 are 0) gives an
- * unusable segment. Only translates: whether the CPU would accept the load is not checked. SDM vol. 3, "Segment
- * Descriptors".
+ * The segment register after loading selector from this descriptor. low is the descriptor; high is its second eight
+ * bytes, which only system descriptors in 64-bit mode have: otherwise pass 0. A null selector (bits 15:2 are 0) gives
+ * an unusable segment. It does not check whether the CPU would accept the load. SDM vol. 3, "Segment Descriptors".
  */
 static inline struct hvctl_segment hvctl_segment_from_descriptor(uint16_t selector, uint64_t low, uint64_t high)
 {
@@ -84,9 +83,9 @@ static inline struct hvctl_segment hvctl_segment_from_descriptor(uint16_t select
 }
 
 /*
- * The descriptor of a segment, and for a system segment in *high the second eight bytes that 64-bit mode adds (NULL:
- * drop them; 0 for code and data). The inverse of hvctl_segment_from_descriptor, but for unusable segments and for
- * limits that their granularity cannot hold: their low twelve bits are lost.
+ * The descriptor of a segment, and in *high (may be NULL) the second eight bytes of a system segment in 64-bit mode;
+ * they are 0 for code and data. It is the inverse of hvctl_segment_from_descriptor, except for unusable segments and
+ * for limits that their granularity cannot hold, which lose their low twelve bits.
  */
 static inline uint64_t hvctl_segment_to_descriptor(const struct hvctl_segment *segment, uint64_t *high)
 {

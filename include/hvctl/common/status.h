@@ -15,19 +15,19 @@ enum hvctl_status {
     HVCTL_E_FIELD,    /* no VMCS field has this encoding or name */
     HVCTL_E_ABSENT,   /* the field exists, but not on a CPU with these capabilities */
     HVCTL_E_WIDTH,    /* the value has bits that the field does not */
-    HVCTL_E_READONLY, /* VM-exit information, which this CPU does not let VMWRITE change */
+    HVCTL_E_READONLY, /* a VM-exit information field, which VMWRITE cannot change on this CPU */
     HVCTL_E_CPU,      /* the CPU refused: a callback reported failure */
     HVCTL_E_MSR,      /* reading or writing an MSR faulted */
-    HVCTL_E_CONTROL,  /* a required control cannot be had */
+    HVCTL_E_CONTROL,  /* a required control is not available */
     HVCTL_E_RANGE,    /* a number is outside what the structure can hold */
     HVCTL_E_ALIGN,    /* an address is not aligned as the structure demands */
     HVCTL_E_FULL,     /* a table or the pool of identifiers has no room left */
     HVCTL_E_SYNTAX,   /* text that is no dump, or not a line of one */
-    HVCTL_E_MODE,     /* not possible in the state that the guest or the CPU is in */
+    HVCTL_E_MODE,     /* not possible in the mode that the guest or the CPU is in */
     HVCTL_E_STATE,    /* a guest's state lacks what is needed here */
     HVCTL_E_FAULT,    /* the guest is to get an exception instead */
     HVCTL_E_SHUTDOWN, /* a triple fault: the guest ends */
-    HVCTL_OWES_INVVPID /* no error: done, and the caller owes an INVVPID before the guest goes on */
+    HVCTL_OWES_INVVPID /* no error: done, but the caller must execute INVVPID before the guest goes on */
 };
 
 /* A short English text without a full stop; never NULL. */

@@ -1,7 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * VPIDs and ASIDs: a tag for each virtual CPU that is running, given out again after a flush when they run out.
+ * VPIDs and ASIDs: a tag for each running virtual CPU. When they run out, a flush comes first and then they are given
+ * out again.
  * SDM vol. 3, "Virtual-Processor Identifiers (VPIDs)"; APM vol. 2, "Address Space Identifiers".
  */
 #ifndef HVCTL_COMMON_TAGS_H
@@ -12,16 +13,16 @@
 #include "status.h"
 
 /*
- * The tags of one CPU; each CPU has a pool of its own, for a TLB is one, too. Not locked: its CPU alone uses it. It
- * stays where it is, and outlives the tags that were taken from it.
+ * The tags of one CPU. Each CPU has a pool of its own, because each has its own TLB, and needs no lock because no other
+ * CPU uses it. A pool must not move, and must outlive the tags that were taken from it.
  */
 struct hvctl_tag_pool {
     uint32_t first, last;
-    uint32_t next;       /* the one to be given out; 0: none is left before a flush */
+    uint32_t next;       /* the next to be given out; 0: none is left until a flush */
     uint64_t generation; /* counts the flushes */
 };
 
-/* What a virtual CPU has on one CPU. Begin with a zeroed one; on another CPU's pool it counts for nothing. */
+/* The tag of a virtual CPU on one CPU. Begin with a zeroed one. It is not valid for another CPU's pool. */
 struct hvctl_tag {
     uint32_t value;
     uint64_t generation;
@@ -30,15 +31,15 @@ struct hvctl_tag {
 
 /* What has to happen before the guest runs with its tag. */
 enum hvctl_tag_use {
-    HVCTL_TAG_KEPT,     /* nothing: it is the one it had */
+    HVCTL_TAG_KEPT,     /* nothing: the guest keeps the tag that it had */
     HVCTL_TAG_NEW,      /* nothing: no guest has used this tag since the last flush of all */
-    HVCTL_TAG_FLUSH_ALL /* flush what the CPU has cached under every tag: they begin anew */
+    HVCTL_TAG_FLUSH_ALL /* flush what the CPU has cached under every tag, because the tags begin anew */
 };
 
 /*
- * Tags first to last, both included; first is 1 or more, since 0 is the host's. The first guest's use is a flush of
- * all: who used the CPU before may have left entries under any tag, and entering VMX operation or setting EFER.SVME
- * flushes none. HVCTL_E_RANGE: first is 0, or above last; the pool is not usable.
+ * Tags first to last, both included; first is 1 or more, since 0 is the host's. The first tag taken asks for a flush of
+ * all: whoever used the CPU before may have left entries under any tag, and neither entering VMX operation nor setting
+ * EFER.SVME flushes them. HVCTL_E_RANGE: first is 0 or above last; the pool must not be used then.
  */
 static inline enum hvctl_status hvctl_tag_pool_init(struct hvctl_tag_pool *pool, uint32_t first, uint32_t last)
 {
@@ -74,7 +75,7 @@ HVCTL_NODISCARD static inline enum hvctl_tag_use hvctl_tag_take(struct hvctl_tag
     return use;
 }
 
-/* Forget a tag: the next hvctl_tag_take gives a fresh one, which is a flush of this guest alone. */
+/* Forget a tag: the next hvctl_tag_take gives a fresh one, which has the effect of a flush for this guest alone. */
 static inline void hvctl_tag_drop(struct hvctl_tag *tag)
 {
     tag->generation = 0;

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * The operations that hvctl/cpu needs of a CPU, as a table: x86.h fills it with the real instructions, a test with its
- * own. Nothing here is specific to a compiler or touches the machine.
+ * The operations that hvctl/cpu needs of a CPU, as a table: x86.h fills it with the real instructions, a test with
+ * functions of its own. Nothing in this file is specific to a compiler or touches the machine.
  */
 #ifndef HVCTL_CPU_CPU_H
 #define HVCTL_CPU_CPU_H
@@ -19,7 +19,7 @@ enum hvctl_vmx_result {
     HVCTL_VMX_FAULT         /* the instruction raised #UD or #GP, and the platform could tell */
 };
 
-/* The operand of INVEPT and INVVPID: 16 bytes in memory. */
+/* The descriptor of INVEPT and INVVPID: 16 bytes in memory. */
 struct hvctl_inv_descriptor {
     uint64_t low;  /* INVEPT: EPTP. INVVPID: VPID in bits 15:0, the rest 0 */
     uint64_t high; /* INVEPT: 0. INVVPID: linear address, for individual-address */
@@ -45,8 +45,8 @@ struct hvctl_selectors {
 };
 
 /*
- * The table. Each operation acts on the CPU that calls it and gets ctx back; the caller does not move to another CPU in
- * between. Physical addresses are those of the regions themselves. An operation that may fault returns false, or
+ * The table. Each operation gets ctx and acts on the CPU that calls it; the caller must not migrate to another CPU in
+ * between. Regions are passed by their physical addresses. An operation that may fault returns false, or
  * HVCTL_VMX_FAULT, where the platform can catch that.
  */
 struct hvctl_cpu_ops {

@@ -1,9 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * The part of a guest's state that a VMCS has no place for, between struct hvctl_guest_state and the CPU's own
- * registers: on VMX the guest's values stay in them after a VM exit. SDM vol. 3, "Saving Guest State"; vol. 2,
- * "SYSCALL", "SWAPGS".
+ * Saves and loads the part of a guest's state that a VMCS has no place for: on VMX the guest's values stay in the CPU's
+ * registers after a VM exit. SDM vol. 3, "Saving Guest State"; vol. 2, "SYSCALL", "SWAPGS".
  */
 #ifndef HVCTL_CPU_GUEST_MSRS_H
 #define HVCTL_CPU_GUEST_MSRS_H
@@ -12,7 +11,7 @@
 #include "../common/regs.h"
 #include "cpu.h"
 
-/* Number n of the MSRs that SYSCALL and SWAPGS use, and the member that keeps it. */
+/* The nth MSR of those that SYSCALL and SWAPGS use, and the member that keeps it. */
 static inline uint32_t hvctl_guest_msr(struct hvctl_guest_state *state, unsigned n, uint64_t **member)
 {
     switch (n) {
@@ -25,9 +24,9 @@ static inline uint32_t hvctl_guest_msr(struct hvctl_guest_state *state, unsigned
 }
 
 /*
- * After hvctl_vmx_guest_read: add what the CPU holds, star to kernel_gs_base, and CR2 from where the world switch left
- * it. Right after the VM exit and before the host's own values come back. DR6 is the caller's (hvctl_x86_read_dr6): it
- * adds HVCTL_KNOWS_DR6. HVCTL_E_MSR: one of them faulted, and the state does not know them.
+ * After hvctl_vmx_guest_read, add what the CPU holds, star to kernel_gs_base, and CR2 from where the world switch left
+ * it. Call it right after the VM exit, before the host's own values are loaded. DR6 is left to the caller
+ * (hvctl_x86_read_dr6), who adds HVCTL_KNOWS_DR6. HVCTL_E_MSR: one of them faulted, and the state does not know them.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_guest_msrs_save(const struct hvctl_cpu_ops *ops,
                                                                       const struct hvctl_guest_regs *regs,
@@ -49,8 +48,8 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_guest_msrs_save(const stru
 }
 
 /*
- * Before the guest runs: the way back. What the state does not know is left alone. HVCTL_E_MSR: one of them faulted;
- * the ones before it are written.
+ * The reverse, before the guest runs. What the state does not know is left alone. HVCTL_E_MSR: one of them faulted;
+ * those before it were written.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_guest_msrs_load(const struct hvctl_cpu_ops *ops,
                                                                       struct hvctl_guest_regs *regs,

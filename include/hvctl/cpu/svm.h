@@ -10,15 +10,15 @@
 #include "../svm/vmcb.h"
 #include "cpu.h"
 
-/* What stands in the way of SVM, in the order in which it is looked at. */
+/* What prevents SVM from being enabled, in the order of the checks. */
 enum hvctl_svm_enable_status {
     HVCTL_SVM_ENABLED,
     HVCTL_SVM_NO_CPUID,      /* CPUID 80000001H ECX[2] is 0, or leaf 8000000AH is missing */
-    HVCTL_SVM_ALREADY_ON,    /* EFER.SVME is 1: somebody else on this CPU uses SVM */
+    HVCTL_SVM_ALREADY_ON,    /* EFER.SVME is 1: other software on this CPU uses SVM */
     HVCTL_SVM_VM_CR_MSR,     /* VM_CR faults */
     HVCTL_SVM_LOCKED_OFF,    /* the firmware set VM_CR.SVMDIS and locked it */
     HVCTL_SVM_LOCKED_BY_KEY, /* the same, but CPUID.SVML says that a key in SVM_KEY unlocks it */
-    HVCTL_SVM_VM_CR_WRITE,   /* VM_CR.SVMDIS is not locked, and does not go away */
+    HVCTL_SVM_VM_CR_WRITE,   /* VM_CR.SVMDIS is not locked, but does not clear */
     HVCTL_SVM_REGION_ALIGN,  /* the host save area is not 4 KiB aligned */
     HVCTL_SVM_REGION_RANGE,  /* it is address 0 or lies beyond MAXPHYADDR */
     HVCTL_SVM_EFER_MSR,      /* EFER cannot be read */
@@ -26,7 +26,7 @@ enum hvctl_svm_enable_status {
     HVCTL_SVM_HSAVE_WRITE    /* VM_HSAVE_PA does not take the address */
 };
 
-/* A sentence without its full stop, for a person; never NULL. */
+/* A sentence for the user, without a full stop; never NULL. */
 static inline const char *hvctl_svm_enable_text(enum hvctl_svm_enable_status status)
 {
     switch (status) {
@@ -46,15 +46,15 @@ static inline const char *hvctl_svm_enable_text(enum hvctl_svm_enable_status sta
     return "unknown status";
 }
 
-/* What hvctl_svm_enable changed, and hvctl_svm_disable puts back. */
+/* What hvctl_svm_enable changed and hvctl_svm_disable restores. */
 struct hvctl_svm_cpu {
     uint64_t saved_efer, saved_vm_cr;
     bool on, vm_cr_changed;
 };
 
 /*
- * Turn SVM on for the CPU that calls this and read its capabilities into caps. host_save is the physical address of one
- * page of this CPU's own, 4 KiB aligned, whose content is the CPU's until hvctl_svm_disable. It must be zeroed.
+ * Turn SVM on for the CPU that calls this and read its capabilities into caps. host_save is the physical address of a
+ * page for this CPU alone, 4 KiB aligned and zeroed; only the CPU may access it until hvctl_svm_disable.
  *
  * After anything but HVCTL_SVM_ENABLED, EFER and VM_CR are what they were.
  */
@@ -105,15 +105,15 @@ HVCTL_NODISCARD static inline enum hvctl_svm_enable_status hvctl_svm_enable(cons
 }
 
 /*
- * Turn SVM off: the global interrupt flag is set, VM_HSAVE_PA cleared, EFER and VM_CR put back. No guest may be
- * running. HVCTL_E_MODE: SVM was not on; HVCTL_E_CPU: EFER cannot be written.
+ * Turn SVM off: set the global interrupt flag, clear VM_HSAVE_PA, restore EFER and VM_CR. No guest may be running.
+ * HVCTL_E_MODE: SVM was not on; HVCTL_E_CPU: EFER cannot be written.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_svm_disable(const struct hvctl_cpu_ops *ops,
                                                                   struct hvctl_svm_cpu *cpu)
 {
     if (!cpu->on)
         return HVCTL_E_MODE;
-    (ops->stgi)(ops->ctx); /* with the flag clear, clearing SVME would leave interrupts held off for good */
+    (ops->stgi)(ops->ctx); /* with the flag clear, clearing SVME would hold interrupts off for good */
     (void)(ops->wrmsr)(ops->ctx, HVCTL_MSR_VM_HSAVE_PA, 0);
     if (!(ops->wrmsr)(ops->ctx, HVCTL_MSR_EFER, cpu->saved_efer))
         return HVCTL_E_CPU;
@@ -123,7 +123,7 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_svm_disable(const struct h
     return HVCTL_OK;
 }
 
-/* Can VMRUN take a VMCB at this physical address? HVCTL_E_ALIGN, HVCTL_E_RANGE: it would raise #GP. */
+/* Does VMRUN accept a VMCB at this physical address? HVCTL_E_ALIGN, HVCTL_E_RANGE: it would raise #GP. */
 static inline enum hvctl_status hvctl_svm_vmcb_check(uint64_t physical, const struct hvctl_svm_caps *caps)
 {
     if (physical & 0xfffu)
@@ -132,8 +132,8 @@ static inline enum hvctl_status hvctl_svm_vmcb_check(uint64_t physical, const st
 }
 
 /*
- * Drop what this CPU has cached of one page under an ASID: guest-linear to host-physical only. Translations from
- * guest-physical addresses are flushed by the VMCB's tlb_control at the next VMRUN.
+ * Invalidate what this CPU has cached of one page under an ASID, for translations from guest-linear to host-physical
+ * only. Those from guest-physical addresses are flushed by the VMCB's tlb_control at the next VMRUN.
  */
 static inline void hvctl_svm_invlpga(const struct hvctl_cpu_ops *ops, uint64_t linear, uint32_t asid)
 {

@@ -1,8 +1,9 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * The world switch of SVM: VMRUN with the guest's general registers and the state of VMLOAD, and back. gcc and clang,
- * x86-64. APM vol. 2, "VMRUN", "VMSAVE and VMLOAD Instructions", "Global Interrupt Flag, STGI and CLGI Instructions".
+ * The world switch of SVM: VMRUN with the guest's general registers and the state that VMLOAD loads, and back. gcc and
+ * clang, x86-64. APM vol. 2, "VMRUN", "VMSAVE and VMLOAD Instructions", "Global Interrupt Flag, STGI and CLGI
+ * Instructions".
  */
 #ifndef HVCTL_CPU_SVM_SWITCH_H
 #define HVCTL_CPU_SVM_SWITCH_H
@@ -13,14 +14,14 @@
 #include "x86.h"
 
 /*
- * Run the guest of the VMCB at this physical address until its next VMEXIT. host is the physical address of a page of
- * this CPU's own (not the host save area, whose content is the CPU's) that keeps the host's FS, GS, TR, LDTR,
- * KERNEL_GS_BASE, STAR, LSTAR, CSTAR, SFMASK and SYSENTER state meanwhile, in the layout of a VMCB.
+ * Run the guest of the VMCB at this physical address until its next VMEXIT. host is the physical address of a page for
+ * this CPU alone (not the host save area, which is the CPU's) that keeps the host's FS, GS, TR, LDTR, KERNEL_GS_BASE,
+ * STAR, LSTAR, CSTAR, SFMASK and SYSENTER state meanwhile, in the layout of a VMCB.
  *
  * regs carries RCX to R15; RAX, RSP, RIP and RFLAGS are in the VMCB. The whole switch runs with the global interrupt
- * flag clear. interrupts: let physical interrupts end the guest (host RFLAGS.IF set during VMRUN; it counts with
- * V_INTR_MASKING, and the INTR intercept must be set): they are taken after this call, as soon as the caller's IF
- * allows. Host RFLAGS is what it was. The caller's to switch: XSAVE state with XCR0, DR0 to DR3 (and DR6, DR7 of the
+ * flag clear. interrupts: let physical interrupts end the guest's run (host RFLAGS.IF is set during VMRUN; that needs
+ * V_INTR_MASKING and the INTR intercept): they are taken after this call, as soon as the caller's IF allows. Host
+ * RFLAGS is preserved. The caller must switch: XSAVE state with XCR0, DR0 to DR3 (and DR6, DR7 of the
  * host: VMEXIT disables its breakpoints), DEBUGCTL without LBR virtualization, TSC_AUX, and the rest of docs/hvctl.md,
  * "What the world switch leaves to the caller".
  *
@@ -60,7 +61,7 @@ HVPT_FUNCTION void hvctl_svm_switch(struct hvctl_guest_regs *regs, uint64_t vmcb
                      "mov 120(%%rdi), %%r15\n\t"
                      "mov 56(%%rdi), %%rdi\n\t"
                      "vmrun %%rax\n\t" HVCTL_AFTER_EXIT
-                     "vmsave %%rax\n\t" /* VMEXIT gave back RAX, the VMCB's address, and RSP */
+                     "vmsave %%rax\n\t" /* VMEXIT has restored RAX, the VMCB's address, and RSP */
                      "mov 8(%%rsp), %%rax\n\t"
                      "mov %%rcx, 8(%%rax)\n\t"
                      "mov %%rdx, 16(%%rax)\n\t"

@@ -13,19 +13,19 @@
 #include "cpu.h"
 
 /*
- * A page for the CPU: a VMXON region or a VMCS. 4 KiB, aligned to its size, of the memory type that IA32_VMX_BASIC
- * names.
+ * A page that the CPU uses, a VMXON region or a VMCS: 4 KiB, aligned to its size, of the memory type that
+ * IA32_VMX_BASIC reports.
  */
 struct hvctl_vmx_region {
     void *memory;      /* where the caller can write it */
     uint64_t physical; /* where the CPU finds it */
 };
 
-/* What stands in the way of VMX operation, in the order in which it is looked at. */
+/* What prevents VMX operation, in the order of the checks. */
 enum hvctl_vmx_enable_status {
     HVCTL_VMX_ENABLED,
     HVCTL_VMX_NO_CPUID,            /* CPUID.1:ECX[5] is 0: no VMX, or hidden by a hypervisor below */
-    HVCTL_VMX_ALREADY_ON,          /* CR4.VMXE is 1: somebody else on this CPU uses VMX */
+    HVCTL_VMX_ALREADY_ON,          /* CR4.VMXE is 1: other software on this CPU uses VMX */
     HVCTL_VMX_FEATURE_CONTROL_MSR, /* IA32_FEATURE_CONTROL faults */
     HVCTL_VMX_LOCKED_OFF,          /* the firmware locked IA32_FEATURE_CONTROL with VMX outside SMX off */
     HVCTL_VMX_LOCK_FAILED,         /* IA32_FEATURE_CONTROL is unlocked, and writing it fails */
@@ -33,13 +33,13 @@ enum hvctl_vmx_enable_status {
     HVCTL_VMX_REGION_ALIGN,        /* the VMXON region is not 4 KiB aligned */
     HVCTL_VMX_REGION_RANGE,        /* it is beyond the physical addresses that VMX structures may have */
     HVCTL_VMX_CR0_PAGING,          /* paging or protection is off */
-    HVCTL_VMX_CR0_WRITE,           /* CR0 does not take the value that VMX operation wants */
-    HVCTL_VMX_CR4_WRITE,           /* CR4 does not take the value that VMX operation wants */
+    HVCTL_VMX_CR0_WRITE,           /* CR0 does not take the value that VMX operation needs */
+    HVCTL_VMX_CR4_WRITE,           /* CR4 does not take the value that VMX operation needs */
     HVCTL_VMX_VMXON_FAULT,         /* VMXON raised a fault that the platform caught */
     HVCTL_VMX_VMXON_FAILED         /* VMXON: VMfailInvalid; wrong revision or address */
 };
 
-/* A sentence without its full stop, for a person; never NULL. */
+/* A sentence for the user, without a full stop; never NULL. */
 static inline const char *hvctl_vmx_enable_text(enum hvctl_vmx_enable_status status)
 {
     switch (status) {
@@ -61,7 +61,7 @@ static inline const char *hvctl_vmx_enable_text(enum hvctl_vmx_enable_status sta
     return "unknown status";
 }
 
-/* What hvctl_vmx_enable changed, and hvctl_vmx_disable puts back. */
+/* What hvctl_vmx_enable changed and hvctl_vmx_disable restores. */
 struct hvctl_vmx_cpu {
     uint64_t saved_cr0, saved_cr4;
     bool on;
@@ -87,10 +87,10 @@ static inline enum hvctl_status hvctl_vmx_region_check(uint64_t physical, const 
 }
 
 /*
- * Put the CPU that calls this into VMX root operation, and read its capabilities into caps. region is one page of this
- * CPU's own until hvctl_vmx_disable; it is formatted here. Unless the firmware locked IA32_FEATURE_CONTROL, it is set
- * to allow VMX outside SMX and locked, until the next reset. Interrupts and migration are the caller's to hold off, and
- * hvctl_vmx_flush_all is owed before the first guest.
+ * Put the CPU that calls this into VMX root operation, and read its capabilities into caps. region is a page for this
+ * CPU alone until hvctl_vmx_disable; this call formats it. If the firmware did not lock IA32_FEATURE_CONTROL, it is set
+ * to allow VMX outside SMX and locked until the next reset. The caller holds off interrupts and migration, and calls
+ * hvctl_vmx_flush_all before the first guest.
  *
  * After anything but HVCTL_VMX_ENABLED, CR0 and CR4 are what they were.
  */
@@ -156,7 +156,7 @@ HVCTL_NODISCARD static inline enum hvctl_vmx_enable_status hvctl_vmx_enable(cons
 }
 
 /*
- * Leave VMX operation and put CR4 and CR0 back. Every VMCS that was active on this CPU must have been cleared
+ * Leave VMX operation and restore CR4 and CR0. Every VMCS that was active on this CPU must have been cleared
  * (hvctl_vmx_clear). HVCTL_E_MODE: VMX was not on; HVCTL_E_CPU: VMXOFF failed, as under dual-monitor treatment of SMIs.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_disable(const struct hvctl_cpu_ops *ops,
@@ -188,7 +188,7 @@ HVCTL_NODISCARD static inline enum hvctl_vmx_result hvctl_vmx_load(const struct 
 }
 
 /*
- * Make a fresh VMCS of a page and current on this CPU: format, VMCLEAR, VMPTRLD. Its fields hold nothing useful until a
+ * Make a fresh VMCS of a page and current on this CPU: format, VMCLEAR, VMPTRLD. Its fields are undefined until a
  * store; begin with an image on which hvctl_vmcs_touch_all was called, so that every field is written once.
  */
 HVCTL_NODISCARD static inline enum hvctl_vmx_result hvctl_vmx_create(const struct hvctl_cpu_ops *ops,
@@ -211,9 +211,10 @@ static inline uint32_t hvctl_vmx_instruction_error(const struct hvctl_cpu_ops *o
 }
 
 /*
- * Drop what this CPU has cached of the translations of one EPTP; all EPTPs', if the CPU cannot tell them apart.
- * HVCTL_E_CONTROL: no INVEPT on this CPU (then VMX transitions without VPID flush, and nothing else does); HVCTL_E_CPU:
- * refused.
+ * Invalidate what this CPU has cached of the translations of one EPTP, or of all EPTPs if it has no single-context
+ * INVEPT.
+ * HVCTL_E_CONTROL: this CPU has no INVEPT (VMX transitions without VPID then flush, and nothing else does);
+ * HVCTL_E_CPU: refused.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_invept(const struct hvctl_cpu_ops *ops,
                                                                  const struct hvctl_vmx_caps *caps, uint64_t eptp)
@@ -232,7 +233,7 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_invept(const struct hv
     return (ops->invept)(ops->ctx, type, &what) == HVCTL_VMX_SUCCEED ? HVCTL_OK : HVCTL_E_CPU;
 }
 
-/* Drop what this CPU has cached of the translations of every EPTP. Errors as hvctl_vmx_invept. */
+/* Invalidate what this CPU has cached of the translations of every EPTP. Errors as hvctl_vmx_invept. */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_invept_all(const struct hvctl_cpu_ops *ops,
                                                                      const struct hvctl_vmx_caps *caps)
 {
@@ -244,9 +245,9 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_invept_all(const struc
 }
 
 /*
- * Drop what this CPU has cached under a VPID (not 0). The narrowest kind that the CPU has is used, but never less than
- * type asks for: an address alone, then the VPID, then all VPIDs. linear counts for HVCTL_INVVPID_INDIVIDUAL_ADDRESS
- * and must be canonical. HVCTL_E_RANGE: VPID 0; HVCTL_E_CONTROL: no INVVPID that would do; HVCTL_E_CPU: refused.
+ * Invalidate what this CPU has cached under a VPID (not 0). If the CPU lacks the type asked for, the next wider one is
+ * used: an address alone, then the VPID, then all VPIDs. linear is used for HVCTL_INVVPID_INDIVIDUAL_ADDRESS and must
+ * be canonical. HVCTL_E_RANGE: VPID 0; HVCTL_E_CONTROL: no INVVPID that is wide enough; HVCTL_E_CPU: refused.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_invvpid(const struct hvctl_cpu_ops *ops,
                                                                   const struct hvctl_vmx_caps *caps,
@@ -276,11 +277,11 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_invvpid(const struct h
 }
 
 /*
- * Drop all that this CPU has cached for guests, under every VPID and EPTP: INVEPT and INVVPID, all contexts, as far as
- * it has them (without VPIDs VM entries and exits drop linear addresses by themselves). What HVCTL_TAG_FLUSH_ALL asks
- * for, and what is owed before the first guest after hvctl_vmx_enable: VMXON drops nothing, and an earlier user may
- * have left entries. HVCTL_E_CPU: refused. SDM vol. 3, "Guidelines for Use of the INVVPID Instruction", "Guidelines for
- * Use of the INVEPT Instruction".
+ * Invalidate all that this CPU has cached for guests, under every VPID and EPTP, by INVEPT and INVVPID for all
+ * contexts, as far as it has them (without VPIDs, VM entries and exits invalidate linear addresses themselves).
+ * HVCTL_TAG_FLUSH_ALL asks for this, and it must be done before the first guest after hvctl_vmx_enable: VMXON
+ * invalidates nothing, and earlier software may have left entries. HVCTL_E_CPU: refused. SDM vol. 3, "Guidelines for
+ * Use of the INVVPID Instruction", "Guidelines for Use of the INVEPT Instruction".
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_flush_all(const struct hvctl_cpu_ops *ops,
                                                                     const struct hvctl_vmx_caps *caps)

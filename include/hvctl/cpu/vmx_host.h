@@ -1,7 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * The host-state area of a VMCS from the CPU that runs this: where a VM exit returns to is what the host is now.
+ * Fills the host-state area of a VMCS from the CPU that runs this, so that a VM exit returns to the host's present
+ * state.
  * SDM vol. 3, "Host-State Area", "Checks on Host Control Registers, MSRs, and SSP", "Loading Host State".
  */
 #ifndef HVCTL_CPU_VMX_HOST_H
@@ -11,7 +12,7 @@
 #include "../vmx/solver.h"
 #include "cpu.h"
 
-/* An MSR into a host field, if the exit control that loads it is on; a fault is HVCTL_E_MSR. */
+/* Read an MSR into a host field, unless *status is an error already; a fault is HVCTL_E_MSR. */
 static inline void hvctl_vmx_host_msr(const struct hvctl_cpu_ops *ops, struct hvctl_vmcs_image *image, uint32_t msr,
                                       uint32_t field, enum hvctl_status *status)
 {
@@ -28,16 +29,16 @@ static inline void hvctl_vmx_host_msr(const struct hvctl_cpu_ops *ops, struct hv
 
 /*
  * Fill the host-state area of an image whose control words are set: CR0, CR3, CR4, selectors, bases, descriptor tables,
- * SYSENTER MSRs, and EFER, PAT, PERF_GLOBAL_CTRL, PKRS and CET state where the VM-exit controls load them. HOST_RSP and
- * HOST_RIP are the world switch's; HOST_SSP is the caller's, who knows where its shadow stack will be. To be called in
- * 64-bit mode on the CPU that will run the guest, again whenever one of these changes (a kernel that switches address
- * spaces keeps HOST_CR3 up to date) and on migration.
+ * SYSENTER MSRs, and EFER, PAT, PERF_GLOBAL_CTRL, PKRS and CET state where the VM-exit controls load them. The world
+ * switch writes HOST_RSP and HOST_RIP; the caller writes HOST_SSP, since only it knows where its shadow stack will be.
+ * Call it in 64-bit mode on the CPU that will run the guest, and again whenever one of these changes (a kernel that
+ * switches address spaces keeps HOST_CR3 up to date) and on migration.
  *
- * Selectors lose their RPL and table indicator, which VM entry demands to be 0: DS, ES, FS and GS that pointed into an
- * LDT become null. The base of TR is read from the GDT, which must be mapped.
+ * Selectors lose their RPL and table indicator, which VM entry requires to be 0; DS, ES, FS and GS become null if they
+ * refer to an LDT. The base of TR is read from the GDT, which must be mapped.
  *
- * HVCTL_E_MODE: CS or TR is null, or TR's descriptor lies beyond the GDT: load a task register first; HVCTL_E_MSR;
- * errors of hvctl_vmcs_write.
+ * HVCTL_E_MODE: CS or TR is null, or TR's descriptor lies beyond the GDT: load a task register first. HVCTL_E_MSR: an
+ * MSR faulted. Also the errors of hvctl_vmcs_write.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_host_capture(const struct hvctl_cpu_ops *ops,
                                                                        struct hvctl_vmcs_image *image)

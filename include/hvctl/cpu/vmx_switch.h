@@ -15,18 +15,18 @@
 
 /*
  * Enter the guest of the current VMCS with the registers in regs, and come back at its next VM exit with them filled
- * in. launched: VMRESUME instead of VMLAUNCH. HVCTL_VMX_SUCCEED: there was a VM exit, be it a failed VM entry
- * (EXIT_REASON bit 31); the two failures: the guest did not run and regs is unchanged.
+ * in. launched: VMRESUME instead of VMLAUNCH. HVCTL_VMX_SUCCEED: there was a VM exit, which may be a failed VM entry
+ * (EXIT_REASON bit 31). The two failures: the guest did not run, and regs is unchanged.
  *
- * Writes HOST_RSP and HOST_RIP of the current VMCS each time. Carries over all general registers but RSP, and CR2. Host
- * RFLAGS is what it was, interrupts included; call with interrupts off all the same, or a handler's use of another VMCS
- * goes unnoticed. A VM exit leaves the limits of GDTR and IDTR at FFFFH, that of TR at 67H, LDTR null, DR7 at 400H and
- * DEBUGCTL at 0, and it does not touch what is the caller's to switch: docs/hvctl.md, "What the world switch leaves to
- * the caller", has all of it.
+ * It writes HOST_RSP and HOST_RIP of the current VMCS each time, and switches CR2 and all general registers except RSP.
+ * Host RFLAGS is preserved, IF included; call it with interrupts off all the same, or an interrupt handler might make
+ * another VMCS current. A VM exit leaves the limits of GDTR and IDTR at FFFFH, that of TR at 67H, LDTR null, DR7 at
+ * 400H and DEBUGCTL at 0, and it leaves alone what the caller must switch: see docs/hvctl.md, "What the world switch
+ * leaves to the caller".
  *
- * The first instruction keeps clear of the red zone, so that -mno-red-zone is not a condition. Where the compiler
- * keeps Windows' ABI (UEFI), XMM6 to XMM15 are taken to survive the call: a guest that uses them is one whose XSAVE
- * state the caller switches, as on every ABI, and the host's comes back before the caller's own code goes on.
+ * The first instruction skips the red zone, so that -mno-red-zone is not required. Where the compiler
+ * follows Windows' ABI (UEFI), XMM6 to XMM15 are assumed to survive the call: as on every ABI, the caller switches the
+ * XSAVE state of a guest that uses them, and restores the host's before its own code goes on.
  */
 HVPT_FUNCTION enum hvctl_vmx_result hvctl_vmx_switch(struct hvctl_guest_regs *regs, bool launched)
 {
@@ -45,13 +45,13 @@ HVPT_FUNCTION enum hvctl_vmx_result hvctl_vmx_switch(struct hvctl_guest_regs *re
         "lea 3f(%%rip), %%rax\n\t"
         "vmwrite %%rax, %%rcx\n\t"
         "jbe 4f\n\t"
-        "mov 128(%%rdi), %%rax\n\t" /* writing CR2 costs; most guests come back to the one they left with */
+        "mov 128(%%rdi), %%rax\n\t" /* a write of CR2 is slow, and most guests resume with the same one */
         "mov %%cr2, %%rcx\n\t"
         "cmp %%rax, %%rcx\n\t"
         "je 1f\n\t"
         "mov %%rax, %%cr2\n\t"
         "1:\n\t"
-        "test %%esi, %%esi\n\t" /* the flag lives through the loads */
+        "test %%esi, %%esi\n\t" /* the loads preserve the flag */
         "mov 0(%%rdi), %%rax\n\t"
         "mov 8(%%rdi), %%rcx\n\t"
         "mov 16(%%rdi), %%rdx\n\t"
@@ -72,7 +72,7 @@ HVPT_FUNCTION enum hvctl_vmx_result hvctl_vmx_switch(struct hvctl_guest_regs *re
         "jmp 4f\n"
         "2:\n\t"
         "vmresume\n\t"
-        "jbe 4f\n" /* always: what falls through has failed. Linux' objtool takes 3 for dead code behind a jmp. */
+        "jbe 4f\n" /* always taken: what falls through has failed. With a jmp, Linux' objtool takes 3 for dead code. */
         "3:\n\t" /* the VM exit arrives here, with the guest's registers and the RSP written above */
         HVCTL_AFTER_EXIT
         "xchg %%rdi, (%%rsp)\n\t"
@@ -96,7 +96,7 @@ HVPT_FUNCTION enum hvctl_vmx_result hvctl_vmx_switch(struct hvctl_guest_regs *re
         "mov %%rax, 128(%%rdi)\n\t"
         "xor %%eax, %%eax\n\t"
         "jmp 6f\n"
-        "4:\n\t" /* an instruction failed: CF or ZF says how */
+        "4:\n\t" /* an instruction failed; CF or ZF says how */
         "mov %[fail_invalid], %%eax\n\t"
         "jc 5f\n\t"
         "mov %[fail_valid], %%eax\n"
@@ -121,8 +121,8 @@ struct hvctl_vmx_run {
 };
 
 /*
- * hvctl_vmx_switch with the choice between VMLAUNCH and VMRESUME made: *launched is false after VMCLEAR and kept by
- * this call (a VM entry that failed leaves a VMCS unlaunched). Otherwise as hvctl_vmx_switch.
+ * hvctl_vmx_switch, which also chooses between VMLAUNCH and VMRESUME: set *launched to false after VMCLEAR, and this
+ * call maintains it (a failed VM entry leaves a VMCS unlaunched).
  */
 HVCTL_NODISCARD static inline struct hvctl_vmx_run hvctl_vmx_enter(const struct hvctl_cpu_ops *ops,
                                                                    struct hvctl_guest_regs *regs, bool *launched)

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * The instructions behind struct hvctl_cpu_ops, for gcc and clang on x86-64. All need CPL 0 but CPUID.
+ * The instructions behind struct hvctl_cpu_ops, for gcc and clang on x86-64. All of them need CPL 0, except for CPUID.
  * SDM vol. 3, "VMX Instruction Reference"; APM vol. 3, "System Instruction Reference".
  */
 #ifndef HVCTL_CPU_X86_H
@@ -23,9 +23,9 @@ static inline struct hvctl_cpuid hvctl_x86_cpuid(void *ctx, uint32_t leaf, uint3
 }
 
 /*
- * RDMSR without a safety net: an MSR that does not exist raises #GP in the caller, and true is all that this can
- * return. hvctl reads no MSR that the architecture does not promise or other MSRs announce, but a nested hypervisor or
- * an emulator may still lack one: put the kernel's own fault-safe rdmsr into the table where there is one.
+ * RDMSR without a safety net: it always returns true, because an MSR that does not exist raises #GP in the caller.
+ * hvctl reads only MSRs that the architecture guarantees or other MSRs report, but a nested hypervisor or an emulator
+ * may still lack one: put the kernel's own fault-safe rdmsr into the table if there is one.
  */
 static inline bool hvctl_x86_rdmsr(void *ctx, uint32_t msr, uint64_t *value)
 {
@@ -180,7 +180,7 @@ static inline enum hvctl_vmx_result hvctl_x86_vmptrld(void *ctx, uint64_t vmcs)
     return hvctl_x86_vmx_result(carry, zero);
 }
 
-/* All ones: there is no current VMCS. */
+/* Returns all ones if there is no current VMCS. */
 static inline uint64_t hvctl_x86_vmptrst(void *ctx)
 {
     uint64_t vmcs;
@@ -267,8 +267,8 @@ static inline void hvctl_x86_invlpga(void *ctx, uint64_t linear, uint32_t asid)
 }
 
 /*
- * The table with the instructions of this CPU. A kernel replaces members before use: rdmsr and wrmsr by its fault-safe
- * ones, write_cr4 by what keeps its shadow of CR4.
+ * The table with the instructions of this CPU. A kernel replaces members before use: rdmsr and wrmsr with its
+ * fault-safe ones, write_cr4 with one that maintains its shadow of CR4.
  */
 static inline struct hvctl_cpu_ops hvctl_x86_cpu_ops(void)
 {

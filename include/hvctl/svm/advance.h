@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Before the guest goes on: past the instruction that exited, and an event that the exit interrupted delivered again.
- * APM vol. 2, "State Saved on Exit", "EXITINTINFO Pseudo-Code".
+ * What to do before the guest goes on: skip the instruction that exited, and deliver again an event that the exit
+ * interrupted. APM vol. 2, "State Saved on Exit", "EXITINTINFO Pseudo-Code".
  */
 #ifndef HVCTL_SVM_ADVANCE_H
 #define HVCTL_SVM_ADVANCE_H
@@ -12,8 +12,8 @@
 #include "exit.h"
 
 /*
- * Length of the instruction behind this exit code, encoded as the manual lists it, without prefixes. 0: the code does
- * not tell one instruction of one length. APM vol. 3, "General-Purpose and System Instruction Reference".
+ * The length of the instruction that causes this exit code, in the manual's encoding without prefixes. 0: the code
+ * stands for more than one instruction or length. APM vol. 3, "General-Purpose and System Instruction Reference".
  */
 static inline unsigned hvctl_svm_known_length(uint64_t exit_code)
 {
@@ -43,10 +43,9 @@ static inline unsigned hvctl_svm_known_length(uint64_t exit_code)
 }
 
 /*
- * As hvctl_vmx_advance, for a VMCB: RIP becomes NRIP where the CPU saves it (HVCTL_SVM_NRIPS), or goes on by the
- * instruction's known length where not; for I/O instructions the CPU always tells, in EXITINFO2. The interrupt shadow
- * ends. Without NRIP a prefix that the guest put before the instruction, as no compiler does, is taken for its
- * beginning.
+ * As hvctl_vmx_advance, for a VMCB: RIP becomes NRIP where the CPU saves it (HVCTL_SVM_NRIPS), and otherwise moves on
+ * by the instruction's known length; for I/O instructions EXITINFO2 has the next RIP on every CPU. The interrupt shadow
+ * ends. Without NRIP, a prefix before the instruction, which no compiler emits, is taken for its beginning.
  *
  * HVCTL_E_RANGE: neither is known for this exit; nothing changed.
  */
@@ -71,13 +70,14 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_svm_advance(struct hvctl_v
 }
 
 /*
- * As hvctl_vmx_redeliver, for a VMCB: EXITINTINFO, where it is valid, becomes EVENTINJ. To be called after every
- * VMEXIT. What the guest's own INT n, INT3 and INTO raised is left out: RIP is still at the instruction, which the
- * guest executes again. The same from hvctl_vmcb_inject, where there may be no such instruction, comes again, and NRIP
- * with it. With virtual NMIs VMRUN blocks them again when it injects one; without, the caller's own blocking stays as
- * it is.
+ * As hvctl_vmx_redeliver, for a VMCB: EXITINTINFO, where it is valid, becomes EVENTINJ. Call it after every VMEXIT. An
+ * event that the guest's own INT n, INT3 or INTO raised is left out: RIP is still at the instruction, which the guest
+ * executes again. The same event from hvctl_vmcb_inject, where there may be no such instruction, is injected again,
+ * with its NRIP. With virtual NMIs VMRUN blocks them again when it injects one; without, the caller's own blocking
+ * stays as it is.
  *
- * HVCTL_OK, also where there was no event. HVCTL_E_RANGE: EXITINTINFO has what VMRUN would refuse, and the event is
+ * HVCTL_OK: also where there was no event. HVCTL_E_RANGE: EXITINTINFO has a value that VMRUN would refuse, and the
+ * event is
  * lost: CPUs give no such value, but emulators do. APM vol. 2, "Event Injection", "EXITINTINFO Pseudo-Code", "NMI
  * Virtualization".
  */
@@ -106,8 +106,8 @@ static inline enum hvctl_status hvctl_svm_redeliver(struct hvctl_vmcb *vmcb)
 }
 
 /*
- * As hvctl_vmx_inject_nested, for a VMCB: event and errors as in hvctl_vmcb_inject. HVCTL_E_SHUTDOWN: nothing is to be
- * injected, for the guest ends in a triple fault.
+ * As hvctl_vmx_inject_nested, for a VMCB: event and errors as in hvctl_vmcb_inject. HVCTL_E_SHUTDOWN: nothing was
+ * injected, because the guest ends in a triple fault.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_svm_inject_nested(struct hvctl_vmcb *vmcb,
                                                                         struct hvctl_svm_event event)

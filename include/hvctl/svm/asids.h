@@ -8,13 +8,13 @@
 #include "caps.h"
 
 /*
- * The ASIDs of this CPU, but for those that encrypted guests need: with SEV, 1 to sev_asids are theirs.
+ * The ASIDs of this CPU, without those that encrypted guests need: with sev, 1 to sev_asids are theirs.
  * HVCTL_E_FULL: none are left.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_asid_pool_init(struct hvctl_tag_pool *pool,
                                                                      const struct hvctl_svm_caps *caps, bool sev)
 {
-    uint32_t taken = sev ? caps->sev_asids : 0; /* 1 to this one are not ours */
+    uint32_t taken = sev ? caps->sev_asids : 0; /* 1 to this one belong to encrypted guests */
 
     if (caps->asids < 2 || taken >= caps->asids - 1) {
         (void)hvctl_tag_pool_init(pool, 0, 0);

@@ -9,7 +9,7 @@
 #include "../common/msr.h"
 #include "../common/status.h"
 
-/* X(name, bit) of EDX. 27, 28 and 31 have their names from one document; the manual reserves 31. */
+/* X(name, bit) of EDX. The names of 27, 28 and 31 are from a single document; the manual reserves 31. */
 #define HVCTL_SVM_FEATURES_EDX(X)                                                                                     \
     X(NP, 0)                                                                                                          \
     X(LBR_VIRT, 1)                                                                                                    \
@@ -47,7 +47,7 @@
     X(ENHANCED_TLBI, 5)                                                                                               \
     X(X2AVIC_EXT, 6)
 
-/* HVCTL_SVM_NP and the like: a bit of EDX is 0 to 31, one of ECX 32 and up. */
+/* HVCTL_SVM_NP and so on: the bits of EDX are 0 to 31, those of ECX 32 and up. */
 enum hvctl_svm_feature {
 #define HVCTL_X(name, bit) HVCTL_SVM_##name = (bit),
     HVCTL_SVM_FEATURES_EDX(HVCTL_X)
@@ -93,7 +93,7 @@ enum hvctl_svm_feature {
     X(HV_IN_USE_WRITE_ALLOWED, 30)                                                                                    \
     X(IBPB_ON_ENTRY, 31)
 
-/* HVCTL_SEV_SEV_ES and the like: bits of struct hvctl_svm_caps' sev_eax. */
+/* HVCTL_SEV_SEV_ES and so on: the bits of sev_eax in struct hvctl_svm_caps. */
 enum hvctl_sev_feature {
 #define HVCTL_X(name, bit) HVCTL_SEV_##name = (bit),
     HVCTL_SEV_FEATURES_EAX(HVCTL_X)
@@ -117,10 +117,10 @@ static inline const char *hvctl_sev_feature_name(enum hvctl_sev_feature feature)
 struct hvctl_svm_rmp {
     unsigned min_segment_shift, max_segment_shift; /* EAX[5:0], EAX[11:6]: log2 of a segment's size */
     unsigned cached_segments;                      /* EBX[9:0]: how many the CPU can cache */
-    bool cached_is_limit;                          /* EBX[10]: there must not be more than those */
+    bool cached_is_limit;                          /* EBX[10]: there must not be more segments than that */
 };
 
-/* The leaf, and what other leaves say. All zero: no SVM. */
+/* Leaf 8000000AH, and what other leaves say. All zero: no SVM. */
 struct hvctl_svm_caps {
     unsigned revision; /* EAX[7:0] */
     uint32_t asids;    /* EBX: ASIDs 0 to asids - 1 exist, 0 is the host's */
@@ -135,7 +135,7 @@ struct hvctl_svm_caps {
     struct hvctl_svm_rmp rmp;
 };
 
-/* Does this CPU have this kind of memory encryption, or part of it? */
+/* Does this CPU have this feature of memory encryption? */
 static inline bool hvctl_sev_can(const struct hvctl_svm_caps *caps, enum hvctl_sev_feature feature)
 {
     return (unsigned)feature < 32 && (caps->sev_eax >> feature & 1u) != 0;
@@ -162,7 +162,7 @@ static inline const char *hvctl_svm_feature_name(enum hvctl_svm_feature feature)
     return 0;
 }
 
-/* Ask CPUID. HVCTL_E_MODE: the CPU has no SVM, and caps says nothing but what caps->cpu holds. Needs no privilege. */
+/* Ask CPUID. HVCTL_E_MODE: the CPU has no SVM, and only caps->cpu is filled in. Needs no privilege. */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_svm_caps_read(struct hvctl_svm_caps *caps, hvctl_cpuid_fn cpuid,
                                                                     void *ctx)
 {

@@ -1,9 +1,9 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Why does VMRUN end with VMEXIT_INVALID? Every rule of APM vol. 2 that a VMCB and the capabilities can break, asked of
- * a VMCB. Pure: no instruction, no allocation, fixed stack. Ask before VMRUN, or of a copy: VMEXIT_INVALID may
- * overwrite the save area.
+ * Why does VMRUN end with VMEXIT_INVALID? Every rule of APM vol. 2 that a VMCB can break on a CPU with given
+ * capabilities is evaluated. No instruction, no allocation, fixed stack. Check before VMRUN, or check a copy:
+ * VMEXIT_INVALID may overwrite the save area.
  */
 #ifndef HVCTL_SVM_CHECK_H
 #define HVCTL_SVM_CHECK_H
@@ -14,11 +14,11 @@
 #include "check_save.h"
 
 /*
- * What is not a rule here, because no field of the VMCB breaks it: EFER.SVME of the host, CPL 0, the VMCB's own address
- * (#UD, #GP), and what only the VMSA and the reverse map table of an SEV-ES or SEV-SNP guest show.
+ * Not checked, because no field of the VMCB decides it: the host's EFER.SVME, CPL 0 and the VMCB's own address (#UD,
+ * #GP), and what only the VMSA and the reverse map table of an SEV-ES or SEV-SNP guest show.
  */
 
-/* Rule number of both tables, from 0; NULL behind the last. */
+/* The rule with this number, counted from 0 through both tables; NULL after the last. */
 HVCTL_API const struct hvctl_svm_rule *hvctl_svm_rule_at(size_t number);
 
 #if !defined(HVCTL_EXTERN) || defined(HVCTL_IMPLEMENT)
@@ -35,8 +35,8 @@ HVCTL_API const struct hvctl_svm_rule *hvctl_svm_rule_at(size_t number)
 #endif
 
 /*
- * Where in the VMCB the value is that a violation is about: its offset, and its size in *size; 0 and 0 for a violation
- * of no rule of these tables. A violation of SVM.NP.PDPE is about CR3, by which it was found.
+ * The offset in the VMCB of the value that a violation is about, and its size in *size; 0 and 0 if the violation is of
+ * no rule of these tables. For SVM.NP.PDPE it is CR3, which leads to the PDPEs.
  */
 static inline unsigned hvctl_svm_violation_offset(const struct hvctl_violation *violation, unsigned *size)
 {
@@ -53,7 +53,7 @@ static inline unsigned hvctl_svm_violation_offset(const struct hvctl_violation *
     return 0;
 }
 
-/* The view of a VMCB; all three must outlive it. */
+/* Make the view of a VMCB, which refers to all three arguments: they must outlive it. */
 static inline void hvctl_svm_view_make(struct hvctl_svm_view *view, const struct hvctl_vmcb *vmcb,
                                        const struct hvctl_svm_caps *caps, const struct hvctl_svm_surroundings *around)
 {
@@ -63,7 +63,7 @@ static inline void hvctl_svm_view_make(struct hvctl_svm_view *view, const struct
     view->beyond = hvctl_beyond(caps->cpu.maxphyaddr ? caps->cpu.maxphyaddr : 52);
     view->long_mode = (vmcb->save.efer & HVCTL_EFER_LME) && (vmcb->save.cr0 & HVCTL_CR0_PG);
     view->code64 = view->long_mode && (vmcb->save.cs.attrib & HVCTL_SVM_ATTRIB_L);
-    /* A bit whose feature the CPU lacks turns nothing on. */
+    /* A bit has no effect if the CPU lacks the feature. */
     view->np = hvctl_svm_can(caps, HVCTL_SVM_NP) && (vmcb->control.nested_control & HVCTL_NESTED_NP_ENABLE);
     view->can_sev = around->sev_on && hvctl_sev_can(caps, HVCTL_SEV_SEV);
     view->can_sev_es = view->can_sev && hvctl_sev_can(caps, HVCTL_SEV_SEV_ES);
@@ -71,7 +71,7 @@ static inline void hvctl_svm_view_make(struct hvctl_svm_view *view, const struct
     view->sev_es = view->sev && view->can_sev_es && (vmcb->control.nested_control & HVCTL_NESTED_SEV_ES);
 }
 
-/* The surroundings of a hypervisor in long mode that has not set up SEV, without access to memory. */
+/* The environment of a hypervisor in long mode that has not set up SEV, without access to memory. */
 static inline const struct hvctl_svm_surroundings *hvctl_svm_surroundings_usual(void)
 {
     static const struct hvctl_svm_surroundings usual = {NULL,  NULL,  false,         false, false,
@@ -80,7 +80,7 @@ static inline const struct hvctl_svm_surroundings *hvctl_svm_surroundings_usual(
     return &usual;
 }
 
-/* Ask one rule. *finding is filled in where the result is HVCTL_RULE_BROKEN. */
+/* Evaluate one rule. *finding is filled in if the result is HVCTL_RULE_BROKEN. */
 static inline enum hvctl_rule_result hvctl_svm_rule_ask(const struct hvctl_svm_view *view,
                                                         const struct hvctl_svm_rule *rule,
                                                         struct hvctl_finding *finding)
@@ -97,8 +97,8 @@ static inline enum hvctl_rule_result hvctl_svm_rule_ask(const struct hvctl_svm_v
 }
 
 /*
- * Ask every rule, and list in report those that vmcb breaks on a CPU with these capabilities. around NULL: the usual,
- * as a zeroed struct hvctl_svm_surroundings. Clean bits are not looked at: the VMCB is judged as it is in memory.
+ * Evaluate every rule, and list in report those that vmcb breaks on a CPU with these capabilities. around NULL: as a
+ * zeroed struct hvctl_svm_surroundings. Clean bits are ignored: the VMCB is judged as it is in memory.
  */
 HVCTL_API void hvctl_svm_check_in(const struct hvctl_vmcb *vmcb, const struct hvctl_svm_caps *caps,
                                   const struct hvctl_svm_surroundings *around, struct hvctl_report *report);
@@ -127,7 +127,7 @@ HVCTL_API void hvctl_svm_check_in(const struct hvctl_vmcb *vmcb, const struct hv
 }
 #endif
 
-/* hvctl_svm_check_in in the usual surroundings. report->broken is 0: VMRUN will enter the guest. */
+/* hvctl_svm_check_in with around NULL. If report->broken is 0, VMRUN will enter the guest. */
 HVCTL_API void hvctl_svm_check(const struct hvctl_vmcb *vmcb, const struct hvctl_svm_caps *caps,
                                struct hvctl_report *report);
 

@@ -1,15 +1,15 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * VMRUN rules on the control area: broken, VMRUN ends with VMEXIT_INVALID where the manual says what happens at all.
- * APM vol. 2, "VMRUN Instruction", "Event Injection", "Nested Paging", and the chapters on SEV.
+ * VMRUN's rules on the control area. A violation makes VMRUN end with VMEXIT_INVALID, where the manual says what
+ * happens. APM vol. 2, "VMRUN Instruction", "Event Injection", "Nested Paging", and the chapters on SEV.
  */
 #ifndef HVCTL_SVM_CHECK_CONTROL_H
 #define HVCTL_SVM_CHECK_CONTROL_H
 
 #include "check_rule.h"
 
-/* A permission map of mask + 1 bytes; the address's bits 11:0 are ignored. */
+/* The address of a permission map of mask + 1 bytes; its bits 11:0 are ignored. */
 static inline enum hvctl_rule_result hvctl_svm_rule_map(const struct hvctl_svm_view *view,
                                                         const struct hvctl_svm_rule *rule,
                                                         struct hvctl_finding *finding)
@@ -113,7 +113,7 @@ static inline enum hvctl_rule_result hvctl_svm_rule_virtual_nmi(const struct hvc
     return hvctl_svm_demand_bits(finding, rule->mask, 0);
 }
 
-/* Rules on nested paging are idle without it. */
+/* Rules on nested paging do not apply without it. */
 static inline enum hvctl_rule_result hvctl_svm_rule_np_host(const struct hvctl_svm_view *view,
                                                             const struct hvctl_svm_rule *rule,
                                                             struct hvctl_finding *finding)
@@ -144,7 +144,7 @@ static inline enum hvctl_rule_result hvctl_svm_rule_g_pat(const struct hvctl_svm
     return hvctl_pat_valid(finding->actual, &finding->zeros) ? HVCTL_RULE_KEPT : HVCTL_RULE_BROKEN;
 }
 
-/* A bit of nested_control, rule->mask low, demands another, mask's high half; with a feature that gives it meaning. */
+/* A bit of nested_control (in rule->mask[15:0]) demands another one (in the half above). */
 static inline enum hvctl_rule_result hvctl_svm_rule_nested_needs(const struct hvctl_svm_view *view,
                                                                  const struct hvctl_svm_rule *rule,
                                                                  struct hvctl_finding *finding)
@@ -230,7 +230,7 @@ static inline enum hvctl_rule_result hvctl_svm_rule_sev_es_lbr(const struct hvct
     return view->sev_es ? hvctl_svm_demand_bits(finding, rule->mask, 0) : HVCTL_RULE_IDLE;
 }
 
-/* What the VMSA turns on is allowed; the field is looked at if its bit 63 is set. */
+/* All features that the VMSA turns on must be allowed, if bit 63 of the field is set. */
 static inline enum hvctl_rule_result hvctl_svm_rule_sev_features(const struct hvctl_svm_view *view,
                                                                  const struct hvctl_svm_rule *rule,
                                                                  struct hvctl_finding *finding)
@@ -246,7 +246,7 @@ static inline enum hvctl_rule_result hvctl_svm_rule_sev_features(const struct hv
     return hvctl_svm_demand_bits(finding, around->sev_features & rule->mask, 0);
 }
 
-/* An address of AVIC's. */
+/* One of AVIC's addresses. */
 static inline enum hvctl_rule_result hvctl_svm_rule_avic(const struct hvctl_svm_view *view,
                                                          const struct hvctl_svm_rule *rule,
                                                          struct hvctl_finding *finding)
@@ -259,7 +259,7 @@ static inline enum hvctl_rule_result hvctl_svm_rule_avic(const struct hvctl_svm_
     return hvctl_svm_demand_bits(finding, 0, view->beyond);
 }
 
-/* Row number of the table; NULL behind its end. */
+/* The row with this number; NULL after the last. */
 static inline const struct hvctl_svm_rule *hvctl_svm_control_rule_at(size_t number)
 {
 #define HVCTL_X(id, section, text, check, field, member, mask)           \

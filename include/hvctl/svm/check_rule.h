@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * What a VMRUN rule is: a row of a table with a small function, and the view of a VMCB that these functions look at.
- * The tables are in the check_*.h files beside this one; check.h runs them.
+ * A VMRUN rule: a row of a table with a small function, and the view of a VMCB that these functions get. The tables are
+ * in the check_*.h files beside this one; check.h runs them.
  */
 #ifndef HVCTL_SVM_CHECK_RULE_H
 #define HVCTL_SVM_CHECK_RULE_H
@@ -11,15 +11,15 @@
 #include "caps.h"
 #include "vmcb.h"
 
-/* CR4 and EFER bits that no member of struct hvctl_svm_caps tells; hvctl_svm_surroundings_cpuid fills them in. */
+/* CR4 and EFER bits that struct hvctl_svm_caps does not have; hvctl_svm_surroundings_cpuid fills them in. */
 struct hvctl_svm_cpu_facts {
-    bool known;         /* false: the rest says nothing; bits that only some CPUs have are let pass */
+    bool known;         /* false: the rest is not used; bits that only some CPUs have are accepted */
     uint64_t cr4, efer; /* the bits that exist */
 };
 
 /*
- * What VMRUN depends on besides the VMCB and the capabilities. All zero: the usual, a hypervisor in long mode, with no
- * access to memory, that has not set up SEV.
+ * What VMRUN depends on besides the VMCB and the capabilities. All zero: a hypervisor in long mode that has not set up
+ * SEV, without access to memory.
  */
 struct hvctl_svm_surroundings {
     hvctl_read_memory_fn read; /* NULL: rules that look into memory are reported as not checked */
@@ -27,10 +27,10 @@ struct hvctl_svm_surroundings {
     bool host_no_paging; /* the host's CR0.PG is 0 */
     bool host_legacy;    /* the host is not in 64-bit mode */
     bool sev_on;         /* SYSCFG.MemEncryptionModEn is 1 */
-    bool smm_unlocked;   /* HWCR.SmmLock is 0; counts with SEV */
+    bool smm_unlocked;   /* HWCR.SmmLock is 0; matters with SEV */
     bool snp_on;         /* SEV-SNP is enabled globally */
     struct hvctl_svm_cpu_facts cpu;
-    bool sev_features_known; /* sev_features is what the guest's VMSA has, which nobody can read there */
+    bool sev_features_known; /* sev_features is what the guest's VMSA has, which cannot be read there */
     uint64_t sev_features;
 };
 
@@ -39,7 +39,7 @@ struct hvctl_svm_surroundings {
 #define HVCTL_SVM_EFER_BITS \
     UINT64_C(0x000000000036fd01) /* SCE, LME, LMA, NXE, SVME, LMSLE, FFXSR, TCE, MCOMMIT, INTWB, UAIE, AIBRSE */
 
-/* Ask CPUID once for the facts. Needs no privilege. APM vol. 3, "CPUID"; APM vol. 2, "CR4 Register", "EFER". */
+/* Read the facts from CPUID. Needs no privilege. APM vol. 3, "CPUID"; APM vol. 2, "CR4 Register", "EFER". */
 static inline void hvctl_svm_surroundings_cpuid(struct hvctl_svm_surroundings *around, hvctl_cpuid_fn cpuid, void *ctx)
 {
     uint32_t top = (cpuid)(ctx, 0, 0).eax, top_extended = (cpuid)(ctx, UINT32_C(0x80000000), 0).eax;
@@ -95,7 +95,7 @@ static inline void hvctl_svm_surroundings_cpuid(struct hvctl_svm_surroundings *a
     around->cpu.efer = efer;
 }
 
-/* A VMCB as the rules look at it. */
+/* A VMCB as the rules see it. */
 struct hvctl_svm_view {
     const struct hvctl_vmcb *vmcb;
     const struct hvctl_svm_caps *caps;
@@ -104,14 +104,14 @@ struct hvctl_svm_view {
     bool long_mode;   /* the guest will be in long mode: EFER.LME and CR0.PG */
     bool code64;      /* and in 64-bit mode */
     bool np;          /* nested paging */
-    bool can_sev, can_sev_es; /* the CPU has them, and SEV is set up */
-    bool sev, sev_es;         /* the guest's memory, the guest's registers are encrypted */
+    bool can_sev, can_sev_es; /* the CPU has it, and SEV is set up */
+    bool sev, sev_es;         /* the guest's memory is encrypted; its registers are */
 };
 
 struct hvctl_svm_rule {
     const char *id;
     const char *section; /* of APM vol. 2, by title */
-    const char *text;    /* in words, after "FIELD = value, " */
+    const char *text;    /* the rule in words, which follow "FIELD = value, " */
     enum hvctl_failure failure;
     /* As in struct hvctl_vmx_rule: finding's field, names and actual are filled in from the row before the call. */
     enum hvctl_rule_result (*check)(const struct hvctl_svm_view *view, const struct hvctl_svm_rule *rule,
@@ -120,7 +120,7 @@ struct hvctl_svm_rule {
     uint16_t offset;   /* in the VMCB */
     uint16_t size;     /* in bytes: 1, 2, 4 or 8 */
     enum hvctl_bit_names names;
-    uint64_t mask; /* what the function makes of it */
+    uint64_t mask; /* its meaning is the function's */
 };
 
 /* The value of size bytes of the VMCB at offset, which is aligned to it. */
@@ -150,7 +150,7 @@ static inline enum hvctl_rule_result hvctl_svm_demand_words(bool kept)
     return kept ? HVCTL_RULE_KEPT : HVCTL_RULE_BROKEN;
 }
 
-/* The bits in mask are 0. */
+/* The bits in mask must be 0. */
 static inline enum hvctl_rule_result hvctl_svm_rule_zeros(const struct hvctl_svm_view *view,
                                                           const struct hvctl_svm_rule *rule,
                                                           struct hvctl_finding *finding)
@@ -159,7 +159,7 @@ static inline enum hvctl_rule_result hvctl_svm_rule_zeros(const struct hvctl_svm
     return hvctl_svm_demand_bits(finding, 0, rule->mask);
 }
 
-/* The bits in mask are 1. */
+/* The bits in mask must be 1. */
 static inline enum hvctl_rule_result hvctl_svm_rule_ones(const struct hvctl_svm_view *view,
                                                          const struct hvctl_svm_rule *rule,
                                                          struct hvctl_finding *finding)
@@ -168,7 +168,7 @@ static inline enum hvctl_rule_result hvctl_svm_rule_ones(const struct hvctl_svm_
     return hvctl_svm_demand_bits(finding, rule->mask, 0);
 }
 
-/* A row's field, names and all: area is control or save. */
+/* A row's field, offset, size and names: area is control or save. */
 #define HVCTL_SVM_FIELD(text, area, member, names)                      \
     text, (uint16_t)__builtin_offsetof(struct hvctl_vmcb, area.member), \
     (uint16_t)sizeof(((struct hvctl_vmcb *)0)->area.member), names

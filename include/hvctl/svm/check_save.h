@@ -1,7 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * VMRUN rules on the state-save area: broken, the guest ends with VMEXIT_INVALID before its first instruction.
+ * VMRUN's rules on the state-save area. A violation makes VMRUN end with VMEXIT_INVALID before the guest's first
+ * instruction.
  * APM vol. 2, "VMRUN Instruction", "Canonicalization and Consistency Checks".
  */
 #ifndef HVCTL_SVM_CHECK_SAVE_H
@@ -14,7 +15,7 @@
 #define HVCTL_SVM_ATTRIB_L     0x200u
 #define HVCTL_SVM_ATTRIB_D     0x400u
 
-/* The guest's registers are encrypted: the save area is not what VMRUN reads. */
+/* Are the guest's registers encrypted? Then VMRUN does not read the save area. */
 static inline bool hvctl_svm_view_hidden(const struct hvctl_svm_view *view)
 {
     return view->sev_es;
@@ -43,7 +44,7 @@ static inline enum hvctl_rule_result hvctl_svm_rule_efer(const struct hvctl_svm_
     (void)rule;
     if (view->caps->cpu.linear_bits && !view->caps->cpu.nx)
         exists &= ~HVCTL_EFER_NXE;
-    exists |= HVCTL_EFER_LMA | HVCTL_EFER_LME; /* the next rule's */
+    exists |= HVCTL_EFER_LMA | HVCTL_EFER_LME; /* these are for the next rule */
     return hvctl_svm_view_hidden(view) ? HVCTL_RULE_IDLE : hvctl_svm_demand_bits(finding, 0, ~exists);
 }
 
@@ -57,7 +58,7 @@ static inline enum hvctl_rule_result hvctl_svm_rule_efer_lm(const struct hvctl_s
     return hvctl_svm_demand_bits(finding, 0, rule->mask);
 }
 
-/* In long mode with paging: bits of CR0 or CR4 that must be 1. */
+/* Bits of CR0 or CR4 that must be 1 in long mode with paging. */
 static inline enum hvctl_rule_result hvctl_svm_rule_long_ones(const struct hvctl_svm_view *view,
                                                               const struct hvctl_svm_rule *rule,
                                                               struct hvctl_finding *finding)
@@ -91,7 +92,9 @@ static inline enum hvctl_rule_result hvctl_svm_rule_cd_nw(const struct hvctl_svm
     return hvctl_svm_demand_bits(finding, HVCTL_CR0_CD, 0);
 }
 
-/* In long mode the bits that no physical address has; elsewhere CR3 has 32 bits, and no bit of them must be 0. */
+/*
+ * In long mode, bits beyond the physical-address width must be 0. Elsewhere CR3 has 32 bits, none of which must be 0.
+ */
 static inline enum hvctl_rule_result hvctl_svm_rule_cr3(const struct hvctl_svm_view *view,
                                                         const struct hvctl_svm_rule *rule,
                                                         struct hvctl_finding *finding)
@@ -133,7 +136,7 @@ static inline enum hvctl_rule_result hvctl_svm_rule_s_cet(const struct hvctl_svm
     return hvctl_svm_demand_bits(finding, 0, rule->mask);
 }
 
-/* The guest will use PAE paging with PDPTEs that the CPU reads from memory: with nested paging it does so later. */
+/* The PDPTEs of PAE paging, which VMRUN reads from memory; with nested paging the CPU reads them later. */
 static inline enum hvctl_rule_result hvctl_svm_rule_pdptes(const struct hvctl_svm_view *view,
                                                            const struct hvctl_svm_rule *rule,
                                                            struct hvctl_finding *finding)
@@ -165,7 +168,7 @@ static inline enum hvctl_rule_result hvctl_svm_rule_pdptes(const struct hvctl_sv
     return HVCTL_RULE_KEPT;
 }
 
-/* Row number of the table; NULL behind its end. */
+/* The row with this number; NULL after the last. */
 static inline const struct hvctl_svm_rule *hvctl_svm_save_rule_at(size_t number)
 {
 #define HVCTL_X(id, text, check, field, member, names, mask)              \

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * SVM's exits as structs and in words, and events injected into a guest or interrupted in it.
+ * SVM's exits as structs and in words, and events that are injected into a guest or interrupted by an exit.
  * APM vol. 2, "#VMEXIT", "Event Injection", "Decode Assists", "Nested Table Walk"; appendix "SVM Intercept Exit Codes".
  */
 #ifndef HVCTL_SVM_EXIT_H
@@ -15,7 +15,7 @@
 
 /*
  * Did VMRUN refuse the VMCB? The manual's code is 64 bits of ones; an emulator that writes only the low half is
- * understood, too.
+ * accepted, too.
  */
 static inline bool hvctl_svm_exit_invalid(uint64_t exit_code)
 {
@@ -40,7 +40,7 @@ struct hvctl_svm_event {
     bool nested;       /* bit 13, with FRED: an exception in the delivery of another event */
 };
 
-/* Take EVENTINJ or EXITINTINFO apart; total. */
+/* Take EVENTINJ or EXITINTINFO apart; every value is accepted. */
 static inline struct hvctl_svm_event hvctl_svm_event_decode(uint64_t value)
 {
     struct hvctl_svm_event event;
@@ -70,7 +70,7 @@ static inline bool hvctl_svm_exception_has_error_code(uint8_t vector)
         || vector == 30;
 }
 
-/* An event to inject; error_code counts only where the exception has one. */
+/* An event to inject; error_code is used only if the exception has one. */
 static inline struct hvctl_svm_event hvctl_svm_event_make(enum hvctl_svm_event_type type, uint8_t vector,
                                                           uint32_t error_code)
 {
@@ -92,9 +92,9 @@ static inline bool hvctl_svm_event_invalid(const struct hvctl_svm_event *event)
 }
 
 /*
- * What hvctl_vmcb_inject wrote last, kept in the VMCB's bytes 3F0H to 3FFH, which are software's: EVENTINJ and NRIP.
- * The CPU clears the one and overwrites the other, and EXITINTINFO alone does not say whose INT n it was. 0: nothing
- * since hvctl_svm_redeliver.
+ * EVENTINJ and NRIP as hvctl_vmcb_inject wrote them last, kept in the VMCB's bytes 3F0H to 3FFH, which are for
+ * software. The CPU clears the one and overwrites the other, and EXITINTINFO alone does not say who executed an INT n.
+ * 0: nothing was injected since hvctl_svm_redeliver.
  */
 static inline uint64_t hvctl_svm_injected_get(const struct hvctl_vmcb *vmcb, unsigned at)
 {
@@ -118,12 +118,12 @@ static inline void hvctl_svm_injected_put(struct hvctl_vmcb *vmcb, uint64_t even
 
 /*
  * Write an event into EVENTINJ; VMRUN delivers it before the guest's first instruction, and the CPU clears it. In real
- * mode exceptions have no error code, which is dropped. HVCTL_E_RANGE: what VMRUN refuses: a reserved type, an
- * exception vector above 31 or of the NMI (2), #BR or #OF for a guest in 64-bit mode.
+ * mode exceptions have no error code, which is dropped. HVCTL_E_RANGE: VMRUN would refuse it: a reserved type, an
+ * exception with a vector above 31 or that of the NMI (2), #BR or #OF for a guest in 64-bit mode.
  *
- * For INT n the guest's RIP is to be that of the instruction; VMRUN pushes the address after it only with nRIP support,
- * in which case NRIP must be set, before this call. The VMCB remembers the event for hvctl_svm_redeliver, which is to
- * be called after every VMEXIT of a guest that this is used for. APM vol. 2, "Event Injection".
+ * For INT n the guest's RIP must be that of the instruction; VMRUN pushes the address after it only with nRIP support,
+ * in which case NRIP must be set before this call. The VMCB remembers the event for hvctl_svm_redeliver, which must
+ * then be called after every VMEXIT of this guest. APM vol. 2, "Event Injection".
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmcb_inject(struct hvctl_vmcb *vmcb, struct hvctl_svm_event event)
 {
@@ -171,7 +171,7 @@ static inline void hvctl_svm_event_text(const struct hvctl_svm_event *event, con
     hvpt_text_string_if(text, event->nested, ", nested");
 }
 
-/* A nested page fault in words, by hvpt's decoder: the bits are known there. */
+/* Put a nested page fault in words, by hvpt's decoder. */
 static inline void hvctl_npf_text(uint64_t exitinfo1, uint64_t exitinfo2, const struct hvpt_text *text)
 {
     struct hvpt_npt_fault fault = hvpt_npt_decode_fault(exitinfo1, exitinfo2);
@@ -182,8 +182,8 @@ static inline void hvctl_npf_text(uint64_t exitinfo1, uint64_t exitinfo2, const 
 /* EXITINFO1 of IOIO. */
 struct hvctl_svm_io {
     bool in, string, rep;
-    unsigned size;         /* bytes: 1, 2 or 4; 0 if the field's value means nothing */
-    unsigned address_size; /* bits: 16, 32 or 64; 0 if the field's value means nothing */
+    unsigned size;         /* bytes: 1, 2 or 4; 0 if the value is reserved */
+    unsigned address_size; /* bits: 16, 32 or 64; 0 if the value is reserved */
     unsigned segment;      /* ES, CS, SS, DS, FS, GS from 0 */
     uint16_t port;
 };
@@ -275,7 +275,7 @@ static inline struct hvctl_svm_noaccel hvctl_svm_noaccel_decode(uint64_t exitinf
     return out;
 }
 
-/* EXITINFO1 of SMI. The I/O part counts if io_valid. */
+/* EXITINFO1 of SMI. The I/O part is valid with io_valid. */
 struct hvctl_svm_smi {
     bool external, machine_check_redirected;
     bool io_valid;
@@ -300,7 +300,7 @@ static inline struct hvctl_svm_smi hvctl_svm_smi_decode(uint64_t exitinfo1)
     return out;
 }
 
-/* An I/O access in words: "REP OUTS of 2 bytes, port 0x1f0". */
+/* Put an I/O access in words: "REP OUTS of 2 bytes, port 0x1f0". */
 static inline void hvctl_svm_io_text(const struct hvctl_svm_io *io, const struct hvpt_text *text)
 {
     hvpt_text_string(text, io->rep ? "REP " : "");
@@ -312,8 +312,8 @@ static inline void hvctl_svm_io_text(const struct hvctl_svm_io *io, const struct
 }
 
 /*
- * A whole VMEXIT in words: "NPF: data read; no nested page is present; ..., guest-physical 0x5000". decode_assists: the
- * CPU has them (HVCTL_SVM_DECODE_ASSISTS), so that EXITINFO1 counts for register accesses, INVLPG and INT n.
+ * Put a whole VMEXIT in words: "NPF: data read; no nested page is present; ..., guest-physical 0x5000". decode_assists:
+ * the CPU has them (HVCTL_SVM_DECODE_ASSISTS), so that EXITINFO1 is valid for register accesses, INVLPG and INT n.
  */
 HVCTL_API void hvctl_svm_exit_text(const struct hvctl_vmcb *vmcb, bool decode_assists, const struct hvpt_text *text);
 

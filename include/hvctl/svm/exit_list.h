@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * SVM's exit codes, once. Codes 0 to A6H are also the positions of the intercept bits in the VMCB: word code / 32, bit
- * code % 32. APM vol. 2, appendix "SVM Intercept Exit Codes".
+ * The one list of SVM's exit codes. Codes 0 to A6H are also the positions of the intercept bits in the VMCB: word code
+ * / 32, bit code % 32. APM vol. 2, appendix "SVM Intercept Exit Codes".
  */
 #ifndef HVCTL_SVM_EXIT_LIST_H
 #define HVCTL_SVM_EXIT_LIST_H
@@ -11,8 +11,8 @@
 #include "../../hvpt/std.h"
 
 /*
- * X(name, code). 404H and 406H are error codes of #VC that share the numbers, not exits; 407H is from kernel patches,
- * not in the manual yet.
+ * X(name, code). 404H and 406H are error codes of #VC in the same range of numbers, not exits; 407H is from kernel
+ * patches, not in the manual yet.
  */
 #define HVCTL_SVM_EXITS(X) \
     X(CR0_READ, 0x0) \
@@ -190,7 +190,7 @@
     X(NOT_RESTARTABLE_ERROR_CODE, 0x406) \
     X(PML_FULL, 0x407)
 
-/* HVCTL_SVM_EXIT_CPUID and the like. */
+/* HVCTL_SVM_EXIT_CPUID and so on. */
 enum hvctl_svm_exit_code {
 #define HVCTL_X(name, code) HVCTL_SVM_EXIT_##name = (code),
     HVCTL_SVM_EXITS(HVCTL_X)
@@ -205,7 +205,7 @@ enum hvctl_svm_exit_code {
 #define HVCTL_SVM_EXIT_BUSY UINT64_C(0xfffffffffffffffe)
 #define HVCTL_SVM_EXIT_INVALID UINT64_C(0xffffffffffffffff)
 
-/* "NPF", "CPUID"; NULL for a number that is no exit code. All 64 bits of EXITCODE count. */
+/* "NPF", "CPUID"; NULL for a number that is no exit code. Pass all 64 bits of EXITCODE. */
 HVCTL_API const char *hvctl_svm_exit_name(uint64_t exit_code);
 
 #if !defined(HVCTL_EXTERN) || defined(HVCTL_IMPLEMENT)

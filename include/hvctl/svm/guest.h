@@ -1,7 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * A guest's state into a VMCB's state-save area and back. APM vol. 2, "VMRUN Instruction", "Segment State in the VMCB".
+ * Writes a guest's state into a VMCB's state-save area, and reads it back. APM vol. 2, "VMRUN Instruction", "Segment
+ * State in the VMCB".
  */
 #ifndef HVCTL_SVM_GUEST_H
 #define HVCTL_SVM_GUEST_H
@@ -9,7 +10,7 @@
 #include "../common/guest_state.h"
 #include "vmcb.h"
 
-/* A segment as the VMCB has it. */
+/* A segment in the VMCB's form. */
 static inline struct hvctl_vmcb_segment hvctl_svm_segment(const struct hvctl_segment *segment)
 {
     struct hvctl_vmcb_segment out;
@@ -21,16 +22,14 @@ static inline struct hvctl_vmcb_segment hvctl_svm_segment(const struct hvctl_seg
     return out;
 }
 
-/* A segment of the VMCB as VMX has it. */
+/* A segment of the VMCB in VMX's form. */
 static inline struct hvctl_segment hvctl_segment_of_svm(const struct hvctl_vmcb_segment *segment)
 {
     return hvctl_segment_make(segment->selector, segment->base, segment->limit,
                               hvctl_attrib_to_rights(segment->attrib));
 }
 
-/*
- * A segment of the VMCB that is never null: the CPU ignores P of CS and TR. APM vol. 2, "Segment State in the VMCB".
- */
+/* The same for CS and TR, which are never null: the CPU ignores their P. APM vol. 2, "Segment State in the VMCB". */
 static inline struct hvctl_segment hvctl_segment_of_svm_usable(const struct hvctl_vmcb_segment *segment)
 {
     struct hvctl_segment out = hvctl_segment_of_svm(segment);
@@ -40,17 +39,16 @@ static inline struct hvctl_segment hvctl_segment_of_svm_usable(const struct hvct
 }
 
 /*
- * DebugCtl as far as this vendor has it: LBR, BTF, bus-lock trap and the pins. APM vol. 2, "Debug-Control MSR
- * (DebugCtl)".
+ * The bits of DebugCtl that AMD has: LBR, BTF, bus-lock trap and the pins. APM vol. 2, "Debug-Control MSR (DebugCtl)".
  */
 #define HVCTL_SVM_DBGCTL UINT64_C(0x3f)
 
-/* Bits of CR4 that Intel's CPUs alone have: VMXE, SMXE, KL, PKS, UINTR, LASS, LAM_SUP. */
+/* Bits of CR4 that only Intel's CPUs have: VMXE, SMXE, KL, PKS, UINTR, LASS, LAM_SUP. */
 #define HVCTL_CR4_INTEL UINT64_C(0x1b086000)
 
 /*
- * Is everything in the state that a VMCB can hold? A guest that is not active, exceptions that are pending and what
- * Intel's CPUs alone have it cannot. BS is no loss while a trap is held back: TF brings it.
+ * Can a VMCB hold everything in the state? It cannot hold a guest that is not active, pending exceptions and what only
+ * Intel's CPUs have. BS is not lost while a trap is held back, because TF causes it again.
  */
 static inline bool hvctl_svm_guest_fits(const struct hvctl_guest_state *state)
 {
@@ -67,11 +65,11 @@ static inline bool hvctl_svm_guest_fits(const struct hvctl_guest_state *state)
     own |= state->known & HVCTL_KNOWS_UINV ? state->uinv : 0;
     own |= state->interruptibility & (HVCTL_BLOCKING_SMI | HVCTL_ENCLAVE_INTERRUPTION);
     own |= (state->cr4 & HVCTL_CR4_INTEL) | (state->cr3 & UINT64_C(3) << 61);
-    own |= (state->cr0 & (HVCTL_CR0_CD | HVCTL_CR0_NW)) == HVCTL_CR0_NW; /* a VMCS may have it, and it means nothing */
+    own |= (state->cr0 & (HVCTL_CR0_CD | HVCTL_CR0_NW)) == HVCTL_CR0_NW; /* a VMCS may have it, without effect */
     return own == 0 && state->activity == HVCTL_ACTIVITY_ACTIVE;
 }
 
-/* Members of newer CPUs; what the state does not know stays. */
+/* Write the members that only some states know; what the state does not know stays. */
 static inline void hvctl_svm_put_rest(struct hvctl_vmcb *vmcb, const struct hvctl_guest_state *state)
 {
     bool shadow = (state->interruptibility & (HVCTL_BLOCKING_STI | HVCTL_BLOCKING_MOV_SS)) != 0;
@@ -86,7 +84,7 @@ static inline void hvctl_svm_put_rest(struct hvctl_vmcb *vmcb, const struct hvct
         hvctl_vmcb_set_cr2(vmcb, state->cr2);
     if (state->known & HVCTL_KNOWS_DR6)
         hvctl_vmcb_set_dr6(vmcb, state->dr6 & UINT32_C(0xffffffff));
-    /* The next ones have clean bits of their own, which most guests' states leave alone. */
+    /* The next ones have clean bits of their own, so they are written only if they change. */
     if ((state->known & HVCTL_KNOWS_DEBUGCTL) && vmcb->save.dbgctl != (state->debugctl & HVCTL_SVM_DBGCTL))
         hvctl_vmcb_set_dbgctl(vmcb, state->debugctl & HVCTL_SVM_DBGCTL);
     if (state->known & HVCTL_KNOWS_SYSCALL) {
@@ -120,17 +118,17 @@ static inline void hvctl_svm_put_rest(struct hvctl_vmcb *vmcb, const struct hvct
 }
 
 /*
- * Write a guest's state into the VMCB, through the setters: all that VMRUN reads is marked as changed. EFER.SVME, which
- * VMRUN demands, is added; CPL is SS's DPL, 0 in real mode, 3 in virtual-8086 mode; RAX stays as it is (struct
+ * Write a guest's state into the VMCB through the setters, so that VMRUN reads what changed. EFER.SVME, which VMRUN
+ * demands, is added; CPL is SS's DPL, 0 in real mode, 3 in virtual-8086 mode; RAX stays as it is (struct
  * hvctl_guest_regs has the guest's). FS, GS, LDTR, TR, the SYSENTER and SYSCALL MSRs and KERNEL_GS_BASE are those that
- * VMLOAD reads. Blocking of NMIs is written where V_NMI_ENABLE is set; without NMI virtualization it is the caller's,
- * who intercepts IRET. DEBUGCTL counts with LBR virtualization.
+ * VMLOAD reads. Blocking of NMIs is written if V_NMI_ENABLE is set; without NMI virtualization it is up to the caller,
+ * who intercepts IRET. DEBUGCTL has an effect with LBR virtualization.
  *
- * HVCTL_E_STATE: written, but what SVM's guests need and this state does not know is as the VMCB had it: EFER, PAT,
- * CR2, DR6 or the SYSCALL MSRs; after hvctl_vmx_guest_read somebody has to add them. HVCTL_E_MODE: written, but for
- * what no VMCB can hold. A guest that is not active the caller holds back until an event ends the halt; pending debug
- * exceptions it injects; what Intel's CPUs alone have (CR4.PKS with pkrs, LAM, LASS, KL, user interrupts, MPX,
- * tracing, ...) the guest should not have been shown.
+ * HVCTL_E_STATE: written, but the state does not know something that SVM's guests need, which is as the VMCB had it:
+ * EFER, PAT, CR2, DR6 or the SYSCALL MSRs. Add them after hvctl_vmx_guest_read. HVCTL_E_MODE: written, except for what
+ * no VMCB can hold. The caller holds a guest that is not active back until an event ends the halt, and injects pending
+ * debug exceptions; what only Intel's CPUs have (CR4.PKS with pkrs, LAM, LASS, KL, user interrupts, MPX, tracing, ...)
+ * should not have been shown to the guest.
  */
 static inline enum hvctl_status hvctl_svm_guest_write(struct hvctl_vmcb *vmcb, const struct hvctl_guest_state *state)
 {
@@ -190,7 +188,7 @@ static inline void hvctl_svm_get_rest(const struct hvctl_vmcb *vmcb, struct hvct
     state->s_cet = save->s_cet;
     state->ssp = save->ssp;
     state->interrupt_ssp_table = save->isst_addr;
-    if (save->spec_ctrl != 0) { /* 0: a CPU that does not virtualize it leaves the same */
+    if (save->spec_ctrl != 0) { /* a CPU that does not virtualize it leaves 0, too */
         state->spec_ctrl = save->spec_ctrl;
         state->known |= HVCTL_KNOWS_SPEC_CTRL;
     }
@@ -220,10 +218,10 @@ static inline void hvctl_svm_get_rest(const struct hvctl_vmcb *vmcb, struct hvct
 }
 
 /*
- * The guest's state from a VMCB after VMSAVE, as the guest sees it: EFER without SVME; CPL is in SS's DPL. A segment
- * that is not present is an unusable one but for CS and TR, whose P the CPU ignores. What the VMCB has no place for is
- * not known afterwards: PDPTEs (hvctl_guest_load_pdptes), blocking of NMIs without NMI virtualization, a halt, VMX's
- * own MSRs.
+ * Read the guest's state from a VMCB after VMSAVE, as the guest sees it: EFER without SVME; CPL is in SS's DPL. A
+ * segment that is not present becomes an unusable one, except for CS and TR, whose P the CPU ignores. The result does
+ * not know what the VMCB has no place for: PDPTEs (hvctl_guest_load_pdptes), blocking of NMIs without NMI
+ * virtualization, a halt, VMX's own MSRs.
  */
 static inline struct hvctl_guest_state hvctl_svm_guest_read(const struct hvctl_vmcb *vmcb)
 {

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * VMRUN rules asked of a VMCB of which not every byte is known, as one that was read from a text: the verdict stands
- * only if it is the same whatever the rest holds.
+ * Checks a VMCB of which some bytes are unknown, such as one read from a text: a verdict counts only if it is the same
+ * whatever the unknown bytes hold.
  */
 #ifndef HVCTL_SVM_KNOWN_H
 #define HVCTL_SVM_KNOWN_H
@@ -10,7 +10,7 @@
 #include "../../hvpt/engine/attributes.h"
 #include "check.h"
 
-/* Which bytes of a VMCB are known, a bit each. All zero: none. 512 bytes. */
+/* Which bytes of a VMCB are known, a bit each. All zero: none. It takes 512 bytes. */
 struct hvctl_vmcb_known {
     uint64_t word[64];
 };
@@ -31,7 +31,7 @@ static inline bool hvctl_vmcb_known_has(const struct hvctl_vmcb_known *known, un
     return true;
 }
 
-/* The bits that rules look at in fields that they do not judge. */
+/* The bits that rules look at in fields other than the one that they judge. */
 struct hvctl_svm_look {
     uint16_t offset;
     uint16_t size;
@@ -56,7 +56,7 @@ static inline const struct hvctl_svm_look *hvctl_svm_look_at(unsigned number)
     return number < sizeof(list) / sizeof(list[0]) ? &list[number] : NULL;
 }
 
-/* Set a value of size bytes at offset; it is aligned as hvctl_vmcb_value demands. */
+/* Set a value of size bytes at offset, which is aligned to it. */
 static inline void hvctl_vmcb_value_set(struct hvctl_vmcb *vmcb, unsigned offset, unsigned size, uint64_t value)
 {
     unsigned char *at = (unsigned char *)vmcb + offset;
@@ -70,8 +70,9 @@ static inline void hvctl_vmcb_value_set(struct hvctl_vmcb *vmcb, unsigned offset
 }
 
 /*
- * Ask one rule. Bytes of work that are not known are set to what is tried, and are 0 afterwards. The results are those
- * of hvctl_vmx_rule_ask_unknown: HVCTL_RULE_BROKEN only if the judged field is known and nothing unknown could mend it.
+ * Evaluate one rule, trying values for the unknown bytes of work, which are 0 afterwards. The results are those of
+ * hvctl_vmx_rule_ask_unknown: HVCTL_RULE_BROKEN only if the judged field is known and no unknown value could make the
+ * rule hold.
  */
 static inline enum hvctl_rule_result hvctl_svm_rule_ask_known(struct hvctl_vmcb *work,
                                                               const struct hvctl_vmcb_known *known,
@@ -126,8 +127,8 @@ static inline enum hvctl_rule_result hvctl_svm_rule_ask_known(struct hvctl_vmcb 
 }
 
 /*
- * hvctl_svm_check_in of a VMCB of which only known is known: only violations that stand whatever the rest holds are
- * listed; report->unknown counts the rules that hang on it. Bytes of vmcb that are not known are used for what is
+ * hvctl_svm_check_in for a VMCB with unknown bytes. Violations are listed only if they hold whatever those bytes are;
+ * report->unknown counts the rules that depend on them. The unknown bytes of vmcb are overwritten while values are
  * tried, and are 0 afterwards.
  */
 static inline void hvctl_svm_check_known(struct hvctl_vmcb *vmcb, const struct hvctl_vmcb_known *known,

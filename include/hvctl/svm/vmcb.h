@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * The virtual machine control block, byte for byte, with setters that keep its clean bits.
+ * The virtual machine control block, byte for byte, with setters that maintain its clean bits.
  * APM vol. 2, appendix "Layout of VMCB".
  */
 #ifndef HVCTL_SVM_VMCB_H
@@ -62,7 +62,7 @@ struct hvctl_vmcb_control {
     uint32_t vmcb_clean; /* HVCTL_CLEAN_*: the bit is 1 where nothing changed */
     uint8_t reserved_0c4[4];
     uint64_t nrip; /* address of the next instruction */
-    uint8_t insn_bytes_fetched; /* bits 3:0: how many of the following */
+    uint8_t insn_bytes_fetched; /* bits 3:0: how many of the following are valid */
     uint8_t guest_instruction_bytes[15];
     uint64_t avic_backing_page; /* bits 51:12 */
     uint8_t reserved_0e8[8];
@@ -88,7 +88,7 @@ struct hvctl_vmcb_control {
     uint8_t host_software_reserved[32]; /* never used by hardware */
 };
 
-/* The state-save area, from byte 400H. With SEV-ES a struct hvctl_vmsa in a page of its own takes its place. */
+/* The state-save area, from byte 400H. With SEV-ES, a struct hvctl_vmsa in a page of its own replaces it. */
 struct hvctl_vmcb_save {
     struct hvctl_vmcb_segment es;
     struct hvctl_vmcb_segment cs;
@@ -189,8 +189,8 @@ struct hvctl_vmcb {
 
 /*
  * X(member, offset, type, clean bit that covers it), A(member, offset, element type, count) for arrays, which have no
- * setter. Nothing covers what VMRUN reads each time, what only VMEXIT writes, and what only VMLOAD and VMSAVE touch.
- * APM vol. 2, "VMCB Clean Bits".
+ * setter. No clean bit covers what VMRUN reads each time, what only VMEXIT writes, and what only VMLOAD and VMSAVE
+ * access. APM vol. 2, "VMCB Clean Bits".
  */
 #define HVCTL_VMCB_CONTROL_FIELDS(X, A) \
     X(intercept_cr_read, 0x000, uint16_t, I) \
@@ -404,20 +404,20 @@ HVCTL_STATIC_ASSERT(sizeof(struct hvctl_vmcb) == 4096, "a VMCB is one page");
 #define HVCTL_VIRT_VMLOAD_VMSAVE (UINT64_C(1) << 1)
 #define HVCTL_VIRT_IBS (UINT64_C(1) << 2)
 #define HVCTL_VIRT_PMC (UINT64_C(1) << 3)
-#define HVCTL_VIRT_FRED (UINT64_C(1) << 4) /* the guest has FRED's MSRs of its own */
+#define HVCTL_VIRT_FRED (UINT64_C(1) << 4) /* the guest has its own MSRs of FRED */
 
-/* tlb_control: what VMRUN flushes. 3 and 7 need FlushByAsid. The CPU does not reset the field: set it back yourself. */
+/* tlb_control: what VMRUN flushes. 3 and 7 need FlushByAsid. The CPU does not reset the field; software must. */
 enum hvctl_svm_tlb_control {
     HVCTL_TLB_NONE = 0,
-    HVCTL_TLB_ALL = 1,              /* every ASID's, the host's, too */
+    HVCTL_TLB_ALL = 1,              /* the entries of every ASID, the host's included */
     HVCTL_TLB_GUEST = 3,            /* this guest's */
-    HVCTL_TLB_GUEST_NON_GLOBAL = 7  /* this guest's, but for global entries */
+    HVCTL_TLB_GUEST_NON_GLOBAL = 7  /* this guest's, except for global entries */
 };
 
 /*
  * Setters, one for each member that is not an array: hvctl_vmcb_set_cr0(vmcb, value) and so on. Each clears the clean
- * bit that covers the member, so that VMRUN reads it again. Members may be read directly. Call while the guest does not
- * run.
+ * bit that covers the member, so that VMRUN reads it again. Members may be read directly. The guest must not be
+ * running.
  */
 #define HVCTL_X(member, offset, type, clean)                                                                          \
     static inline void hvctl_vmcb_set_##member(struct hvctl_vmcb *vmcb, type value)                                   \
@@ -439,24 +439,24 @@ HVCTL_VMCB_SAVE_FIELDS(HVCTL_X, HVCTL_A)
 #undef HVCTL_A
 
 /*
- * After VMRUN came back: this CPU has the VMCB's state cached, so all clean bits may be set until a setter clears one.
- * Not after VMEXIT_INVALID. Clear all (hvctl_vmcb_touch_all) before running the VMCB on another CPU or from another
- * address.
+ * Call it after VMRUN came back, but not after VMEXIT_INVALID: this CPU has the VMCB's state cached, so all clean bits
+ * may be set until a setter clears one. Clear all (hvctl_vmcb_touch_all) before running the VMCB on another CPU or from
+ * another address.
  */
 static inline void hvctl_vmcb_mark_clean(struct hvctl_vmcb *vmcb)
 {
     vmcb->control.vmcb_clean = HVCTL_CLEAN_ALL;
 }
 
-/* Make VMRUN read everything. Also what to do after writing members without their setters. */
+/* Make VMRUN read everything. Call it, too, after writing members without their setters. */
 static inline void hvctl_vmcb_touch_all(struct hvctl_vmcb *vmcb)
 {
     vmcb->control.vmcb_clean = 0;
 }
 
 /*
- * Make every byte 0: no intercept, nothing valid yet. VMRUN demands the VMRUN intercept, an ASID and EFER.SVME at
- * least.
+ * Make every byte 0: no intercept, nothing valid yet. VMRUN demands at least the VMRUN intercept, an ASID and
+ * EFER.SVME.
  */
 static inline void hvctl_vmcb_zero(struct hvctl_vmcb *vmcb)
 {
@@ -542,7 +542,7 @@ static inline void hvctl_vmcb_virtual_interrupt(struct hvctl_vmcb *vmcb, uint64_
 }
 
 /*
- * Turn nested paging on with these tables, g_pat being the guest's PAT (HVCTL_PAT_RESET is what it has at reset).
+ * Turn nested paging on with these tables. g_pat is the guest's PAT, which is HVCTL_PAT_RESET at reset.
  * n_cr3 is the physical address of the root table; the host's CR4 decides its depth.
  */
 static inline void hvctl_vmcb_set_nested_paging(struct hvctl_vmcb *vmcb, uint64_t n_cr3, uint64_t g_pat)
