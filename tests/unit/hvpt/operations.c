@@ -193,6 +193,19 @@ GENERIC(every_obstacle_has_a_text_of_its_own)
     CHECK(hvpt_obstacle_text((enum hvpt_obstacle)99) != NULL, "no text");
 }
 
+/* ---- single pages after others ---- */
+
+/* The table that the first page went through waits for its flush, and nothing may be written into it any more. */
+GENERIC(a_page_mapped_where_a_whole_range_was_unmapped_is_mapped)
+{
+    rig->owing = true;
+    must(rig_map(rig, BASE, HOST, PAGE, rig_data(rig)));
+    must(rig_map(rig, BASE + PAGE, HOST + PAGE, PAGE, rig_data(rig)));
+    must(rig_unmap(rig, BASE, HVPT_1G));
+    must(rig_map(rig, BASE + 2 * PAGE, HOST, PAGE, rig_data(rig)));
+    rig_compare(rig, BASE + 2 * PAGE);
+}
+
 /* ---- replace ---- */
 
 GENERIC(replace_points_elsewhere_with_new_attributes)
