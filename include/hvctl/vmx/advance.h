@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Before the guest goes on: past the instruction that exited, and an event that the exit interrupted delivered again.
- * SDM vol. 3, "Instruction-Interception", "Guest Non-Register State".
+ * What to do before the guest goes on: skip the instruction that exited, and deliver again an event that the exit
+ * interrupted. SDM vol. 3, "Instruction-Interception", "Guest Non-Register State".
  */
 #ifndef HVCTL_VMX_ADVANCE_H
 #define HVCTL_VMX_ADVANCE_H
@@ -14,8 +14,8 @@
 #include "vmcs.h"
 
 /*
- * Is the guest in 64-bit mode? CS.L alone does not say so: outside IA-32e mode it means nothing. "IA-32e mode guest"
- * and EFER.LMA are the same after a VM exit; an image holds one of them at least.
+ * Is the guest in 64-bit mode? CS.L alone does not tell, because it has no meaning outside IA-32e mode. "IA-32e mode
+ * guest" and EFER.LMA are the same after a VM exit; an image holds at least one of them.
  */
 static inline bool hvctl_vmx_guest_code64(const struct hvctl_vmcs_image *image)
 {
@@ -30,10 +30,10 @@ static inline bool hvctl_vmx_guest_code64(const struct hvctl_vmcs_image *image)
  * GUEST_INTERRUPTIBILITY_STATE, GUEST_CS_ACCESS_RIGHTS and, for a guest in IA-32e mode, the VM-entry controls or
  * GUEST_IA32_EFER as the exit left them. Outside of 64-bit mode RIP wraps at 32 bits.
  *
- * A trap that TF would have caused (a pending debug exception) is the caller's.
+ * A trap that TF would have caused (a pending debug exception) is left to the caller.
  *
- * HVCTL_E_RANGE: VM_EXIT_INSTRUCTION_LENGTH is not 1 to 15, so this exit was not an instruction's; nothing changed.
- * Errors of hvctl_vmcs_write else.
+ * HVCTL_E_RANGE: VM_EXIT_INSTRUCTION_LENGTH is not 1 to 15, so no instruction caused this exit; nothing changed.
+ * Otherwise errors of hvctl_vmcs_write.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_advance(struct hvctl_vmcs_image *image)
 {
@@ -53,18 +53,19 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_advance(struct hvctl_v
 }
 
 /*
- * An exit that came while the CPU delivered an event to the guest (a fault of the second level on the guest's stack or
- * IDT, above all) has lost the event: hand it to the next VM entry again. The image holds the exit's information fields
- * and GUEST_INTERRUPTIBILITY_STATE and GUEST_ACTIVITY_STATE as the exit left them, with nothing to be injected yet. An
- * exit whose own instruction has been carried out, or that is to be answered with an exception, did not interrupt
- * anything that must come again: hvctl_vmx_inject_nested, or inject after this call, which it overwrites.
+ * An exit that came while the CPU delivered an event to the guest (above all, a fault of the second level on the
+ * guest's stack or IDT) has lost the event: hand it to the next VM entry again. The image holds the exit's information
+ * fields and GUEST_INTERRUPTIBILITY_STATE and GUEST_ACTIVITY_STATE as the exit left them, with nothing to be injected
+ * yet. If the exit's own instruction has been carried out, or the exit is answered with an exception, nothing must be
+ * delivered again: call hvctl_vmx_inject_nested, or inject after this call and so overwrite its event.
  *
- * An NMI is injected only while NMIs are not blocked, and its delivery had blocked them: the blocking ends here and
- * comes again with the injection. What the delivery would have ended, a halt and, for interrupts and NMIs, blocking by
- * STI and by MOV SS, is ended here, too: VM entry demands it.
+ * An NMI can be injected only while NMIs are not blocked, but its delivery had blocked them: this call ends the
+ * blocking, and the injection blocks them again. It also ends what the delivery would have ended, a halt and, for
+ * interrupts and NMIs, blocking by STI and by MOV SS, because VM entry demands it.
  *
- * HVCTL_OK, also where there was no event; errors of hvctl_vmcs_write. SDM vol. 3, "Information for VM Exits That Occur
- * During Event Delivery", "Checks on Guest Non-Register State", "Resuming Guest Software after Handling an Exception".
+ * HVCTL_OK: also where there was no event. Otherwise errors of hvctl_vmcs_write. SDM vol. 3, "Information for VM Exits
+ * That Occur During Event Delivery", "Checks on Guest Non-Register State", "Resuming Guest Software after Handling an
+ * Exception".
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_redeliver(struct hvctl_vmcs_image *image)
 {
@@ -75,7 +76,9 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_redeliver(struct hvctl
 
     if (!(info >> 31 & 1u))
         return HVCTL_OK;
-    /* Bit 12 is undefined there and reserved at entry; 13, nested, means the same in both. */
+    /*
+     * Bit 12 is undefined in IDT-vectoring information and reserved at entry; bit 13, nested, means the same in both.
+     */
     hvctl_vmcs_put(image, HVCTL_VMCS_VM_ENTRY_INTERRUPTION_INFORMATION_FIELD, info & ~UINT64_C(0x7fffd000), &status);
     if (info & HVCTL_EVENT_INFO_ERROR_CODE)
         hvctl_vmcs_put(image, HVCTL_VMCS_VM_ENTRY_EXCEPTION_ERROR_CODE,
@@ -98,10 +101,10 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_redeliver(struct hvctl
 }
 
 /*
- * The exit is answered with an exception of the guest's: inject it, or what becomes of it if the exit had come while
- * another exception was being delivered: #DF with error code 0. An interrupted event that is no exception gives way to
- * it, as it does where no hypervisor is. Image, caps, event and errors as in hvctl_vmx_inject; the image holds
- * IDT-vectoring information, too. HVCTL_E_SHUTDOWN: nothing is to be injected, for the guest ends in a triple fault.
+ * Answer the exit with an exception in the guest: inject it or, if the exit came while another exception was being
+ * delivered, what the two combine to, such as #DF with error code 0. An interrupted event that is no exception gives
+ * way to it, as on a CPU without a hypervisor. Image, caps, event and errors as in hvctl_vmx_inject; the image holds
+ * IDT-vectoring information, too. HVCTL_E_SHUTDOWN: nothing was injected, because the guest ends in a triple fault.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_inject_nested(struct hvctl_vmcs_image *image,
                                                                         const struct hvctl_vmx_caps *caps,
@@ -123,10 +126,10 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_inject_nested(struct h
 }
 
 /*
- * Had an IRET unblocked NMIs just before this exit? It faulted and will be executed again, so that NMIs have to be
- * blocked until then. Bit 12 of the interruption information or of the qualification says so, where it is defined: not
- * for #DF, not while another event was being delivered, and not with "NMI exiting" alone, when IRET does not touch
- * blocking. SDM vol. 3, "Information for VM Exits Due to Vectored Events", "Exit Qualification".
+ * Had an IRET unblocked NMIs just before this exit? It faulted and will be executed again, so NMIs must be blocked
+ * until then. Bit 12 of the interruption information or of the qualification says so, where it is defined: not for #DF,
+ * not while another event was being delivered, and not with "NMI exiting" alone, when IRET does not touch blocking. SDM
+ * vol. 3, "Information for VM Exits Due to Vectored Events", "Exit Qualification".
  */
 static inline bool hvctl_vmx_nmi_unblocked(const struct hvctl_vmcs_image *image)
 {
@@ -146,9 +149,9 @@ static inline bool hvctl_vmx_nmi_unblocked(const struct hvctl_vmcs_image *image)
 
 /*
  * Before the guest goes on at the instruction that exited: block NMIs again if that was an IRET
- * (hvctl_vmx_nmi_unblocked). Not where the guest gets an exception instead: there the IRET has had its effect. The
- * image holds the exit's information fields, the pin-based controls and GUEST_INTERRUPTIBILITY_STATE. Errors of
- * hvctl_vmcs_write.
+ * (hvctl_vmx_nmi_unblocked). Do not call it if the guest gets an exception instead, because the IRET has then had its
+ * effect. The image holds the exit's information fields, the pin-based controls and GUEST_INTERRUPTIBILITY_STATE.
+ * Errors of hvctl_vmcs_write.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_reblock_nmis(struct hvctl_vmcs_image *image)
 {

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * What a CPU's VMX can do, read once through an rdmsr callback and then plain data: the same questions can be asked on
- * a host. SDM vol. 3, appendix "VMX Capability Reporting Facility".
+ * What a CPU's VMX can do, read once through an rdmsr callback and plain data after that, so that a host can ask the
+ * same questions. SDM vol. 3, appendix "VMX Capability Reporting Facility".
  */
 #ifndef HVCTL_VMX_CAPS_H
 #define HVCTL_VMX_CAPS_H
@@ -54,8 +54,8 @@
 #define HVCTL_EPT_CAP_HLAT_PREFIX_SIZE_SHIFT 48 /* 6 bits: the largest HLAT_PREFIX_SIZE */
 
 /*
- * The capability MSRs as read, and what CPUID adds. An MSR that this CPU does not have is 0 here; a control word's high
- * half of 0 then says, truthfully, that no bit of it may be set. Made by hvctl_vmx_caps_read, or filled in by a test.
+ * The capability MSRs as read, and what CPUID adds. An MSR that this CPU does not have is 0 here, and a high half of 0
+ * correctly says that no bit of the control word may be set. hvctl_vmx_caps_read fills it in, or a test does.
  */
 struct hvctl_vmx_caps {
     uint64_t basic;
@@ -114,7 +114,7 @@ static inline unsigned hvctl_vmx_hlat_prefix_max(const struct hvctl_vmx_caps *ca
     return (unsigned)(caps->ept_vpid_cap >> HVCTL_EPT_CAP_HLAT_PREFIX_SIZE_SHIFT & 0x3fu);
 }
 
-/* The MSR that speaks for a group, the TRUE one where there is one: allowed-0 in bits 31:0, allowed-1 in bits 63:32. */
+/* The capability MSR of a group, the TRUE one where there is one: allowed-0 in bits 31:0, allowed-1 in bits 63:32. */
 static inline uint64_t hvctl_vmx_ctls_msr(const struct hvctl_vmx_caps *caps, enum hvctl_vmx_group group)
 {
     bool true_ctls = (caps->basic & HVCTL_VMX_BASIC_TRUE_CONTROLS) != 0;
@@ -147,8 +147,8 @@ static inline uint64_t hvctl_vmx_may_be_one(const struct hvctl_vmx_caps *caps, e
 }
 
 /*
- * The bits of a group's word that software which does not know them leaves at 1: those of the default-1 class, whether
- * or not the TRUE MSR lets them be 0. SDM vol. 3, "Algorithms for Determining VMX Capabilities".
+ * The bits of a group's word that software leaves at 1 if it does not know them: the default-1 class, whether or not
+ * the TRUE MSR lets them be 0. SDM vol. 3, "Algorithms for Determining VMX Capabilities".
  */
 static inline uint64_t hvctl_vmx_default_one(const struct hvctl_vmx_caps *caps, enum hvctl_vmx_group group)
 {
@@ -191,12 +191,12 @@ static inline bool hvctl_vmx_caps_msr(struct hvctl_vmx_caps *caps, hvctl_rdmsr_f
 
 /*
  * Read the capabilities of the CPU that this runs on. The CPU must have VMX (CPUID.1:ECX[5]); VMX operation is not
- * needed. cpuid may be NULL: then caps->cpu is all zero but for a MAXPHYADDR of 52, and no feature of it is assumed.
+ * needed. cpuid may be NULL: caps->cpu is then all zero except for a MAXPHYADDR of 52, and no feature is assumed.
  *
- * Only MSRs that others say exist are read: the TRUE ones if IA32_VMX_BASIC[55], each of the secondary, tertiary and
+ * Only MSRs that other MSRs report are read: the TRUE ones if IA32_VMX_BASIC[55], each of the secondary, tertiary and
  * secondary exit ones if its activating control may be 1, IA32_VMX_EPT_VPID_CAP if EPT or VPID may be, IA32_VMX_VMFUNC
- * if VM functions may be. HVCTL_E_MSR: one of them faulted all the same; caps->failed_msr says which and caps is not
- * usable.
+ * if VM functions may be. HVCTL_E_MSR: one of them faulted all the same; caps->failed_msr says which, and caps must not
+ * be used.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_caps_read(struct hvctl_vmx_caps *caps, hvctl_rdmsr_fn rdmsr,
                                                                     hvctl_cpuid_fn cpuid, void *ctx)
@@ -212,7 +212,7 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_caps_read(struct hvctl
     else
         caps->cpu.maxphyaddr = 52;
 
-    /* Every CPU with VMX has this one; a nested hypervisor may forget it, and nothing but the enabling needs it. */
+    /* Every CPU with VMX has this one, but a nested hypervisor may lack it, and only enabling VMX needs it. */
     if (!(rdmsr)(ctx, HVCTL_MSR_FEATURE_CONTROL, &caps->feature_control))
         caps->feature_control = 0;
 
@@ -253,7 +253,7 @@ static inline uint64_t hvctl_vmx_cr0_ones(const struct hvctl_vmx_caps *caps, boo
 
 /*
  * cr0 with the bits that VMX operation fixes set and cleared. NW and CD are never checked by VM entry and stay as
- * they are. unrestricted_guest false serves the host, too. SDM vol. 3, "Restrictions on VMX Operation".
+ * they are. Pass unrestricted_guest false for the host, too. SDM vol. 3, "Restrictions on VMX Operation".
  */
 static inline uint64_t hvctl_vmx_adjust_cr0(const struct hvctl_vmx_caps *caps, uint64_t cr0, bool unrestricted_guest)
 {

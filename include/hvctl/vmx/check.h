@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Why would, or did, this VM entry fail? Every rule of SDM vol. 3, "VM Entries", that a VMCS and the capabilities can
- * break, asked of a VMCS image. Pure: no instruction, no allocation, fixed stack; fit for use right after a failed
+ * Why would, or did, this VM entry fail? Every rule of SDM vol. 3, "VM Entries", that a VMCS can break on a CPU with
+ * given capabilities is evaluated. No instruction, no allocation, fixed stack: it can be called right after a failed
  * entry.
  */
 #ifndef HVCTL_VMX_CHECK_H
@@ -23,12 +23,12 @@
 #include "exit.h"
 
 /*
- * What is not a rule here, because no field breaks it: that the CPU is in VMX root operation at CPL 0 outside
- * compatibility mode, that there is a current VMCS which is no shadow, MOV SS before the instruction, and the launch
- * state (VM-instruction errors 4, 5 and 26).
+ * Not checked, because no field decides it: that the CPU is in VMX root operation at CPL 0 outside compatibility mode,
+ * that there is a current VMCS which is no shadow, MOV SS before the instruction, and the launch state (VM-instruction
+ * errors 4, 5 and 26).
  */
 
-/* Row number of a table of rules, 0 to 6 in the order of the manual's kinds; NULL behind the table's end. */
+/* A row of a table of rules, which are numbered 0 to 6 in the order of the manual's kinds; NULL after the last row. */
 HVPT_INLINE const struct hvctl_vmx_rule *hvctl_vmx_rule_in(unsigned table, size_t number)
 {
     switch (table) {
@@ -45,7 +45,10 @@ HVPT_INLINE const struct hvctl_vmx_rule *hvctl_vmx_rule_in(unsigned table, size_
 
 #define HVCTL_VMX_RULE_TABLES 7u
 
-/* Rule number of all tables, from 0; NULL behind the last. Takes time in proportion to number. */
+/*
+ * The rule with this number, counted from 0 through all tables; NULL after the last. It takes time in proportion to
+ * number.
+ */
 HVCTL_API const struct hvctl_vmx_rule *hvctl_vmx_rule_at(size_t number);
 
 #if !defined(HVCTL_EXTERN) || defined(HVCTL_IMPLEMENT)
@@ -89,7 +92,7 @@ static inline enum hvctl_failure hvctl_vmx_failure_of(uint32_t code)
     }
 }
 
-/* How well a violation goes with what the CPU reported. */
+/* How well a violation matches what the CPU reported. */
 enum hvctl_vmx_fit {
     HVCTL_VMX_FIT_NOT,
     HVCTL_VMX_FIT_FAILURE, /* the failure is the same; the qualification of the VM exit is not */
@@ -106,7 +109,7 @@ static inline enum hvctl_vmx_fit hvctl_vmx_fit_of(enum hvctl_failure failure, ui
     return HVCTL_VMX_FIT_EXACTLY;
 }
 
-/* Add to report what became of rule, if it is of this fit; what cannot be judged counts as no fit. */
+/* Add rule's result to report if it has this fit; a rule that cannot be judged counts as no fit. */
 static inline void hvctl_vmx_report_fitting(const struct hvctl_vmx_rule *rule, enum hvctl_rule_result result,
                                             const struct hvctl_finding *finding, enum hvctl_failure said,
                                             uint64_t qualification, enum hvctl_vmx_fit fit, struct hvctl_report *report)
@@ -123,8 +126,8 @@ static inline void hvctl_vmx_report_fitting(const struct hvctl_vmx_rule *rule, e
 }
 
 /*
- * Ask every rule, and add to report the violations of this fit. Whoever wants all calls it for each fit, and has them
- * in that order: the report keeps only the first ones.
+ * Evaluate every rule, and add to report the violations of this fit. A caller that wants all of them calls it for each
+ * fit, the most important first, because the report keeps only the first ones.
  */
 static inline void hvctl_vmx_check_fitting(const struct hvctl_vmx_view *view, enum hvctl_failure said,
                                            uint64_t qualification, enum hvctl_vmx_fit fit, struct hvctl_report *report)
@@ -146,8 +149,8 @@ static inline void hvctl_vmx_check_fitting(const struct hvctl_vmx_view *view, en
 }
 
 /*
- * The same for an image of which not everything is known. Kept apart, since it needs a copy of the image on the stack,
- * which no one else should pay for.
+ * The same for an image with unknown fields. It is a function of its own because it needs a copy of the image on the
+ * stack, for which other callers should not pay.
  */
 HVPT_FUNCTION void hvctl_vmx_check_unknown_fitting(const struct hvctl_vmcs_image *image,
                                                           const struct hvctl_vmx_caps *caps,
@@ -171,7 +174,7 @@ HVPT_FUNCTION void hvctl_vmx_check_unknown_fitting(const struct hvctl_vmcs_image
     }
 }
 
-/* The surroundings of a hypervisor in IA-32e mode outside SMM, without access to memory. */
+/* The environment of a hypervisor in IA-32e mode outside SMM, without access to memory. */
 static inline const struct hvctl_vmx_surroundings *hvctl_vmx_surroundings_usual(void)
 {
     static const struct hvctl_vmx_surroundings usual = {NULL,  NULL,  false, false,
@@ -181,13 +184,13 @@ static inline const struct hvctl_vmx_surroundings *hvctl_vmx_surroundings_usual(
 }
 
 /*
- * Ask every rule, and list in report those that image breaks on a CPU with these capabilities. around NULL: the usual,
- * as a zeroed struct hvctl_vmx_surroundings; rules that would have to look into memory are then listed as not checked.
- * caps must be of the CPU that is to enter, the image's fields what its VMCS holds. What an image made for another CPU
- * has beyond those is ignored, as this one would. May be called anywhere.
+ * Evaluate every rule, and list in report those that image breaks on a CPU with these capabilities. around NULL: as a
+ * zeroed struct hvctl_vmx_surroundings; rules that need memory are then listed as not checked. caps must be those of
+ * the CPU that enters, and image must hold what its VMCS holds. Fields that this CPU lacks are ignored, as the CPU
+ * would ignore them. It may be called anywhere.
  *
- * Of an image with fields that are not known (hvctl_vmcs_image_init_unknown), only those violations are listed that
- * stand whatever they hold; report->unknown counts the rules that hang on them. That takes 2 KiB of stack.
+ * For an image with unknown fields (hvctl_vmcs_image_init_unknown), violations are listed only if they hold whatever
+ * those fields are; report->unknown counts the rules that depend on them. That takes 2 KiB of stack.
  */
 HVCTL_API void hvctl_vmx_check_in(const struct hvctl_vmcs_image *image, const struct hvctl_vmx_caps *caps,
                                   const struct hvctl_vmx_surroundings *around, struct hvctl_report *report);
@@ -209,7 +212,7 @@ HVCTL_API void hvctl_vmx_check_in(const struct hvctl_vmcs_image *image, const st
 }
 #endif
 
-/* hvctl_vmx_check_in in the usual surroundings. report->broken is 0: nothing stands in the way of VM entry. */
+/* hvctl_vmx_check_in with around NULL. If report->broken is 0, nothing prevents VM entry. */
 HVCTL_API void hvctl_vmx_check(const struct hvctl_vmcs_image *image, const struct hvctl_vmx_caps *caps,
                                struct hvctl_report *report);
 
@@ -221,16 +224,16 @@ HVCTL_API void hvctl_vmx_check(const struct hvctl_vmcs_image *image, const struc
 }
 #endif
 
-/* How what the CPU said and what the rules say fit. */
+/* How the broken rules match what the CPU reported. */
 enum hvctl_explanation {
-    HVCTL_EXPLAINED,           /* a broken rule leads to what the CPU said */
+    HVCTL_EXPLAINED,           /* a broken rule leads to what the CPU reported */
     HVCTL_EXPLAINED_OTHERWISE, /* rules are broken, but they lead to another failure or qualification */
     HVCTL_UNEXPLAINED,         /* the CPU failed, and no rule is broken */
-    HVCTL_NOT_OF_THE_FIELDS, /* what the CPU said has nothing to do with the VMCS's fields: launch state, MOV SS, ... */
+    HVCTL_NOT_OF_THE_FIELDS, /* what the CPU reported is not about the VMCS's fields: launch state, MOV SS, ... */
     HVCTL_NO_FAILURE         /* code is no failure */
 };
 
-/* A sentence without its full stop; never NULL. */
+/* A sentence without a full stop; never NULL. */
 static inline const char *hvctl_explanation_text(enum hvctl_explanation explanation)
 {
     switch (explanation) {
@@ -244,16 +247,17 @@ static inline const char *hvctl_explanation_text(enum hvctl_explanation explanat
     return "unknown";
 }
 
-/* Which of the two numbers a code is: both begin at 0, and 7 and 8 mean something in each. */
+/* Which of the two numbers a code is; both begin at 0, and 7 and 8 have a meaning in each. */
 enum hvctl_vmx_code {
     HVCTL_CODE_EXIT_REASON,      /* EXIT_REASON; bit 31 set: VM entry failed */
     HVCTL_CODE_INSTRUCTION_ERROR /* VM_INSTRUCTION_ERROR, after VMfailValid */
 };
 
 /*
- * A VM entry ended as kind and code say: why? qualification is EXIT_QUALIFICATION with an exit reason, and ignored with
- * an error. The image holds the VMCS as it was entered. report has all broken rules, those first that lead to what the
- * CPU said, then those with the same failure and another qualification, then the rest. Otherwise as hvctl_vmx_check_in.
+ * Explain why a VM entry ended as kind and code say. qualification is EXIT_QUALIFICATION with an exit reason, and
+ * ignored with an error. The image holds the VMCS as it was entered. report has all broken rules: first those that lead
+ * to what the CPU reported, then those with the same failure and another qualification, then the rest. Otherwise as
+ * hvctl_vmx_check_in.
  */
 HVCTL_API enum hvctl_explanation hvctl_vmx_explain_in(const struct hvctl_vmcs_image *image,
                                                       const struct hvctl_vmx_caps *caps,
@@ -297,7 +301,7 @@ HVCTL_API enum hvctl_explanation hvctl_vmx_explain_in(const struct hvctl_vmcs_im
 #endif
 
 /*
- * The same where a failure is known to have happened: a code with bit 31 is EXIT_REASON, one without is
+ * The same for a failure that is known to have happened: a code with bit 31 is EXIT_REASON, one without is
  * VM_INSTRUCTION_ERROR. Do not call it with the reason of a normal exit.
  */
 HVCTL_API enum hvctl_explanation hvctl_vmx_explain_failure_in(const struct hvctl_vmcs_image *image,
@@ -319,7 +323,7 @@ HVCTL_API enum hvctl_explanation hvctl_vmx_explain_failure_in(const struct hvctl
 }
 #endif
 
-/* hvctl_vmx_explain_failure_in in the usual surroundings. */
+/* hvctl_vmx_explain_failure_in with around NULL. */
 HVCTL_API enum hvctl_explanation hvctl_vmx_explain_failure(const struct hvctl_vmcs_image *image,
                                                            const struct hvctl_vmx_caps *caps, uint32_t code,
                                                            uint64_t qualification, struct hvctl_report *report);
@@ -334,9 +338,9 @@ HVCTL_API enum hvctl_explanation hvctl_vmx_explain_failure(const struct hvctl_vm
 #endif
 
 /*
- * What the CPU said and what the rules say, as lines of text: the failure in words, whether the rules explain it, and
- * the report, each violation with its section of the manual. The arguments are those of hvctl_vmx_explain_failure, and
- * what it returned and filled in. Lines are up to about 250 bytes.
+ * Put what the CPU reported and what the rules say as lines of text: the failure in words, whether the rules explain
+ * it, and the report, each violation with its section of the manual. The arguments are those of
+ * hvctl_vmx_explain_failure, with what it returned and filled in. Lines are up to about 250 bytes.
  */
 HVCTL_API void hvctl_vmx_explanation_text(enum hvctl_explanation explanation, uint32_t code, uint64_t qualification,
                                           const struct hvctl_report *report, const struct hvpt_text *text);

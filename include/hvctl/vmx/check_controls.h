@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * VM-entry rules on the VMX controls but for event injection: broken, VM entry ends with VMfail 7.
- * SDM vol. 3, "Checks on VMX Controls".
+ * VM-entry rules on the VMX controls, without event injection. A violation makes VM entry end with VMfail 7. SDM vol.
+ * 3, "Checks on VMX Controls".
  */
 #ifndef HVCTL_VMX_CHECK_CONTROLS_H
 #define HVCTL_VMX_CHECK_CONTROLS_H
@@ -37,7 +37,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_tpr_threshold(const struct h
     return hvctl_demand_bits(finding, 0, rule->mask);
 }
 
-/* A page address that matters only with the one VM function there is. */
+/* With Intel PT on guest-physical addresses, VM entry must load IA32_RTIT_CTL and VM exit must clear it. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_pt_uses_gpa(const struct hvctl_vmx_view *view,
                                                                 const struct hvctl_vmx_rule *rule,
                                                                 struct hvctl_finding *finding)
@@ -101,7 +101,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_eptp_sss(const struct hvctl_
     return hvctl_demand_bits(finding, 0, view->caps->ept_vpid_cap & HVCTL_EPT_CAP_SUPERVISOR_SHADOW_STACK ? 0u : 0x80u);
 }
 
-/* The address bits alone: low ones have other meanings. */
+/* Only the address bits are checked: the low ones have other meanings. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_beyond(const struct hvctl_vmx_view *view,
                                                            const struct hvctl_vmx_rule *rule,
                                                            struct hvctl_finding *finding)
@@ -118,7 +118,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_tracing(const struct hvctl_v
     return view->around->tracing ? hvctl_demand_bits(finding, 0, rule->mask) : HVCTL_RULE_KEPT;
 }
 
-/* An MSR area's address, if the area has entries: slot 0 address, slot 1 count. */
+/* The address of an MSR area that has entries: slot 0 is the address, slot 1 the count. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_msr_area(const struct hvctl_vmx_view *view,
                                                              const struct hvctl_vmx_rule *rule,
                                                              struct hvctl_finding *finding)
@@ -129,7 +129,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_msr_area(const struct hvctl_
     return hvctl_demand_bits(finding, 0, rule->mask | view->beyond);
 }
 
-/* And its last byte. An area that begins beyond is the other rule's. */
+/* The area's last byte. An area that begins too high breaks the rule above. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_msr_area_end(const struct hvctl_vmx_view *view,
                                                                  const struct hvctl_vmx_rule *rule,
                                                                  struct hvctl_finding *finding)
@@ -176,7 +176,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_hlat_prefix(const struct hvc
     return hvctl_demand_at_most(finding, hvctl_vmx_hlat_prefix_max(view->caps));
 }
 
-/* Row number of the table; NULL behind its end. */
+/* The row with this number; NULL after the last. */
 static inline const struct hvctl_vmx_rule *hvctl_vmx_control_rule_at(size_t number)
 {
 #define HVCTL_X_PIN           PIN_BASED_VM_EXECUTION_CONTROLS
@@ -201,7 +201,7 @@ static inline const struct hvctl_vmx_rule *hvctl_vmx_control_rule_at(size_t numb
      HVCTL_##when,                                            \
      HVCTL_RULE_1(field),                                     \
      bits}
-/* when is set in field_b or elsewhere; the control at fault lives in field_a. */
+/* when is in field_b or elsewhere; the control at fault is in field_a. */
 #define HVCTL_X_NEEDS(id, section, when, other, field_a, field_b)                                   \
     {id,           HVCTL_VMX_SECTION_##section,       #when " needs " #other, hvctl_vmx_rule_needs, \
      HVCTL_##when, HVCTL_X_SLOTS_2(field_a, field_b), HVCTL_##other}

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * VM-entry rules on the guest's control and debug registers, MSRs, descriptor tables, RIP, RFLAGS and SSP: broken, VM
- * entry fails with exit reason 33. SDM vol. 3, "Checks on the Guest State Area".
+ * VM-entry rules on the guest's control and debug registers, MSRs, descriptor tables, RIP, RFLAGS and SSP. A violation
+ * makes VM entry fail with exit reason 33. SDM vol. 3, "Checks on the Guest State Area".
  */
 #ifndef HVCTL_VMX_CHECK_GUEST_H
 #define HVCTL_VMX_CHECK_GUEST_H
@@ -77,7 +77,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_guest_efer_lme(const struct 
     return hvctl_demand_bits(finding, lma ? HVCTL_EFER_LME : 0, lma ? 0 : HVCTL_EFER_LME);
 }
 
-/* The address of the bound directory, bits 63:12, is canonical. */
+/* The address of the bound directory, bits 63:12, must be canonical. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_bndcfgs_base(const struct hvctl_vmx_view *view,
                                                                  const struct hvctl_vmx_rule *rule,
                                                                  struct hvctl_finding *finding)
@@ -99,7 +99,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_rip_high(const struct hvctl_
     return hvctl_vmx_view_code64(view) ? HVCTL_RULE_IDLE : hvctl_demand_bits(finding, 0, rule->mask);
 }
 
-/* Bits 63:N are all 0 or all 1; that bit N - 1 be the same is not asked for. */
+/* Bits 63:N must be all 0 or all 1; bit N - 1 may differ. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_width(const struct hvctl_vmx_view *view,
                                                           struct hvctl_finding *finding)
 {
@@ -154,7 +154,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_rflags_if(const struct hvctl
     return hvctl_demand_bits(finding, HVCTL_RFLAGS_IF, 0);
 }
 
-/* Row number of the table; NULL behind its end. */
+/* The row with this number; NULL after the last. */
 static inline const struct hvctl_vmx_rule *hvctl_vmx_guest_rule_at(size_t number)
 {
 #define HVCTL_X(id, section, text, check, when, field, mask) \

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * VM-entry rules on the host-state area: broken, VM entry ends with VMfail 8.
- * SDM vol. 3, "Checks on the Host-State Area".
+ * VM-entry rules on the host-state area. A violation makes VM entry end with VMfail 8. SDM vol. 3, "Checks on the
+ * Host-State Area".
  */
 #ifndef HVCTL_VMX_CHECK_HOST_H
 #define HVCTL_VMX_CHECK_HOST_H
@@ -16,7 +16,7 @@
 #define HVCTL_SPEC_CTRL_RESERVED        UINT64_C(0xfffffffffffffa00) /* 8:0 and 10 have a meaning somewhere */
 #define HVCTL_PERF_GLOBAL_CTRL_RESERVED UINT64_C(0xfffe000000000000) /* 48 and down have one somewhere */
 
-/* CR0 against the fixed bits: mask 1 for the guest, whose PE and PG unrestricted guest sets free. */
+/* CR0 against the fixed bits. mask 1: the guest's, whose PE and PG "unrestricted guest" frees. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_cr0_fixed(const struct hvctl_vmx_view *view,
                                                               const struct hvctl_vmx_rule *rule,
                                                               struct hvctl_finding *finding)
@@ -48,7 +48,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_cet_wp(const struct hvctl_vm
     return hvctl_demand_bits(finding, HVCTL_CR0_WP, 0);
 }
 
-/* CR3 has no bits beyond MAXPHYADDR, but for linear-address masking in 62:61. */
+/* CR3 must have no bits beyond MAXPHYADDR, except for 62:61, linear-address masking. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_cr3(const struct hvctl_vmx_view *view,
                                                         const struct hvctl_vmx_rule *rule,
                                                         struct hvctl_finding *finding)
@@ -62,7 +62,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_cr3(const struct hvctl_vmx_v
     result =
         hvctl_demand_bits(finding, 0,
                           hvctl_beyond(view->caps->cpu.maxphyaddr) & ~(view->cpu.known && !view->cpu.lam ? 0 : lam));
-    /* LAM's bits, on a CPU of which nobody said whether it has LAM */
+    /* LAM's bits are set, and it is not known whether the CPU has LAM */
     return result == HVCTL_RULE_KEPT && !view->cpu.known && (finding->actual & lam) ? HVCTL_RULE_UNCHECKED : result;
 }
 
@@ -75,7 +75,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_perf_global(const struct hvc
         finding, 0, view->cpu.known ? ~view->cpu.perf_global_ctrl : HVCTL_PERF_GLOBAL_CTRL_RESERVED);
 }
 
-/* EFER's reserved bits: NXE is one where CPUID says so. */
+/* EFER's reserved bits; NXE is reserved if CPUID says that there is no NX. */
 static inline uint64_t hvctl_vmx_efer_reserved(const struct hvctl_vmx_view *view)
 {
     bool no_nx = view->caps->cpu.linear_bits != 0 && !view->caps->cpu.nx;
@@ -113,7 +113,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_s_cet(const struct hvctl_vmx
     return hvctl_demand_bits(finding, 0, HVCTL_S_CET_RESERVED);
 }
 
-/* A field that may not be 0 while the host is not to be in 64-bit mode. */
+/* A field that must not be 0 unless the host will be in 64-bit mode. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_not_null_32(const struct hvctl_vmx_view *view,
                                                                 const struct hvctl_vmx_rule *rule,
                                                                 struct hvctl_finding *finding)
@@ -123,7 +123,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_not_null_32(const struct hvc
     return view->host64 ? HVCTL_RULE_IDLE : hvctl_demand_not_equal(finding, 0);
 }
 
-/* A control bit, mask, that must be 0 for a host outside IA-32e mode. */
+/* A control bit (mask) that must be 0 for a host outside IA-32e mode. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_legacy_host(const struct hvctl_vmx_view *view,
                                                                 const struct hvctl_vmx_rule *rule,
                                                                 struct hvctl_finding *finding)
@@ -140,7 +140,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_long_host(const struct hvctl
     return view->around->host_legacy || !view->intel64 ? HVCTL_RULE_IDLE : hvctl_demand_bits(finding, rule->mask, 0);
 }
 
-/* Bits that must be 0 while the host is not to be in 64-bit mode ... */
+/* Bits that must be 0 unless the host will be in 64-bit mode ... */
 static inline enum hvctl_rule_result hvctl_vmx_rule_zeros_32(const struct hvctl_vmx_view *view,
                                                              const struct hvctl_vmx_rule *rule,
                                                              struct hvctl_finding *finding)
@@ -166,7 +166,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_cet_32(const struct hvctl_vm
     return hvctl_demand_bits(finding, 0, rule->mask);
 }
 
-/* Bits that must be 1 while it is. */
+/* Bits that must be 1 if it will be. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_ones_64(const struct hvctl_vmx_view *view,
                                                             const struct hvctl_vmx_rule *rule,
                                                             struct hvctl_finding *finding)
@@ -175,7 +175,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_ones_64(const struct hvctl_v
     return view->host64 ? hvctl_demand_bits(finding, rule->mask, 0) : HVCTL_RULE_IDLE;
 }
 
-/* RIP is canonical in the paging mode that HOST_CR4 chooses. */
+/* RIP must be canonical in the paging mode that HOST_CR4 chooses. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_host_rip(const struct hvctl_vmx_view *view,
                                                              const struct hvctl_vmx_rule *rule,
                                                              struct hvctl_finding *finding)
@@ -202,7 +202,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_cet_64(const struct hvctl_vm
     return hvctl_demand_canonical(finding, view->linear_bits);
 }
 
-/* Row number of the table; NULL behind its end. */
+/* The row with this number; NULL after the last. */
 static inline const struct hvctl_vmx_rule *hvctl_vmx_host_rule_at(size_t number)
 {
 #define HVCTL_X(id, section, text, check, when, slots, mask) \

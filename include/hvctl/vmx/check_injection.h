@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * VM-entry rules on event injection: broken, VM entry ends with VMfail 7. All of them are idle while no event is valid.
+ * VM-entry rules on event injection, which apply if the event is valid. A violation makes VM entry end with VMfail 7.
  * SDM vol. 3, "Checks on VMX Controls", "VM-Entry Control Fields".
  */
 #ifndef HVCTL_VMX_CHECK_INJECTION_H
@@ -26,7 +26,9 @@ static inline bool hvctl_vmx_view_injects(const struct hvctl_vmx_view *view, enu
     return view->event != 0 && hvctl_vmx_view_event_type(view) == (unsigned)type;
 }
 
-/* Does this vector as a hardware exception carry an error code? #CP does not count, which came later. */
+/*
+ * Does a hardware exception with this vector have an error code, by the rule? #CP, which came later, is not among them.
+ */
 static inline bool hvctl_vmx_vector_has_error_code(unsigned vector)
 {
     return vector == 8 || (vector >= 10 && vector <= 14) || vector == 17;
@@ -81,7 +83,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_event_exception(const struct
     return hvctl_demand_words(hvctl_vmx_view_event_vector(view) <= 31);
 }
 
-/* Where type 7 may be used at all: vector 0 is a pending MTF exit, 1 and 2 are FRED's SYSCALL and SYSENTER. */
+/* Type 7, where it may be used at all: vector 0 is a pending MTF exit, 1 and 2 are FRED's SYSCALL and SYSENTER. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_event_other_vector(const struct hvctl_vmx_view *view,
                                                                        const struct hvctl_vmx_rule *rule,
                                                                        struct hvctl_finding *finding)
@@ -95,7 +97,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_event_other_vector(const str
     return hvctl_demand_words((vector == 0 && hvctl_vmx_view_has_mtf(view)) || (fred && (vector == 1 || vector == 2)));
 }
 
-/* Is the CPU one that takes any error code with any hardware exception? */
+/* Does the CPU accept every hardware exception with or without an error code? */
 static inline bool hvctl_vmx_any_error_code(const struct hvctl_vmx_view *view)
 {
     return (view->caps->basic & HVCTL_VMX_BASIC_HW_EXCEPTION_ANY_ERROR_CODE) != 0;
@@ -140,7 +142,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_error_code_real(const struct
     return hvctl_demand_bits(finding, 0, HVCTL_EVENT_INFO_ERROR_CODE);
 }
 
-/* In real mode the rule above speaks. */
+/* The rule above covers real mode. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_error_code_vector(const struct hvctl_vmx_view *view,
                                                                       const struct hvctl_vmx_rule *rule,
                                                                       struct hvctl_finding *finding)
@@ -175,7 +177,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_event_reserved(const struct 
     return view->event ? hvctl_demand_bits(finding, 0, rule->mask) : HVCTL_RULE_IDLE;
 }
 
-/* The editions before 2020 have bits 31:15 here. */
+/* Editions of the manual before 2020 say bits 31:15. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_error_code_high(const struct hvctl_vmx_view *view,
                                                                     const struct hvctl_vmx_rule *rule,
                                                                     struct hvctl_finding *finding)
@@ -201,7 +203,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_event_length(const struct hv
     return hvctl_demand_at_most(finding, 15);
 }
 
-/* Row number of the table; NULL behind its end. */
+/* The row with this number; NULL after the last. */
 static inline const struct hvctl_vmx_rule *hvctl_vmx_injection_rule_at(size_t number)
 {
 #define HVCTL_X_EVENT(id, text, check, mask)                                                                         \

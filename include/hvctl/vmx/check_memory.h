@@ -1,15 +1,17 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * VM-entry rules on what lies in memory, and on addresses and entries that lead there: virtual TPR, VMCS link pointer,
- * PDPTEs, MSR-load area. SDM vol. 3, "VM Entries".
+ * VM-entry rules on structures in memory, and on the addresses and entries that refer to them: virtual TPR, VMCS link
+ * pointer, PDPTEs, MSR-load area. SDM vol. 3, "VM Entries".
  */
 #ifndef HVCTL_VMX_CHECK_MEMORY_H
 #define HVCTL_VMX_CHECK_MEMORY_H
 
 #include "check_state.h"
 
-/* A little-endian number of size bytes, up to 8. HVCTL_RULE_KEPT: it was read; HVCTL_RULE_UNCHECKED: it was not. */
+/*
+ * Read a little-endian number of size bytes, up to 8. HVCTL_RULE_KEPT: it was read; HVCTL_RULE_UNCHECKED: it was not.
+ */
 static inline enum hvctl_rule_result hvctl_vmx_view_read(const struct hvctl_vmx_view *view, uint64_t physical,
                                                          unsigned size, uint64_t *value)
 {
@@ -58,7 +60,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_link_address(const struct hv
     return hvctl_vmx_view_linked(view) ? hvctl_demand_bits(finding, 0, rule->mask | view->beyond) : HVCTL_RULE_IDLE;
 }
 
-/* The first word of the VMCS that a good link pointer leads to; HVCTL_RULE_IDLE if the pointer is not good. */
+/* Read the first word of the VMCS that a valid link pointer refers to; HVCTL_RULE_IDLE if it is not valid. */
 static inline enum hvctl_rule_result hvctl_vmx_view_linked_word(const struct hvctl_vmx_view *view,
                                                                 const struct hvctl_finding *finding, uint64_t *word)
 {
@@ -134,7 +136,7 @@ static inline bool hvctl_vmx_view_pae_paging(const struct hvctl_vmx_view *view)
         && (view->value[HVCTL_VMCS_SLOT_GUEST_CR4] & HVCTL_CR4_PAE) && !view->ia32e_guest;
 }
 
-/* The four in memory at CR3, which the CPU loads when EPT is off. */
+/* The four PDPTEs in memory at CR3, which the CPU loads when EPT is off. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_pdptes_memory(const struct hvctl_vmx_view *view,
                                                                   const struct hvctl_vmx_rule *rule,
                                                                   struct hvctl_finding *finding)
@@ -184,8 +186,8 @@ struct hvctl_vmx_msr_entry {
 };
 
 /*
- * Is this no address that a last-branch register takes? It is sign-extended to bit 63; with RTM bits 63:61 have other
- * meanings, so where CPUID was not asked they are let pass. SDM vol. 3, "LBR Stack and Intel 64 Processors".
+ * Is this not an address that a last-branch register accepts? It must be sign-extended to bit 63; with RTM bits 63:61
+ * have other meanings, so they are accepted where CPUID was not asked. SDM vol. 3, "LBR Stack and Intel 64 Processors".
  */
 static inline bool hvctl_vmx_msr_branch_bad(const struct hvctl_vmx_view *view, uint64_t value)
 {
@@ -206,8 +208,8 @@ static inline bool hvctl_vmx_msr_is_branch(uint32_t msr)
 }
 
 /*
- * Is it one of which hvctl_vmx_msr_value_bad knows all that WRMSR looks at? Of others a value may be bad without being
- * found so, or the MSR may not exist on this CPU. Those of branches may hold flags beside the address.
+ * Does hvctl_vmx_msr_value_bad know all that WRMSR checks for this MSR? For others a bad value may go unnoticed, or the
+ * MSR may not exist on this CPU. Last-branch MSRs may hold flags beside the address.
  */
 static inline bool hvctl_vmx_msr_value_known(const struct hvctl_vmx_view *view, uint32_t msr)
 {
@@ -228,7 +230,7 @@ static inline bool hvctl_vmx_msr_value_known(const struct hvctl_vmx_view *view, 
     }
 }
 
-/* Would WRMSR of value raise #GP? false for MSRs that are not known here. */
+/* Would WRMSR of value raise #GP? false also for MSRs that are not known here. */
 static inline bool hvctl_vmx_msr_value_bad(const struct hvctl_vmx_view *view, const struct hvctl_vmx_msr_entry *entry)
 {
     uint64_t wrong;
@@ -275,7 +277,7 @@ static inline bool hvctl_vmx_msr_entry_bad(const struct hvctl_vmx_view *view, co
     }
 }
 
-/* Does another rule refuse it, so that its value does not matter? */
+/* Does another rule refuse the entry, so that its value does not matter? */
 static inline bool hvctl_vmx_msr_entry_refused(const struct hvctl_vmx_view *view,
                                                const struct hvctl_vmx_msr_entry *entry)
 {
@@ -289,8 +291,8 @@ static inline bool hvctl_vmx_msr_entry_refused(const struct hvctl_vmx_view *view
 
 /*
  * The first entry that breaks the rule is reported by its number, from 1, as the qualification; actual is its index. An
- * area longer than the CPU's limit is looked at up to that. An entry that cannot be read does not keep a later one from
- * being judged, and is UNCHECKED if none is bad.
+ * area longer than the CPU's limit is checked up to that limit. If an entry cannot be read, later ones are still
+ * judged, and the result is UNCHECKED if none of them is bad.
  */
 static inline enum hvctl_rule_result hvctl_vmx_rule_msr_entries(const struct hvctl_vmx_view *view,
                                                                 const struct hvctl_vmx_rule *rule,
@@ -329,7 +331,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_msr_entries(const struct hvc
     return result;
 }
 
-/* The recommended maximum; what a CPU does beyond it is not defined, but it may fail there. */
+/* The recommended maximum of the count; beyond it the CPU's behaviour is undefined, and VM entry may fail. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_msr_count(const struct hvctl_vmx_view *view,
                                                               const struct hvctl_vmx_rule *rule,
                                                               struct hvctl_finding *finding)
@@ -339,7 +341,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_msr_count(const struct hvctl
     return hvctl_demand_at_most(finding, hvctl_vmx_msr_list_max(view->caps));
 }
 
-/* Row number of the table; NULL behind its end. */
+/* The row with this number; NULL after the last. */
 static inline const struct hvctl_vmx_rule *hvctl_vmx_memory_rule_at(size_t number)
 {
 #define HVCTL_X_LINK(id, text, check, mask) \

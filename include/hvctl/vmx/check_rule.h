@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * What a VM-entry rule is: a row of a table with a small function, and the view of a VMCS that these functions look at.
- * The tables are in the check_*.h files beside this one; check.h runs them.
+ * A VM-entry rule: a row of a table with a small function, and the view of a VMCS that these functions get. The tables
+ * are in the check_*.h files beside this one; check.h runs them.
  */
 #ifndef HVCTL_VMX_CHECK_RULE_H
 #define HVCTL_VMX_CHECK_RULE_H
@@ -11,16 +11,16 @@
 #include "vmcs.h"
 #include "solver.h"
 
-/* Facts about the CPU that no VMX capability MSR tells; hvctl_vmx_surroundings_cpuid fills them in. */
+/* Facts about the CPU that no VMX capability MSR reports; hvctl_vmx_surroundings_cpuid fills them in. */
 struct hvctl_vmx_cpu_facts {
-    bool known; /* false: the rest says nothing, and rules that hang on it are not checked or not strict */
+    bool known; /* false: the rest is not used, and rules that depend on it are not checked or not strict */
     bool rtm, sgx, bus_lock_detect, lam;
     uint64_t perf_global_ctrl; /* bits of IA32_PERF_GLOBAL_CTRL that exist */
 };
 
 /*
- * What a VM entry depends on besides the VMCS and the capabilities. All zero: the usual, a hypervisor in IA-32e mode
- * outside SMM, with no access to memory.
+ * What a VM entry depends on besides the VMCS and the capabilities. All zero: a hypervisor in IA-32e mode outside SMM,
+ * without access to memory.
  */
 struct hvctl_vmx_surroundings {
     hvctl_read_memory_fn read; /* NULL: rules that look into memory are reported as not checked */
@@ -33,7 +33,7 @@ struct hvctl_vmx_surroundings {
     struct hvctl_vmx_cpu_facts cpu;
 };
 
-/* Ask CPUID once for the facts. Needs no privilege. */
+/* Read the facts from CPUID. Needs no privilege. */
 static inline void hvctl_vmx_surroundings_cpuid(struct hvctl_vmx_surroundings *around, hvctl_cpuid_fn cpuid, void *ctx)
 {
     uint32_t top = (cpuid)(ctx, 0, 0).eax;
@@ -54,7 +54,7 @@ static inline void hvctl_vmx_surroundings_cpuid(struct hvctl_vmx_surroundings *a
         around->cpu.perf_global_ctrl = hvctl_perf_global_ctrl(cpuid, ctx, top);
 }
 
-/* The same facts from capabilities, where they have seen CPUID's leaf 7 (hvctl_vmx_caps_read with a cpuid callback). */
+/* The same facts from capabilities, if they include CPUID's leaf 7 (hvctl_vmx_caps_read with a cpuid callback). */
 static inline struct hvctl_vmx_cpu_facts hvctl_vmx_cpu_facts_of(const struct hvctl_vmx_caps *caps)
 {
     struct hvctl_vmx_cpu_facts facts;
@@ -106,7 +106,7 @@ static inline const char *hvctl_vmx_section_title(enum hvctl_vmx_section section
     return "VM Entries";
 }
 
-/* What a section's rules lead to when they are broken. */
+/* The failure that a violation of a section's rules causes. */
 static inline enum hvctl_failure hvctl_vmx_section_failure(enum hvctl_vmx_section section)
 {
     if (section <= HVCTL_VMX_SECTION_ENTRY)
@@ -116,13 +116,13 @@ static inline enum hvctl_failure hvctl_vmx_section_failure(enum hvctl_vmx_sectio
     return section == HVCTL_VMX_SECTION_MSRS ? HVCTL_FAILURE_MSR_LOADING : HVCTL_FAILURE_GUEST_STATE;
 }
 
-/* A VMCS as the rules look at it: what many of them ask is worked out once. */
+/* A VMCS as the rules see it: what many of them need is computed once. */
 struct hvctl_vmx_view {
     const uint64_t *value; /* of the image, by slot */
     const struct hvctl_vmx_caps *caps;
     const struct hvctl_vmx_surroundings *around;
-    struct hvctl_vmx_cpu_facts cpu; /* around's, or as far as caps tell */
-    struct hvctl_vmx_controls on; /* the control words that count */
+    struct hvctl_vmx_cpu_facts cpu; /* from around, or from caps */
+    struct hvctl_vmx_controls on; /* the control words in effect */
     uint64_t beyond;              /* bits that an address of a VMX structure must not have */
     unsigned linear_bits;         /* the most that linear addresses have on this CPU */
     bool intel64;
@@ -137,23 +137,23 @@ struct hvctl_vmx_view {
 struct hvctl_vmx_rule {
     const char *id;
     enum hvctl_vmx_section section;
-    const char *text; /* in words, after "FIELD = value, " */
+    const char *text; /* the rule in words, which follow "FIELD = value, " */
     /*
-     * Judge the rule; *finding says of which value, when it is broken, and is not looked at otherwise. field and actual
-     * are filled in from slot[0] before the call.
+     * Judges the rule. *finding describes the value of a broken rule, and is not used otherwise. field and actual are
+     * filled in from slot[0] before the call.
      */
     enum hvctl_rule_result (*check)(const struct hvctl_vmx_view *view, const struct hvctl_vmx_rule *rule,
                                     struct hvctl_finding *finding);
     uint16_t when; /* enum hvctl_vmx_control: the rule is idle while this one is off */
     /*
-     * Of the fields that the rule reads, the judged one first; HVCTL_VMX_NO_SLOT behind the last. Control words are
-     * there only where they are judged or looked at in their own right: all rules hang on them.
+     * The fields that the rule reads, the judged one first; HVCTL_VMX_NO_SLOT after the last. Control words are listed
+     * only if they are judged or read in their own right, because all rules depend on them.
      */
     uint16_t slot[HVCTL_VMX_RULE_FIELDS];
-    uint64_t mask; /* what the function makes of it: bits, a limit, another control */
+    uint64_t mask; /* its meaning is the function's: bits, a limit, another control */
 };
 
-/* A control of the words that count. */
+/* Is a control on in the words in effect? */
 static inline bool hvctl_vmx_view_on(const struct hvctl_vmx_view *view, enum hvctl_vmx_control control)
 {
     return hvctl_vmx_controls_has(&view->on, control);
@@ -204,7 +204,7 @@ static inline enum hvctl_rule_result hvctl_demand_canonical(struct hvctl_finding
     return hvctl_canonical(finding->actual, bits) ? HVCTL_RULE_KEPT : HVCTL_RULE_BROKEN;
 }
 
-/* The rule's text is all there is to say. */
+/* A verdict about which the rule's text says everything. */
 static inline enum hvctl_rule_result hvctl_demand_words(bool kept)
 {
     return kept ? HVCTL_RULE_KEPT : HVCTL_RULE_BROKEN;
@@ -212,7 +212,7 @@ static inline enum hvctl_rule_result hvctl_demand_words(bool kept)
 
 /* Rules of one shape, which many rows share. */
 
-/* The bits in mask are 0. */
+/* The bits in mask must be 0. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_zeros(const struct hvctl_vmx_view *view,
                                                           const struct hvctl_vmx_rule *rule,
                                                           struct hvctl_finding *finding)
@@ -221,7 +221,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_zeros(const struct hvctl_vmx
     return hvctl_demand_bits(finding, 0, rule->mask);
 }
 
-/* An address in memory: the bits in mask are 0, and it is within the physical-address width. */
+/* An address in memory: the bits in mask must be 0, and it must be within the physical-address width. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_address(const struct hvctl_vmx_view *view,
                                                             const struct hvctl_vmx_rule *rule,
                                                             struct hvctl_finding *finding)
@@ -229,7 +229,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_address(const struct hvctl_v
     return hvctl_demand_bits(finding, 0, rule->mask | view->beyond);
 }
 
-/* The value is not mask. */
+/* The value must not be mask. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_not(const struct hvctl_vmx_view *view,
                                                         const struct hvctl_vmx_rule *rule,
                                                         struct hvctl_finding *finding)
@@ -238,7 +238,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_not(const struct hvctl_vmx_v
     return hvctl_demand_not_equal(finding, rule->mask);
 }
 
-/* A canonical address, on CPUs with Intel 64; and the bits in mask are 0. */
+/* The value must be a canonical address, on CPUs with Intel 64, and have the bits in mask clear. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_canonical(const struct hvctl_vmx_view *view,
                                                               const struct hvctl_vmx_rule *rule,
                                                               struct hvctl_finding *finding)
@@ -250,7 +250,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_canonical(const struct hvctl
     return hvctl_demand_canonical(finding, view->linear_bits);
 }
 
-/* A PAT. */
+/* The value must be a valid PAT. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_pat(const struct hvctl_vmx_view *view,
                                                         const struct hvctl_vmx_rule *rule,
                                                         struct hvctl_finding *finding)
@@ -261,7 +261,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_pat(const struct hvctl_vmx_v
     return hvctl_pat_valid(finding->actual, &finding->zeros) ? HVCTL_RULE_KEPT : HVCTL_RULE_BROKEN;
 }
 
-/* The control in when demands that the one in mask is 1. */
+/* The control in when demands that the one in mask be 1. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_needs(const struct hvctl_vmx_view *view,
                                                           const struct hvctl_vmx_rule *rule,
                                                           struct hvctl_finding *finding)
@@ -273,7 +273,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_needs(const struct hvctl_vmx
     return hvctl_vmx_view_on(view, needed) ? HVCTL_RULE_KEPT : HVCTL_RULE_BROKEN;
 }
 
-/* The control in when demands that the one in mask is 0. */
+/* The control in when demands that the one in mask be 0. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_excludes(const struct hvctl_vmx_view *view,
                                                              const struct hvctl_vmx_rule *rule,
                                                              struct hvctl_finding *finding)
@@ -285,7 +285,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_excludes(const struct hvctl_
     return hvctl_vmx_view_on(view, other) ? HVCTL_RULE_BROKEN : HVCTL_RULE_KEPT;
 }
 
-/* How the bits of a field are called. */
+/* How the bits of a field are named. */
 static inline enum hvctl_bit_names hvctl_vmx_bit_names(unsigned slot)
 {
     switch (slot) {
@@ -315,7 +315,7 @@ static inline enum hvctl_bit_names hvctl_vmx_bit_names(unsigned slot)
              : HVCTL_BITS_UNNAMED;
 }
 
-/* Row shorthands; undefined at the end of vmx_check.h. */
+/* Row shorthands; undefined at the end of vmx/check.h. */
 #define HVCTL_RULE_5(a, b, c, d, e) \
     {HVCTL_VMCS_SLOT_##a, HVCTL_VMCS_SLOT_##b, HVCTL_VMCS_SLOT_##c, HVCTL_VMCS_SLOT_##d, HVCTL_VMCS_SLOT_##e}
 #define HVCTL_RULE_4(a, b, c, d) \

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * VM-entry rules on the guest's segment registers: broken, VM entry fails with exit reason 33.
- * SDM vol. 3, "Checks on Guest Segment Registers".
+ * VM-entry rules on the guest's segment registers. A violation makes VM entry fail with exit reason 33. SDM vol. 3,
+ * "Checks on Guest Segment Registers".
  */
 #ifndef HVCTL_VMX_CHECK_SEGMENTS_H
 #define HVCTL_VMX_CHECK_SEGMENTS_H
@@ -10,7 +10,7 @@
 #include "../common/segment.h"
 #include "check_guest.h"
 
-/* Rights and their parts. A rule's slot 0 is the register's field, mostly its access rights. */
+/* Access rights and their parts. A rule's slot 0 is a field of the register, mostly its access rights. */
 static inline uint32_t hvctl_vmx_view_rights(const struct hvctl_vmx_view *view, unsigned slot)
 {
     return (uint32_t)view->value[slot];
@@ -36,7 +36,7 @@ static inline uint32_t hvctl_vmx_view_ss(const struct hvctl_vmx_view *view)
     return hvctl_vmx_view_rights(view, HVCTL_VMCS_SLOT_GUEST_SS_ACCESS_RIGHTS);
 }
 
-/* Rules on rights are idle in virtual-8086 mode, and for an unusable register but CS and TR, which ignore the bit. */
+/* Rules on rights do not apply in virtual-8086 mode, nor to an unusable register other than CS and TR. */
 static inline bool hvctl_vmx_rights_idle(const struct hvctl_vmx_view *view, const struct hvctl_vmx_rule *rule,
                                          uint32_t rights)
 {
@@ -49,7 +49,7 @@ static inline bool hvctl_vmx_rights_idle(const struct hvctl_vmx_view *view, cons
     return view->v86 || (slot != HVCTL_VMCS_SLOT_GUEST_CS_ACCESS_RIGHTS && (rights & HVCTL_RIGHTS_UNUSABLE));
 }
 
-/* Selector bits, mask, that must be 0; slot 1 is the register's rights, if its being unusable counts. */
+/* Selector bits (mask) that must be 0. slot 1, where there is one, has the rights: an unusable register is exempt. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_selector(const struct hvctl_vmx_view *view,
                                                              const struct hvctl_vmx_rule *rule,
                                                              struct hvctl_finding *finding)
@@ -85,7 +85,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_v86_equal(const struct hvctl
     return view->v86 ? hvctl_demand_equal(finding, rule->mask) : HVCTL_RULE_IDLE;
 }
 
-/* A base that is canonical; slot 1: rights, if being unusable frees it. */
+/* A base that must be canonical; slot 1 as above. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_base_canonical(const struct hvctl_vmx_view *view,
                                                                    const struct hvctl_vmx_rule *rule,
                                                                    struct hvctl_finding *finding)
@@ -95,7 +95,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_base_canonical(const struct 
     return view->intel64 ? hvctl_demand_canonical(finding, view->linear_bits) : HVCTL_RULE_IDLE;
 }
 
-/* A base with bits 63:32 clear, likewise. */
+/* A base that must have bits 63:32 clear; slot 1 as above. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_base_high(const struct hvctl_vmx_view *view,
                                                               const struct hvctl_vmx_rule *rule,
                                                               struct hvctl_finding *finding)
@@ -105,7 +105,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_base_high(const struct hvctl
     return view->intel64 ? hvctl_demand_bits(finding, 0, UINT64_C(0xffffffff00000000)) : HVCTL_RULE_IDLE;
 }
 
-/* A type out of the set that mask is, bit n for type n. */
+/* The type must be in the set mask, which has bit n for type n. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_type(const struct hvctl_vmx_view *view,
                                                          const struct hvctl_vmx_rule *rule,
                                                          struct hvctl_finding *finding)
@@ -133,7 +133,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_cs_type_unrestricted(const s
     return view->unrestricted ? hvctl_vmx_rule_type(view, rule, finding) : HVCTL_RULE_IDLE;
 }
 
-/* TR: a 64-bit TSS in IA-32e mode, else a 16-bit one will do, too. */
+/* TR must have a 64-bit TSS in IA-32e mode; otherwise a 16-bit one is valid, too. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_tr_type(const struct hvctl_vmx_view *view,
                                                             const struct hvctl_vmx_rule *rule,
                                                             struct hvctl_finding *finding)
@@ -256,7 +256,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_fred_l(const struct hvctl_vm
     return hvctl_demand_bits(finding, HVCTL_RIGHTS_LONG, 0);
 }
 
-/* Bits, mask, that must be 0 in a FRED guest with CPL 3. */
+/* Bits (mask) that must be 0 in a FRED guest with CPL 3. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_fred_user(const struct hvctl_vmx_view *view,
                                                               const struct hvctl_vmx_rule *rule,
                                                               struct hvctl_finding *finding)
@@ -267,7 +267,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_fred_user(const struct hvctl
     return hvctl_demand_bits(finding, 0, rule->mask);
 }
 
-/* Data and non-conforming code: DPL is not below the selector's RPL. Slot 1 is the selector. */
+/* The DPL of data and non-conforming code must not be below the selector's RPL. Slot 1 is the selector. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_dpl_rpl(const struct hvctl_vmx_view *view,
                                                             const struct hvctl_vmx_rule *rule,
                                                             struct hvctl_finding *finding)
@@ -302,7 +302,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_cs_db(const struct hvctl_vmx
     return hvctl_demand_bits(finding, 0, HVCTL_RIGHTS_DB);
 }
 
-/* Granularity and limit agree. Slot 1 is the limit. */
+/* Granularity and limit must agree. Slot 1 is the limit. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_granularity(const struct hvctl_vmx_view *view,
                                                                 const struct hvctl_vmx_rule *rule,
                                                                 struct hvctl_finding *finding)
@@ -318,7 +318,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_granularity(const struct hvc
     return hvctl_demand_bits(finding, pages ? HVCTL_RIGHTS_GRANULARITY : 0, bytes ? HVCTL_RIGHTS_GRANULARITY : 0);
 }
 
-/* Row number of the table; NULL behind its end. */
+/* The row with this number; NULL after the last. */
 static inline const struct hvctl_vmx_rule *hvctl_vmx_segment_rule_at(size_t number)
 {
 #define HVCTL_X(id, text, check, slots, mask) \
@@ -327,11 +327,11 @@ static inline const struct hvctl_vmx_rule *hvctl_vmx_segment_rule_at(size_t numb
     {id, HVCTL_VMX_SECTION_GUEST_SEGMENTS, text, check, HVCTL_ALWAYS, HVCTL_RULE_1(field), mask}
 #define HVCTL_X_TWO(id, text, check, field_a, field_b, mask) \
     {id, HVCTL_VMX_SECTION_GUEST_SEGMENTS, text, check, HVCTL_ALWAYS, HVCTL_RULE_2(field_a, field_b), mask}
-/* Of CS, SS, DS, ES, FS and GS, for which virtual-8086 mode has rules of its own. */
+/* Rules on CS, SS, DS, ES, FS and GS, for which virtual-8086 mode has rules of its own. */
 #define HVCTL_X_SEGMENT_1(id, text, check, field, mask) HVCTL_X_TWO(id, text, check, field, GUEST_RFLAGS, mask)
 #define HVCTL_X_SEGMENT_2(id, text, check, field_a, field_b, mask) \
     HVCTL_X(id, text, check, HVCTL_RULE_3(field_a, field_b, GUEST_RFLAGS), mask)
-/* In virtual-8086 mode, for each of the six. */
+/* Rules on each of the six in virtual-8086 mode. */
 #define HVCTL_X_V86(r)                                                                                               \
     HVCTL_X_SEGMENT_2("GUEST." #r ".BASE_V86", "must be the selector times 16", hvctl_vmx_rule_v86_base,             \
                       GUEST_##r##_BASE, GUEST_##r##_SELECTOR, 0),                                                    \

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * VM-entry rules on the guest's non-register state: activity, interruptibility, pending debug exceptions. Broken, VM
- * entry fails with exit reason 33. SDM vol. 3, "Checks on Guest Non-Register State".
+ * VM-entry rules on the guest's non-register state: activity, interruptibility, pending debug exceptions. A violation
+ * makes VM entry fail with exit reason 33. SDM vol. 3, "Checks on Guest Non-Register State".
  */
 #ifndef HVCTL_VMX_CHECK_STATE_H
 #define HVCTL_VMX_CHECK_STATE_H
@@ -57,7 +57,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_activity_blocking(const stru
     return hvctl_demand_equal(finding, HVCTL_ACTIVITY_ACTIVE);
 }
 
-/* What may be injected into a halted guest: what would end the halt. */
+/* Only an event that would end the halt may be injected into a halted guest. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_hlt_event(const struct hvctl_vmx_view *view,
                                                               const struct hvctl_vmx_rule *rule,
                                                               struct hvctl_finding *finding)
@@ -139,7 +139,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_blocking_interrupt(const str
     return hvctl_demand_bits(finding, 0, HVCTL_BLOCKING_STI | HVCTL_BLOCKING_MOV_SS);
 }
 
-/* Bits, mask, that must be 0 when an NMI is injected; failing on blocking by STI has a qualification of its own. */
+/* Bits (mask) that must be 0 when an NMI is injected; blocking by STI fails with a qualification of its own. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_blocking_nmi(const struct hvctl_vmx_view *view,
                                                                  const struct hvctl_vmx_rule *rule,
                                                                  struct hvctl_finding *finding)
@@ -179,7 +179,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_blocking_smi_entry(const str
     return hvctl_demand_bits(finding, HVCTL_BLOCKING_SMI, 0);
 }
 
-/* A CPU without the SGX control of VMX has no SGX, where CPUID was not asked. */
+/* Where CPUID was not asked, a CPU without VMX's control for ENCLS is taken to have no SGX. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_enclave(const struct hvctl_vmx_view *view,
                                                             const struct hvctl_vmx_rule *rule,
                                                             struct hvctl_finding *finding)
@@ -195,7 +195,9 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_enclave(const struct hvctl_v
                : hvctl_demand_bits(finding, 0, HVCTL_ENCLAVE_INTERRUPTION);
 }
 
-/* Bit 11 is a bus lock's, on CPUs that detect bus locks; the check's text and the field's table disagree about it. */
+/*
+ * Bit 11 reports a bus lock on CPUs that detect them; the manual's check and its table of the field disagree about it.
+ */
 static inline enum hvctl_rule_result hvctl_vmx_rule_pending_reserved(const struct hvctl_vmx_view *view,
                                                                      const struct hvctl_vmx_rule *rule,
                                                                      struct hvctl_finding *finding)
@@ -206,7 +208,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_pending_reserved(const struc
     return hvctl_demand_bits(finding, 0, rule->mask | (bus_lock ? 0 : HVCTL_PENDING_BLD));
 }
 
-/* Is a single-step trap held back? Only then BS hangs on TF. */
+/* Is a single-step trap held back? Only then does BS depend on TF. */
 static inline bool hvctl_vmx_view_held_back(const struct hvctl_vmx_view *view)
 {
     return (hvctl_vmx_view_blocking(view) & (HVCTL_BLOCKING_STI | HVCTL_BLOCKING_MOV_SS))
@@ -241,7 +243,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_pending_bs_clear(const struc
     return hvctl_demand_bits(finding, 0, HVCTL_PENDING_BS);
 }
 
-/* The bits that are reserved anyway are the first rule's. */
+/* Bits that are always reserved are left to the first rule. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_pending_rtm_bits(const struct hvctl_vmx_view *view,
                                                                      const struct hvctl_vmx_rule *rule,
                                                                      struct hvctl_finding *finding)
@@ -278,7 +280,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_pending_rtm_mov_ss(const str
     return hvctl_demand_bits(finding, 0, HVCTL_BLOCKING_MOV_SS);
 }
 
-/* Row number of the table; NULL behind its end. */
+/* The row with this number; NULL after the last. */
 static inline const struct hvctl_vmx_rule *hvctl_vmx_state_rule_at(size_t number)
 {
 #define HVCTL_X(id, text, check, when, slots, mask) \

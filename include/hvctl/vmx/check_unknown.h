@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * VM-entry rules asked of an image of which not every field is known. A rule looks at few bits of the fields that it
- * does not judge, so all they could be are tried: the verdict stands only if it is the same for each.
+ * VM-entry rules evaluated on an image with unknown fields. A rule looks at few bits of the fields that it does not
+ * judge, so all their possible values are tried: a verdict counts only if it is the same for all.
  */
 #ifndef HVCTL_VMX_CHECK_UNKNOWN_H
 #define HVCTL_VMX_CHECK_UNKNOWN_H
@@ -18,12 +18,12 @@
 #include "check_state.h"
 #include "check_view.h"
 
-/* Of the controls that a check looks at besides the rule's when; HVCTL_ALWAYS behind the last. */
+/* The most controls that a check looks at besides the rule's when. */
 #define HVCTL_VMX_LOOKS_MAX 3
 
 /*
- * The controls that check looks at itself, in looks. A check that looks at a control must be in this list: the tests
- * flip each control that is not, and see that no verdict changes.
+ * The controls that rule's check looks at itself, in looks; HVCTL_ALWAYS after the last. A check that looks at a
+ * control must be in this list: the tests flip each control that is not, and see that no verdict changes.
  */
 static inline void hvctl_vmx_rule_looks(const struct hvctl_vmx_rule *rule, enum hvctl_vmx_control *looks)
 {
@@ -83,11 +83,11 @@ static inline void hvctl_vmx_words_need(struct hvctl_vmx_controls *words, enum h
     }
 }
 
-/* What a field that a rule looks at is tried with: all settings of the bits in mask, or the values of a short list. */
+/* The values to try for a field that a rule looks at: all settings of the bits in mask, or a short list. */
 struct hvctl_vmx_trial {
     unsigned slot;
-    unsigned count;  /* how many there are */
-    uint64_t mask;   /* 0: the list counts */
+    unsigned count;  /* how many values there are */
+    uint64_t mask;   /* 0: the list is used */
     uint64_t value[5];
 };
 
@@ -113,8 +113,8 @@ static inline void hvctl_vmx_trial_list(struct hvctl_vmx_trial *trial, unsigned 
 }
 
 /*
- * What to try for a field: one value at least of each kind that any rule tells apart. judged is the value of the field
- * that the rule judges, with which some compare.
+ * Choose the values to try for a field: at least one of each kind that any rule distinguishes. judged is the value of
+ * the field that the rule judges, with which some rules compare it.
  */
 static inline void hvctl_vmx_trial_make(struct hvctl_vmx_trial *trial, unsigned slot, uint64_t judged)
 {
@@ -153,7 +153,7 @@ static inline void hvctl_vmx_trial_make(struct hvctl_vmx_trial *trial, unsigned 
         hvctl_vmx_trial_bits(trial, HVCTL_RIGHTS_UNUSABLE | HVCTL_RIGHTS_LONG | 0x60 | HVCTL_RIGHTS_TYPE_MASK);
     } else if (slot >= HVCTL_VMCS_SLOT_GUEST_ES_SELECTOR && slot <= HVCTL_VMCS_SLOT_GUEST_TR_SELECTOR) {
         hvctl_vmx_trial_list(trial, 5, 0, 1, 2, 3);
-        trial->value[4] = judged >> 4 & 0xffffu; /* the one that goes with a base in virtual-8086 mode */
+        trial->value[4] = judged >> 4 & 0xffffu; /* the selector that matches a base in virtual-8086 mode */
     } else if (slot >= HVCTL_VMCS_SLOT_GUEST_ES_LIMIT && slot <= HVCTL_VMCS_SLOT_GUEST_TR_LIMIT) {
         /* bits 11:0 all 1 or not, bits 31:20 all 0 or not */
         hvctl_vmx_trial_list(trial, 4, 0xfff, 0, UINT32_C(0xffffffff), UINT32_C(0xfff00000));
@@ -162,7 +162,7 @@ static inline void hvctl_vmx_trial_make(struct hvctl_vmx_trial *trial, unsigned 
     }
 }
 
-/* Trial number of them. */
+/* The value to try with this number. */
 static inline uint64_t hvctl_vmx_trial_value(const struct hvctl_vmx_trial *trial, unsigned number)
 {
     uint64_t left = trial->mask, value = 0;
@@ -186,7 +186,7 @@ static inline bool hvctl_vmx_same_words(const char *a, const char *b)
     return *a == *b;
 }
 
-/* Is the field that a finding is about known? What is in memory counts as its address does. */
+/* Is the field that a finding is about known? A value in memory counts as known if its address is. */
 static inline bool hvctl_vmx_finding_known(const struct hvctl_vmcs_image *image, const struct hvctl_vmx_rule *rule,
                                            const struct hvctl_finding *finding)
 {
@@ -200,7 +200,7 @@ static inline bool hvctl_vmx_finding_known(const struct hvctl_vmcs_image *image,
                                                      : hvctl_vmcs_known(image, encoding);
 }
 
-/* What both findings say. */
+/* Reduce common to what both findings say. */
 static inline void hvctl_vmx_finding_common(struct hvctl_finding *common, const struct hvctl_finding *other)
 {
     if (!hvctl_vmx_same_words(common->because, other->because)) {
@@ -219,7 +219,7 @@ static inline void hvctl_vmx_finding_common(struct hvctl_finding *common, const 
     }
 }
 
-/* The fields that rule looks at and that are not known, each with what to try; how many. */
+/* List the unknown fields that rule looks at, each with the values to try. Returns how many there are. */
 static inline unsigned hvctl_vmx_trials_make(const struct hvctl_vmcs_image *image, const struct hvctl_vmx_rule *rule,
                                              struct hvctl_vmx_trial *trial)
 {
@@ -283,12 +283,12 @@ static inline void hvctl_vmx_verdicts_add(struct hvctl_vmx_verdicts *so_far, enu
 }
 
 /*
- * Ask one rule of an image of which not everything is known. Fields of work that are not known are set to what is
- * tried, and are 0 afterwards; *finding is filled in where the result is HVCTL_RULE_BROKEN, and says nothing that
- * hangs on a field that is not known.
+ * Evaluate one rule on an image with unknown fields. They are overwritten in work while values are tried, and are 0
+ * afterwards. *finding is filled in if the result is HVCTL_RULE_BROKEN, and says nothing that depends on an unknown
+ * field.
  *
- * HVCTL_RULE_BROKEN: whatever the unknown fields hold, and the field at fault is known. HVCTL_RULE_UNKNOWN: it hangs on
- * them. The others as from hvctl_vmx_rule_ask, for all values alike.
+ * HVCTL_RULE_BROKEN: the rule is broken whatever the unknown fields hold, and the field at fault is known.
+ * HVCTL_RULE_UNKNOWN: the result depends on them. The others as from hvctl_vmx_rule_ask, for all values alike.
  */
 static inline enum hvctl_rule_result hvctl_vmx_rule_ask_unknown(struct hvctl_vmcs_image *work,
                                                                 const struct hvctl_vmx_caps *caps,

@@ -1,8 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
-/*
- * How one VM-entry rule is asked: the view of an image that all rules look at, and what is filled in around a check.
- */
+/* Evaluates one VM-entry rule: makes the view of an image that all rules get, and completes what a check finds. */
 #ifndef HVCTL_VMX_CHECK_VIEW_H
 #define HVCTL_VMX_CHECK_VIEW_H
 
@@ -11,7 +9,7 @@
 #include "event.h"
 #include "check_guest.h"
 
-/* The view of an image; all three must outlive it. */
+/* Make the view of an image; the other three must outlive it. */
 static inline void hvctl_vmx_view_make(struct hvctl_vmx_view *view, const struct hvctl_vmcs_image *image,
                                        const struct hvctl_vmx_caps *caps, const struct hvctl_vmx_surroundings *around)
 {
@@ -23,7 +21,7 @@ static inline void hvctl_vmx_view_make(struct hvctl_vmx_view *view, const struct
     view->cpu = around->cpu.known ? around->cpu : hvctl_vmx_cpu_facts_of(caps);
     view->on = hvctl_vmx_controls_effective(image);
     view->beyond = hvctl_beyond(hvctl_vmx_physaddr_bits(caps));
-    /* Where CPUID was not asked, a CPU with Intel 64 and the wider linear addresses, which are let pass. */
+    /* Where CPUID was not asked, the CPU is taken to have Intel 64 and the wider linear addresses. */
     view->linear_bits = caps->cpu.linear_bits ? caps->cpu.linear_bits : 57;
     view->intel64 = caps->cpu.long_mode || !caps->cpu.linear_bits;
     view->unrestricted = hvctl_vmx_view_on(view, HVCTL_SECONDARY_UNRESTRICTED_GUEST);
@@ -34,7 +32,7 @@ static inline void hvctl_vmx_view_make(struct hvctl_vmx_view *view, const struct
     view->event = event & HVCTL_EVENT_INFO_VALID ? (uint32_t)event : 0;
 }
 
-/* hvctl_vmx_rule_ask, for the loop over all rules: its body is to be there, not a call of it. */
+/* hvctl_vmx_rule_ask, inlined into the loop over all rules. */
 HVPT_INLINE enum hvctl_rule_result hvctl_vmx_rule_ask_here(const struct hvctl_vmx_view *view,
                                                              const struct hvctl_vmx_rule *rule,
                                                              struct hvctl_finding *finding)
@@ -65,7 +63,7 @@ HVPT_INLINE enum hvctl_rule_result hvctl_vmx_rule_ask_here(const struct hvctl_vm
     return result;
 }
 
-/* Ask one rule. *finding is filled in where the result is HVCTL_RULE_BROKEN. */
+/* Evaluate one rule. *finding is filled in if the result is HVCTL_RULE_BROKEN. */
 static inline enum hvctl_rule_result hvctl_vmx_rule_ask(const struct hvctl_vmx_view *view,
                                                         const struct hvctl_vmx_rule *rule,
                                                         struct hvctl_finding *finding)

@@ -1,17 +1,15 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Every named VMX control bit, once. The solver, the field table and the reports all speak of a control by the id made
- * here. SDM vol. 3, "VM-Execution Control Fields", "VM-Exit Control Fields", "VM-Entry Control Fields".
+ * The one list of named VMX control bits. The solver, the field table and the reports all name a control by the id
+ * defined here. SDM vol. 3, "VM-Execution Control Fields", "VM-Exit Control Fields", "VM-Entry Control Fields".
  */
 #ifndef HVCTL_VMX_CONTROL_LIST_H
 #define HVCTL_VMX_CONTROL_LIST_H
 
 #include "../../hvpt/std.h"
 
-/*
- * The words that controls live in. A group's word is 32 bits wide in the VMCS but for TERTIARY, EXIT2 and VMFUNC (64).
- */
+/* The words that hold the controls. They are 32 bits wide in the VMCS, except for TERTIARY, EXIT2 and VMFUNC (64). */
 enum hvctl_vmx_group {
     HVCTL_GROUP_PIN,       /* pin-based VM-execution controls */
     HVCTL_GROUP_PRIMARY,   /* primary processor-based VM-execution controls */
@@ -21,7 +19,7 @@ enum hvctl_vmx_group {
     HVCTL_GROUP_EXIT2,     /* secondary VM-exit controls */
     HVCTL_GROUP_ENTRY,     /* VM-entry controls */
     HVCTL_GROUP_VMFUNC,    /* VM-function controls */
-    HVCTL_GROUP_OTHER      /* not a control: what else a field's existence hangs on */
+    HVCTL_GROUP_OTHER      /* not a control: what else a field's existence depends on */
 };
 #define HVCTL_GROUP_COUNT 8 /* groups with a control word */
 
@@ -145,7 +143,7 @@ enum hvctl_vmx_group {
 
 /*
  * A control's id: its group times 64 plus its bit. HVCTL_SECONDARY_ENABLE_EPT is bit 1 of HVCTL_GROUP_SECONDARY.
- * The last few stand for what a field's existence may hang on without being a control.
+ * The last few are conditions other than controls on which a field's existence may depend.
  */
 enum hvctl_vmx_control {
 #define HVCTL_X(group, name, bit, text) HVCTL_##group##_##name = HVCTL_GROUP_##group * 64 + (bit),
@@ -182,7 +180,7 @@ struct hvctl_vmx_control_info {
     const char *text; /* what the 1-setting does, in a few words */
 };
 
-/* Row number of the list of named controls, in the order of HVCTL_VMX_CONTROLS; NULL behind its end. */
+/* The row with this number in the list of named controls, in the order of HVCTL_VMX_CONTROLS; NULL after the last. */
 static inline const struct hvctl_vmx_control_info *hvctl_vmx_control_at(size_t number)
 {
     static const struct hvctl_vmx_control_info list[] = {
@@ -194,7 +192,7 @@ static inline const struct hvctl_vmx_control_info *hvctl_vmx_control_at(size_t n
     return number < sizeof(list) / sizeof(list[0]) ? &list[number] : NULL;
 }
 
-/* "SECONDARY_ENABLE_EPT", or what the condition is in words; NULL for a bit that the manual does not name. */
+/* "SECONDARY_ENABLE_EPT", or the condition in words; NULL for a bit that the manual does not name. */
 static inline const char *hvctl_vmx_control_name(enum hvctl_vmx_control control)
 {
     const struct hvctl_vmx_control_info *row;
@@ -217,7 +215,7 @@ static inline const char *hvctl_vmx_control_name(enum hvctl_vmx_control control)
     return NULL;
 }
 
-/* The field that holds a group's word, as the manual calls it. */
+/* The manual's name for the field that holds a group's word. */
 static inline const char *hvctl_vmx_group_name(enum hvctl_vmx_group group)
 {
     switch (group) {

@@ -39,7 +39,7 @@ struct hvctl_vmx_event {
 #define HVCTL_EVENT_INFO_NESTED     UINT32_C(0x2000)
 #define HVCTL_EVENT_INFO_VALID      UINT32_C(0x80000000)
 
-/* Take an information field and its error code apart; total. */
+/* Take an information field and its error code apart; every value is accepted. */
 static inline struct hvctl_vmx_event hvctl_vmx_event_decode(uint32_t info, uint32_t error_code)
 {
     struct hvctl_vmx_event event;
@@ -81,7 +81,7 @@ static inline const char *hvctl_exception_name(uint8_t vector)
     return vector < 32 ? name[vector] : NULL;
 }
 
-/* An event to inject. error_code counts only where the exception has one; length as in struct hvctl_vmx_event. */
+/* An event to inject. error_code is used only if the exception has one; length as in struct hvctl_vmx_event. */
 static inline struct hvctl_vmx_event hvctl_vmx_event_make(enum hvctl_event_type type, uint8_t vector,
                                                           uint32_t error_code, uint32_t length)
 {
@@ -97,11 +97,11 @@ static inline struct hvctl_vmx_event hvctl_vmx_event_make(enum hvctl_event_type 
 }
 
 /*
- * Write an event into the VM-entry injection fields, as VM entry demands it: an error code is dropped while the guest
- * is in real mode (GUEST_CR0.PE is 0), since the CPU takes none then. One event a VM entry: the CPU clears the valid
- * bit at the next VM exit. HVCTL_E_RANGE: type 1, a vector its type cannot have, a length above 15 (0 is refused, too,
- * on CPUs that do not allow it: caps, NULL to skip), or an error code with bits 31:16. SDM vol. 3, "Checks on VMX
- * Controls".
+ * Write an event into the VM-entry injection fields in the form that VM entry accepts: an error code is dropped while
+ * the guest is in real mode (GUEST_CR0.PE is 0), since the CPU accepts none then. There is one event for each VM entry:
+ * the CPU clears the valid bit at the next VM exit. HVCTL_E_RANGE: type 1, a vector its type cannot have, a length
+ * above 15 (0 is refused, too, on CPUs that do not allow it: caps, NULL to skip), or an error code with bits 31:16. SDM
+ * vol. 3, "Checks on VMX Controls".
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_inject(struct hvctl_vmcs_image *image,
                                                                  const struct hvctl_vmx_caps *caps,
@@ -136,9 +136,9 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_inject(struct hvctl_vm
 }
 
 /*
- * With FRED an event carries data: of #PF the linear address, of #DB what DR6 would have, of #NM IA32_XFD_ERR, of NMI
- * its sources. Inject an event with it; without the field (INJECTED_EVENT_DATA) data is dropped, as it is where the
- * guest does not use FRED. Otherwise as hvctl_vmx_inject. SDM vol. 3, "VM-Entry Controls for Event Injection".
+ * Inject an event with FRED's event data: for #PF the linear address, for #DB what DR6 would have, for #NM
+ * IA32_XFD_ERR, for NMI its sources. Without the field INJECTED_EVENT_DATA data is dropped, as it is if the guest does
+ * not use FRED. Otherwise as hvctl_vmx_inject. SDM vol. 3, "VM-Entry Controls for Event Injection".
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_inject_with_data(struct hvctl_vmcs_image *image,
                                                                            const struct hvctl_vmx_caps *caps,
@@ -176,7 +176,7 @@ static inline const char *hvctl_event_type_name(enum hvctl_event_type type)
     return "unknown event type";
 }
 
-/* An event in words: "hardware exception #PF, error code 0x2"; "no event" if it is not valid. */
+/* Put an event in words: "hardware exception #PF, error code 0x2"; "no event" if it is not valid. */
 static inline void hvctl_vmx_event_text(const struct hvctl_vmx_event *event, const struct hvpt_text *text)
 {
     const char *exception = hvctl_exception_name(event->vector);

@@ -100,7 +100,7 @@
     X(RDMSR_IMMEDIATE, 84, "RDMSR, immediate form")                               \
     X(WRMSRNS_IMMEDIATE, 85, "WRMSRNS, immediate form")
 
-/* HVCTL_VMX_REASON_CPUID and the like: bits 15:0 of the exit reason. */
+/* HVCTL_VMX_REASON_CPUID and so on: bits 15:0 of the exit reason. */
 enum hvctl_vmx_exit_reason {
 #define HVCTL_X(name, number, text) HVCTL_VMX_REASON_##name = (number),
     HVCTL_VMX_EXIT_REASONS(HVCTL_X)
@@ -168,7 +168,7 @@ HVCTL_API const char *hvctl_vmx_exit_reason_words(uint32_t basic_reason)
     X(26, "VM entry with events blocked by MOV SS")                 \
     X(28, "invalid operand to INVEPT/INVVPID")
 
-/* The meaning of VM_INSTRUCTION_ERROR after a VMfailValid; NULL for a number that means nothing. */
+/* The meaning of VM_INSTRUCTION_ERROR after a VMfailValid; NULL for a number without a meaning. */
 HVCTL_API const char *hvctl_vmx_instruction_error_text(uint32_t number);
 
 #if !defined(HVCTL_EXTERN) || defined(HVCTL_IMPLEMENT)
@@ -251,7 +251,7 @@ static inline struct hvctl_vmx_dr_access hvctl_vmx_dr_access_decode(uint64_t qua
 
 /* IN, OUT, INS, OUTS; also I/O SMI. */
 struct hvctl_vmx_io {
-    unsigned size; /* bytes: 1, 2, 4; 0 if the field's value means nothing */
+    unsigned size; /* bytes: 1, 2, 4; 0 if the value is reserved */
     bool in, string, rep, immediate;
     uint16_t port;
 };
@@ -341,7 +341,7 @@ static inline struct hvpt_ept_violation_form hvctl_ept_violation_form_of(const s
     return form;
 }
 
-/* An EPT violation in words, by hvpt's decoder: the bits are known there. */
+/* Put an EPT violation in words, by hvpt's decoder. */
 static inline void hvctl_ept_violation_text(uint64_t qualification, struct hvpt_ept_violation_form form,
                                             const struct hvpt_text *text)
 {
@@ -356,7 +356,7 @@ static inline void hvctl_ept_violation_text(uint64_t qualification, struct hvpt_
     }
 }
 
-/* Text for qualification bits that only some words need: "gpr" for MOV CR and DR. */
+/* Put the name of the general register in a qualification of MOV CR or MOV DR. */
 static inline void hvctl_vmx_gpr_text(unsigned gpr, const struct hvpt_text *text)
 {
     hvpt_text_string(text, hvctl_gpr_name_apx(gpr));
@@ -393,8 +393,8 @@ static inline struct hvctl_vmx_timeout hvctl_vmx_timeout_decode(uint64_t qualifi
 }
 
 /*
- * Does the qualification of an exit with this basic reason say that an IRET had unblocked NMIs? Undefined, and so not
- * to be asked, while an event was being delivered: hvctl_vmx_nmi_unblocked looks at all of it.
+ * Does the qualification of an exit with this basic reason say that an IRET had unblocked NMIs? It is undefined if an
+ * event was being delivered, which hvctl_vmx_nmi_unblocked takes into account.
  */
 static inline bool hvctl_vmx_qualification_nmi_unblocked(uint32_t basic_reason, uint64_t qualification)
 {
@@ -407,7 +407,7 @@ static inline bool hvctl_vmx_qualification_nmi_unblocked(uint32_t basic_reason, 
     }
 }
 
-/* The bits of DR6 that a #DB qualification and pending debug exceptions share. */
+/* Put the bits of DR6 that a #DB qualification and pending debug exceptions share. */
 static inline void hvctl_debug_exceptions_text(uint64_t bits, const struct hvpt_text *text)
 {
     struct hvpt_text_list list = {text, ", ", false};
@@ -424,8 +424,8 @@ static inline void hvctl_debug_exceptions_text(uint64_t bits, const struct hvpt_
 }
 
 /*
- * An exit qualification in words, as the basic reason defines it; nothing for a reason whose qualification means
- * nothing. form matters for EPT violations only. Reason 0 depends on the vector: see hvctl_vmx_exit_text.
+ * Put an exit qualification in words, as the basic reason defines it; nothing for a reason whose qualification is
+ * undefined. form matters for EPT violations only. Reason 0 depends on the vector: see hvctl_vmx_exit_text.
  */
 HVCTL_API void hvctl_vmx_qualification_text(uint32_t basic_reason, uint64_t qualification,
                                             struct hvpt_ept_violation_form form, const struct hvpt_text *text);
@@ -625,7 +625,7 @@ static inline bool hvctl_vmx_qualification_counts(uint32_t basic_reason, uint64_
     }
 }
 
-/* What is known of an exit's event: "hardware exception 14 (#PF), error code 0x2". */
+/* Put what is known of an exit's event: "hardware exception 14 (#PF), error code 0x2". */
 static inline void hvctl_vmx_exit_event_text(const struct hvctl_vmcs_image *image, const struct hvctl_vmx_event *event,
                                              const struct hvpt_text *text)
 {
@@ -657,9 +657,9 @@ static inline void hvctl_vmx_exit_address_text(const struct hvctl_vmcs_image *im
 }
 
 /*
- * A whole VM exit in words: "EPT violation: data read; EPT allows nothing; ... at guest-physical 0x5000, linear
+ * Put a whole VM exit in words: "EPT violation: data read; EPT allows nothing; ... at guest-physical 0x5000, linear
  * 0x5000". image holds the exit's information fields (hvctl_vmcs_load with HVCTL_VMCS_LOAD_EXIT_INFO); caps may be
- * NULL. Of fields that are not known nothing is said.
+ * NULL. Unknown fields are left out.
  */
 HVCTL_API void hvctl_vmx_exit_text(const struct hvctl_vmcs_image *image, const struct hvctl_vmx_caps *caps,
                                    const struct hvpt_text *text);

@@ -1,8 +1,9 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * A guest's state into a VMCS image and back: the guest-state area as VM entry wants it, with what VMX fixes added and
- * hidden from the guest. SDM vol. 3, "Guest-State Area", "Checks on the Guest State Area".
+ * Writes a guest's state into a VMCS image and reads it back: the guest-state area as VM entry demands it, with the
+ * bits that VMX fixes added and hidden from the guest. SDM vol. 3, "Guest-State Area", "Checks on the Guest State
+ * Area".
  */
 #ifndef HVCTL_VMX_GUEST_H
 #define HVCTL_VMX_GUEST_H
@@ -11,10 +12,7 @@
 #include "guest_segments.h"
 #include "solver.h"
 
-/*
- * EFER bits of AMD's alone. Without the first two a guest computes the same; the others change what its instructions
- * do.
- */
+/* EFER bits that only AMD has. Without these two a guest computes the same; others change what its instructions do. */
 #define HVCTL_EFER_TCE    UINT64_C(0x8000)
 #define HVCTL_EFER_AIBRSE UINT64_C(0x200000)
 #define HVCTL_EFER_VMX    (HVCTL_EFER_SCE | HVCTL_EFER_LME | HVCTL_EFER_LMA | HVCTL_EFER_NXE)
@@ -44,7 +42,7 @@ static inline struct hvctl_segment hvctl_vmx_get_segment(const struct hvctl_vmcs
                               (uint32_t)hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_ES_ACCESS_RIGHTS + 2u * number));
 }
 
-/* A field that may be missing on this CPU, for a value that is 0 then. */
+/* Write a field that this CPU may lack; the value must be 0 then. */
 static inline void hvctl_vmx_put_if(struct hvctl_vmcs_image *image, uint32_t encoding, uint64_t value,
                                     enum hvctl_status *status)
 {
@@ -54,7 +52,7 @@ static inline void hvctl_vmx_put_if(struct hvctl_vmcs_image *image, uint32_t enc
         *status = HVCTL_E_MODE;
 }
 
-/* The same for a field that the state may not know: then it stays as it is. */
+/* The same for a value that the state may not know: the field then stays as it is. */
 static inline void hvctl_vmx_put_known(struct hvctl_vmcs_image *image, uint32_t encoding, uint64_t value,
                                        const struct hvctl_guest_state *state, unsigned knows, enum hvctl_status *status)
 {
@@ -63,8 +61,8 @@ static inline void hvctl_vmx_put_known(struct hvctl_vmcs_image *image, uint32_t 
 }
 
 /*
- * Has the guest blocking of NMIs of its own? With "NMI exiting" and without "virtual NMIs" the bit is about the host's
- * NMIs, which every VM exit due to one blocks.
+ * Does the guest have its own blocking of NMIs? With "NMI exiting" and without "virtual NMIs" the bit is about the
+ * host's NMIs, which every VM exit due to one blocks.
  */
 static inline bool hvctl_vmx_guest_has_nmis(const struct hvctl_vmcs_image *image)
 {
@@ -109,7 +107,8 @@ static inline bool hvctl_vmx_guest_mode_fits(const struct hvctl_vmx_caps *caps, 
 }
 
 /*
- * Can VMX on this CPU, with the image's controls, hold the state at all? HVCTL_OK, or what hvctl_vmx_guest_write says.
+ * Can VMX on this CPU, with the image's controls, hold the state at all? HVCTL_OK, or the error of
+ * hvctl_vmx_guest_write.
  */
 static inline enum hvctl_status hvctl_vmx_guest_fits(const struct hvctl_vmcs_image *image,
                                                      const struct hvctl_vmx_caps *caps,
@@ -150,7 +149,7 @@ static inline uint64_t hvctl_vmx_pending_debug(const struct hvctl_guest_state *s
     return stepping ? state->pending_debug | HVCTL_PENDING_BS : state->pending_debug & ~HVCTL_PENDING_BS;
 }
 
-/* Non-register state, and what newer CPUs added to the guest-state area. */
+/* Write the non-register state, and what newer CPUs added to the guest-state area. */
 static inline void hvctl_vmx_put_rest(struct hvctl_vmcs_image *image, const struct hvctl_guest_state *state,
                                       enum hvctl_status *status)
 {
@@ -194,24 +193,24 @@ static inline void hvctl_vmx_put_rest(struct hvctl_vmcs_image *image, const stru
 
 /*
  * Write a guest's state into the guest-state area of an image whose control words are set (hvctl_vmx_controls_write);
- * the link pointer becomes all ones. A state from SVM becomes one that VM entry takes: segments as
- * hvctl_vmx_fit_segments has them, RIP of 32 bits outside 64-bit mode, CR3 outside long mode without bits that no
+ * the link pointer becomes all ones. A state from SVM is changed into one that VM entry accepts: segments as
+ * hvctl_vmx_fit_segments makes them, RIP of 32 bits outside 64-bit mode, CR3 outside long mode without bits that no
  * address has, BS where a trap is held back.
  *
  * VMX fixes bits of CR0 and CR4. They are added to GUEST_CR0 and GUEST_CR4; the read shadows hold what state says and
  * the guest/host masks own the fixed bits, so that the guest reads what it wrote and a change of such a bit is a VM
  * exit. "IA-32e mode guest" is set or cleared as state.efer.LMA demands. EFER and PAT are written where the CPU has the
- * fields; they count if the entry controls load them.
+ * fields; they have an effect if the entry controls load them.
  *
- * The VMCS has no place for cr2 (struct hvctl_guest_regs), dr6, star, lstar, cstar, sfmask and kernel_gs_base: those
- * are the caller's, cpu/guest_msrs.h helps. Members that the state does not know (known) leave their fields as they
+ * The VMCS has no place for cr2 (struct hvctl_guest_regs), dr6, star, lstar, cstar, sfmask and kernel_gs_base: the
+ * caller loads those, with cpu/guest_msrs.h. Members that the state does not know (known) leave their fields as they
  * are.
  *
  * HVCTL_E_MODE: PE or PG is 0 in state.cr0 and "unrestricted guest" is not on; or something that this CPU's VMX cannot
  * hold: bits of CR3, CR4 and EFER, an activity, a member that is not 0 without its field, a mode that only a VMCB can
- * have (paging in real mode, virtual-8086 mode in long mode, ...), a RIP that is not canonical. HVCTL_E_CONTROL: a
- * 64-bit guest and this CPU cannot. HVCTL_E_STATE: with EPT, a guest in PAE paging whose PDPTEs are not known
- * (hvctl_guest_load_pdptes). Errors of hvctl_vmcs_write else.
+ * have (paging in real mode, virtual-8086 mode in long mode, ...), a RIP that is not canonical. HVCTL_E_CONTROL: the
+ * guest is in IA-32e mode, which this CPU's VMX does not support. HVCTL_E_STATE: with EPT, a guest in PAE paging whose
+ * PDPTEs are not known (hvctl_guest_load_pdptes). Otherwise errors of hvctl_vmcs_write.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_guest_write(struct hvctl_vmcs_image *image,
                                                                       const struct hvctl_vmx_caps *caps,
@@ -272,8 +271,8 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_guest_write(struct hvc
 /*
  * Does a MOV to CR0 of this value raise #GP(0) in the guest? SDM vol. 2, "MOV - Move to/from Control Registers",
  * exceptions of protected mode. The image holds GUEST_CR0 and its shadow, GUEST_CR4, GUEST_IA32_EFER and the rights of
- * TR. Not looked at: that 64-bit code may neither clear PG nor, outside IA-32e mode, code with CS.L set PG; VM entry
- * takes both.
+ * TR. Not checked: 64-bit code must not clear PG, and code with CS.L must not set PG outside IA-32e mode; VM entry
+ * accepts both.
  */
 static inline bool hvctl_vmx_guest_cr0_faults(const struct hvctl_vmcs_image *image, uint64_t value)
 {
@@ -294,24 +293,26 @@ static inline bool hvctl_vmx_guest_cr0_faults(const struct hvctl_vmcs_image *ima
     if ((before & HVCTL_CR0_PG) || !(efer & HVCTL_EFER_LME))
         return false;
     /*
-     * IA-32e mode begins: not without PAE, and not with a 16-bit TSS, which bit 3 of the type tells from a 32-bit one.
+     * Entering IA-32e mode needs PAE, and must not happen with a 16-bit TSS, which bit 3 of the type distinguishes from
+     * a 32-bit one.
      */
     return !(cr4 & HVCTL_CR4_PAE) || !(tr & HVCTL_RIGHTS_CODE);
 }
 
 /*
- * Carry out a MOV to CR0, CLTS or LMSW of the guest's that a VM exit reports, because it would change a bit that the
- * guest/host mask owns: value is what CR0 is to be in the guest's eyes. The read shadow takes it, GUEST_CR0 gets the
- * fixed bits added, and where PG changes with EFER.LME set, EFER.LMA and "IA-32e mode guest" go with it. The image
- * holds GUEST_CR0, GUEST_CR4, GUEST_IA32_EFER, the rights of TR and the entry controls as the exit left them, and the
- * entry controls load EFER. PDPTEs of a guest that turns PAE paging on are the caller's (hvctl_guest_load_pdptes).
+ * Carry out the guest's MOV to CR0, CLTS or LMSW that a VM exit reports because it would change a bit owned by the
+ * guest/host mask. value is the CR0 that the guest is to see. The read shadow takes it, GUEST_CR0 gets the fixed bits
+ * added, and where PG changes with EFER.LME set, EFER.LMA and "IA-32e mode guest" go with it. The image holds
+ * GUEST_CR0, GUEST_CR4, GUEST_IA32_EFER, the rights of TR and the entry controls as the exit left them, and the entry
+ * controls load EFER. The caller loads the PDPTEs of a guest that turns PAE paging on (hvctl_guest_load_pdptes).
  *
  * HVCTL_OWES_INVVPID: done, and PG was cleared with "enable VPID" on. The instruction would have flushed all of the
- * guest's TLB, so the caller does INVVPID, single-context, before the guest goes on. SDM vol. 3, "Operations that
- * Invalidate TLBs and Paging-Structure Caches". HVCTL_E_MODE: PE or PG would be 0 and "unrestricted guest" is not on.
- * HVCTL_E_FAULT: the guest is to get #GP(0) instead (hvctl_vmx_guest_cr0_faults), and nothing changed. Errors of
- * hvctl_vmcs_write else. SDM vol. 3, "Changes to Instruction Behavior in VMX Non-Root Operation", "Unrestricted
- * Guests".
+ * guest's TLB, so the caller must execute a single-context INVVPID before the guest goes on. SDM vol. 3, "Operations
+ * that Invalidate TLBs and Paging-Structure Caches".
+ * HVCTL_E_MODE: PE or PG would be 0 and "unrestricted guest" is not on.
+ * HVCTL_E_FAULT: the guest must get #GP(0) instead (hvctl_vmx_guest_cr0_faults), and nothing changed.
+ * Otherwise errors of hvctl_vmcs_write. SDM vol. 3, "Changes to Instruction Behavior in VMX Non-Root Operation",
+ * "Unrestricted Guests".
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_guest_set_cr0(struct hvctl_vmcs_image *image,
                                                                         const struct hvctl_vmx_caps *caps,
@@ -344,7 +345,7 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_guest_set_cr0(struct h
     return status;
 }
 
-/* A field's value, and that the state knows it; where the CPU does not have the field, neither. */
+/* Read a field into the state and mark it as known, if the CPU has the field. */
 static inline void hvctl_vmx_get_known(const struct hvctl_vmcs_image *image, uint32_t encoding, uint64_t *member,
                                        struct hvctl_guest_state *state, unsigned knows)
 {
@@ -395,10 +396,10 @@ static inline void hvctl_vmx_get_rest(const struct hvctl_vmcs_image *image, stru
 }
 
 /*
- * The guest's state as the guest sees it: control registers through their masks and shadows. The image is as the last
- * VM exit left the VMCS: all of its guest state loaded, and its controls. What the VMCS has no place for is not known
- * afterwards: cr2 (struct hvctl_guest_regs), dr6, star to kernel_gs_base (cpu/guest_msrs.h), and fields that this CPU
- * lacks. EFER, PAT, DR7 and DEBUGCTL are as the guest last had them only with the exit controls that save them.
+ * Read the guest's state as the guest sees it: control registers through their masks and shadows. The image must hold
+ * the guest state and the controls as the last VM exit left them. The result does not know what the VMCS has no place
+ * for: cr2 (struct hvctl_guest_regs), dr6, star to kernel_gs_base (cpu/guest_msrs.h), and fields that this CPU lacks.
+ * EFER, PAT, DR7 and DEBUGCTL are as the guest last had them only with the exit controls that save them.
  */
 static inline struct hvctl_guest_state hvctl_vmx_guest_read(const struct hvctl_vmcs_image *image)
 {
@@ -416,7 +417,7 @@ static inline struct hvctl_guest_state hvctl_vmx_guest_read(const struct hvctl_v
     hvctl_vmx_get_known(image, HVCTL_VMCS_GUEST_IA32_EFER, &state.efer, &state, HVCTL_KNOWS_EFER);
     hvctl_vmx_get_known(image, HVCTL_VMCS_GUEST_IA32_PAT, &state.pat, &state, HVCTL_KNOWS_PAT);
     if (!(state.known & HVCTL_KNOWS_EFER) && hvctl_vmx_control_on(image, HVCTL_ENTRY_IA32E_MODE_GUEST))
-        state.efer = HVCTL_EFER_LME | HVCTL_EFER_LMA; /* the mode at least, of which the control speaks */
+        state.efer = HVCTL_EFER_LME | HVCTL_EFER_LMA; /* the control tells at least the mode */
     state.rip = hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_RIP);
     state.rsp = hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_RSP);
     state.rflags = hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_RFLAGS);

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Segments as VM entry demands them, made of segments that a guest of either vendor can have: SVM looks at fewer of
- * their bits. SDM vol. 3, "Checks on Guest Segment Registers"; APM vol. 2, "Segment State in the VMCB".
+ * Makes segments that VM entry accepts out of those that a guest of either vendor can have: SVM checks fewer of their
+ * bits. SDM vol. 3, "Checks on Guest Segment Registers"; APM vol. 2, "Segment State in the VMCB".
  */
 #ifndef HVCTL_VMX_GUEST_SEGMENTS_H
 #define HVCTL_VMX_GUEST_SEGMENTS_H
@@ -13,7 +13,7 @@
 #define HVCTL_RIGHTS_DPL      UINT32_C(0x60)
 #define HVCTL_RIGHTS_V86      UINT32_C(0xf3)
 
-/* An address with its upper bits all as the highest of bits; 0 for bits: not known, and the address stays. */
+/* Sign-extend an address of this many bits; 0: the width is unknown, and the address stays as it is. */
 static inline uint64_t hvctl_sign_extend(uint64_t address, unsigned bits)
 {
     if (bits == 0 || bits >= 64)
@@ -22,7 +22,7 @@ static inline uint64_t hvctl_sign_extend(uint64_t address, unsigned bits)
     return address >> (bits - 1) & 1u ? address | ~(uint64_t)0 << bits : address;
 }
 
-/* G goes with the limit: VM entry demands it, and SVM's CPUs keep G for nobody. */
+/* Make G match the limit, as VM entry demands; SVM's CPUs do not maintain G. */
 static inline void hvctl_vmx_fit_limit(struct hvctl_segment *segment)
 {
     if (segment->limit >> 20) {
@@ -33,7 +33,7 @@ static inline void hvctl_vmx_fit_limit(struct hvctl_segment *segment)
     }
 }
 
-/* What all usable segments share. */
+/* What all usable segments need. */
 static inline void hvctl_vmx_fit_usable(struct hvctl_segment *segment, bool code_or_data)
 {
     segment->rights &= ~(HVCTL_RIGHTS_RESERVED | HVCTL_RIGHTS_UNUSABLE | HVCTL_RIGHTS_S);
@@ -48,7 +48,7 @@ static inline void hvctl_vmx_fit_data(struct hvctl_segment *segment)
         return;
     hvctl_vmx_fit_usable(segment, true);
     if (segment->rights & HVCTL_RIGHTS_CODE)
-        segment->rights |= HVCTL_RIGHTS_WRITABLE; /* readable, that is */
+        segment->rights |= HVCTL_RIGHTS_WRITABLE; /* for code this bit means readable */
 }
 
 static inline void hvctl_vmx_fit_cs(struct hvctl_segment *cs, unsigned cpl, bool data_allowed)
@@ -82,8 +82,8 @@ static inline void hvctl_vmx_fit_ss(struct hvctl_segment *ss, unsigned cpl)
 }
 
 /*
- * LDTR: SVM looks at P alone. TR is never null, and busy; in IA-32e mode it is a 64-bit one, and of a type that none
- * has, bit 3 tells 32-bit ones from 16-bit ones.
+ * Of LDTR, SVM checks only P. TR is never null, and must be busy; in IA-32e mode it is a 64-bit one. If its type is no
+ * TSS's, bit 3 distinguishes 32-bit ones from 16-bit ones.
  */
 static inline void hvctl_vmx_fit_system(struct hvctl_segment *ldtr, struct hvctl_segment *tr, bool long_mode)
 {
@@ -107,9 +107,9 @@ static inline void hvctl_vmx_fit_v86(struct hvctl_segment *segment)
 }
 
 /*
- * All of a guest's segments. linear_bits: of the CPU's linear addresses, to which VMRUN and VMLOAD would have
- * sign-extended bases; 0: not known. unrestricted: "unrestricted guest" is on, and CS may be data. Segments that VM
- * entry takes as they are stay so, but for what is hidden in unusable ones.
+ * Fit all of a guest's segments. linear_bits: the width of the CPU's linear addresses, to which VMRUN and VMLOAD would
+ * have sign-extended bases; 0: unknown. unrestricted: "unrestricted guest" is on, and CS may be data. Segments that VM
+ * entry accepts already are not changed, except for what is hidden in unusable ones.
  */
 static inline void hvctl_vmx_fit_segments(struct hvctl_guest_state *state, unsigned linear_bits, bool unrestricted)
 {

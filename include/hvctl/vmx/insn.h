@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * VM-exit instruction information: which operands the instruction had that made the guest exit.
+ * VM-exit instruction information: the operands of the instruction that caused the exit.
  * SDM vol. 3, "VM-Exit Instruction Information".
  */
 #ifndef HVCTL_VMX_INSN_H
@@ -11,7 +11,7 @@
 
 /* Which layout the field has, by the instruction that exited. */
 enum hvctl_insn_form {
-    HVCTL_INSN_NONE,         /* the field means nothing for this exit reason */
+    HVCTL_INSN_NONE,         /* the field is undefined for this exit reason */
     HVCTL_INSN_STRING_IO,    /* INS, OUTS: only with IA32_VMX_BASIC[54] */
     HVCTL_INSN_INVALIDATE,   /* INVEPT, INVPCID, INVVPID: memory and reg2 */
     HVCTL_INSN_TABLE,        /* LIDT, LGDT, SIDT, SGDT: memory */
@@ -26,12 +26,12 @@ enum hvctl_insn_form {
 
 struct hvctl_vmx_insn {
     enum hvctl_insn_form form;
-    bool has_memory, has_reg1, has_reg2, has_index, has_base; /* which of the following count */
+    bool has_memory, has_reg1, has_reg2, has_index, has_base; /* which of the following are valid */
     unsigned reg1, reg2;
     /* The memory operand: segment base + base + index * scale + displacement (the exit qualification). */
     unsigned scale; /* 1, 2, 4, 8 */
     unsigned index, base;
-    unsigned address_size; /* bits: 16, 32, 64; 0 for a value that means nothing */
+    unsigned address_size; /* bits: 16, 32, 64; 0 for a reserved value */
     unsigned segment;      /* ES, CS, SS, DS, FS, GS from 0; undefined for INS */
     unsigned operand_size; /* TABLE: bits, 16 or 32, undefined in 64-bit mode. RANDOM: bits, 16, 32, 64. Else 0 */
     unsigned which;        /* TABLE: 0 SGDT, 1 SIDT, 2 LGDT, 3 LIDT. SELECTOR: 0 SLDT, 1 STR, 2 LLDT, 3 LTR. Else 0 */
@@ -67,8 +67,8 @@ static inline enum hvctl_insn_form hvctl_vmx_insn_form(uint32_t basic_reason)
 }
 
 /*
- * Take the field apart for an exit with this basic reason; total. For an I/O instruction it counts for INS and OUTS
- * only.
+ * Take the field apart for an exit with this basic reason; every value is accepted. For an I/O instruction it is valid
+ * for INS and OUTS only.
  */
 static inline struct hvctl_vmx_insn hvctl_vmx_insn_decode(uint32_t basic_reason, uint32_t info)
 {
@@ -125,8 +125,8 @@ static inline struct hvctl_vmx_insn hvctl_vmx_insn_decode(uint32_t basic_reason,
 }
 
 /*
- * The same on a CPU with APX, where EXTENDED_INSTRUCTION_INFORMATION names registers up to 31 and is to be read
- * instead. info is the older field, which alone says which of four instructions it was (which). Layout: scale 1:0,
+ * The same on a CPU with APX, where EXTENDED_INSTRUCTION_INFORMATION names registers up to 31 and must be read instead.
+ * info is the older field, the only one that tells which of four instructions it was (which). Layout: scale 1:0,
  * address size 3:2, register operand 4, operand size 6:5, segment 9:7, no index 10, no base 11, reg1 20:16, index
  * 28:24, base 36:32, reg2 44:40.
  */
@@ -165,10 +165,10 @@ static inline struct hvctl_vmx_insn hvctl_vmx_insn_decode_extended(uint32_t basi
 }
 
 /*
- * The effective address of the memory operand, without the segment's base: base + index * scale + displacement, cut to
- * the address size. displacement is the exit qualification; rsp is GUEST_RSP, which regs does not hold. 0 without
- * has_memory.
- * APX's registers, which regs does not hold, count as 0: the caller adds them.
+ * The effective address of the memory operand, without the segment's base: base + index * scale + displacement,
+ * truncated to the address size. displacement is the exit qualification; rsp is GUEST_RSP, which regs does not hold. 0
+ * without has_memory.
+ * APX's registers, which regs does not hold, are taken as 0: the caller adds them.
  */
 static inline uint64_t hvctl_vmx_insn_address(const struct hvctl_vmx_insn *insn, const struct hvctl_guest_regs *regs,
                                               uint64_t rsp, uint64_t displacement)
@@ -190,7 +190,7 @@ static inline uint64_t hvctl_vmx_insn_address(const struct hvctl_vmx_insn *insn,
 }
 
 /*
- * The operands in words: "LIDT, memory DS:[RAX + RBX*4]", "register R8". Nothing for an exit without instruction
+ * Put the operands in words: "LIDT, memory DS:[RAX + RBX*4]", "register R8". Nothing for an exit without instruction
  * information.
  */
 static inline void hvctl_vmx_insn_text(const struct hvctl_vmx_insn *insn, const struct hvpt_text *text)

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * What VMX can do on CPUs that people have, by model: for a dump from a machine that is not at hand. The rows are what
- * the capability MSRs and CPUID of such CPUs were read as; SDM vol. 3, appendix "VMX Capability Reporting Facility".
+ * What VMX can do on common CPUs, by model, for a dump from a machine that is not at hand. The rows are the capability
+ * MSRs and CPUID as read on such CPUs; SDM vol. 3, appendix "VMX Capability Reporting Facility".
  */
 #ifndef HVCTL_VMX_MODELS_H
 #define HVCTL_VMX_MODELS_H
@@ -10,7 +10,7 @@
 #include "caps.h"
 #include "check_host.h"
 
-/* What CPUID says of a model besides widths. All have Intel 64 and NX. */
+/* What CPUID reports of a model besides widths. All have Intel 64 and NX. */
 #define HVCTL_MODEL_PCID     0x00001u
 #define HVCTL_MODEL_XSAVE    0x00002u
 #define HVCTL_MODEL_FSGSBASE 0x00004u
@@ -36,7 +36,7 @@
  */
 struct hvctl_vmx_model {
     const char *name;
-    uint32_t signature; /* CPUID.1:EAX; 0: no CPU but what a hypervisor shows, or may come */
+    uint32_t signature; /* CPUID.1:EAX; 0: not a CPU, but what a hypervisor shows, or a future one */
     uint64_t basic;
     uint32_t pin, primary, secondary, exit, entry; /* bits that may be 1 */
     uint32_t misc;
@@ -47,7 +47,7 @@ struct hvctl_vmx_model {
 };
 
 /*
- * Row number of the table, from the oldest; NULL behind its end. The last is no CPU yet: it has everything that is
+ * The row with this number, the oldest first; NULL after the last. The last is a future CPU that has everything that is
  * named.
  */
 static inline const struct hvctl_vmx_model *hvctl_vmx_model_at(size_t number)
@@ -178,7 +178,7 @@ static inline const struct hvctl_vmx_model *hvctl_vmx_model_at(size_t number)
     return number < sizeof(list) / sizeof(list[0]) ? &list[number] : NULL;
 }
 
-/* How many there are. */
+/* How many models there are. */
 static inline unsigned hvctl_vmx_models(void)
 {
     unsigned count = 0;
@@ -189,8 +189,8 @@ static inline unsigned hvctl_vmx_models(void)
 }
 
 /*
- * The capabilities of a model. What its row does not say, which tertiary and secondary VM-exit controls there are, is
- * let pass where the CPU has such words.
+ * The capabilities of a model. Its row does not say which tertiary and secondary VM-exit controls there are: if the CPU
+ * has such words, all of them are accepted.
  */
 static inline void hvctl_vmx_model_caps(const struct hvctl_vmx_model *model, struct hvctl_vmx_caps *caps)
 {
@@ -244,7 +244,7 @@ static inline void hvctl_vmx_model_caps(const struct hvctl_vmx_model *model, str
     caps->cpu.xsave = (flags & HVCTL_MODEL_XSAVE) != 0;
 }
 
-/* What the checks ask of a model besides. Which performance counters it has is let pass. */
+/* What else the checks need to know about a model. All performance counters are accepted. */
 static inline void hvctl_vmx_model_facts(const struct hvctl_vmx_model *model, struct hvctl_vmx_cpu_facts *facts)
 {
     facts->known = true;

@@ -25,7 +25,7 @@ struct hvctl_msr_area {
     uint32_t count, capacity;
 };
 
-/* An empty area over capacity entries; no more than the CPU recommends (caps NULL: whatever is asked for). */
+/* Make an empty area of capacity entries, but no more than the CPU recommends (caps NULL: no limit). */
 static inline void hvctl_msr_area_init(struct hvctl_msr_area *area, struct hvctl_msr_entry *entry, uint32_t capacity,
                                        const struct hvctl_vmx_caps *caps)
 {
@@ -59,7 +59,7 @@ static inline struct hvctl_msr_entry *hvctl_msr_area_find(const struct hvctl_msr
 
 /*
  * Give an MSR this value in the area: its entry is changed, or one is added. HVCTL_E_RANGE: it cannot be loaded from an
- * area; HVCTL_E_FULL. After a change of count the VMCS's count field is to be written.
+ * area. HVCTL_E_FULL: the area has no room. If count changes, write the VMCS's count field.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_msr_area_set(struct hvctl_msr_area *area, uint32_t msr,
                                                                    uint64_t value)
@@ -79,7 +79,7 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_msr_area_set(struct hvctl_
     return HVCTL_OK;
 }
 
-/* Take an MSR out; the last entry moves into its place. HVCTL_E_ABSENT: it was not in the area. */
+/* Remove an MSR; the last entry moves into its place. HVCTL_E_ABSENT: it was not in the area. */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_msr_area_remove(struct hvctl_msr_area *area, uint32_t msr)
 {
     struct hvctl_msr_entry *entry = hvctl_msr_area_find(area, msr);

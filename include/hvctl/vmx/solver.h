@@ -1,8 +1,9 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * From what a hypervisor wants to the control words that a CPU takes: capabilities, and what controls demand of each
- * other. SDM vol. 3, "Checks on VMX Controls" and "Algorithms for Determining VMX Capabilities".
+ * Turns the controls that a hypervisor wants into control words that a CPU accepts, by its capabilities and by what
+ * controls demand of each other. SDM vol. 3, "Checks on VMX Controls" and "Algorithms for Determining VMX
+ * Capabilities".
  */
 #ifndef HVCTL_VMX_SOLVER_H
 #define HVCTL_VMX_SOLVER_H
@@ -50,8 +51,8 @@ struct hvctl_vmx_dependency {
 };
 
 /*
- * Row number of the table of dependencies; NULL behind its end. That a word needs its activating control is not in it:
- * hvctl_vmx_group_switch. SDM vol. 3, "VM-Execution Control Fields", "VM-Exit Control Fields", "VM-Entry Control
+ * The row with this number in the table of dependencies; NULL after the last. A word's activating control is not in it:
+ * see hvctl_vmx_group_switch. SDM vol. 3, "VM-Execution Control Fields", "VM-Exit Control Fields", "VM-Entry Control
  * Fields" and "Checks Related to Address-Space Size", under VM entries.
  */
 static inline const struct hvctl_vmx_dependency *hvctl_vmx_dependency_at(size_t number)
@@ -89,7 +90,7 @@ static inline const struct hvctl_vmx_dependency *hvctl_vmx_dependency_at(size_t 
     return number < sizeof(list) / sizeof(list[0]) ? &list[number] : NULL;
 }
 
-/* The control without which the CPU does not look at a group's word; HVCTL_ALWAYS where it always does. */
+/* The control without which the CPU ignores a group's word; HVCTL_ALWAYS if there is none. */
 static inline enum hvctl_vmx_control hvctl_vmx_group_switch(enum hvctl_vmx_group group)
 {
     switch (group) {
@@ -107,7 +108,7 @@ static inline enum hvctl_vmx_control hvctl_vmx_control_of(unsigned group, unsign
     return (enum hvctl_vmx_control)(group * 64u + bit);
 }
 
-/* Why a control cannot be had. */
+/* Why a control is not available. */
 enum hvctl_vmx_obstacle {
     HVCTL_OBSTACLE_CPU,     /* the CPU does not let control be 1 */
     HVCTL_OBSTACLE_NEEDS,   /* control needs other, which the CPU does not let be 1 */
@@ -125,12 +126,12 @@ struct hvctl_vmx_problem {
 /* What hvctl_vmx_solve found. */
 struct hvctl_vmx_solution {
     struct hvctl_vmx_controls controls; /* the words for the VMCS; valid after HVCTL_OK */
-    struct hvctl_vmx_controls dropped;  /* wanted controls that could not be had */
+    struct hvctl_vmx_controls dropped;  /* wanted controls that are not available */
     unsigned problem_count;             /* may exceed HVCTL_VMX_PROBLEMS_MAX: the first ones are listed */
     struct hvctl_vmx_problem problems[HVCTL_VMX_PROBLEMS_MAX];
 };
 
-/* Add all that the controls in set need, directly or through others. Ends: the set only grows. */
+/* Add all that the controls in set need, directly or through others. It ends because the set only grows. */
 static inline void hvctl_vmx_controls_close(struct hvctl_vmx_controls *set)
 {
     bool grew = true;
@@ -158,7 +159,7 @@ static inline void hvctl_vmx_controls_close(struct hvctl_vmx_controls *set)
     }
 }
 
-/* Note a problem; the first HVCTL_VMX_PROBLEMS_MAX are kept, all are counted. */
+/* Record a problem; the first HVCTL_VMX_PROBLEMS_MAX are kept, all are counted. */
 static inline void hvctl_vmx_add_problem(struct hvctl_vmx_solution *solution, enum hvctl_vmx_control control,
                                          enum hvctl_vmx_obstacle obstacle, enum hvctl_vmx_control other)
 {
@@ -171,8 +172,8 @@ static inline void hvctl_vmx_add_problem(struct hvctl_vmx_solution *solution, en
 }
 
 /*
- * A member of set, that was asked for or pulled in by another, and cannot be 1: note it under the name of whoever needs
- * it, once for each that does, or under its own if it was asked for.
+ * Record a member of set that cannot be 1, under the name of each control that needs it, and under its own if it was
+ * asked for.
  */
 static inline void hvctl_vmx_blame(struct hvctl_vmx_solution *solution, const struct hvctl_vmx_controls *set,
                                    const struct hvctl_vmx_controls *asked, enum hvctl_vmx_control missing)
@@ -196,8 +197,8 @@ static inline void hvctl_vmx_blame(struct hvctl_vmx_solution *solution, const st
 }
 
 /*
- * Note all that stands in the way of set, which is closed, on this CPU; true if nothing does. solution NULL: just tell.
- * asked says which of set were asked for by themselves.
+ * Record all that prevents set, which is closed, on this CPU; true if nothing does. solution NULL: record nothing.
+ * asked: the controls of set that were asked for themselves.
  */
 static inline bool hvctl_vmx_controls_possible(const struct hvctl_vmx_controls *set,
                                                const struct hvctl_vmx_controls *asked,
@@ -239,13 +240,14 @@ static inline uint64_t hvctl_vmx_named(unsigned group)
 }
 
 /*
- * Find control words for this CPU with every control of required, as many of wanted as go with them, and nothing else
- * but what those need, what the CPU fixes to 1, and the default-1 bits that nobody has named. Wanted controls are taken
- * in the order of HVCTL_VMX_CONTROLS, each with what it needs or not at all. wanted may be NULL.
+ * Find control words for this CPU with every control of required, as many of wanted as are compatible with them, and
+ * nothing else except what those need, what the CPU fixes to 1, and default-1 bits without a name. Wanted controls are
+ * taken in the order of HVCTL_VMX_CONTROLS, each with what it needs or not at all. wanted may be NULL.
  *
- * HVCTL_OK: solution->controls passes VM entry's checks of control bits; solution->dropped is what wanted lost.
- * HVCTL_E_CONTROL: solution->problems says for each required control that cannot be had what stands in its way.
- * Whether a field that a control brings into use holds something sensible is another matter.
+ * HVCTL_OK: solution->controls passes VM entry's checks of control bits; solution->dropped has the wanted controls that
+ * are not available.
+ * HVCTL_E_CONTROL: solution->problems says for each required control that is not available what prevents it.
+ * The contents of fields that a control brings into use are not checked.
  */
 HVCTL_API HVCTL_NODISCARD enum hvctl_status hvctl_vmx_solve(const struct hvctl_vmx_controls *required,
                                                             const struct hvctl_vmx_controls *wanted,
@@ -293,7 +295,7 @@ HVCTL_API enum hvctl_status hvctl_vmx_solve(const struct hvctl_vmx_controls *req
 }
 #endif
 
-/* A control for a person: its name, or group and bit for one that has none. */
+/* Put a control's name, or its group and bit if it has none. */
 static inline void hvctl_vmx_control_text(enum hvctl_vmx_control control, const struct hvpt_text *text)
 {
     const char *name = hvctl_vmx_control_name(control);
@@ -309,7 +311,8 @@ static inline void hvctl_vmx_control_text(enum hvctl_vmx_control control, const 
 }
 
 /*
- * A problem in a sentence without its full stop: "SECONDARY_UNRESTRICTED_GUEST needs SECONDARY_ENABLE_EPT, which ...".
+ * Put a problem as a sentence without a full stop: "SECONDARY_UNRESTRICTED_GUEST needs SECONDARY_ENABLE_EPT, which
+ * ...".
  */
 HVCTL_API void hvctl_vmx_problem_text(const struct hvctl_vmx_problem *problem, const struct hvpt_text *text);
 
@@ -375,7 +378,7 @@ HVCTL_API enum hvctl_status hvctl_vmx_controls_write(struct hvctl_vmcs_image *im
 
 /*
  * The words as the CPU will see them: a word whose activating control is 0 counts as 0, whatever its field holds.
- * This is what rules about controls are to be asked of.
+ * Rules about controls apply to these words.
  */
 static inline struct hvctl_vmx_controls hvctl_vmx_controls_effective(const struct hvctl_vmcs_image *image)
 {

@@ -42,8 +42,8 @@ static inline void hvctl_vmcs_set_clear(struct hvctl_vmcs_set *set)
 }
 
 /*
- * The fields of one VMCS. Copy it by assignment; it holds no pointers. Its members are for reading: write through the
- * calls below, which keep dirty and refuse what a CPU would. About 1.8 KiB: not for a small stack.
+ * The fields of one VMCS. Copy it by assignment; it holds no pointers. Its members may be read; write through the calls
+ * below, which maintain dirty and refuse what a CPU would refuse. It takes about 1.8 KiB, too much for a small stack.
  */
 struct hvctl_vmcs_image {
     uint64_t value
@@ -55,8 +55,8 @@ struct hvctl_vmcs_image {
 };
 
 /*
- * Does the field with this encoding, full or high, exist on a CPU with these capabilities? caps NULL: is there one at
- * all?
+ * Does the field with this encoding, full or high, exist on a CPU with these capabilities? caps NULL: does any CPU have
+ * it?
  */
 static inline bool hvctl_vmcs_field_exists(uint32_t encoding, const struct hvctl_vmx_caps *caps)
 {
@@ -66,8 +66,8 @@ static inline bool hvctl_vmcs_field_exists(uint32_t encoding, const struct hvctl
 }
 
 /*
- * Make image empty: all fields 0, which is then known of them, and none dirty. It will have the fields that a CPU with
- * these capabilities has; with caps NULL every field of the list, all writable. Takes one pass over the list; needs no
+ * Make image empty: all fields are 0 and known, and none is dirty. It will have the fields that a CPU with these
+ * capabilities has; with caps NULL every field of the list, all writable. It takes one pass over the list, and needs no
  * CPU.
  */
 static inline void hvctl_vmcs_image_init(struct hvctl_vmcs_image *image, const struct hvctl_vmx_caps *caps)
@@ -87,9 +87,8 @@ static inline void hvctl_vmcs_image_init(struct hvctl_vmcs_image *image, const s
 }
 
 /*
- * Likewise, but nothing is known of any field: for an image that is filled in from a dump, which may leave fields out.
- * What writes or loads a field makes it known. The checks answer HVCTL_RULE_UNKNOWN where a field that is not known
- * could change the verdict.
+ * The same, but no field is known: for an image that is filled in from a dump, which may leave fields out. Writing or
+ * loading a field makes it known. The checks answer HVCTL_RULE_UNKNOWN if an unknown field could change the verdict.
  */
 static inline void hvctl_vmcs_image_init_unknown(struct hvctl_vmcs_image *image, const struct hvctl_vmx_caps *caps)
 {
@@ -126,7 +125,7 @@ static inline bool hvctl_vmcs_has(const struct hvctl_vmcs_image *image, uint32_t
 
 /*
  * The slot that an access to encoding reaches. HVCTL_E_FIELD: there is no such field. HVCTL_E_ABSENT: not on this CPU;
- * the controls that it hangs on are hvctl_vmcs_field_info(encoding)->when and or_when.
+ * the controls that it depends on are hvctl_vmcs_field_info(encoding)->when and or_when.
  */
 static inline enum hvctl_status hvctl_vmcs_find(const struct hvctl_vmcs_image *image, uint32_t encoding, unsigned *slot)
 {
@@ -192,7 +191,7 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmcs_write(struct hvctl_vm
 }
 
 /*
- * Write several fields in a row and look once: each call does nothing if *status already is an error.
+ * Write several fields in a row and check once: each call does nothing if *status already is an error.
  * Begin with *status = HVCTL_OK.
  */
 static inline void hvctl_vmcs_put(struct hvctl_vmcs_image *image, uint32_t encoding, uint64_t value,
@@ -222,7 +221,7 @@ static inline void hvctl_vmcs_touch_all(struct hvctl_vmcs_image *image)
             hvctl_vmcs_set_add(&image->dirty, slot);
 }
 
-/* VMREAD and VMWRITE of the current VMCS, or whatever plays their part; false: the CPU refused. */
+/* VMREAD and VMWRITE of the current VMCS, or a substitute; false: the CPU refused. */
 typedef bool (*hvctl_vmread_fn)(void *ctx, uint32_t encoding, uint64_t *value);
 typedef bool (*hvctl_vmwrite_fn)(void *ctx, uint32_t encoding, uint64_t value);
 
@@ -258,7 +257,7 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmcs_load_field(struct hvc
 
 /*
  * Read the fields of these types (HVCTL_VMCS_LOAD_*) that exist from the CPU. What was dirty among them is lost.
- * HVCTL_E_CPU: vmread refused a field; its encoding is in *failed (NULL: do not tell). The fields before it are loaded.
+ * HVCTL_E_CPU: vmread refused a field; its encoding is in *failed (may be NULL). The fields before it are loaded.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmcs_load(struct hvctl_vmcs_image *image, unsigned types,
                                                                 hvctl_vmread_fn vmread, void *ctx, uint32_t *failed)
@@ -280,9 +279,8 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmcs_load(struct hvctl_vmc
 }
 
 /*
- * Write the dirty fields to the CPU; each that it took is clean then.
- * HVCTL_E_CPU: vmwrite refused a field; its encoding is in *failed (NULL: do not tell). It and those after it stay
- * dirty.
+ * Write the dirty fields to the CPU; each that the CPU accepts is then clean.
+ * HVCTL_E_CPU: vmwrite refused a field; its encoding is in *failed (may be NULL). It and those after it stay dirty.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmcs_store(struct hvctl_vmcs_image *image,
                                                                  hvctl_vmwrite_fn vmwrite, void *ctx, uint32_t *failed)

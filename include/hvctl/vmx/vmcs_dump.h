@@ -1,7 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * A VMCS image as text, a field a line, grouped, control words with their bits in words; and an image from such text.
+ * Writes a VMCS image as text, grouped, with one field a line and the bits of control words named; and reads such text
+ * back.
  */
 #ifndef HVCTL_VMX_VMCS_DUMP_H
 #define HVCTL_VMX_VMCS_DUMP_H
@@ -10,7 +11,7 @@
 #include "../../hvpt/text.h"
 #include "solver.h"
 
-/* The names of the control bits that are set in a word, as a comment behind its value. */
+/* Put the names of the control bits that are set in a word, as a comment after its value. */
 static inline void hvctl_vmcs_dump_controls(enum hvctl_vmx_group group, uint64_t word, const struct hvpt_text *text)
 {
     struct hvpt_text_list list = {text, ", ", false};
@@ -26,7 +27,7 @@ static inline void hvctl_vmcs_dump_controls(enum hvctl_vmx_group group, uint64_t
     hvpt_text_item_if(&list, !list.begun, "none that has a name");
 }
 
-/* One field: "GUEST_CR3 = 0x5000" and a newline. Nothing if the image does not have it. */
+/* Put one field: "GUEST_CR3 = 0x5000" and a newline. Nothing if the image does not have it. */
 static inline void hvctl_vmcs_dump_field(const struct hvctl_vmcs_image *image, uint32_t encoding,
                                          const struct hvpt_text *text)
 {
@@ -43,7 +44,7 @@ static inline void hvctl_vmcs_dump_field(const struct hvctl_vmcs_image *image, u
     hvpt_text_string(text, "\n");
 }
 
-/* The whole image: controls, guest state, host state, exit information, each under a comment line. */
+/* Put the whole image: controls, guest state, host state, exit information, each under a comment line. */
 HVCTL_API void hvctl_vmcs_dump(const struct hvctl_vmcs_image *image, const struct hvpt_text *text);
 
 #if !defined(HVCTL_EXTERN) || defined(HVCTL_IMPLEMENT)
@@ -91,7 +92,7 @@ static inline bool hvctl_vmcs_parse_hex(const char *at, const char *end, uint64_
     return true;
 }
 
-/* One line of a dump into the image; an empty line and one that is all comment do nothing. */
+/* Read one line of a dump into the image; an empty line and one that is all comment do nothing. */
 static inline enum hvctl_status hvctl_vmcs_restore_line(struct hvctl_vmcs_image *image, const char *at, const char *end)
 {
     const char *name, *name_end, *comment;
@@ -144,8 +145,8 @@ static inline enum hvctl_status hvctl_vmcs_restore_line(struct hvctl_vmcs_image 
  * stay as they are.
  *
  * HVCTL_E_SYNTAX: a line is not "NAME = 0x...", with or without a comment that # begins; HVCTL_E_FIELD: no field has
- * the name; HVCTL_E_WIDTH. *line (NULL: do not tell) is then its number, from 1; the lines before it are in the image.
- * HVCTL_E_ABSENT: this image does not have the field of that line, the first one of its kind; all others were read.
+ * the name; HVCTL_E_WIDTH. *line (may be NULL) is then its number, from 1; the lines before it are in the image.
+ * HVCTL_E_ABSENT: this image lacks the field of line *line, the first of its kind; all other lines were read.
  */
 HVCTL_API HVCTL_NODISCARD enum hvctl_status hvctl_vmcs_restore(struct hvctl_vmcs_image *image, const char *bytes,
                                                                size_t length, unsigned *line);

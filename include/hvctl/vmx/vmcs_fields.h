@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Every VMCS field, once: its encoding, what it is and what makes it exist. All field knowledge of the library is made
- * from this list. SDM vol. 3, appendix "Field Encoding in VMCS".
+ * The one list of VMCS fields, with the encoding and the type of each and what makes it exist. All that the library
+ * knows of fields is generated from it. SDM vol. 3, appendix "Field Encoding in VMCS".
  */
 #ifndef HVCTL_VMX_VMCS_FIELDS_H
 #define HVCTL_VMX_VMCS_FIELDS_H
@@ -17,8 +17,8 @@
  * "when" or of "or_when". R(encoding): an encoding between others that names no field, or none that two sources agree
  * on.
  *
- * The order is that of the encodings within width and type, with no gaps: position in the list is the slot in the
- * image. Names are the manual's of the editions before FRED. VIRTUAL_TIMER_VECTOR, GUEST_DEADLINE_SHADOW,
+ * The order is that of the encodings within width and type, with no gaps: a field's position in the list is its slot in
+ * the image. Names are those of the manual's editions before FRED. VIRTUAL_TIMER_VECTOR, GUEST_DEADLINE_SHADOW,
  * GUEST_DEADLINE and EXTENDED_INSTRUCTION_INFORMATION are in the newest documents only; ENCLV_EXITING_BITMAP is not
  * in them any more. The encodings of GUEST_IA32_SPEC_CTRL and HOST_IA32_SPEC_CTRL rest on one implementation; those of
  * IA32_SPEC_CTRL_MASK and IA32_SPEC_CTRL_SHADOW on four.
@@ -259,7 +259,7 @@
 #define HVCTL_VMCS_FIELDS(X) HVCTL_VMCS_SLOTS(X, HVCTL_VMCS_SKIP)
 #define HVCTL_VMCS_SKIP(encoding)
 
-/* HVCTL_VMCS_GUEST_CR3 and the like: the operand of VMREAD and VMWRITE. Add 1 for the high half of a 64-bit field. */
+/* HVCTL_VMCS_GUEST_CR3 and so on: the operand of VMREAD and VMWRITE. Add 1 for the high half of a 64-bit field. */
 enum hvctl_vmcs_field {
 #define HVCTL_X(name, encoding, width, type, when, or_when) HVCTL_VMCS_##name = (encoding),
     HVCTL_VMCS_FIELDS(HVCTL_X)
@@ -267,7 +267,7 @@ enum hvctl_vmcs_field {
     HVCTL_VMCS_NO_FIELD = 0x7fffffff /* an encoding that can never name a field: its reserved bits are set */
 };
 
-/* HVCTL_VMCS_SLOT_GUEST_CR3 and the like: dense numbers from 0, in the order of the list. */
+/* HVCTL_VMCS_SLOT_GUEST_CR3 and so on: dense numbers from 0, in the order of the list. */
 enum hvctl_vmcs_slot {
 #define HVCTL_X(name, encoding, width, type, when, or_when) HVCTL_VMCS_SLOT_##name,
 #define HVCTL_R(encoding) HVCTL_VMCS_SLOT_##encoding,
@@ -291,7 +291,7 @@ struct hvctl_vmcs_encoding {
     bool well_formed;    /* no reserved bit, and "high" only with a 64-bit width */
 };
 
-/* Take an encoding apart; total over all 32-bit values. SDM vol. 3, "Structure of VMCS Component Encoding". */
+/* Take an encoding apart; every 32-bit value is accepted. SDM vol. 3, "Structure of VMCS Component Encoding". */
 static inline struct hvctl_vmcs_encoding hvctl_vmcs_decode(uint32_t encoding)
 {
     struct hvctl_vmcs_encoding out;
@@ -351,7 +351,7 @@ struct hvctl_vmcs_field_row {
     enum hvctl_vmx_control or_when; /* ... or this */
 };
 
-/* Row of a slot; NULL behind the end of the list. */
+/* The row of a slot; NULL after the last. */
 static inline const struct hvctl_vmcs_field_row *hvctl_vmcs_slot_info(unsigned slot)
 {
     static const struct hvctl_vmcs_field_row list[HVCTL_VMCS_SLOT_COUNT] = {
@@ -365,7 +365,7 @@ static inline const struct hvctl_vmcs_field_row *hvctl_vmcs_slot_info(unsigned s
     return slot < (unsigned)HVCTL_VMCS_SLOT_COUNT ? &list[slot] : NULL;
 }
 
-/* Row of a field's encoding, full or high; NULL if no field has it. */
+/* The row of a field's encoding, full or high; NULL if no field has it. */
 static inline const struct hvctl_vmcs_field_row *hvctl_vmcs_field_info(uint32_t encoding)
 {
     const struct hvctl_vmcs_field_row *info = hvctl_vmcs_slot_info((unsigned)hvctl_vmcs_slot(encoding));
@@ -386,8 +386,8 @@ HVCTL_API const char *hvctl_vmcs_field_name(uint32_t encoding)
 #endif
 
 /*
- * The encoding of the field called name, length bytes long, as in hvctl_vmcs_field_name; HVCTL_VMCS_NO_FIELD if none
- * is.
+ * The encoding of the field called name, length bytes long, as in hvctl_vmcs_field_name; HVCTL_VMCS_NO_FIELD if there
+ * is none.
  */
 static inline uint32_t hvctl_vmcs_field_by_name(const char *name, size_t length)
 {

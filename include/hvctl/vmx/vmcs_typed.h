@@ -9,7 +9,7 @@
 
 #include "vmcs.h"
 
-/* One type a width: distinct structs do not convert into each other. */
+/* One type for each width, because distinct structs do not convert into each other. */
 struct hvctl_vmcs_field_16 {
     uint16_t encoding;
 };
@@ -24,7 +24,7 @@ struct hvctl_vmcs_field_natural {
 };
 
 /*
- * hvctl_vmcs_GUEST_CR3() and the like: the field as its width's type. A constant in all but name, which C and C++ both
+ * hvctl_vmcs_GUEST_CR3() and so on: the field as its width's type. A constant in all but name, which C and C++ both
  * fold.
  */
 #define HVCTL_VMCS_TYPE_16 struct hvctl_vmcs_field_16
