@@ -18,10 +18,12 @@
 static inline unsigned hvctl_svm_known_length(uint64_t exit_code)
 {
     switch (exit_code) {
-    case HVCTL_SVM_EXIT_HLT: return 1;
+    case HVCTL_SVM_EXIT_HLT:
+    case HVCTL_SVM_EXIT_ICEBP: return 1;
     case HVCTL_SVM_EXIT_CPUID:
     case HVCTL_SVM_EXIT_INVD:
     case HVCTL_SVM_EXIT_MSR:
+    case HVCTL_SVM_EXIT_PAUSE:
     case HVCTL_SVM_EXIT_RDPMC:
     case HVCTL_SVM_EXIT_RDTSC:
     case HVCTL_SVM_EXIT_RSM:
@@ -76,8 +78,8 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_svm_advance(struct hvctl_v
  * with its NRIP. With virtual NMIs VMRUN blocks them again when it injects one; without, the caller's own blocking
  * stays as it is.
  *
- * HVCTL_OK: also where there was no event. HVCTL_E_RANGE: EXITINTINFO has a value that VMRUN would refuse, and the
- * event is
+ * HVCTL_OK: also where there was no event, or where VMRUN refused the VMCB; then the event to be injected stays as it
+ * was. HVCTL_E_RANGE: EXITINTINFO has a value that VMRUN would refuse, and the event is
  * lost: CPUs give no such value, but emulators do. APM vol. 2, "Event Injection", "EXITINTINFO Pseudo-Code", "NMI
  * Virtualization".
  */
@@ -89,6 +91,8 @@ static inline enum hvctl_status hvctl_svm_redeliver(struct hvctl_vmcb *vmcb)
                     || (event.type == HVCTL_SVM_EVENT_EXCEPTION && (event.vector == 3 || event.vector == 4));
     bool ours = instruction && ((injected ^ vmcb->control.exitintinfo) & UINT64_C(0xffffdfff)) == 0;
 
+    if (hvctl_svm_exit_invalid(vmcb->control.exitcode))
+        return HVCTL_OK;
     if (!event.valid || (instruction && !ours)) {
         hvctl_svm_injected_put(vmcb, 0, 0);
         return HVCTL_OK;
@@ -114,7 +118,8 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_svm_inject_nested(struct h
 {
     struct hvctl_svm_event first = hvctl_svm_event_decode(vmcb->control.exitintinfo);
 
-    if (first.valid && first.type == HVCTL_SVM_EVENT_EXCEPTION && event.type == HVCTL_SVM_EVENT_EXCEPTION) {
+    if (first.valid && !hvctl_svm_exit_invalid(vmcb->control.exitcode) && first.type == HVCTL_SVM_EVENT_EXCEPTION
+        && event.type == HVCTL_SVM_EVENT_EXCEPTION) {
         switch (hvctl_exception_combine(first.vector, event.vector)) {
         case HVCTL_COMBINED_TRIPLE_FAULT: return HVCTL_E_SHUTDOWN;
         case HVCTL_COMBINED_DOUBLE_FAULT:

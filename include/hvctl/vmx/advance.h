@@ -52,6 +52,14 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_advance(struct hvctl_v
     return status;
 }
 
+/* IDT-vectoring information; 0 after a failed VM entry, which leaves that of an earlier exit. */
+static inline uint32_t hvctl_vmx_interrupted(const struct hvctl_vmcs_image *image)
+{
+    return hvctl_vmcs_get(image, HVCTL_VMCS_EXIT_REASON) >> 31 & 1u
+             ? 0
+             : (uint32_t)hvctl_vmcs_get(image, HVCTL_VMCS_IDT_VECTORING_INFORMATION_FIELD);
+}
+
 /*
  * An exit that came while the CPU delivered an event to the guest (above all, a fault of the second level on the
  * guest's stack or IDT) has lost the event: hand it to the next VM entry again. The image holds the exit's information
@@ -63,13 +71,14 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_advance(struct hvctl_v
  * blocking, and the injection blocks them again. It also ends what the delivery would have ended, a halt and, for
  * interrupts and NMIs, blocking by STI and by MOV SS, because VM entry demands it.
  *
- * HVCTL_OK: also where there was no event. Otherwise errors of hvctl_vmcs_write. SDM vol. 3, "Information for VM Exits
- * That Occur During Event Delivery", "Checks on Guest Non-Register State", "Resuming Guest Software after Handling an
- * Exception".
+ * HVCTL_OK: also where there was no event, or where VM entry failed; then the event to be injected stays as it was.
+ * Otherwise errors of hvctl_vmcs_write. SDM vol. 3, "Information for VM Exits That Occur During Event Delivery", "Checks
+ * on Guest Non-Register State", "Resuming Guest Software after Handling an Exception", "VM-Entry Failures During or
+ * After Loading Guest State".
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_redeliver(struct hvctl_vmcs_image *image)
 {
-    uint64_t info = hvctl_vmcs_get(image, HVCTL_VMCS_IDT_VECTORING_INFORMATION_FIELD);
+    uint64_t info = hvctl_vmx_interrupted(image);
     uint64_t blocking = hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_INTERRUPTIBILITY_STATE), ended = 0;
     enum hvctl_status status = HVCTL_OK;
     unsigned type = (unsigned)(info >> 8 & 7u);
@@ -110,8 +119,7 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_inject_nested(struct h
                                                                         const struct hvctl_vmx_caps *caps,
                                                                         struct hvctl_vmx_event event)
 {
-    struct hvctl_vmx_event first =
-        hvctl_vmx_event_decode((uint32_t)hvctl_vmcs_get(image, HVCTL_VMCS_IDT_VECTORING_INFORMATION_FIELD), 0);
+    struct hvctl_vmx_event first = hvctl_vmx_event_decode(hvctl_vmx_interrupted(image), 0);
 
     if (first.valid && first.type == HVCTL_EVENT_HARDWARE_EXCEPTION && event.type == HVCTL_EVENT_HARDWARE_EXCEPTION) {
         switch (hvctl_exception_combine(first.vector, event.vector)) {

@@ -83,7 +83,7 @@ static inline uint32_t hvctl_vmx_violation_encoding(const struct hvctl_violation
 /* The failure that the CPU reported. code: a VM-instruction error (below 80000000H), or EXIT_REASON with bit 31. */
 static inline enum hvctl_failure hvctl_vmx_failure_of(uint32_t code)
 {
-    switch (code) {
+    switch (code >> 31 ? code & UINT32_C(0x8000ffff) : code) { /* bits 30:16 are about the exit, not its reason */
     case 7: return HVCTL_FAILURE_VMFAIL_CONTROLS;
     case 8: return HVCTL_FAILURE_VMFAIL_HOST;
     case UINT32_C(0x80000021): return HVCTL_FAILURE_GUEST_STATE;

@@ -236,13 +236,13 @@ static inline bool hvpt_gstage_decode_fault(uint64_t scause, uint64_t stval, uin
 
 /*
  * The access as the permission that hvpt_space_touch and hvpt_space_explain take. With on_table it is the walk's
- * access: a write where hardware would set accessed or dirty. Where htinst is 0 hardware does not tell, and it is the
- * guest's access.
+ * access: a write where hardware would set accessed or dirty. HLVX needs the permission to execute. Where htinst is 0
+ * hardware does not tell, and it is the guest's access.
  */
 static inline uint32_t hvpt_gstage_fault_wants(const struct hvpt_gstage_fault *fault)
 {
     if (!fault->on_table)
-        return fault->access;
+        return fault->instruction.execute ? (uint32_t)HVPT_EXEC : fault->access;
     return fault->table_write ? (uint32_t)HVPT_WRITE : (uint32_t)HVPT_READ;
 }
 

@@ -169,6 +169,20 @@ Test(gstage_fault, an_access_wants_what_it_does)
     }
 }
 
+/* "Hypervisor Virtual-Machine Load and Store Instructions": HLVX.HU 64304573H, HLVX.WU 68304573H, HLV.WU 68104573H. */
+Test(gstage_fault, hlvx_wants_the_permission_to_execute)
+{
+    same(hvpt_gstage_fault_wants(&(struct hvpt_gstage_fault){0}), 0, "nothing", "wants");
+    for (unsigned i = 0; i < 3; i++) {
+        static const uint64_t htinst[] = {0x64304573, 0x68304573, 0x68104573};
+        struct hvpt_gstage_fault fault = decode(21, 0x1000, 0x400, htinst[i]);
+
+        same(fault.instruction.operation, HVPT_GSTAGE_OP_HYPERVISOR_LOAD, "HLV", "operation");
+        same(fault.access, HVPT_READ, "HLV", "access");
+        same(hvpt_gstage_fault_wants(&fault), i == 2 ? HVPT_READ : HVPT_EXEC, "HLV", "wants");
+    }
+}
+
 /* htval and stval together; htval 0 tells nothing. */
 Test(gstage_fault, addresses)
 {

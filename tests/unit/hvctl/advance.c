@@ -121,7 +121,7 @@ Test(advance, svm_knows_the_lengths_of_instructions)
         uint64_t code;
         unsigned length;
     } cases[] = {
-        {0x78, 1},                                                        /* HLT */
+        {0x78, 1}, {0x88, 1}, {0x77, 2},                                  /* HLT, INT1, PAUSE: F4, F1, F3 90 */
         {0x6e, 2}, {0x6f, 2}, {0x72, 2}, {0x73, 2}, {0x76, 2}, {0x7c, 2}, /* RDTSC RDPMC CPUID RSM INVD MSR */
         {0x89, 2},                                                        /* WBINVD */
         {0x7a, 3}, {0x80, 3}, {0x81, 3}, {0x82, 3}, {0x83, 3}, {0x84, 3}, /* INVLPGA VMRUN VMMCALL VMLOAD VMSAVE STGI */
@@ -235,6 +235,37 @@ Test(advance, vmx_redelivers_every_type_into_a_guest_that_takes_it)
                      i);
         cr_expect_eq(field(HVCTL_VMCS_GUEST_ACTIVITY_STATE), 0, "an event ends a halt");
     }
+}
+
+/*
+ * A failed entry writes the exit reason and the qualification alone: what IDT-vectoring information has is of an exit
+ * before, and what was to be injected still is. SDM vol. 3, "VM-Entry Failures During or After Loading Guest State"; APM
+ * vol. 2, "VMRUN Instruction".
+ */
+Test(advance, nothing_comes_again_after_an_entry_that_failed)
+{
+    struct hvctl_vmx_event page_fault = hvctl_vmx_event_make(HVCTL_EVENT_HARDWARE_EXCEPTION, 14, 4, 0);
+
+    begin(true);
+    put(HVCTL_VMCS_GUEST_CR0, 0x80000031);
+    put(HVCTL_VMCS_EXIT_REASON, 0x80000021);
+    put(HVCTL_VMCS_IDT_VECTORING_INFORMATION_FIELD, 0x80000b0e);
+    put(HVCTL_VMCS_VM_ENTRY_INTERRUPTION_INFORMATION_FIELD, 0x80000030);
+    put(HVCTL_VMCS_GUEST_ACTIVITY_STATE, 1);
+    cr_assert_eq(hvctl_vmx_redeliver(&image), HVCTL_OK);
+    cr_expect_eq(field(HVCTL_VMCS_VM_ENTRY_INTERRUPTION_INFORMATION_FIELD), 0x80000030);
+    cr_expect_eq(field(HVCTL_VMCS_GUEST_ACTIVITY_STATE), 1);
+    cr_assert_eq(hvctl_vmx_inject_nested(&image, &caps, page_fault), HVCTL_OK);
+    cr_expect_eq(field(HVCTL_VMCS_VM_ENTRY_INTERRUPTION_INFORMATION_FIELD), 0x80000b0e, "no #DF of an old #PF");
+
+    vmexit(UINT64_MAX, 0x1000, 0);
+    vmcb.save.cr0 = 0x80000031;
+    vmcb.control.exitintinfo = UINT64_C(0x80000b0e);
+    vmcb.control.eventinj = 0x80000030;
+    cr_assert_eq(hvctl_svm_redeliver(&vmcb), HVCTL_OK);
+    cr_expect_eq(vmcb.control.eventinj, 0x80000030);
+    cr_assert_eq(hvctl_svm_inject_nested(&vmcb, hvctl_svm_event_make(HVCTL_SVM_EVENT_EXCEPTION, 14, 4)), HVCTL_OK);
+    cr_expect_eq(vmcb.control.eventinj, UINT64_C(0x480000b0e));
 }
 
 /*

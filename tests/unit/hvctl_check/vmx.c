@@ -428,6 +428,20 @@ Test(hvctl_vmx_check, an_explanation_in_words)
     cr_expect(strstr(words, "MSR.FS_GS_BASE: VM-entry MSR-load entry 2 = 0xc0000100, must not be"), "%s", words);
 }
 
+/* SDM vol. 3, "Exit Reason": bits 15:0 are the reason; others tell of a pending MTF exit, an enclave, a bus lock. */
+Test(hvctl_vmx_check, a_failure_is_known_whatever_else_the_exit_reason_says)
+{
+    static const uint32_t others[] = {0, 1u << 25, 1u << 26, 1u << 27, 1u << 28, 1u << 29, 0x7fff0000};
+
+    for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        cr_expect_eq(hvctl_vmx_failure_of(UINT32_C(0x80000021) | others[i]), HVCTL_FAILURE_GUEST_STATE);
+        cr_expect_eq(hvctl_vmx_failure_of(UINT32_C(0x80000022) | others[i]), HVCTL_FAILURE_MSR_LOADING);
+        cr_expect_eq(hvctl_vmx_failure_of(UINT32_C(0x80000029) | others[i]), HVCTL_FAILURE_NONE, "a machine check");
+    }
+    cr_expect_eq(hvctl_vmx_failure_of(7), HVCTL_FAILURE_VMFAIL_CONTROLS);
+    cr_expect_eq(hvctl_vmx_failure_of(0x10007), HVCTL_FAILURE_NONE, "an error has no such bits");
+}
+
 static uint64_t seed = UINT64_C(0x9e3779b97f4a7c15);
 
 static uint64_t next(void)

@@ -235,6 +235,43 @@ Test(hostile, touch_makes_no_invalid_entry)
     }
 }
 
+/*
+ * The mark of a permission that waits, in a page that may not be read: nothing of this library makes it, but memory may
+ * hold it.
+ */
+Test(hostile, a_mark_in_a_page_that_cannot_be_read_gives_no_permission_back)
+{
+    const struct hvpt_attr exec = {HVPT_EXEC, HVPT_MEM_WB, 0, 0};
+    const struct hvpt_ept_config ept = {.ept_vpid_cap = ~UINT64_C(0)};
+    const struct hvpt_gstage_config gstage = {0};
+
+    for (unsigned riscv = 0; riscv < 2; riscv++) {
+        const uint64_t read = riscv ? 1 << 1 : 1 << 0, write = riscv ? 1 << 2 : 1 << 1;
+        struct hvpt_mapping mapping, marked, after;
+        struct arena arena;
+        struct hvpt_space space;
+        uint64_t *table;
+
+        arena_open(&arena);
+        if (riscv)
+            cr_assert_eq(hvpt_gstage_init(&space, &arena.hooks, &gstage), HVPT_OK);
+        else
+            cr_assert_eq(hvpt_ept_init(&space, &arena.hooks, &ept), HVPT_OK);
+        cr_assert_eq(hvpt_space_map(&space, hvpt_make_gpa(BASE), hvpt_make_hpa(HOST), HVPT_4K, rwx, NULL), HVPT_OK);
+        cr_assert_eq(hvpt_space_write_protect(&space, hvpt_make_gpa(BASE), HVPT_4K, NULL), HVPT_OK);
+        cr_assert_eq(hvpt_space_translate(&space, hvpt_make_gpa(BASE), &marked), HVPT_OK);
+        cr_assert_eq(hvpt_space_unmap(&space, hvpt_make_gpa(BASE), HVPT_4K, NULL), HVPT_OK);
+        cr_assert_eq(hvpt_space_map(&space, hvpt_make_gpa(BASE), hvpt_make_hpa(HOST), HVPT_4K, exec, NULL), HVPT_OK);
+        cr_assert_eq(hvpt_space_translate(&space, hvpt_make_gpa(BASE), &mapping), HVPT_OK);
+        for (table = (uint64_t *)(void *)arena.memory; *table != mapping.entry; table++) {
+        }
+        *table = marked.entry & ~read;
+        cr_expect_neq(hvpt_space_touch(&space, hvpt_make_gpa(BASE), HVPT_WRITE), HVPT_OK);
+        cr_assert_eq(hvpt_space_translate(&space, hvpt_make_gpa(BASE), &after), HVPT_OK, "a misconfigured entry");
+        cr_expect_eq(*table & (read | write), 0);
+    }
+}
+
 /* hvpt.h: a leaf that begins in the range is the last one, however far it reaches. */
 Test(hostile, an_iterator_ends_well_behind_a_large_page)
 {
