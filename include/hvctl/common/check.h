@@ -389,7 +389,7 @@ static inline void hvctl_report_rest_text(const struct hvctl_report *report, con
     }
     if (report->unknown) {
         hvpt_text_decimal(text, report->unknown);
-        hvpt_text_string(text, report->unknown == 1 ? " rule hangs" : " rules hang");
+        hvpt_text_string(text, report->unknown == 1 ? " rule depends" : " rules depend");
         hvpt_text_string(text, " on fields that are not known\n");
     }
 }

@@ -69,7 +69,7 @@ static inline bool hvctl_vmx_guest_has_nmis(const struct hvctl_vmcs_image *image
     return !hvctl_vmx_control_on(image, HVCTL_PIN_NMI_EXITING) || hvctl_vmx_control_on(image, HVCTL_PIN_VIRTUAL_NMIS);
 }
 
-/* The bits of CR3 that this CPU has, with LAM's where nobody said that it lacks them. */
+/* The bits of CR3 that this CPU has, with LAM's unless it is known to lack them. */
 static inline uint64_t hvctl_vmx_cr3_bits(const struct hvctl_vmx_caps *caps)
 {
     uint64_t lam = caps->cpu.lam || !caps->cpu.leaf7 ? UINT64_C(3) << 61 : 0;

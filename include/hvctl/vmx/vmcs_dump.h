@@ -141,7 +141,7 @@ static inline enum hvctl_status hvctl_vmcs_restore_line(struct hvctl_vmcs_image 
 
 /*
  * Read a dump of length bytes into an image that hvctl_vmcs_image_init or _init_unknown has made; what is read becomes
- * known and dirty, but for read-only exit information, which becomes known only. Fields that the text does not have
+ * known and dirty, except for read-only exit information, which only becomes known. Fields that the text does not have
  * stay as they are.
  *
  * HVCTL_E_SYNTAX: a line is not "NAME = 0x...", with or without a comment that # begins; HVCTL_E_FIELD: no field has

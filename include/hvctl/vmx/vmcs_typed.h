@@ -62,7 +62,7 @@ static inline uint64_t hvctl_vmcs_get_natural(const struct hvctl_vmcs_image *ima
     return hvctl_vmcs_get(image, field.encoding);
 }
 
-/* Write a field. Errors as hvctl_vmcs_write, but for HVCTL_E_WIDTH, which cannot happen. */
+/* Write a field. Errors as hvctl_vmcs_write, except for HVCTL_E_WIDTH, which cannot happen. */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmcs_set_16(struct hvctl_vmcs_image *image,
                                                                   struct hvctl_vmcs_field_16 field, uint16_t value)
 {

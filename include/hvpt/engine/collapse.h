@@ -84,7 +84,7 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_obstacle hvpt_collapse_check(const struct hvpt
 
         if (hvpt_is_present(space, entry) && hvpt_is_contig(space, entry, below))
             entry = hvpt_unfolded(space, entry, at);
-        /* Equal to the first but for the address, so it is well-formed, too. */
+        /* Equal to the first except for the address, so it is well-formed, too. */
         if (i != 0 && !(((entry - i * step) ^ first) & ~hardware))
             continue;
         *page = at;

@@ -65,7 +65,7 @@ HVPT_FUNCTION HVPT_COLD void hvpt_map_commit(struct hvpt_space *space, struct hv
 }
 
 /*
- * Map a run of smallest pages into one existing table that is empty where they go, which takes no plan and no frames.
+ * Map a run of smallest pages into empty slots of one existing table, which takes no plan and no frames.
  * false: the table is missing or not empty there, and nothing changed.
  */
 static inline bool hvpt_map_run(struct hvpt_space *space, uint64_t gpa, uint64_t hpa, uint64_t size,

@@ -257,7 +257,7 @@ static inline bool hvpt_s2_decode_fault(uint64_t esr, uint64_t fault_address, ui
         out->linear = fault_address;
 
     /*
-     * Arm ARM, "HPFAR_EL2": UNKNOWN but for these. A granule protection fault counts if it met a table of stage 2,
+     * Arm ARM, "HPFAR_EL2": UNKNOWN except for these. A granule protection fault counts if it met a table of stage 2,
      * which only a fault on the guest's own walk says for sure.
      */
     out->gpa_valid = out->kind == HVPT_S2_FAULT_TRANSLATION || out->kind == HVPT_S2_FAULT_ACCESS_FLAG
