@@ -86,8 +86,8 @@ static inline size_t hvctl_vmx_msr_bit(uint32_t msr)
 }
 
 /*
- * Make these accesses (HVCTL_ACCESS_*) to an MSR exit, or not. HVCTL_E_RANGE: the map has no bit for the MSR, which
- * always exits.
+ * Make these accesses (HVCTL_ACCESS_*) to an MSR exit, or not.
+ * HVCTL_E_RANGE: the map has no bit for the MSR, which always exits.
  */
 static inline enum hvctl_status hvctl_vmx_msr_exit(struct hvctl_vmx_msr_bitmap *map, uint32_t msr, unsigned access,
                                                    bool on)

@@ -140,9 +140,10 @@ static inline bool hvctl_guest_uses_pdptes(const struct hvctl_guest_state *state
 
 /*
  * Read the four PDPTEs of a guest with PAE paging from its memory, as SVM's CPUs do with nested paging; read takes
- * guest-physical addresses, and maxphyaddr is the guest's. Other guests are left as they are. HVCTL_E_CPU: read failed,
- * and nothing changed. HVCTL_E_RANGE: one has reserved bits set, which VM entry would refuse, and nothing changed. SDM
- * vol. 3, "PAE Paging".
+ * guest-physical addresses, and maxphyaddr is the guest's. Other guests are left as they are.
+ * HVCTL_E_CPU: read failed, and nothing changed.
+ * HVCTL_E_RANGE: one has reserved bits set, which VM entry would refuse, and nothing changed.
+ * SDM vol. 3, "PAE Paging".
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_guest_load_pdptes(struct hvctl_guest_state *state,
                                                                         unsigned maxphyaddr, hvctl_read_memory_fn read,
@@ -204,8 +205,9 @@ static inline void hvctl_guest_state_save(const struct hvctl_guest_state *state,
 
 /*
  * Read a state from count words that hvctl_guest_state_save wrote. An older version may have written fewer: what they
- * lack is then unknown, and has its reset value. HVCTL_E_SYNTAX: the words are not a state, are fewer than the second
- * one says, are more than this version understands, or claim to know what they lack; the state must not be used then.
+ * lack is then unknown, and has its reset value.
+ * HVCTL_E_SYNTAX: the words are not a state, are fewer than the second one says, are more than this version
+ * understands, or claim to know what they lack; the state must not be used then.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_guest_state_restore(struct hvctl_guest_state *state,
                                                                           const uint64_t *words, size_t count)

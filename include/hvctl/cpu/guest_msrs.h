@@ -26,7 +26,8 @@ static inline uint32_t hvctl_guest_msr(struct hvctl_guest_state *state, unsigned
 /*
  * After hvctl_vmx_guest_read, add what the CPU holds, star to kernel_gs_base, and CR2 from where the world switch left
  * it. Call it right after the VM exit, before the host's own values are loaded. DR6 is left to the caller
- * (hvctl_x86_read_dr6), who adds HVCTL_KNOWS_DR6. HVCTL_E_MSR: one of them faulted, and the state does not know them.
+ * (hvctl_x86_read_dr6), who adds HVCTL_KNOWS_DR6.
+ * HVCTL_E_MSR: one of them faulted, and the state does not know them.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_guest_msrs_save(const struct hvctl_cpu_ops *ops,
                                                                       const struct hvctl_guest_regs *regs,
@@ -48,8 +49,8 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_guest_msrs_save(const stru
 }
 
 /*
- * The reverse, before the guest runs. What the state does not know is left alone. HVCTL_E_MSR: one of them faulted;
- * those before it were written.
+ * The reverse, before the guest runs. What the state does not know is left alone.
+ * HVCTL_E_MSR: one of them faulted; those before it were written.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_guest_msrs_load(const struct hvctl_cpu_ops *ops,
                                                                       struct hvctl_guest_regs *regs,

@@ -106,7 +106,8 @@ HVCTL_NODISCARD static inline enum hvctl_svm_enable_status hvctl_svm_enable(cons
 
 /*
  * Turn SVM off: set the global interrupt flag, clear VM_HSAVE_PA, restore EFER and VM_CR. No guest may be running.
- * HVCTL_E_MODE: SVM was not on; HVCTL_E_CPU: EFER cannot be written.
+ * HVCTL_E_MODE: SVM was not on.
+ * HVCTL_E_CPU: EFER cannot be written.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_svm_disable(const struct hvctl_cpu_ops *ops,
                                                                   struct hvctl_svm_cpu *cpu)

@@ -157,7 +157,9 @@ HVCTL_NODISCARD static inline enum hvctl_vmx_enable_status hvctl_vmx_enable(cons
 
 /*
  * Leave VMX operation and restore CR4 and CR0. Every VMCS that was active on this CPU must have been cleared
- * (hvctl_vmx_clear). HVCTL_E_MODE: VMX was not on; HVCTL_E_CPU: VMXOFF failed, as under dual-monitor treatment of SMIs.
+ * (hvctl_vmx_clear).
+ * HVCTL_E_MODE: VMX was not on.
+ * HVCTL_E_CPU: VMXOFF failed, as under dual-monitor treatment of SMIs.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_disable(const struct hvctl_cpu_ops *ops,
                                                                   struct hvctl_vmx_cpu *cpu)
@@ -214,7 +216,7 @@ static inline uint32_t hvctl_vmx_instruction_error(const struct hvctl_cpu_ops *o
  * Invalidate what this CPU has cached of the translations of one EPTP, or of all EPTPs if it has no single-context
  * INVEPT.
  * HVCTL_E_CONTROL: this CPU has no INVEPT (VMX transitions without VPID then flush, and nothing else does);
- * HVCTL_E_CPU: refused.
+ * HVCTL_E_CPU: the CPU refused the instruction.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_invept(const struct hvctl_cpu_ops *ops,
                                                                  const struct hvctl_vmx_caps *caps, uint64_t eptp)
@@ -247,7 +249,10 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_invept_all(const struc
 /*
  * Invalidate what this CPU has cached under a VPID (not 0). If the CPU lacks the type asked for, the next wider one is
  * used: an address alone, then the VPID, then all VPIDs. linear is used for HVCTL_INVVPID_INDIVIDUAL_ADDRESS and must
- * be canonical. HVCTL_E_RANGE: VPID 0; HVCTL_E_CONTROL: no INVVPID that is wide enough; HVCTL_E_CPU: refused.
+ * be canonical.
+ * HVCTL_E_RANGE: VPID 0.
+ * HVCTL_E_CONTROL: the CPU has no INVVPID that is wide enough.
+ * HVCTL_E_CPU: the CPU refused the instruction.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_invvpid(const struct hvctl_cpu_ops *ops,
                                                                   const struct hvctl_vmx_caps *caps,
@@ -280,8 +285,9 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_invvpid(const struct h
  * Invalidate all that this CPU has cached for guests, under every VPID and EPTP, by INVEPT and INVVPID for all
  * contexts, as far as it has them (without VPIDs, VM entries and exits invalidate linear addresses themselves).
  * HVCTL_TAG_FLUSH_ALL asks for this, and it must be done before the first guest after hvctl_vmx_enable: VMXON
- * invalidates nothing, and earlier software may have left entries. HVCTL_E_CPU: refused. SDM vol. 3, "Guidelines for
- * Use of the INVVPID Instruction", "Guidelines for Use of the INVEPT Instruction".
+ * invalidates nothing, and earlier software may have left entries.
+ * HVCTL_E_CPU: the CPU refused the instruction.
+ * SDM vol. 3, "Guidelines for Use of the INVVPID Instruction", "Guidelines for Use of the INVEPT Instruction".
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_flush_all(const struct hvctl_cpu_ops *ops,
                                                                     const struct hvctl_vmx_caps *caps)

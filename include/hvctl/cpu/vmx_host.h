@@ -37,8 +37,8 @@ static inline void hvctl_vmx_host_msr(const struct hvctl_cpu_ops *ops, struct hv
  * Selectors lose their RPL and table indicator, which VM entry requires to be 0; DS, ES, FS and GS become null if they
  * refer to an LDT. The base of TR is read from the GDT, which must be mapped.
  *
- * HVCTL_E_MODE: CS or TR is null, or TR's descriptor lies beyond the GDT: load a task register first. HVCTL_E_MSR: an
- * MSR faulted. Also the errors of hvctl_vmcs_write.
+ * HVCTL_E_MODE: CS or TR is null, or TR's descriptor lies beyond the GDT: load a task register first.
+ * HVCTL_E_MSR: an MSR faulted. Also the errors of hvctl_vmcs_write.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_host_capture(const struct hvctl_cpu_ops *ops,
                                                                        struct hvctl_vmcs_image *image)

@@ -79,9 +79,10 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_svm_advance(struct hvctl_v
  * stays as it is.
  *
  * HVCTL_OK: also where there was no event, or where VMRUN refused the VMCB; then the event to be injected stays as it
- * was. HVCTL_E_RANGE: EXITINTINFO has a value that VMRUN would refuse, and the event is
- * lost: CPUs give no such value, but emulators do. APM vol. 2, "Event Injection", "EXITINTINFO Pseudo-Code", "NMI
- * Virtualization".
+ * was.
+ * HVCTL_E_RANGE: EXITINTINFO has a value that VMRUN would refuse, and the event is lost: CPUs give no such value, but
+ * emulators do.
+ * APM vol. 2, "Event Injection", "EXITINTINFO Pseudo-Code", "NMI Virtualization".
  */
 static inline enum hvctl_status hvctl_svm_redeliver(struct hvctl_vmcb *vmcb)
 {
@@ -110,8 +111,8 @@ static inline enum hvctl_status hvctl_svm_redeliver(struct hvctl_vmcb *vmcb)
 }
 
 /*
- * As hvctl_vmx_inject_nested, for a VMCB: event and errors as in hvctl_vmcb_inject. HVCTL_E_SHUTDOWN: nothing was
- * injected, because the guest ends in a triple fault.
+ * As hvctl_vmx_inject_nested, for a VMCB: event and errors as in hvctl_vmcb_inject.
+ * HVCTL_E_SHUTDOWN: nothing was injected, because the guest ends in a triple fault.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_svm_inject_nested(struct hvctl_vmcb *vmcb,
                                                                         struct hvctl_svm_event event)

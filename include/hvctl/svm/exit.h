@@ -118,8 +118,9 @@ static inline void hvctl_svm_injected_put(struct hvctl_vmcb *vmcb, uint64_t even
 
 /*
  * Write an event into EVENTINJ; VMRUN delivers it before the guest's first instruction, and the CPU clears it. In real
- * mode exceptions have no error code, which is dropped. HVCTL_E_RANGE: VMRUN would refuse it: a reserved type, an
- * exception with a vector above 31 or that of the NMI (2), #BR or #OF for a guest in 64-bit mode.
+ * mode exceptions have no error code, which is dropped.
+ * HVCTL_E_RANGE: VMRUN would refuse it: a reserved type, an exception with a vector above 31 or that of the NMI (2),
+ * #BR or #OF for a guest in 64-bit mode.
  *
  * For INT n the guest's RIP must be that of the instruction; VMRUN pushes the address after it only with nRIP support,
  * in which case NRIP must be set before this call. The VMCB remembers the event for hvctl_svm_redeliver, which must

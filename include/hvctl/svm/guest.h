@@ -125,10 +125,10 @@ static inline void hvctl_svm_put_rest(struct hvctl_vmcb *vmcb, const struct hvct
  * who intercepts IRET. DEBUGCTL has an effect with LBR virtualization.
  *
  * HVCTL_E_STATE: written, but the state does not know something that SVM's guests need, which is as the VMCB had it:
- * EFER, PAT, CR2, DR6 or the SYSCALL MSRs. Add them after hvctl_vmx_guest_read. HVCTL_E_MODE: written, except for what
- * no VMCB can hold. The caller holds a guest that is not active back until an event ends the halt, and injects pending
- * debug exceptions; what only Intel's CPUs have (CR4.PKS with pkrs, LAM, LASS, KL, user interrupts, MPX, tracing, ...)
- * should not have been shown to the guest.
+ * EFER, PAT, CR2, DR6 or the SYSCALL MSRs. Add them after hvctl_vmx_guest_read.
+ * HVCTL_E_MODE: written, except for what no VMCB can hold. The caller holds a guest that is not active back until an
+ * event ends the halt, and injects pending debug exceptions; what only Intel's CPUs have (CR4.PKS with pkrs, LAM, LASS,
+ * KL, user interrupts, MPX, tracing, ...) should not have been shown to the guest.
  */
 static inline enum hvctl_status hvctl_svm_guest_write(struct hvctl_vmcb *vmcb, const struct hvctl_guest_state *state)
 {

@@ -72,9 +72,9 @@ static inline uint32_t hvctl_vmx_interrupted(const struct hvctl_vmcs_image *imag
  * interrupts and NMIs, blocking by STI and by MOV SS, because VM entry demands it.
  *
  * HVCTL_OK: also where there was no event, or where VM entry failed; then the event to be injected stays as it was.
- * Otherwise errors of hvctl_vmcs_write. SDM vol. 3, "Information for VM Exits That Occur During Event Delivery", "Checks
- * on Guest Non-Register State", "Resuming Guest Software after Handling an Exception", "VM-Entry Failures During or
- * After Loading Guest State".
+ * Otherwise errors of hvctl_vmcs_write.
+ * SDM vol. 3, "Information for VM Exits That Occur During Event Delivery", "Checks on Guest Non-Register State",
+ * "Resuming Guest Software after Handling an Exception", "VM-Entry Failures During or After Loading Guest State".
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_redeliver(struct hvctl_vmcs_image *image)
 {
@@ -113,7 +113,8 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_redeliver(struct hvctl
  * Answer the exit with an exception in the guest: inject it or, if the exit came while another exception was being
  * delivered, what the two combine to, such as #DF with error code 0. An interrupted event that is no exception gives
  * way to it, as on a CPU without a hypervisor. Image, caps, event and errors as in hvctl_vmx_inject; the image holds
- * IDT-vectoring information, too. HVCTL_E_SHUTDOWN: nothing was injected, because the guest ends in a triple fault.
+ * IDT-vectoring information, too.
+ * HVCTL_E_SHUTDOWN: nothing was injected, because the guest ends in a triple fault.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_inject_nested(struct hvctl_vmcs_image *image,
                                                                         const struct hvctl_vmx_caps *caps,

@@ -195,8 +195,8 @@ static inline bool hvctl_vmx_caps_msr(struct hvctl_vmx_caps *caps, hvctl_rdmsr_f
  *
  * Only MSRs that other MSRs report are read: the TRUE ones if IA32_VMX_BASIC[55], each of the secondary, tertiary and
  * secondary exit ones if its activating control may be 1, IA32_VMX_EPT_VPID_CAP if EPT or VPID may be, IA32_VMX_VMFUNC
- * if VM functions may be. HVCTL_E_MSR: one of them faulted all the same; caps->failed_msr says which, and caps must not
- * be used.
+ * if VM functions may be.
+ * HVCTL_E_MSR: one of them faulted all the same; caps->failed_msr says which, and caps must not be used.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_caps_read(struct hvctl_vmx_caps *caps, hvctl_rdmsr_fn rdmsr,
                                                                     hvctl_cpuid_fn cpuid, void *ctx)

@@ -99,9 +99,10 @@ static inline struct hvctl_vmx_event hvctl_vmx_event_make(enum hvctl_event_type 
 /*
  * Write an event into the VM-entry injection fields in the form that VM entry accepts: an error code is dropped while
  * the guest is in real mode (GUEST_CR0.PE is 0), since the CPU accepts none then. There is one event for each VM entry:
- * the CPU clears the valid bit at the next VM exit. HVCTL_E_RANGE: type 1, a vector its type cannot have, a length
- * above 15 (0 is refused, too, on CPUs that do not allow it: caps, NULL to skip), or an error code with bits 31:16. SDM
- * vol. 3, "Checks on VMX Controls".
+ * the CPU clears the valid bit at the next VM exit.
+ * HVCTL_E_RANGE: type 1, a vector its type cannot have, a length above 15 (0 is refused, too, on CPUs that do not allow
+ * it: caps, NULL to skip), or an error code with bits 31:16.
+ * SDM vol. 3, "Checks on VMX Controls".
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_inject(struct hvctl_vmcs_image *image,
                                                                  const struct hvctl_vmx_caps *caps,

@@ -208,9 +208,10 @@ static inline void hvctl_vmx_put_rest(struct hvctl_vmcs_image *image, const stru
  *
  * HVCTL_E_MODE: PE or PG is 0 in state.cr0 and "unrestricted guest" is not on; or something that this CPU's VMX cannot
  * hold: bits of CR3, CR4 and EFER, an activity, a member that is not 0 without its field, a mode that only a VMCB can
- * have (paging in real mode, virtual-8086 mode in long mode, ...), a RIP that is not canonical. HVCTL_E_CONTROL: the
- * guest is in IA-32e mode, which this CPU's VMX does not support. HVCTL_E_STATE: with EPT, a guest in PAE paging whose
- * PDPTEs are not known (hvctl_guest_load_pdptes). Otherwise errors of hvctl_vmcs_write.
+ * have (paging in real mode, virtual-8086 mode in long mode, ...), a RIP that is not canonical.
+ * HVCTL_E_CONTROL: the guest is in IA-32e mode, which this CPU's VMX does not support.
+ * HVCTL_E_STATE: with EPT, a guest in PAE paging whose PDPTEs are not known (hvctl_guest_load_pdptes).
+ * Otherwise errors of hvctl_vmcs_write.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_guest_write(struct hvctl_vmcs_image *image,
                                                                       const struct hvctl_vmx_caps *caps,
@@ -311,8 +312,8 @@ static inline bool hvctl_vmx_guest_cr0_faults(const struct hvctl_vmcs_image *ima
  * that Invalidate TLBs and Paging-Structure Caches".
  * HVCTL_E_MODE: PE or PG would be 0 and "unrestricted guest" is not on.
  * HVCTL_E_FAULT: the guest must get #GP(0) instead (hvctl_vmx_guest_cr0_faults), and nothing changed.
- * Otherwise errors of hvctl_vmcs_write. SDM vol. 3, "Changes to Instruction Behavior in VMX Non-Root Operation",
- * "Unrestricted Guests".
+ * Otherwise errors of hvctl_vmcs_write.
+ * SDM vol. 3, "Changes to Instruction Behavior in VMX Non-Root Operation", "Unrestricted Guests".
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_guest_set_cr0(struct hvctl_vmcs_image *image,
                                                                         const struct hvctl_vmx_caps *caps,

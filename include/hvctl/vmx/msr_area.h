@@ -58,8 +58,10 @@ static inline struct hvctl_msr_entry *hvctl_msr_area_find(const struct hvctl_msr
 }
 
 /*
- * Give an MSR this value in the area: its entry is changed, or one is added. HVCTL_E_RANGE: it cannot be loaded from an
- * area. HVCTL_E_FULL: the area has no room. If count changes, write the VMCS's count field.
+ * Give an MSR this value in the area: its entry is changed, or one is added. If count changes, write
+ * the VMCS's count field.
+ * HVCTL_E_RANGE: it cannot be loaded from an area.
+ * HVCTL_E_FULL: the area has no room.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_msr_area_set(struct hvctl_msr_area *area, uint32_t msr,
                                                                    uint64_t value)

@@ -353,8 +353,9 @@ static inline uint32_t hvctl_vmx_group_field(enum hvctl_vmx_group group)
 }
 
 /*
- * Write the words into the image. A word that this CPU does not have is left out if it is 0 and an error
- * (HVCTL_E_ABSENT) otherwise; HVCTL_E_WIDTH: a bit above 31 in a 32-bit word.
+ * Write the words into the image, without those that this CPU does not have.
+ * HVCTL_E_ABSENT: this CPU does not have a word that is not 0.
+ * HVCTL_E_WIDTH: a bit above 31 is set in a 32-bit word.
  */
 HVCTL_API HVCTL_NODISCARD enum hvctl_status hvctl_vmx_controls_write(struct hvctl_vmcs_image *image,
                                                                      const struct hvctl_vmx_controls *controls);

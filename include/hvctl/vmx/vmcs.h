@@ -124,8 +124,10 @@ static inline bool hvctl_vmcs_has(const struct hvctl_vmcs_image *image, uint32_t
 }
 
 /*
- * The slot that an access to encoding reaches. HVCTL_E_FIELD: there is no such field. HVCTL_E_ABSENT: not on this CPU;
- * the controls that it depends on are hvctl_vmcs_field_info(encoding)->when and or_when.
+ * The slot that an access to encoding reaches.
+ * HVCTL_E_FIELD: there is no such field.
+ * HVCTL_E_ABSENT: not on this CPU; the controls that it depends on are hvctl_vmcs_field_info(encoding)->when and
+ * or_when.
  */
 static inline enum hvctl_status hvctl_vmcs_find(const struct hvctl_vmcs_image *image, uint32_t encoding, unsigned *slot)
 {
@@ -163,8 +165,10 @@ static inline uint64_t hvctl_vmcs_get(const struct hvctl_vmcs_image *image, uint
 
 /*
  * Write a field, or with an odd encoding the high half of a 64-bit one, and mark it dirty.
- * HVCTL_E_FIELD, HVCTL_E_ABSENT as in hvctl_vmcs_find; HVCTL_E_WIDTH: value has bits that the field does not have;
- * HVCTL_E_READONLY: VM-exit information, on a CPU that does not take VMWRITE to it. After an error nothing has changed.
+ * After an error nothing has changed.
+ * HVCTL_E_FIELD, HVCTL_E_ABSENT as in hvctl_vmcs_find.
+ * HVCTL_E_WIDTH: value has bits that the field does not have.
+ * HVCTL_E_READONLY: VM-exit information, on a CPU that does not accept VMWRITE to it.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmcs_write(struct hvctl_vmcs_image *image, uint32_t encoding,
                                                                  uint64_t value)
@@ -235,8 +239,9 @@ enum hvctl_vmcs_load_set {
 };
 
 /*
- * Read one field from the CPU into the image; it is not dirty then. HVCTL_E_FIELD, HVCTL_E_ABSENT as in
- * hvctl_vmcs_find; HVCTL_E_CPU: vmread refused, and the field keeps its value.
+ * Read one field from the CPU into the image; it is not dirty then.
+ * HVCTL_E_FIELD, HVCTL_E_ABSENT as in hvctl_vmcs_find.
+ * HVCTL_E_CPU: vmread refused, and the field keeps its value.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmcs_load_field(struct hvctl_vmcs_image *image, uint32_t encoding,
                                                                       hvctl_vmread_fn vmread, void *ctx)

@@ -144,9 +144,12 @@ static inline enum hvctl_status hvctl_vmcs_restore_line(struct hvctl_vmcs_image 
  * known and dirty, except for read-only exit information, which only becomes known. Fields that the text does not have
  * stay as they are.
  *
- * HVCTL_E_SYNTAX: a line is not "NAME = 0x...", with or without a comment that # begins; HVCTL_E_FIELD: no field has
- * the name; HVCTL_E_WIDTH. *line (may be NULL) is then its number, from 1; the lines before it are in the image.
- * HVCTL_E_ABSENT: this image lacks the field of line *line, the first of its kind; all other lines were read.
+ * After an error *line (line may be NULL) is the number of the line at fault, from 1. The first three end the reading:
+ * the lines before that one are in the image.
+ * HVCTL_E_SYNTAX: a line is not "NAME = 0x...", with or without a comment that # begins.
+ * HVCTL_E_FIELD: no field has the name.
+ * HVCTL_E_WIDTH: the value does not fit into the field.
+ * HVCTL_E_ABSENT: this image lacks fields of the text, of which *line is the first; all other lines were read.
  */
 HVCTL_API HVCTL_NODISCARD enum hvctl_status hvctl_vmcs_restore(struct hvctl_vmcs_image *image, const char *bytes,
                                                                size_t length, unsigned *line);
