@@ -11,6 +11,7 @@
 #include "msr.h"
 
 #define HVCTL_CR4_OSXSAVE (UINT64_C(1) << 18)
+#define HVCTL_CR4_KL      (UINT64_C(1) << 19)
 #define HVCTL_CR4_PKE     (UINT64_C(1) << 22)
 
 /* Set or clear one bit of a register of the answer. */
@@ -21,8 +22,8 @@ static inline uint32_t hvctl_cpuid_bit(uint32_t value, unsigned bit, bool on)
 
 /*
  * What a guest should see of the host's answer to this leaf and subleaf: no VMX and SMX, no SVM, SKINIT and memory
- * encryption, because the hypervisor keeps their MSRs and instructions; and OSXSAVE and OSPKE by guest_cr4, because
- * they report CR4, which the guest has of its own. Everything else is the host's. Hiding more (x2APIC, MONITOR, ...) is
+ * encryption, because the hypervisor keeps their MSRs and instructions; and OSXSAVE, OSPKE and AESKLE by guest_cr4,
+ * because they report CR4, which the guest has of its own. Everything else is the host's. Hiding more (x2APIC, MONITOR, ...) is
  * the caller's choice.
  */
 static inline struct hvctl_cpuid hvctl_guest_cpuid(uint32_t leaf, uint32_t subleaf, struct hvctl_cpuid host,
@@ -39,6 +40,9 @@ static inline struct hvctl_cpuid hvctl_guest_cpuid(uint32_t leaf, uint32_t suble
     case 7:
         if (subleaf == 0)
             host.ecx = hvctl_cpuid_bit(host.ecx, 4, (guest_cr4 & HVCTL_CR4_PKE) != 0); /* OSPKE */
+        return host;
+    case 0x19:
+        host.ebx = hvctl_cpuid_bit(host.ebx, 0, (guest_cr4 & HVCTL_CR4_KL) != 0); /* AESKLE */
         return host;
     case UINT32_C(0x80000001):
         host.ecx = hvctl_cpuid_bit(host.ecx, 2, false);  /* SVM */

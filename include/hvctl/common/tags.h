@@ -39,7 +39,8 @@ enum hvctl_tag_use {
 /*
  * Tags first to last, both included; first is 1 or more, since 0 is the host's. The first tag taken asks for a flush of
  * all: whoever used the CPU before may have left entries under any tag, and neither entering VMX operation nor setting
- * EFER.SVME flushes them.
+ * EFER.SVME flushes them. Call it once: on a pool from which tags were taken it would give them out a second time;
+ * hvctl_tag_pool_reset makes those stale.
  * HVCTL_E_RANGE: first is 0 or above last; the pool must not be used then.
  */
 static inline enum hvctl_status hvctl_tag_pool_init(struct hvctl_tag_pool *pool, uint32_t first, uint32_t last)

@@ -271,9 +271,8 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_guest_write(struct hvc
 
 /*
  * Does a MOV to CR0 of this value raise #GP(0) in the guest? SDM vol. 2, "MOV - Move to/from Control Registers",
- * exceptions of protected mode. The image holds GUEST_CR0 and its shadow, GUEST_CR4, GUEST_IA32_EFER and the rights of
- * TR. Not checked: 64-bit code must not clear PG, and code with CS.L must not set PG outside IA-32e mode; VM entry
- * accepts both.
+ * exceptions of protected and of 64-bit mode. The image holds GUEST_CR0 and its shadow, GUEST_CR4, GUEST_IA32_EFER and
+ * the rights of CS and TR.
  */
 static inline bool hvctl_vmx_guest_cr0_faults(const struct hvctl_vmcs_image *image, uint64_t value)
 {
@@ -282,6 +281,7 @@ static inline bool hvctl_vmx_guest_cr0_faults(const struct hvctl_vmcs_image *ima
     uint64_t cr4 = hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_CR4);
     uint64_t efer = hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_IA32_EFER);
     uint64_t tr = hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_TR_ACCESS_RIGHTS);
+    bool cs_l = (hvctl_vmcs_get(image, HVCTL_VMCS_GUEST_CS_ACCESS_RIGHTS) & HVCTL_RIGHTS_LONG) != 0;
 
     before = (before & ~mask) | (hvctl_vmcs_get(image, HVCTL_VMCS_CR0_READ_SHADOW) & mask);
     if (value >> 32 || (value & (HVCTL_CR0_PG | HVCTL_CR0_PE)) == HVCTL_CR0_PG
@@ -290,22 +290,22 @@ static inline bool hvctl_vmx_guest_cr0_faults(const struct hvctl_vmcs_image *ima
     if ((cr4 & HVCTL_CR4_CET) && !(value & HVCTL_CR0_WP))
         return true;
     if (!(value & HVCTL_CR0_PG))
-        return (before & HVCTL_CR0_PG) && (cr4 & HVCTL_CR4_PCIDE);
+        return (before & HVCTL_CR0_PG) && ((cr4 & HVCTL_CR4_PCIDE) || ((efer & HVCTL_EFER_LMA) && cs_l));
     if ((before & HVCTL_CR0_PG) || !(efer & HVCTL_EFER_LME))
         return false;
     /*
-     * Entering IA-32e mode needs PAE, and must not happen with a 16-bit TSS, which bit 3 of the type distinguishes from
-     * a 32-bit one.
+     * Entering IA-32e mode needs PAE, and must not happen with CS.L set, nor with a 16-bit TSS, which bit 3 of the type
+     * distinguishes from a 32-bit one.
      */
-    return !(cr4 & HVCTL_CR4_PAE) || !(tr & HVCTL_RIGHTS_CODE);
+    return !(cr4 & HVCTL_CR4_PAE) || cs_l || !(tr & HVCTL_RIGHTS_CODE);
 }
 
 /*
  * Carry out the guest's MOV to CR0, CLTS or LMSW that a VM exit reports because it would change a bit owned by the
  * guest/host mask. value is the CR0 that the guest is to see. The read shadow takes it, GUEST_CR0 gets the fixed bits
  * added, and where PG changes with EFER.LME set, EFER.LMA and "IA-32e mode guest" go with it. The image holds
- * GUEST_CR0, GUEST_CR4, GUEST_IA32_EFER, the rights of TR and the entry controls as the exit left them, and the entry
- * controls load EFER. The caller loads the PDPTEs of a guest that turns PAE paging on (hvctl_guest_load_pdptes).
+ * GUEST_CR0, GUEST_CR4, GUEST_IA32_EFER, the rights of CS and TR and the entry controls as the exit left them, and the
+ * entry controls load EFER. The caller loads the PDPTEs of a guest that turns PAE paging on (hvctl_guest_load_pdptes).
  *
  * HVCTL_OWES_INVVPID: done, and PG was cleared with "enable VPID" on. The instruction would have flushed all of the
  * guest's TLB, so the caller must execute a single-context INVVPID before the guest goes on. SDM vol. 3, "Operations

@@ -438,12 +438,12 @@ Test(advance, svm_delivers_an_interrupted_event_again)
     }
 }
 
-/* SDM vol. 2, CPUID 1 ECX: 5 VMX, 6 SMX, 27 OSXSAVE; 7 ECX: 4 OSPKE. APM vol. 3: 80000001H ECX: 2 SVM, 12 SKINIT. */
+/* SDM vol. 2, CPUID 1 ECX: 5 VMX, 6 SMX, 27 OSXSAVE; 7 ECX: 4 OSPKE; 19H EBX: 0 AESKLE. APM vol. 3: 80000001H ECX: 2, 12. */
 Test(guest_cpuid, hides_virtualization_and_reports_the_guests_cr4)
 {
     const struct hvctl_cpuid all = {0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff}, nothing = {0, 0, 0, 0};
     static const uint32_t unchanged[] = {0, 2, 6, 0xd, 0x40000000, 0x80000000, 0x80000008, 0x8000001e};
-    const uint64_t osxsave = 1 << 18, pke = 1 << 22;
+    const uint64_t osxsave = 1 << 18, kl = 1 << 19, pke = 1 << 22;
     struct hvctl_cpuid id = hvctl_guest_cpuid(1, 0, all, 0);
 
     cr_expect(id.ecx == 0xf7ffff9f && id.eax == 0xffffffff && id.ebx == 0xffffffff && id.edx == 0xffffffff);
@@ -452,6 +452,8 @@ Test(guest_cpuid, hides_virtualization_and_reports_the_guests_cr4)
     cr_expect_eq(hvctl_guest_cpuid(7, 0, all, osxsave).ecx, 0xffffffef);
     cr_expect_eq(hvctl_guest_cpuid(7, 0, nothing, pke).ecx, 1u << 4);
     cr_expect_eq(hvctl_guest_cpuid(7, 1, all, 0).ecx, 0xffffffff);
+    cr_expect_eq(hvctl_guest_cpuid(0x19, 0, all, ~kl).ebx, 0xfffffffe);
+    cr_expect_eq(hvctl_guest_cpuid(0x19, 0, nothing, kl).ebx, 1);
     cr_expect_eq(hvctl_guest_cpuid(0x80000001, 0, all, 0).ecx, 0xffffeffb);
     for (uint32_t leaf = 0x8000000a; leaf <= 0x8000001f; leaf += 0x15) {
         id = hvctl_guest_cpuid(leaf, 0, all, 0);
@@ -538,6 +540,7 @@ Test(guest_cr0, a_write_that_exits_is_carried_out)
     begin(true);
     cr_assert_eq(hvctl_vmx_guest_write(&image, &caps, &state), HVCTL_OK);
     cr_expect_eq(field(HVCTL_VMCS_VM_ENTRY_CONTROLS) >> 9 & 1, 1);
+    put(HVCTL_VMCS_GUEST_CS_ACCESS_RIGHTS, 0xc09b); /* compatibility mode */
     cr_assert_eq(hvctl_vmx_guest_set_cr0(&image, &caps, 0x11), HVCTL_OK); /* PE, ET: paging off, NE off */
     cr_expect_eq(field(HVCTL_VMCS_GUEST_CR0), 0x31);
     cr_expect_eq(field(HVCTL_VMCS_CR0_READ_SHADOW), 0x11);
@@ -584,13 +587,19 @@ Test(guest_cr0, what_the_instruction_refuses_is_a_fault_of_the_guests)
                      "case %u", i);
         cr_expect_eq(field(HVCTL_VMCS_CR0_READ_SHADOW), cases[i].faults ? state.cr0 : cases[i].value, "case %u", i);
     }
-    { /* PG cannot be cleared while PCIDE is set */
+    { /* PG cannot be cleared while PCIDE is set, nor by 64-bit code; CS with L cannot set it for IA-32e mode */
         struct hvctl_guest_state state = hvctl_guest_long64(0x5000, 0x1000, 0);
 
         begin(true);
         cr_assert_eq(hvctl_vmx_guest_write(&image, &caps, &state), HVCTL_OK);
+        cr_expect_eq(hvctl_vmx_guest_set_cr0(&image, &caps, 0x31), HVCTL_E_FAULT, "64-bit code");
+        put(HVCTL_VMCS_GUEST_CS_ACCESS_RIGHTS, 0xc09b);
         put(HVCTL_VMCS_GUEST_CR4, 0x22020);
-        cr_expect_eq(hvctl_vmx_guest_set_cr0(&image, &caps, 0x31), HVCTL_E_FAULT);
+        cr_expect_eq(hvctl_vmx_guest_set_cr0(&image, &caps, 0x31), HVCTL_E_FAULT, "PCIDE");
+        put(HVCTL_VMCS_GUEST_CR4, 0x2020);
+        cr_expect_eq(hvctl_vmx_guest_set_cr0(&image, &caps, 0x31), HVCTL_OK);
+        put(HVCTL_VMCS_GUEST_CS_ACCESS_RIGHTS, 0xa09b);
+        cr_expect_eq(hvctl_vmx_guest_set_cr0(&image, &caps, 0x80000031), HVCTL_E_FAULT, "L");
     }
 }
 
@@ -608,6 +617,7 @@ Test(guest_cr0, clearing_pg_under_a_vpid_owes_a_flush)
             put(HVCTL_VMCS_SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS,
                 field(HVCTL_VMCS_SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS) | 1 << 5);
         cr_assert_eq(hvctl_vmx_guest_write(&image, &caps, &state), HVCTL_OK);
+        put(HVCTL_VMCS_GUEST_CS_ACCESS_RIGHTS, 0xc09b);
         cr_expect_eq(hvctl_vmx_guest_set_cr0(&image, &caps, 0x80000031), HVCTL_OK, "PG stays");
         cr_expect_eq(hvctl_vmx_guest_set_cr0(&image, &caps, 0x31), vpid ? HVCTL_OWES_INVVPID : HVCTL_OK);
         cr_expect_eq(field(HVCTL_VMCS_GUEST_CR0), 0x31, "done all the same");
