@@ -167,8 +167,7 @@ struct hvpt_audit_item {
  * items, count: the workspace, of 64 rows or more. A row holds pages that are contiguous in both address spaces, or a
  * table; with too few rows the audit takes several passes.
  * found: called for each finding (NULL: not called); false ends the audit. Frames that a guest reaches at several
- * addresses are reported
- * for each.
+ * addresses are reported for each.
  * go_on: called at each table that is entered, in every pass; false ends the audit. It serves to show progress, and to
  * end in bounded time where the tables cannot be trusted. NULL: not called.
  */

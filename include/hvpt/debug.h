@@ -48,7 +48,7 @@ static inline const char *hvpt_breach_text(enum hvpt_breach breach)
     return "unknown breach";
 }
 
-/* The role of a call's caller, in the terms of hvpt.h. TRACKER: sole writer, but beside readers and touch. */
+/* The role of a call's caller, in the terms of hvpt.h. TRACKER: sole writer, except for readers and touch. */
 enum hvpt_role {
     HVPT_ROLE_READER,
     HVPT_ROLE_FAULTER,

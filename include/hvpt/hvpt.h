@@ -204,7 +204,7 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_collapse(struct hvpt_space *
  * reported each time.
  * @param flush until it is done, CPUs may write through cached entries without setting the bits again
  * @retval HVPT_E_CORRUPT a table is out of reach; bits before it have been cleared and are in bitmap
- * Sole writer, but beside readers and touch.
+ * Sole writer, except that readers and touch may run beside it.
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_dirty(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
                                                           uint64_t *bitmap, struct hvpt_flush *flush);
@@ -226,7 +226,7 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_age(struct hvpt_space *space
  * mapped with HVPT_EPT_SUPPRESS_VE.
  * @param flush until it is done, writes may still go unseen
  * @retval HVPT_E_ATTR a page is write-only (stage 2) and would be left without any permission
- * Sole writer, but beside readers and touch.
+ * Sole writer, except that readers and touch may run beside it.
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_write_protect(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
                                                                   struct hvpt_flush *flush);

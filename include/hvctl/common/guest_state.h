@@ -120,7 +120,7 @@ static inline void hvctl_guest_state_clear(struct hvctl_guest_state *state)
     state->pat = HVCTL_PAT_RESET;
 }
 
-/* CPL. */
+/* The current privilege level. */
 static inline unsigned hvctl_guest_cpl(const struct hvctl_guest_state *state)
 {
     return state->ss.rights >> HVCTL_RIGHTS_DPL_SHIFT & 3u;
@@ -140,7 +140,7 @@ static inline bool hvctl_guest_uses_pdptes(const struct hvctl_guest_state *state
 
 /*
  * Read the four PDPTEs of a guest with PAE paging from its memory, as SVM's CPUs do with nested paging; read takes
- * guest-physical addresses, and maxphyaddr is the guest's. Other guests are left as they are.
+ * guest-physical addresses, and maxphyaddr is the guest's. A guest without PAE paging is left as it is.
  * HVCTL_E_CPU: read failed, and nothing changed.
  * HVCTL_E_RANGE: one has reserved bits set, which VM entry would refuse, and nothing changed.
  * SDM vol. 3, "PAE Paging".

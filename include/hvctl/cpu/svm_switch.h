@@ -21,9 +21,9 @@
  * regs carries RCX to R15; RAX, RSP, RIP and RFLAGS are in the VMCB. The whole switch runs with the global interrupt
  * flag clear. interrupts: let physical interrupts end the guest's run (host RFLAGS.IF is set during VMRUN; that needs
  * V_INTR_MASKING and the INTR intercept): they are taken after this call, as soon as the caller's IF allows. Host
- * RFLAGS is preserved. The caller must switch: XSAVE state with XCR0, DR0 to DR3 (and DR6, DR7 of the
- * host: VMEXIT disables its breakpoints), DEBUGCTL without LBR virtualization, TSC_AUX, and the rest of docs/hvctl.md,
- * "What the world switch leaves to the caller".
+ * RFLAGS is preserved. The caller must switch XSAVE state with XCR0, DR0 to DR3 (and the host's DR6 and DR7, because
+ * VMEXIT disables its breakpoints), DEBUGCTL without LBR virtualization, TSC_AUX, and the rest of docs/hvctl.md, "What
+ * the world switch leaves to the caller".
  *
  * VMRUN raises #GP for a VMCB that is not 4 KiB aligned or beyond MAXPHYADDR, and #UD without EFER.SVME; nothing here
  * catches it.

@@ -215,7 +215,7 @@ static inline uint32_t hvctl_vmx_instruction_error(const struct hvctl_cpu_ops *o
 /*
  * Invalidate what this CPU has cached of the translations of one EPTP, or of all EPTPs if it has no single-context
  * INVEPT.
- * HVCTL_E_CONTROL: this CPU has no INVEPT (VMX transitions without VPID then flush, and nothing else does);
+ * HVCTL_E_CONTROL: this CPU has no INVEPT (then only VMX transitions without VPID flush).
  * HVCTL_E_CPU: the CPU refused the instruction.
  */
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_invept(const struct hvctl_cpu_ops *ops,

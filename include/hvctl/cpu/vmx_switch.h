@@ -24,9 +24,9 @@
  * 400H and DEBUGCTL at 0, and it leaves alone what the caller must switch: see docs/hvctl.md, "What the world switch
  * leaves to the caller".
  *
- * The first instruction skips the red zone, so that -mno-red-zone is not required. Where the compiler
- * follows Windows' ABI (UEFI), XMM6 to XMM15 are assumed to survive the call: as on every ABI, the caller switches the
- * XSAVE state of a guest that uses them, and restores the host's before its own code goes on.
+ * The first instruction skips the red zone, so that -mno-red-zone is not required. Where the compiler follows Windows'
+ * ABI (UEFI), XMM6 to XMM15 are assumed to survive the call: as on every ABI, the caller switches the XSAVE state of a
+ * guest that uses them, and restores the host's before its own code goes on.
  */
 HVPT_FUNCTION enum hvctl_vmx_result hvctl_vmx_switch(struct hvctl_guest_regs *regs, bool launched)
 {

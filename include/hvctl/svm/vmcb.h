@@ -542,8 +542,8 @@ static inline void hvctl_vmcb_virtual_interrupt(struct hvctl_vmcb *vmcb, uint64_
 }
 
 /*
- * Turn nested paging on with these tables. g_pat is the guest's PAT, which is HVCTL_PAT_RESET at reset.
- * n_cr3 is the physical address of the root table; the host's CR4 decides its depth.
+ * Turn nested paging on with these tables. g_pat is the guest's PAT, which is HVCTL_PAT_RESET at reset. n_cr3 is the
+ * physical address of the root table; the host's CR4 decides its depth.
  */
 static inline void hvctl_vmcb_set_nested_paging(struct hvctl_vmcb *vmcb, uint64_t n_cr3, uint64_t g_pat)
 {

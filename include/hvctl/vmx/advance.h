@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What to do before the guest goes on: skip the instruction that exited, and deliver again an event that the exit
- * interrupted. SDM vol. 3, "Instruction-Interception", "Guest Non-Register State".
+ * interrupted. SDM vol. 3, "Information for VM Exits Due to Instruction Execution", "Guest Non-Register State".
  */
 #ifndef HVCTL_VMX_ADVANCE_H
 #define HVCTL_VMX_ADVANCE_H

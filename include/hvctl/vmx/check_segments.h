@@ -313,7 +313,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_granularity(const struct hvc
     if (hvctl_vmx_rights_idle(view, rule, (uint32_t)finding->actual))
         return HVCTL_RULE_IDLE;
     if (bytes && pages)
-        return HVCTL_RULE_BROKEN; /* no setting of G goes with this limit */
+        return HVCTL_RULE_BROKEN; /* no setting of G matches this limit */
     finding->because = bytes ? "bits 11:0 of the limit are not FFFH" : "the limit has bits 31:20";
     return hvctl_demand_bits(finding, pages ? HVCTL_RIGHTS_GRANULARITY : 0, bytes ? HVCTL_RIGHTS_GRANULARITY : 0);
 }

@@ -317,7 +317,7 @@ static inline enum hvctl_rule_result hvctl_vmx_rule_ask_unknown(struct hvctl_vmc
         hvctl_vmx_verdicts_add(&so_far, result, &this_one,
                                result == HVCTL_RULE_BROKEN && hvctl_vmx_finding_known(work, rule, &this_one), finding);
         more = false;
-        for (i = count; i-- && !more;) { /* as an odometer; the judged field, which comes before the others, is slow */
+        for (i = count; i-- && !more;) { /* like an odometer: the judged field, which comes first, changes last */
             at[i] = at[i] + 1 < trial[i].count ? at[i] + 1 : 0;
             more = at[i] != 0;
         }

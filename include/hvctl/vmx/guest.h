@@ -78,9 +78,9 @@ static inline uint64_t hvctl_vmx_cr3_bits(const struct hvctl_vmx_caps *caps)
 }
 
 /*
- * Is the guest in a mode that VM entry knows? A VMCB can say more: paging in real mode, virtual-8086 mode elsewhere
- * than in protected mode, CR4 bits of long mode outside it, an instruction pointer that is not canonical, FRED without
- * its privilege levels, a task or a local table out of a local table. SDM vol. 3, "Checks on the Guest State Area".
+ * Is the guest in a mode that VM entry accepts? A VMCB can have others: paging in real mode, virtual-8086 mode
+ * elsewhere than in protected mode, CR4 bits of long mode outside it, an instruction pointer that is not canonical,
+ * FRED without its privilege levels, TR or LDTR out of an LDT. SDM vol. 3, "Checks on the Guest State Area".
  */
 static inline bool hvctl_vmx_guest_mode_fits(const struct hvctl_vmx_caps *caps, const struct hvctl_guest_state *state)
 {
@@ -236,7 +236,7 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmx_guest_write(struct hvc
     hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_CR4, hvctl_vmx_adjust_cr4(caps, state->cr4), &status);
     hvctl_vmcs_put(image, HVCTL_VMCS_CR4_READ_SHADOW, state->cr4, &status);
     hvctl_vmcs_put(image, HVCTL_VMCS_CR4_GUEST_HOST_MASK, caps->cr4_fixed0, &status);
-    /* Outside long mode paging uses 32 bits of CR3; the rest stays in it, and counts when long mode begins. */
+    /* Outside long mode paging uses 32 bits of CR3; the rest stays in it, and takes effect when long mode begins. */
     hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_CR3, state->cr3 & hvctl_vmx_cr3_bits(caps), &status);
     hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_DR7, state->dr7, &status);
     hvctl_vmcs_put(image, HVCTL_VMCS_GUEST_RIP,

@@ -71,7 +71,7 @@ static inline void hvctl_vmx_fit_cs(struct hvctl_segment *cs, unsigned cpl, bool
 static inline void hvctl_vmx_fit_ss(struct hvctl_segment *ss, unsigned cpl)
 {
     if (ss->rights & HVCTL_RIGHTS_UNUSABLE) {
-        ss->rights &= ~HVCTL_RIGHTS_DB; /* some CPUs of AMD's leave it set in a null segment */
+        ss->rights &= ~HVCTL_RIGHTS_DB; /* some AMD CPUs leave it set in a null segment */
     } else {
         hvctl_vmx_fit_usable(ss, true);
         ss->rights &= ~HVCTL_RIGHTS_CODE;

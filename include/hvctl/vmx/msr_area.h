@@ -58,8 +58,8 @@ static inline struct hvctl_msr_entry *hvctl_msr_area_find(const struct hvctl_msr
 }
 
 /*
- * Give an MSR this value in the area: its entry is changed, or one is added. If count changes, write
- * the VMCS's count field.
+ * Give an MSR this value in the area: its entry is changed, or one is added. If count changes, write the VMCS's count
+ * field, too.
  * HVCTL_E_RANGE: it cannot be loaded from an area.
  * HVCTL_E_FULL: the area has no room.
  */

@@ -213,7 +213,7 @@ static inline bool hvctl_vmcs_dirty(const struct hvctl_vmcs_image *image, uint32
     return slot < (unsigned)HVCTL_VMCS_SLOT_COUNT && hvctl_vmcs_set_has(&image->dirty, slot);
 }
 
-/* Make every field dirty that a store may write: for a VMCS that was just cleared, or one of another CPU's. */
+/* Make every field dirty that a store may write: for a VMCS that was just cleared, or one of another CPU. */
 static inline void hvctl_vmcs_touch_all(struct hvctl_vmcs_image *image)
 {
     unsigned slot;
@@ -229,7 +229,7 @@ static inline void hvctl_vmcs_touch_all(struct hvctl_vmcs_image *image)
 typedef bool (*hvctl_vmread_fn)(void *ctx, uint32_t encoding, uint64_t *value);
 typedef bool (*hvctl_vmwrite_fn)(void *ctx, uint32_t encoding, uint64_t value);
 
-/* Which fields a load takes. */
+/* Which fields a load reads. */
 enum hvctl_vmcs_load_set {
     HVCTL_VMCS_LOAD_CONTROL = 1 << HVCTL_TYPE_CONTROL,
     HVCTL_VMCS_LOAD_EXIT_INFO = 1 << HVCTL_TYPE_EXIT_INFO,

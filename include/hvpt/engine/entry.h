@@ -102,7 +102,7 @@ static inline void hvpt_put_leaves(struct hvpt_space *space, hvpt_entry *slot, u
     hvpt_count_leaves(space, level, count);
 }
 
-/* Empty the slots of run, which hold no table. What sticks out of [start, end) stays. */
+/* Empty the slots of run, which hold no table. What extends beyond [start, end) stays. */
 static inline void hvpt_clear_run(struct hvpt_space *space, struct hvpt_flush *flush, const struct hvpt_run *run,
                                   uint64_t start, uint64_t end)
 {

@@ -14,7 +14,7 @@
 
 /*
  * A run of entries of one table: slots [slot, slot + count) at level, the first covering gpa. gpa is aligned to the
- * slot, so at the edges of a range a leaf may stick out of it. entry: the first slot's content.
+ * slot, so at the edges of a range a leaf may extend beyond it. entry: the first slot's content.
  */
 struct hvpt_run {
     hvpt_entry *slot;

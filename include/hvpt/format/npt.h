@@ -227,7 +227,7 @@ static inline HVPT_COLD unsigned hvpt_npt_judge(const struct hvpt_space *space, 
     return HVPT_ENTRY_TABLE;
 }
 
-/* Bit 7 says "large" above level 0 and is the PAT bit there; in a large page the PAT bit is bit 12. */
+/* Above level 0 bit 7 says "large" and bit 12 is the PAT bit of a page; at level 0 bit 7 is the PAT bit. */
 static inline HVPT_COLD uint64_t hvpt_npt_relevel(uint64_t entry, unsigned from, unsigned to)
 {
     if (to == 0)

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Translates a kernel's own page flags (an x86 stage-1 entry and IA32_PAT) to struct hvpt_attr and back.
- * Bits are never reused: SDM vol. 3, "4-Level Paging and 5-Level Paging"; APM vol. 2, "Page-Translation- Table Entry
+ * Bits are never reused: SDM vol. 3, "4-Level Paging and 5-Level Paging"; APM vol. 2, "Page-Translation-Table Entry
  * Fields".
  *
  * Why not reuse: in a stage-1 entry write-back is three clear bits, which EPT reads as UC; PCD is EPT's reserved memory
