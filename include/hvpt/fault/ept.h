@@ -122,8 +122,8 @@ static inline struct hvpt_ept_violation hvpt_ept_decode_violation(uint64_t quali
 
 /*
  * The access as the permission that hvpt_space_touch and hvpt_space_explain take: HVPT_WRITE before HVPT_READ, because
- * an access that is both needs the former. user_mode: a fetch counts as the user's (mode-based execute control: the page
- * was a user page by the guest's tables, user_linear). 0: no bit was set.
+ * an access that is both needs the former. user_mode: a fetch counts as the user's (mode-based execute control: the
+ * page was a user page by the guest's tables, user_linear). 0: no bit was set.
  */
 static inline uint32_t hvpt_ept_violation_wants(const struct hvpt_ept_violation *violation, bool user_mode)
 {
