@@ -1,7 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Turning SVM on and off on one CPU, with every precondition checked and named. APM vol. 2, "Enabling SVM".
+ * Turning SVM on and off on one CPU, with every precondition checked and named. Calls that take ops act on the CPU that
+ * makes them, at CPL 0. APM vol. 2, "Enabling SVM".
  */
 #ifndef HVCTL_CPU_SVM_H
 #define HVCTL_CPU_SVM_H

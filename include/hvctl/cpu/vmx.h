@@ -2,6 +2,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Entering and leaving VMX operation on one CPU, with every precondition checked and named; making a VMCS current.
+ * Calls that take ops act on the CPU that makes them, at CPL 0; all but hvctl_vmx_enable need it to be in VMX
+ * operation.
  * SDM vol. 3, "Enabling and Entering VMX Operation" and "Restrictions on VMX Operation".
  */
 #ifndef HVCTL_CPU_VMX_H

@@ -18,7 +18,7 @@ struct hvctl_msr_entry {
 
 /*
  * An area. entry points to 16-byte aligned memory whose physical address goes into the VMCS, with count into the count
- * field.
+ * field. Change it only while the guest does not run, because VM entry and VM exit use it.
  */
 struct hvctl_msr_area {
     struct hvctl_msr_entry *entry;

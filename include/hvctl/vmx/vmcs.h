@@ -42,8 +42,9 @@ static inline void hvctl_vmcs_set_clear(struct hvctl_vmcs_set *set)
 }
 
 /*
- * The fields of one VMCS. Copy it by assignment; it holds no pointers. Its members may be read; write through the calls
- * below, which maintain dirty and refuse what a CPU would refuse. It takes about 1.8 KiB, too much for a small stack.
+ * The fields of one VMCS. Copy it by assignment; it holds no pointers. Calls do not lock it: one that changes an image
+ * needs it alone. Its members may be read; write through the calls below, which maintain dirty and refuse what a CPU
+ * would refuse. It takes about 1.8 KiB, too much for a small stack.
  */
 struct hvctl_vmcs_image {
     uint64_t value
