@@ -22,9 +22,9 @@ static inline uint32_t hvctl_cpuid_bit(uint32_t value, unsigned bit, bool on)
 
 /*
  * What a guest should see of the host's answer to this leaf and subleaf: no VMX and SMX, no SVM, SKINIT and memory
- * encryption, because the hypervisor keeps their MSRs and instructions; and OSXSAVE and OSPKE by guest_cr4, because
- * they report CR4, which the guest has of its own. Everything else is the host's. Hiding more (x2APIC, MONITOR, ...) is
- * the caller's choice.
+ * encryption, because the hypervisor keeps their MSRs and instructions; and OSXSAVE, OSPKE and AESKLE by guest_cr4,
+ * because they report CR4, which the guest has of its own. Everything else is the host's. Hiding more (x2APIC, MONITOR,
+ * ...) is the caller's choice.
  */
 static inline struct hvctl_cpuid hvctl_guest_cpuid(uint32_t leaf, uint32_t subleaf, struct hvctl_cpuid host,
                                                    uint64_t guest_cr4)
