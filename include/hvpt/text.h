@@ -9,6 +9,8 @@
 
 #include "std.h"
 
+#include "engine/attributes.h"
+
 /* A sink. put gets length bytes that are not terminated by a zero, in the order in which they are to be read. */
 struct hvpt_text {
     void (*put)(void *ctx, const char *bytes, size_t length);
@@ -116,8 +118,11 @@ static inline void hvpt_text_buffer_put(void *ctx, const char *bytes, size_t len
         buffer->bytes[buffer->needed < buffer->size ? buffer->needed : buffer->size - 1] = 0;
 }
 
-/* Make buffer empty over bytes of this size, and return the sink that fills it. Both must outlive the sink. */
-static inline struct hvpt_text hvpt_text_into(struct hvpt_text_buffer *buffer, char *bytes, size_t size)
+/** Make buffer empty over bytes of this size, and return the sink that fills it. Both must outlive the sink. */
+HVPT_API struct hvpt_text hvpt_text_into(struct hvpt_text_buffer *buffer, char *bytes, size_t size);
+
+#if !defined(HVPT_EXTERN) || defined(HVPT_IMPLEMENT)
+HVPT_API struct hvpt_text hvpt_text_into(struct hvpt_text_buffer *buffer, char *bytes, size_t size)
 {
     struct hvpt_text text;
 
@@ -130,5 +135,6 @@ static inline struct hvpt_text hvpt_text_into(struct hvpt_text_buffer *buffer, c
     text.ctx = buffer;
     return text;
 }
+#endif
 
 #endif

@@ -125,8 +125,9 @@ enum hvpt_status {
     HVPT_E_RANGE,   /* an empty range, or one beyond what the space, the format or MAXPHYADDR can hold */
     HVPT_E_EXISTS,  /* something in the range is mapped already */
     HVPT_E_ABSENT,  /* something in the range is not mapped */
-    HVPT_E_NOMEM,   /* the alloc_frame hook had no frame, or gave one that the format cannot address */
-    HVPT_E_ATTR,    /* this format or this CPU cannot express the attributes, or do what the configuration asks */
+    HVPT_E_NOMEM,   /* the alloc_frame hook had no frame, or gave one that the format or MAXPHYADDR cannot address */
+    HVPT_E_ATTR,    /* this format or this CPU cannot express the attributes, or do what the configuration asks;
+                       explain, diagnose and touch: the page denies the access */
     HVPT_E_CORRUPT, /* a table is not well-formed: reserved bits, an address that no frame can have */
     HVPT_E_RACE,    /* another CPU changed the entry first */
     HVPT_E_READONLY, /* the space was adopted for reading only */
@@ -135,8 +136,11 @@ enum hvpt_status {
     HVPT_E_CONFIG   /* init and adopt: no config, or one that no CPU could have, whatever its capabilities */
 };
 
-/* The status in words, for a log. Never NULL. */
-static inline const char *hvpt_status_text(enum hvpt_status status)
+/** The status in words, for a log. Never NULL. */
+HVPT_API const char *hvpt_status_text(enum hvpt_status status);
+
+#if !defined(HVPT_EXTERN) || defined(HVPT_IMPLEMENT)
+HVPT_API const char *hvpt_status_text(enum hvpt_status status)
 {
     switch (status) {
     case HVPT_OK: return "ok";
@@ -144,8 +148,8 @@ static inline const char *hvpt_status_text(enum hvpt_status status)
     case HVPT_E_RANGE: return "range empty or beyond what the space can address";
     case HVPT_E_EXISTS: return "already mapped";
     case HVPT_E_ABSENT: return "not mapped";
-    case HVPT_E_NOMEM: return "out of table frames";
-    case HVPT_E_ATTR: return "attributes or configuration not expressible in this format or on this CPU";
+    case HVPT_E_NOMEM: return "alloc_frame had no frame, or one that is misaligned or beyond MAXPHYADDR";
+    case HVPT_E_ATTR: return "the page denies it, or this format or CPU cannot express it";
     case HVPT_E_CORRUPT: return "corrupt table";
     case HVPT_E_RACE: return "another CPU changed the entry first";
     case HVPT_E_READONLY: return "space is read-only";
@@ -155,6 +159,7 @@ static inline const char *hvpt_status_text(enum hvpt_status status)
     }
     return "unknown status";
 }
+#endif
 
 /**
  * The callbacks of hvpt_space_walk, any of which may be NULL. Each returns true to go on and false to end the walk.

@@ -2,10 +2,12 @@
 # SPDX-FileCopyrightText: 2026 the hvpt authors
 # SPDX-License-Identifier: MIT
 # scripts/fuzz builds for a foreign engine as OSS-Fuzz asks: with its compilers, its flags and its library. A stand-in engine
-# feeds a target its corpus and counts; the compilers are wrapped, to see that they and the flags were really used.
+# feeds a target its corpus and counts; the compilers are wrapped, to see that they and the flags were really used. The targets
+# run where the tree is not, as they do there.
 # usage: fuzzers.py SOURCE_ROOT
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,7 +16,7 @@ from pathlib import Path
 
 import tap
 
-TARGET = "hvpt_words"
+TARGETS = ("hvpt_words", "operations")
 ENGINE = """#include <cstdint>
 #include <cstdio>
 #include <vector>
@@ -62,8 +64,11 @@ def foreign_engine(root):
         subprocess.run(["ar", "rcs", str(here / "libengine.a"), str(here / "engine.o")], check=True)
         env = {**os.environ, "CC": str(here / "their-cc"), "CXX": str(here / "their-cxx"), "CFLAGS": "-O0 -DTHEIR_FLAG=1",
                "LIB_FUZZING_ENGINE": str(here / "libengine.a"), "HVPT_BUILD": str(here / "build")}
-        done = subprocess.run([str(Path(root) / "scripts/fuzz"), "--build", str(here / "out"), TARGET], env=env, capture_output=True,
-                              text=True)
+        for part in ("include", "scripts", "tests/fuzz", "tests/unit/hvpt/support", "tests/reference", "tools/hvpt"):
+            shutil.copytree(Path(root) / part, here / "tree" / part)
+        done = subprocess.run([str(here / "tree/scripts/fuzz"), "--build", str(here / "out"), *TARGETS], env=env,
+                              capture_output=True, text=True)
+        shutil.rmtree(here / "tree")
         if done.returncode:
             return done.stdout + done.stderr
         calls = log.read_text().splitlines()
@@ -71,13 +76,18 @@ def foreign_engine(root):
         linked = [call for call in calls if " -c " not in call]
         if not compiled or not all(call.startswith("their-cc ") and "-DTHEIR_FLAG=1" in call for call in compiled):
             return f"not compiled by $CC with $CFLAGS: {compiled[:3]}"
-        if len(linked) != 1 or not linked[0].startswith("their-cxx ") or "libengine.a" not in linked[0]:
-            return f"not linked once by $CXX with the engine: {linked}"
-        with zipfile.ZipFile(here / "out" / f"{TARGET}_seed_corpus.zip") as corpus:
-            corpus.extractall(here / "corpus")
-        seeds = sorted(str(path) for path in (here / "corpus").iterdir())
-        done = subprocess.run([str(here / "out" / TARGET), *seeds], capture_output=True, text=True, timeout=600)
-        return None if done.stdout.endswith(f"engine fed {len(seeds)}\n") and seeds else done.stdout + done.stderr
+        if len(linked) != len(TARGETS) or not all(call.startswith("their-cxx ") and "libengine.a" in call for call in linked):
+            return f"not linked once each by $CXX with the engine: {linked}"
+        return "\n".join(wrong for wrong in (fed(here, target) for target in TARGETS) if wrong) or None
+
+
+def fed(here, target):
+    """What a built target says to its corpus, if that is not what it should."""
+    with zipfile.ZipFile(here / "out" / f"{target}_seed_corpus.zip") as corpus:
+        corpus.extractall(here / target)
+    seeds = sorted(str(path) for path in (here / target).iterdir())[:40]
+    done = subprocess.run([str(here / "out" / target), *seeds], cwd=here / target, capture_output=True, text=True, timeout=600)
+    return None if done.stdout.endswith(f"engine fed {len(seeds)}\n") and seeds else done.stdout + done.stderr
 
 
 def main(root):

@@ -5,7 +5,8 @@
 mod hvpt;
 use hvpt::*;
 use std::cell::UnsafeCell;
-use std::os::raw::{c_char, c_uint, c_void};
+use std::ffi::CStr;
+use std::os::raw::{c_uint, c_void};
 
 /// Host memory as this program plays it: "physical" address 0 is the first byte. Tables are taken from the start.
 #[repr(align(4096))]
@@ -22,13 +23,9 @@ unsafe extern "C" fn alloc_frame(next: *mut c_void, order: c_uint, out: *mut hvp
 
 unsafe extern "C" fn free_frame(_: *mut c_void, _: hvpt_hpa, _: c_uint) {}
 
-unsafe extern "C" fn put(words: *mut c_void, bytes: *const c_char, length: usize) {
-    let words = &mut *(words as *mut Vec<u8>);
-    words.extend_from_slice(std::slice::from_raw_parts(bytes as *const u8, length));
-}
-
 fn check(status: hvpt_status) {
-    assert!(status == HVPT_OK, "hvpt refused: {}", status);
+    let words = unsafe { CStr::from_ptr(hvpt_status_text(status)) };
+    assert!(status == HVPT_OK, "hvpt refused: {}", words.to_string_lossy());
 }
 
 fn gpa(value: u64) -> hvpt_gpa {
@@ -62,10 +59,12 @@ fn main() {
             check(hvpt_space_translate(&space, gpa(address), &mut at));
             println!("guest {:x} is host {:x}, a page of {}", address, at.hpa.value, at.page_size);
         }
-        let mut words: Vec<u8> = Vec::new();
-        let text = hvpt_text { put: Some(put), ctx: &mut words as *mut Vec<u8> as *mut c_void };
+        let mut words = [0; HVPT_EXPLAIN_SIZE as usize];
+        let mut buffer: hvpt_text_buffer = std::mem::zeroed();
+        let text = hvpt_text_into(&mut buffer, words.as_mut_ptr(), words.len());
         hvpt_space_explain(&space, gpa(0x2ff000), HVPT_WRITE as u32, &text);
-        println!("{}", String::from_utf8_lossy(&words).trim_end().lines().last().unwrap_or(""));
+        let words = CStr::from_ptr(words.as_ptr()).to_string_lossy();
+        println!("{}", words.lines().last().unwrap_or(""));
         hvpt_space_destroy(&mut space);
     }
 }

@@ -146,6 +146,41 @@ Test(forgotten, a_hook_a_number_and_a_missing_feature_are_told_apart)
     hvpt_space_destroy(&space);
 }
 
+static bool take_far(void *ctx, unsigned order, hvpt_hpa *out)
+{
+    bool taken = take(ctx, order, out);
+
+    out->value |= UINT64_C(1) << 46;
+    return taken;
+}
+
+static void give_far(void *ctx, hvpt_hpa frame, unsigned order)
+{
+    give(ctx, hvpt_make_hpa(frame.value & ~(UINT64_C(1) << 46)), order);
+}
+
+/* A pointer of a host program, taken for a physical address, lies beyond most CPUs' MAXPHYADDR: the words say so. */
+Test(forgotten, a_frame_that_is_a_pointer_and_a_page_that_denies_are_named)
+{
+    const struct hvpt_hooks far_frames = {NULL, take_far, give_far, NULL, memory, NULL};
+    const struct hvpt_ept_config small = {.maxphyaddr = 46};
+    struct hvpt_text_buffer buffer;
+    char words[HVPT_EXPLAIN_SIZE];
+    struct hvpt_text text = hvpt_text_into(&buffer, words, sizeof(words));
+    struct hvpt_space space;
+
+    next = 1;
+    live = 0;
+    cr_assert_eq(hvpt_ept_init(&space, &far_frames, &small), HVPT_E_NOMEM);
+    cr_expect_eq(live, 0);
+    cr_expect(strstr(hvpt_status_text(HVPT_E_NOMEM), "beyond MAXPHYADDR") != NULL, "%s", hvpt_status_text(HVPT_E_NOMEM));
+    cr_assert_eq(make(EPT, &space, &hooks, 0), HVPT_OK);
+    cr_assert_eq(hvpt_space_map(&space, hvpt_make_gpa(0), HOST, HVPT_4K, hvpt_ram(HVPT_READ), NULL), HVPT_OK);
+    cr_assert_eq(hvpt_space_explain(&space, hvpt_make_gpa(0), HVPT_WRITE, &text), HVPT_E_ATTR);
+    cr_expect(strstr(hvpt_status_text(HVPT_E_ATTR), "denies") != NULL, "%s", hvpt_status_text(HVPT_E_ATTR));
+    hvpt_space_destroy(&space);
+}
+
 /* hvpt_ept_adopt and its likes, for reading: the hooks need neither alloc_frame nor free_frame. */
 Test(forgotten, hooks_that_allocate_are_not_needed_to_read)
 {

@@ -81,7 +81,7 @@ unsafe impl FrameAllocator for KernelFrames {
 
 // SAFETY: the linear map reaches all frames. Tlb keeps what invalidate promises.
 unsafe impl GuestFrames for KernelFrames {
-    fn phys_to_virt(frame: PhysicalAddress) -> *mut u8 {
+    fn phys_to_virt(&self, frame: PhysicalAddress) -> *mut u8 {
         if frame.data() == 0 {
             return core::ptr::null_mut(); // reserved: no table is there
         }

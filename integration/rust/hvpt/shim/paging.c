@@ -378,6 +378,13 @@ uint32_t hvpt_rs_walk(const struct hvpt_rs_space *at, uint64_t gpa, uint64_t siz
 }
 
 /* numbers: leaves by level, tables by level, frames, reserved. */
+uint32_t hvpt_rs_explain(const struct hvpt_rs_space *at, uint64_t gpa, uint32_t access, hvpt_rs_put put, void *ctx)
+{
+    const struct hvpt_text text = hvpt_rs_text(put, ctx);
+
+    return (uint32_t)hvpt_space_explain(&at->space, hvpt_make_gpa(gpa), access, &text);
+}
+
 void hvpt_rs_stats(const struct hvpt_rs_space *at, uint64_t *numbers)
 {
     struct hvpt_stats stats = {{0}, {0}, 0, 0};

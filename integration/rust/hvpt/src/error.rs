@@ -58,7 +58,8 @@ status! {
     NotMapped = 4,
     /// The frame allocator had no frame, or the heap no room for the mapper.
     OutOfMemory = 5,
-    /// This format or this CPU cannot express the flags or the configuration.
+    /// This format or this CPU cannot express the flags or the configuration; of `touch` and `explain`: the page denies
+    /// the access.
     Unsupported = 6,
     /// Another CPU changed the entry first.
     Race = 8,
@@ -66,7 +67,7 @@ status! {
     ReadOnly = 9,
     /// There was nothing to give back: the page allows the access.
     Nothing = 10,
-    /// A hook is missing.
+    /// A hook is missing; this crate always has all of them.
     Hook = 11,
     /// The configuration is one that no CPU could have.
     Configuration = 12,

@@ -101,6 +101,13 @@ extern "C" {
         access: u32,
         out: *mut u64,
     ) -> u32;
+    pub fn hvpt_rs_explain(
+        at: *const c_void,
+        gpa: u64,
+        access: u32,
+        put: Put,
+        ctx: *mut c_void,
+    ) -> u32;
     pub fn hvpt_rs_stats(at: *const c_void, numbers: *mut u64);
     pub fn hvpt_rs_status_text(status: u32) -> *const u8;
     pub fn hvpt_rs_constant(number: u32) -> u64;

@@ -15,10 +15,9 @@ use crate::{
 /// [`FrameAllocator::free`] takes frames of any clone of it.
 pub unsafe trait GuestFrames: FrameAllocator {
     /// Where this code sees the frame, for as long as it is allocated. NULL: there is no such frame, which ends an
-    /// operation that meets it in a table with [`Error::Corrupt`](crate::Error::Corrupt).
-    fn phys_to_virt(frame: PhysicalAddress) -> *mut u8
-    where
-        Self: Sized;
+    /// operation that meets it in a table with [`Error::Corrupt`](crate::Error::Corrupt). Calls that look, on many CPUs
+    /// at once, call this.
+    fn phys_to_virt(&self, frame: PhysicalAddress) -> *mut u8;
 
     /// Make it so, on every CPU and before returning, that nothing is translated through what `stale` names. Called
     /// before the frames of tables that went away are freed. Must not use the mapper that calls it.
@@ -63,7 +62,7 @@ impl<F: GuestFrames> OwnedFrames<F> {
 
     /// Where this code sees them.
     pub fn as_ptr(&self) -> *mut u8 {
-        F::phys_to_virt(self.base)
+        self.frames.phys_to_virt(self.base)
     }
 
     /// Their bytes.

@@ -28,6 +28,9 @@
 //! unsafe { ept.map_range(PhysicalAddress::new(0), PhysicalAddress::new(0x4000_0000), 0x20_0000, ram)? }.flush();
 //! assert_eq!(ept.translate(PhysicalAddress::new(0x1234))?.hpa, PhysicalAddress::new(0x4000_1234));
 //!
+//! let why = ept.explain(PhysicalAddress::new(0x1234), EptFlags::new().execute_user(true));
+//! assert!(why.verdict().is_ok(), "{}", why);
+//!
 //! let (frame, flags, flush) = ept.unmap_phys(PhysicalAddress::new(0x1000))?; // splits the 2 MiB page
 //! flush.flush();
 //! assert_eq!((frame, flags.has_write()), (PhysicalAddress::new(0x4000_1000), true));
@@ -83,7 +86,9 @@ pub use format::{
 };
 pub use frames::{GuestFrames, OwnedFrames};
 pub use guest::{Gpr, GuestRegs, GuestState, Register, Segment, SegmentName};
-pub use mapper::{EptMapper, GstageMapper, Mapper, Mapping, NptMapper, Stage2Mapper, Stats};
+pub use mapper::{
+    EptMapper, Explanation, GstageMapper, Mapper, Mapping, NptMapper, Stage2Mapper, Stats,
+};
 pub use memtype::MemoryType;
 pub use paging::{GuestAccess, GuestFault, GuestPaging};
 pub use report::{Failure, Report, Violation};

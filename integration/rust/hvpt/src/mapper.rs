@@ -10,7 +10,7 @@ use crate::{
     flush::Flush,
     format::*,
     paging::{GuestAccess, GuestFault, GuestPaging},
-    sizes,
+    sizes, text,
     types::{address, frames_of_order},
     walk::Visit,
     GuestFrames, Invalidation, InvalidationKind, PhysicalAddress,
@@ -44,7 +44,7 @@ struct Inner<F> {
 // SAFETY: the mapper owns its tables and its allocator; whatever may go to another CPU goes as a whole.
 unsafe impl<A: SecondLevel, F: GuestFrames + Send> Send for Mapper<A, F> {}
 // SAFETY: &self calls only read the tables, by single loads that a concurrent map may race with ("Who may call what" in
-// docs/contracts.md), and use no method of F that takes a self.
+// docs/contracts.md), and of F only phys_to_virt, by reference.
 unsafe impl<A: SecondLevel, F: GuestFrames + Sync> Sync for Mapper<A, F> {}
 
 /// One translation.
@@ -122,8 +122,9 @@ unsafe extern "C" fn on_free<F: GuestFrames>(ctx: *mut c_void, frame: u64, order
     no_unwind(|| unsafe { (*(ctx as *mut F)).free(address(frame), frames_of_order(order)) })
 }
 
-unsafe extern "C" fn on_phys_to_virt<F: GuestFrames>(_: *mut c_void, frame: u64) -> *mut c_void {
-    no_unwind(|| F::phys_to_virt(address(frame)) as *mut c_void)
+unsafe extern "C" fn on_phys_to_virt<F: GuestFrames>(ctx: *mut c_void, frame: u64) -> *mut c_void {
+    // SAFETY: ctx is the allocator of a mapper of which a call is running; none of its methods is.
+    no_unwind(|| unsafe { (*(ctx as *const F)).phys_to_virt(address(frame)) as *mut c_void })
 }
 
 unsafe extern "C" fn on_flush<F: GuestFrames>(
@@ -617,8 +618,9 @@ impl<A: SecondLevel, F: GuestFrames> Mapper<A, F> {
         self.owing(status)
     }
 
-    /// Give the page at `gpa` back what `write_protect` or `age` took, as far as `access` wants it.
-    /// [`Error::NotMapped`]: they took nothing, the fault was another.
+    /// Give the page at `gpa` back what `write_protect`, `dirty` or `age` took, as far as `access` wants it.
+    /// [`Error::Nothing`]: the page allows the access already. [`Error::Unsupported`]: it denies it for good.
+    /// [`Error::NotMapped`].
     pub fn touch(&mut self, gpa: PhysicalAddress, access: Flags<A>) -> Result<(), Error> {
         // SAFETY: the space is alive; only rights that the page had come back.
         Error::check(unsafe {
@@ -671,6 +673,16 @@ impl<A: SecondLevel, F: GuestFrames> Mapper<A, F> {
             )
         })?;
         Ok(mapping(&numbers, words))
+    }
+
+    /// May the guest access `gpa` so, with all rights that `access` has, and why not? Its `Display` is a line for each
+    /// entry on the way down and what it allows, then the verdict: which bit denies it, by which section of the manual.
+    pub fn explain(&self, gpa: PhysicalAddress, access: Flags<A>) -> Explanation<'_, A, F> {
+        Explanation {
+            mapper: self,
+            gpa: gpa.data() as u64,
+            access: access.words()[0],
+        }
     }
 
     /// Where an x86 guest's linear address leads, through its own tables and these: the guest-physical address.
@@ -731,6 +743,44 @@ impl<A: SecondLevel, F: GuestFrames> Mapper<A, F> {
         stats.frames = numbers[10];
         stats.reserved = numbers[11];
         stats
+    }
+}
+
+/// What [`Mapper::explain`] says; it looks each time that it is asked.
+pub struct Explanation<'a, A: SecondLevel, F: GuestFrames> {
+    mapper: &'a Mapper<A, F>,
+    gpa: u64,
+    access: u32,
+}
+
+impl<A: SecondLevel, F: GuestFrames> Explanation<'_, A, F> {
+    /// `Ok`: the guest may. [`Error::NotMapped`]; [`Error::Unsupported`]: the page denies it; [`Error::Corrupt`]: an
+    /// entry on the way is not well-formed; [`Error::OutOfRange`].
+    pub fn verdict(&self) -> Result<(), Error> {
+        unsafe extern "C" fn unheard(_: *mut c_void, _: *const u8, _: usize) {}
+
+        self.ask(unheard, core::ptr::null_mut())
+    }
+
+    fn ask(&self, put: ffi::Put, ctx: *mut c_void) -> Result<(), Error> {
+        // SAFETY: the space is alive, and ctx is what put expects.
+        Error::check(unsafe {
+            ffi::hvpt_rs_explain(self.mapper.space(), self.gpa, self.access, put, ctx)
+        })
+    }
+}
+
+impl<A: SecondLevel, F: GuestFrames> fmt::Display for Explanation<'_, A, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        text::write(f, |put, ctx| {
+            let _ = self.ask(put, ctx);
+        })
+    }
+}
+
+impl<A: SecondLevel, F: GuestFrames> fmt::Debug for Explanation<'_, A, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

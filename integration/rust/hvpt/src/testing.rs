@@ -119,7 +119,7 @@ unsafe impl FrameAllocator for Arena {
 
 // SAFETY: physical addresses are virtual ones, and no processor has anything cached.
 unsafe impl GuestFrames for Arena {
-    fn phys_to_virt(frame: PhysicalAddress) -> *mut u8 {
+    fn phys_to_virt(&self, frame: PhysicalAddress) -> *mut u8 {
         frame.data() as *mut u8
     }
 

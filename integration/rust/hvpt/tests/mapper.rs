@@ -25,7 +25,8 @@ fn suite<A: SecondLevel>(config: A::Config) {
     survives_every_failure_of_allocation::<A>(config.clone());
     gives_up_and_adopts::<A>(config.clone());
     flushes_once_and_frees_after::<A>(config.clone());
-    walks::<A>(config);
+    walks::<A>(config.clone());
+    explains::<A>(config);
 }
 
 fn rw<A: SecondLevel>() -> Flags<A> {
@@ -319,6 +320,43 @@ fn flushes_once_and_frees_after<A: SecondLevel>(config: A::Config) {
     arena.take_invalidations();
     drop(mapper.unmap_range(at(0), K4).unwrap());
     assert_ne!(arena.take_invalidations(), []);
+}
+
+/// The verdict is the last line: which right is lacking, in the manual's words.
+fn explains<A: SecondLevel>(config: A::Config) {
+    let arena = Arena::new(256);
+    let mut mapper = Mapper::<A, _>::create(arena, config).unwrap();
+    let (gpa, beyond) = (at(0x40_0000), at(mapper.limit()));
+    let last = |words: String| words.lines().last().unwrap_or("").to_owned();
+
+    unsafe { mapper.map_phys(gpa, at(0x80_0000), Flags::new()) }
+        .unwrap()
+        .flush();
+    let why = mapper.explain(gpa, rw());
+    assert_eq!(why.verdict(), Err(Error::Unsupported));
+    assert!(
+        why.to_string().starts_with("read, write at 0x400000\n"),
+        "{}",
+        why
+    );
+    let said = last(why.to_string());
+    assert!(
+        said.starts_with("denied by level 0") && said.contains("no right to write"),
+        "{}",
+        said
+    );
+    assert_eq!(mapper.explain(gpa, Flags::new()).verdict(), Ok(()));
+    let why = mapper.explain(at(0x50_0000), rw());
+    assert_eq!(why.verdict(), Err(Error::NotMapped));
+    assert!(
+        last(format!("{:?}", why)).starts_with("not mapped at level"),
+        "{}",
+        why
+    );
+    assert_eq!(
+        mapper.explain(beyond, rw()).verdict(),
+        Err(Error::OutOfRange)
+    );
 }
 
 fn walks<A: SecondLevel>(config: A::Config) {

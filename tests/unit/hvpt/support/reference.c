@@ -9,42 +9,64 @@
 #include <stdlib.h>
 #include <string.h>
 
-void reference_load(struct reference *reference, const char *name)
+#ifdef REFERENCE_LINKED
+/* A fuzzer runs where the tree is not: scripts/fuzz links the files into it. */
+const char *reference_linked(const char *name);
+
+static char *contents(const char *name)
 {
-    char path[512];
+    const char *linked = reference_linked(name);
+    char *text;
+
+    CHECK(linked != NULL, "%s is not linked", name);
+    text = malloc(strlen(linked) + 1);
+    CHECK(text != NULL, "out of memory");
+    return strcpy(text, linked);
+}
+#else
+static char *contents(const char *name)
+{
+    char path[512], *text;
     FILE *file;
     long size;
-    size_t columns = 0;
 
     (void)snprintf(path, sizeof(path), "%s/%s", HVPT_TEST_DATA, name);
     file = fopen(path, "rb");
     CHECK(file != NULL, "cannot open %s", path);
     CHECK(fseek(file, 0, SEEK_END) == 0 && (size = ftell(file)) > 0 && fseek(file, 0, SEEK_SET) == 0, "%s", path);
-    reference->text = malloc((size_t)size + 1);
-    CHECK(reference->text != NULL && fread(reference->text, 1, (size_t)size, file) == (size_t)size, "reading %s", path);
-    reference->text[size] = '\0';
+    text = malloc((size_t)size + 1);
+    CHECK(text != NULL && fread(text, 1, (size_t)size, file) == (size_t)size, "reading %s", path);
+    text[size] = '\0';
     (void)fclose(file);
+    return text;
+}
+#endif
 
+void reference_load(struct reference *reference, const char *name)
+{
+    size_t columns = 0;
+
+    reference->text = contents(name);
     reference->cell = NULL;
     reference->rows = 0;
     for (char *line = reference->text; *line != '\0';) {
         char *end = strchr(line, '\n');
         size_t column = 0;
 
-        CHECK(end != NULL, "%s: no newline at the end", path);
+        CHECK(end != NULL, "%s: no newline at the end", name);
         *end = '\0';
         reference->cell = realloc(reference->cell, (reference->rows + 1) * sizeof(*reference->cell));
         CHECK(reference->cell != NULL, "out of memory");
         for (char *cell = line; cell != NULL; column++) {
             char *comma = strchr(cell, ',');
 
-            CHECK(column < REFERENCE_COLUMNS, "%s: too many columns", path);
+            CHECK(column < REFERENCE_COLUMNS, "%s: too many columns", name);
             if (comma != NULL)
                 *comma++ = '\0';
             reference->cell[reference->rows][column] = cell;
             cell = comma;
         }
-        CHECK(columns == 0 || columns == column, "%s: row %zu has %zu columns", path, reference->rows, column);
+        CHECK(columns == 0 || columns == column, "%s: row %zu has %zu columns", name, reference->rows, column);
         columns = column;
         while (column < REFERENCE_COLUMNS)
             reference->cell[reference->rows][column++] = end;

@@ -11,7 +11,10 @@ use hvpt::{
     cpu::{Cpu, VmxInstruction, VmxResult},
     svm, vmx, Gpr, GuestRegs, PhysicalAddress,
 };
-use redox_standin::{control, cpu_id, hv};
+use redox_standin::{
+    control, cpu_id,
+    memory::{RmmA, RmmArch},
+};
 
 pub const BASE: usize = 64 << 20;
 const FRAMES: usize = 4096;
@@ -536,7 +539,7 @@ unsafe impl Cpu for Sim {
         interrupts: bool,
     ) {
         self.meanwhile();
-        let page = |frame| <hv::KernelFrames as hvpt::GuestFrames>::phys_to_virt(frame);
+        let page = |frame: PhysicalAddress| RmmA::phys_to_virt(frame).data() as *mut u8;
         let mut state = self.on();
         assert!(interrupts && host != vmcb);
         let tlb = unsafe {
