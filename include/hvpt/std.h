@@ -6,7 +6,7 @@
  * A kernel without these three defines HVPT_STD_HEADER as the header that stands for them, in quotes or brackets
  * (-DHVPT_STD_HEADER='<mykernel/types.h>'). It brings bool, size_t, NULL, uint8_t to uint64_t, int8_t to int64_t,
  * uintptr_t, UINT32_MAX, UINT64_MAX, UINTPTR_MAX, UINT32_C and UINT64_C; uint64_t is unsigned long or unsigned long
- * long, whichever UINT64_C makes. For the Linux kernel this is already done.
+ * long, whichever UINT64_C makes. For the kernels of Linux and FreeBSD this is done.
  *
  * No function of a C library is called by name. Compilers call memcpy, memset, memmove and memcmp on their own for
  * copies and initialisers; every kernel has them.
@@ -37,6 +37,11 @@
 #ifndef UINTPTR_MAX
 #define UINTPTR_MAX ULONG_MAX
 #endif
+#elif defined(_KERNEL) && defined(__FreeBSD__)
+#include <sys/types.h> /* bool and size_t, too */
+
+#include <sys/_null.h>
+#include <sys/stdint.h>
 #else
 #include <stdbool.h>
 #include <stddef.h>

@@ -25,11 +25,13 @@ python3                   python3
 needs_x86_machines='
 bochs                     bochs bochs-term
 qemu-system-x86_64        qemu-system-x86
+path:/usr/share/ovmf/OVMF.fd ovmf
 '
 needs_tests='
 cmake                     cmake
 dh                        debhelper
 lintian                   lintian
+sparse                    sparse
 doxygen                   doxygen
 g++                       g++
 pc:criterion              libcriterion-dev

@@ -44,6 +44,21 @@ typedef unsigned long uint64_t, uintptr_t, size_t;
 #endif
 """
 
+# Which of FreeBSD's kernel headers brings what: its kernel is built with -nostdinc, and sys/ has no <stdint.h>.
+FREEBSD = {
+    "types.h": "#include <sys/cdefs.h>\n" + "\n".join([
+        *[f"typedef {kind} {name}_t;" for kind, name in (
+            ("signed char", "int8"), ("short", "int16"), ("int", "int32"), ("long", "int64"), ("unsigned char", "uint8"),
+            ("unsigned short", "uint16"), ("unsigned int", "uint32"), ("unsigned long", "uint64"), ("unsigned long", "size"),
+            ("unsigned long", "uintptr"))],
+        "#ifndef __cplusplus\ntypedef _Bool bool;\n#define true 1\n#define false 0\n#endif", ""]),
+    "_null.h": "#ifndef NULL\n#ifdef __cplusplus\n#define NULL __null\n#else\n#define NULL ((void *)0)\n#endif\n#endif\n",
+    "stdint.h": "#define UINT32_C(c) (c ## U)\n#define UINT64_C(c) (c ## UL)\n#define UINT32_MAX 0xffffffffU\n"
+                "#define UINT64_MAX 0xffffffffffffffff\n#define UINTPTR_MAX UINT64_MAX\n",
+    "cdefs.h": "#define __packed __attribute__((__packed__))\n#define __unused __attribute__((__unused__))\n"
+               "#define __weak_symbol __attribute__((__weak__))\n#define __predict_true(exp) __builtin_expect((exp), 1)\n",
+}
+
 MACROS = {
     "Linux": "\n".join([
         *[f"#define {word} __attribute__((__{word}__))" for word in ("noinline", "cold")],
@@ -88,6 +103,19 @@ def own_types(include, argv, names):
         # A kernel's own headers come before the project's, as its build has them; nothing of the compiler's is in reach.
         return compilers.compile_text([*argv, "-nostdinc", "-I", kernel, "-DHVPT_STD_HEADER=<types.h>", "-Wno-error=pedantic"],
                                       include, program(names, "#include <types.h>"))
+
+
+def freebsd(include, names, standard):
+    target = compilers.Target("FreeBSD", None, ("--target=x86_64-unknown-freebsd14",), ("c11",), tuple(compilers.KERNEL), cpu=True)
+    argv = argv_of("clang", target, standard)
+    if isinstance(argv, tap.Skip):
+        return argv
+    with tempfile.TemporaryDirectory() as kernel:
+        (Path(kernel) / "sys").mkdir()
+        for name, text in FREEBSD.items():
+            (Path(kernel) / "sys" / name).write_text(f"#pragma once\n{text}")
+        return compilers.compile_text([*argv, "-nostdinc", "-I", kernel, "-D_KERNEL"], include,
+                                      program(names, "#include <sys/types.h>\n#include <sys/cdefs.h>"))
 
 
 def surrounded(include, argv, names, macros):
@@ -156,6 +184,9 @@ def main(root):
             for system, macros in MACROS.items():
                 cases.append((f"the macros of {system}, {label}",
                               lambda argv=argv, names=names, macros=macros: surrounded(include, argv, names, macros)))
+    for standard in ("c11", "c17"):
+        cases.append((f"FreeBSD's kernel headers, clang {standard}",
+                      lambda standard=standard: freebsd(include, compilers.headers(include, native), standard)))
     for target in windows:
         argv, names = argv_of("clang", target, "c11"), compilers.headers(include, target)
         cases.append((f"the macros of Windows and EDK2, clang {target.name}",

@@ -252,7 +252,7 @@ static inline struct hvctl_guest_state hvctl_guest_real_mode(uint32_t cs_base, u
     state.known = HVCTL_KNOWS_ALL;
     state.cr0 = HVCTL_CR0_ET;
     state.rip = ip;
-    state.cs = hvctl_segment_make((uint16_t)(cs_base >> 4), cs_base, 0xffff, data | HVCTL_RIGHTS_CODE);
+    state.cs = hvctl_segment_make((uint16_t)(cs_base >> 4 & 0xffff), cs_base, 0xffff, data | HVCTL_RIGHTS_CODE);
     state.es = state.ss = state.ds = state.fs = state.gs = hvctl_segment_make(0, 0, 0xffff, data);
     state.ldtr = hvctl_segment_make(0, 0, 0xffff, HVCTL_RIGHTS_PRESENT | HVCTL_RIGHTS_TYPE_LDT);
     state.tr = hvctl_segment_make(0, 0, 0xffff, HVCTL_RIGHTS_PRESENT | HVCTL_RIGHTS_TYPE_TSS_BUSY);

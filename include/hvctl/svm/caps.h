@@ -110,7 +110,7 @@ static inline const char *hvctl_sev_feature_name(enum hvctl_sev_feature feature)
 #undef HVCTL_X
     case HVCTL_SEV_NO_FEATURE: break;
     }
-    return 0;
+    return NULL;
 }
 
 /* CPUID 80000025H, the segmented reverse map table. */
@@ -159,7 +159,7 @@ static inline const char *hvctl_svm_feature_name(enum hvctl_svm_feature feature)
 #undef HVCTL_X
     case HVCTL_SVM_NO_FEATURE: break;
     }
-    return 0;
+    return NULL;
 }
 
 /* Ask CPUID. HVCTL_E_MODE: the CPU has no SVM, and only caps->cpu is filled in. Needs no privilege. */

@@ -389,10 +389,10 @@ HVCTL_API void hvctl_svm_exit_text(const struct hvctl_vmcb *vmcb, bool decode_as
         hvpt_text_string(text, ", index ");
         hvpt_text_decimal(text, ipi.index);
     } else if (code == HVCTL_SVM_EXIT_AVIC_NOACCEL) {
-        struct hvctl_svm_noaccel apic = hvctl_svm_noaccel_decode(info1, info2);
+        struct hvctl_svm_noaccel access = hvctl_svm_noaccel_decode(info1, info2);
 
-        hvpt_text_string(text, apic.write ? ": write of register " : ": read of register ");
-        hvpt_text_hex(text, apic.offset);
+        hvpt_text_string(text, access.write ? ": write of register " : ": read of register ");
+        hvpt_text_hex(text, access.offset);
     } else if (code == HVCTL_SVM_EXIT_SMI) {
         struct hvctl_svm_smi smi = hvctl_svm_smi_decode(info1);
 

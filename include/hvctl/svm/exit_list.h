@@ -220,7 +220,7 @@ HVCTL_API const char *hvctl_svm_exit_name(uint64_t exit_code)
     case HVCTL_SVM_EXIT_IDLE_REQUIRED: return "IDLE_REQUIRED";
     case HVCTL_SVM_EXIT_BUSY: return "BUSY";
     case HVCTL_SVM_EXIT_INVALID: return "INVALID";
-    default: return 0;
+    default: return NULL;
     }
 }
 #endif

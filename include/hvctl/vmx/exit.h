@@ -508,15 +508,15 @@ HVCTL_API void hvctl_vmx_qualification_text(uint32_t basic_reason, uint64_t qual
         hvpt_text_string(text, qualification & 1u ? "monitor armed" : "monitor not armed");
         break;
     case HVCTL_VMX_REASON_APIC_ACCESS: {
-        struct hvctl_vmx_apic_access apic = hvctl_vmx_apic_access_decode(qualification);
-        const char *type = hvctl_vmx_apic_access_type_name(apic.type);
+        struct hvctl_vmx_apic_access access = hvctl_vmx_apic_access_decode(qualification);
+        const char *type = hvctl_vmx_apic_access_type_name(access.type);
 
         hvpt_text_string(text, type ? type : "access of a reserved type");
-        if (apic.type <= 3) {
+        if (access.type <= 3) {
             hvpt_text_string(text, " at offset ");
-            hvpt_text_hex(text, apic.offset);
+            hvpt_text_hex(text, access.offset);
         }
-        if (apic.asynchronous)
+        if (access.asynchronous)
             hvpt_text_string(text, ", asynchronous to instruction execution");
         break;
     }

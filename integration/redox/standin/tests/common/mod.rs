@@ -12,7 +12,7 @@ use hvpt::{
     svm, vmx, Gpr, GuestRegs, PhysicalAddress,
 };
 use redox_standin::{
-    control, cpu_id,
+    control, cpu_id, hv,
     memory::{RmmA, RmmArch},
 };
 
