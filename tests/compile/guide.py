@@ -80,6 +80,22 @@ def host(root):
         return None if good else said
 
 
+def cxx(root, program):
+    """The same ROM in a class: the last 16 bytes below 4 GiB are those of its host memory."""
+    if not shutil.which(program):
+        return tap.Skip(f"no {program}")
+    with tempfile.TemporaryDirectory() as scratch:
+        guest = f"{scratch}/guest"
+        done = subprocess.run([program, "-std=c++17", "-Wall", "-Wextra", "-Wconversion", "-Wold-style-cast", "-Werror", "-isystem",
+                               f"{root}/include", "-o", guest, f"{root}/examples/host/guest.cc"], capture_output=True, text=True)
+        if done.returncode:
+            return done.stderr
+        lines = subprocess.run([guest], capture_output=True, text=True, timeout=60).stdout.splitlines()
+        good = lines and lines[0] == "40fffff0" and lines[-1] == "not mapped, 1 flush" and lines[-2].startswith(
+            "denied by level 1 (PDE), bit 1 = 0: no right to write")
+        return None if good else "\n".join(lines)
+
+
 def reference(root):
     if not shutil.which("doxygen"):
         return tap.Skip("no doxygen (Debian: doxygen)")
@@ -103,6 +119,9 @@ def main(root):
              for page in pages for family in ("gcc", "clang")]
     cases += [("every page is in the table", lambda: contents(root)), ("links lead somewhere", lambda: links(root)),
               ("what the guide names is there", lambda: named(root)), ("every way in has its test", lambda: tests_of_users(root)), ("examples/host says what it says", lambda: host(root)),
+              ("examples/host in C++ says what it says, g++", lambda: cxx(root, "g++")),
+              ("examples/host in C++ says what it says, clang++",
+               lambda: cxx(root, (compilers.newest_clang() or "clang").replace("clang", "clang++"))),
               ("the reference is made without a warning", lambda: reference(root))]
     return tap.run(cases)
 

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import compilers
@@ -26,6 +27,17 @@ executable('consumer', 'consumer.{suffix}', dependencies: dependency('hvpt', fal
 NAMED = re.compile(r"^hvpt does not need hvctl; hvctl needs a few headers of hvpt \((.*?)\)", re.M | re.S)
 
 
+# Where the version stands beside version.h and meson.build, and where its date.
+VERSIONED = (
+    ("CHANGELOG.md", r"^## \[([^\]]*)\]"), ("CITATION.cff", r"^version: (.*)$"), ("README.md", r"^  revision = v(.*)$"),
+    ("packaging/debian/changelog", r"\Ahvpt \((.*)-1\)"), ("packaging/vcpkg/vcpkg.json", r'"version-semver": "(.*)"'),
+    ("packaging/README.md", r"`hvpt/(\d[\d.]*)`"), ("integration/rust/hvpt/Cargo.toml", r'^version = "(.*)"'),
+    ("integration/redox/hvpt-redox/Cargo.toml", r'^version = "(.*)"'),
+)
+DATED = (("CHANGELOG.md", r"^## \[.*\] - (\S+)$"), ("CITATION.cff", r"^date-released: (.*)$"),
+         ("packaging/debian/changelog", r"^ -- .*>  (.*)$"))
+
+
 class Failed(Exception):
     pass
 
@@ -38,13 +50,20 @@ def call(*argv, **env):
 
 
 def versions(root):
-    """What the header, meson, the changelog and the citation call this version."""
+    """What the header, meson, the packages, the crates and README call this version; and its date."""
     header = (root / "include/hvpt/version.h").read_text()
     number = ".".join(re.search(rf"define HVPT_VERSION_{part} (\d+)", header).group(1) for part in ("MAJOR", "MINOR", "PATCH"))
     found = {"the string in version.h": re.search(r'HVPT_VERSION_STRING "(.*)"', header).group(1),
              "meson.build": re.search(r"^  version: '(.*)'", (root / "meson.build").read_text(), re.M).group(1)}
-    if (root / "CITATION.cff").is_file():
-        found["CITATION.cff"] = re.search(r"^version: (.*)$", (root / "CITATION.cff").read_text(), re.M).group(1)
+    dates = {}
+    for name, pattern in VERSIONED:
+        text = (root / name).read_text()
+        found[name] = re.search(pattern, text, re.M).group(1)
+    for name, pattern in DATED:
+        dates[name] = re.search(pattern, (root / name).read_text(), re.M).group(1)
+    dates["packaging/debian/changelog"] = parsedate_to_datetime(dates["packaging/debian/changelog"]).date().isoformat()
+    if len(set(dates.values())) != 1:
+        return f"the dates of the release differ: {dates}"
     wrong = [f"{where} says {version}" for where, version in found.items() if version != number]
     return f"version.h says {number}; {'; '.join(wrong)}" if wrong else None
 

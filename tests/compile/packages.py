@@ -71,9 +71,14 @@ class Packages:
             call(sys.executable, str(self.root / "scripts/release"), "--dirty", str(self.scratch / folder), **epoch)
         with tarfile.open(self.archive) as tar:
             tar.extractall(self.scratch / "tree")
-        # What was unpacked makes the same archive again, without git.
-        call(sys.executable, str(self.tree / "scripts/release"), "--dirty", str(self.scratch / "third"),
-             **epoch, GIT_CEILING_DIRECTORIES=str(self.scratch))
+        # What was unpacked makes the same archive again: without git, in another folder, by somebody with another umask, language
+        # and time zone, from files with other times and modes.
+        for path in self.tree.rglob("*"):
+            if not path.is_symlink():
+                path.chmod(path.stat().st_mode & 0o700)
+                os.utime(path, (1, 1))
+        call("sh", "-c", 'umask 077 && exec "$0" "$@"', sys.executable, str(self.tree / "scripts/release"), "--dirty",
+             str(self.scratch / "third"), **epoch, GIT_CEILING_DIRECTORIES=str(self.scratch), TZ="Asia/Tokyo", LC_ALL="C")
         first, second, third = (list(sorted((path.name, path.read_bytes()) for path in (self.scratch / folder).iterdir()))
                                 for folder in ("first", "second", "third"))
         if first != second:

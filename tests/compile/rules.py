@@ -72,7 +72,7 @@ def resolve(name, written, include):
 def includes(name, code, include):
     for written in INCLUDE.findall(code):
         target = resolve(name, written, include)
-        if name == "hvpt/std.h" and (target in STANDARD or target.startswith("linux/")):
+        if name == "hvpt/std.h" and (target in STANDARD or target.startswith(("linux/", "sys/"))):
             continue
         if target in STANDARD:
             yield f"includes {written}: only hvpt/std.h does, so that an environment without it is told in one place"
