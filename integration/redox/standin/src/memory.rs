@@ -34,6 +34,9 @@ impl Page {
             number: address.data() / PAGE_SIZE,
         }
     }
+    pub fn offset_from(self, other: Self) -> usize {
+        self.number - other.number
+    }
     pub fn next_by(self, n: usize) -> Page {
         Self {
             number: self.number + n,

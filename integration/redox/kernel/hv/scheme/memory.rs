@@ -6,7 +6,7 @@ use core::num::NonZeroUsize;
 
 use super::{super::Vm, abi::rights};
 use crate::{
-    context::memory::{AddrSpace, AddrSpaceWrapper, Grant, PageSpan},
+    context::memory::{AddrSpace, AddrSpaceWrapper, Grant, PageSpan, Provider},
     memory::{Page, PageFlags, PhysicalAddress, RaiiFrame, RmmA, PAGE_SIZE},
     sync::CleanLockToken,
     syscall::{
@@ -88,7 +88,8 @@ pub fn lend_device(
     Ok(())
 }
 
-/// Where a span of a program leads, if it is one piece with one set of flags.
+/// Where a span of a program leads, if it is one piece with one set of flags. The flags are the grant's: in the program's
+/// own tables the kernel sets the right to write only when it is first used.
 fn mapping(
     process: &AddrSpaceWrapper,
     span: PageSpan,
@@ -96,17 +97,27 @@ fn mapping(
 ) -> Result<(PhysicalAddress, PageFlags<RmmA>)> {
     let mut token = token.token();
     let space = process.acquire_read(token.downgrade());
-    let at = |number: usize| {
-        let page = span.base.next_by(number).start_address();
-        space.table.utable.translate(page).ok_or(Error::new(EINVAL))
+    let at = |number: usize| -> Result<_> {
+        let page = span.base.next_by(number);
+        let (base, grant) = space.grants.contains(page).ok_or(Error::new(EINVAL))?;
+        let phys = match &grant.provider {
+            Provider::PhysBorrowed { base: frame } => {
+                Some(frame.base().add(page.offset_from(base) * PAGE_SIZE))
+            }
+            // a driver's scheme may have passed it on
+            _ => space
+                .table
+                .utable
+                .translate(page.start_address())
+                .map(|(phys, _)| phys),
+        };
+        Ok((phys.ok_or(Error::new(EINVAL))?, grant.flags()))
     };
     let (first, flags) = at(0)?;
-    // accessed and dirty are said of one page each
-    let kind = |flags: PageFlags<RmmA>| flags.data() & !(3 << 5);
 
     for number in 1..span.count {
         let (phys, other) = at(number)?;
-        if phys != first.add(number * PAGE_SIZE) || kind(other) != kind(flags) {
+        if phys != first.add(number * PAGE_SIZE) || other.data() != flags.data() {
             return Err(Error::new(EINVAL));
         }
     }

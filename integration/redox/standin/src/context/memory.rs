@@ -38,7 +38,7 @@ pub enum Provider {
     /// Shared with whoever else has it.
     AllocatedShared,
     /// Not the allocator's.
-    PhysBorrowed,
+    PhysBorrowed { base: Frame },
     /// Anything else.
     Other,
 }
@@ -47,7 +47,20 @@ pub enum Provider {
 #[derive(Debug)]
 pub struct Grant {
     base: Page,
-    provider: Provider,
+    info: GrantInfo,
+}
+
+#[derive(Debug)]
+pub struct GrantInfo {
+    flags: PageFlags<RmmA>,
+    pub(crate) provider: Provider,
+}
+
+impl GrantInfo {
+    /// What the process may do, whatever its tables say yet.
+    pub fn flags(&self) -> PageFlags<RmmA> {
+        self.flags
+    }
 }
 
 /// A reference that goes with a page.
@@ -80,7 +93,10 @@ impl Grant {
         flusher.0 += 1;
         Ok(Grant {
             base: page,
-            provider: Provider::AllocatedShared,
+            info: GrantInfo {
+                flags,
+                provider: Provider::AllocatedShared,
+            },
         })
     }
 }
@@ -108,6 +124,12 @@ pub struct UserGrants {
 }
 
 impl UserGrants {
+    pub fn contains(&self, page: Page) -> Option<(Page, &GrantInfo)> {
+        let grant = self.inner.get(&page.start_address().data())?;
+
+        Some((grant.base, &grant.info))
+    }
+
     pub fn find_free(&self, min: usize, page_count: usize) -> Option<PageSpan> {
         let size = page_count * PAGE_SIZE;
         let mut at = min;
@@ -194,13 +216,18 @@ impl AddrSpace {
         provider: Provider,
     ) {
         let at = page.start_address().data();
+        // as physmap has it: writable by the first write
+        let now = match provider {
+            Provider::PhysBorrowed { .. } => flags.write(false),
+            _ => flags,
+        };
 
-        self.table.utable.pages.insert(at, (phys, flags));
+        self.table.utable.pages.insert(at, (phys, now));
         self.grants.inner.insert(
             at,
             Grant {
                 base: page,
-                provider,
+                info: GrantInfo { flags, provider },
             },
         );
     }
@@ -211,7 +238,11 @@ impl AddrSpace {
 
         if let (
             Some(Grant {
-                provider: Provider::Allocated | Provider::AllocatedShared,
+                info:
+                    GrantInfo {
+                        provider: Provider::Allocated | Provider::AllocatedShared,
+                        ..
+                    },
                 ..
             }),
             Some((phys, _)),
@@ -315,7 +346,10 @@ impl AddrSpaceWrapper {
                 page.start_address().data(),
                 Grant {
                     base: page,
-                    provider: Provider::Other,
+                    info: GrantInfo {
+                        flags: PageFlags::new().user(true),
+                        provider: Provider::Other,
+                    },
                 },
             );
         });
@@ -323,7 +357,9 @@ impl AddrSpaceWrapper {
 
     /// Give the process a device's page, as `memory:physical` does (the stand-in's own).
     pub fn map_device(&self, page: Page, device: PhysicalAddress, flags: PageFlags<RmmA>) {
-        self.with(|space| space.insert(page, device, flags, Provider::PhysBorrowed));
+        let base = Frame::containing(device);
+
+        self.with(|space| space.insert(page, device, flags, Provider::PhysBorrowed { base }));
     }
 
     /// Bytes that `sys:context` shows of the process, private and shared (the stand-in's own; the rule is the kernel's).
@@ -331,9 +367,9 @@ impl AddrSpaceWrapper {
         self.with(|space| {
             let (mut private, mut shared) = (0, 0);
             for grant in space.grants.inner.values() {
-                match grant.provider {
+                match grant.info.provider {
                     Provider::Allocated => private += PAGE_SIZE,
-                    Provider::PhysBorrowed => (),
+                    Provider::PhysBorrowed { .. } => (),
                     _ => shared += PAGE_SIZE,
                 }
             }
@@ -363,7 +399,7 @@ impl AddrSpaceWrapper {
             .get(&page.start_address().data())
             .ok_or(Error::new(EINVAL))?;
 
-        if !matches!(grant.provider, Provider::Allocated) {
+        if !matches!(grant.info.provider, Provider::Allocated) {
             return Err(Error::new(EPERM));
         }
         let (phys, _) = space
