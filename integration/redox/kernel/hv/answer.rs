@@ -112,10 +112,10 @@ fn act(
         Raw::Port(access) => Exit::Port(access),
         Raw::Shutdown => Exit::Shutdown,
         Raw::Interrupt => Exit::Interrupted,
-        Raw::InterruptWindow => {
-            common.want_interrupt = false;
-            Exit::InterruptWindow
+        Raw::InterruptWindow if !core::mem::take(&mut common.want_interrupt) => {
+            return Ok(Step::Again); // it was for an NMI
         }
+        Raw::InterruptWindow => Exit::InterruptWindow,
         Raw::NmiWindow => {
             common.want_nmi = false;
             Exit::NmiWindow

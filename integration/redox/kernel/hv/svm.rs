@@ -66,7 +66,7 @@ pub(super) struct SvmState {
     /// What the guest's TLB has may be wrong.
     flush: bool,
     nmi_blocked: bool,
-    /// The guest executes the IRET at this address, with TF set: NMIs are blocked until it has.
+    /// The guest executes one instruction with TF set, for what comes behind it.
     stepping: Option<Step1>,
     tsc_aux: u64,
     has_tsc_aux: bool,
@@ -77,8 +77,11 @@ pub(super) struct SvmState {
 #[derive(Clone, Copy, Debug)]
 struct Step1 {
     rip: u64,
+    /// The guest's own.
     trap_flag: bool,
     dr6: u64,
+    /// An IRET that ends a handler of NMIs. It sets TF by itself.
+    iret: bool,
 }
 
 /// What every guest needs: VMRUN demands the first; the rest would give the guest more than a CPU of its own, or must
@@ -242,8 +245,20 @@ impl SvmState {
 
     /// Before an entry: windows that are wanted, and the rules of VMRUN for a state that the caller gave.
     fn arm(&mut self, common: &Common) -> Result<(), HvError> {
+        // No exit tells when an NMI can be taken. Behind STI an interrupt can be at the same time, so the window of those
+        // tells; behind MOV SS with interrupts off, a step does. (An event that waits is delivered with this entry: the
+        // next exit of whatever kind finds the window.)
+        let held = common.want_nmi
+            && !self.nmi_blocked
+            && self.vmcb.get(field::INTERRUPT_STATE) & SHADOW != 0
+            && self.event().is_none();
+        let enabled = self.vmcb.get(field::RFLAGS) & RFLAGS_IF != 0;
+        if held && !enabled && self.stepping.is_none() {
+            self.step(false);
+        }
+        let window = common.want_interrupt || held && enabled;
         let control = self.vmcb.get(field::VIRTUAL_INTERRUPT_CONTROL);
-        let wanted = if common.want_interrupt {
+        let wanted = if window {
             control & !V_WINDOW | V_WINDOW
         } else {
             control & !V_WINDOW
@@ -251,7 +266,7 @@ impl SvmState {
 
         if wanted != control {
             self.vmcb.set(field::VIRTUAL_INTERRUPT_CONTROL, wanted);
-            self.vmcb.intercept(exit::VINTR, common.want_interrupt)?;
+            self.vmcb.intercept(exit::VINTR, window)?;
         }
         let own_cr4 = common.cr4_allowed() != common.cr4_cpu;
         if self.vmcb.intercepts(exit::CR4_WRITE) != own_cr4 {
@@ -360,39 +375,44 @@ impl SvmState {
     /// The guest is about to end its NMI handler. Without virtual NMIs the CPU does not tell when it has: TF does.
     /// APM vol. 2, "NMI Support".
     fn unblock_after_iret(&mut self) -> Raw {
+        self.step(true);
+        Raw::Settled
+    }
+
+    /// One instruction, and #DB behind it.
+    fn step(&mut self, iret: bool) {
         let flags = self.vmcb.get(field::RFLAGS);
 
         self.stepping = Some(Step1 {
             rip: self.vmcb.get(field::RIP),
             trap_flag: flags & RFLAGS_TF != 0,
             dr6: self.vmcb.get(field::DR6),
+            iret,
         });
         self.vmcb.set(field::RFLAGS, flags | RFLAGS_TF);
-        Raw::Settled
     }
 
-    /// An exit while the IRET was under TF. `Some`: that was all.
+    /// An exit while an instruction was under TF. `Some`: that was all.
     fn stepped(&mut self, step: Step1, code: ExitCode) -> Option<Raw> {
         let flags = self.vmcb.get(field::RFLAGS);
+        let dr6 = self.vmcb.get(field::DR6);
+        // a jump to itself has been executed as well
+        let trapped = code == exit::EXCP_DB && dr6 & DR6_BS != 0;
+        let executed = trapped || self.vmcb.get(field::RIP) != step.rip;
 
         self.stepping = None;
-        if self.vmcb.get(field::RIP) == step.rip {
-            // not executed yet: as it was, and once more
-            if !step.trap_flag {
-                self.vmcb.set(field::RFLAGS, flags & !RFLAGS_TF);
-            }
-            return None;
+        if !step.trap_flag && !(step.iret && executed) {
+            self.vmcb.set(field::RFLAGS, flags & !RFLAGS_TF);
+        }
+        if !executed {
+            return None; // as it was, and once more
         }
         self.nmi_blocked = false;
         if code != exit::EXCP_DB || step.trap_flag {
             return None;
         }
-        let others = self.vmcb.get(field::DR6) & 15;
-        if others != 0 {
-            self.vmcb.set(
-                field::DR6,
-                self.vmcb.get(field::DR6) & !DR6_BS | step.dr6 & DR6_BS,
-            );
+        if dr6 & 15 != 0 {
+            self.vmcb.set(field::DR6, dr6 & !DR6_BS | step.dr6 & DR6_BS);
             return None; // a breakpoint of the guest's as well
         }
         self.vmcb.set(field::DR6, step.dr6);

@@ -53,6 +53,7 @@ const DIRECT_MSRS: [u32; 10] = [
 const DB: u32 = 1;
 const AC: u32 = 17;
 const MC: u32 = 18;
+const BLOCKED_STI: u32 = 1;
 const BLOCKED_SHADOW: u32 = 3;
 const BLOCKED_NMI: u32 = 8;
 const INTERRUPT_WINDOW: u32 = 1 << 2;
@@ -305,10 +306,13 @@ impl VmxState {
             .get(field::PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS);
         let mut wanted = primary & !(INTERRUPT_WINDOW | NMI_WINDOW);
 
-        if common.want_interrupt {
+        // Whether STI holds NMIs back as well is up to the CPU. An entry with one may be refused there, so the window is
+        // the one behind it, where interrupts can be taken, too. SDM vol. 3, "Checks on Guest Non-Register State".
+        let behind_sti = self.image.get(field::GUEST_INTERRUPTIBILITY_STATE) & BLOCKED_STI != 0;
+        if common.want_interrupt || common.want_nmi && behind_sti {
             wanted |= INTERRUPT_WINDOW;
         }
-        if common.want_nmi {
+        if common.want_nmi && !behind_sti {
             wanted |= NMI_WINDOW;
         }
         if wanted != primary {

@@ -1,7 +1,7 @@
 //! The checks: a process lends memory, a guest of real mode and one of 64-bit mode run in it, fault, call, and are taken
 //! down; every frame comes back, and so it does when an allocation fails.
 
-use alloc::{string::String, sync::Arc, vec, vec::Vec};
+use alloc::{format, string::String, sync::Arc, vec, vec::Vec};
 
 use hvpt::{Gpr, GuestState, Register};
 use redox_standin::{
@@ -41,6 +41,12 @@ fn rwx() -> PageFlags<RmmA> {
 fn emulator_dies_of_triple_faults() -> bool {
     use hvpt::cpu::Cpu;
     CPU.cpuid(1, 0)[2] & (1 << 31 | 1 << 5) == 0
+}
+
+/// QEMU, whose VMRUN loads no interrupt shadow.
+fn emulator_forgets_shadows() -> bool {
+    use hvpt::cpu::Cpu;
+    CPU.cpuid(1, 0)[2] & 1 << 31 != 0
 }
 
 /// VMCALL on Intel, VMMCALL on AMD.
@@ -143,6 +149,79 @@ fn real_mode(world: &World) -> Result<(), Error> {
         "real mode: HLT exits again",
         u64::from(vcpu.run(&mut token())? == Exit::Halt),
         1,
+    );
+    Ok(())
+}
+
+/// An NMI that STI or MOV SS holds back: the window is one instruction on, and the guest sees nothing of how that is
+/// found out.
+fn nmi_windows(world: &World) -> Result<(), Error> {
+    // nop; mov cx, 1000h; loop to itself, since emulators look for windows between blocks of instructions; hlt; and the
+    // NMI's handler: hlt
+    let program = [0x90, 0xb9, 0x00, 0x10, 0xe2, 0xfe, 0xf4, 0xf4];
+
+    world.vm.write(gpa(0x1000), &program, &mut token())?;
+    world.vm.write(gpa(8), &[0x07, 0x10, 0, 0], &mut token())?;
+    let held = |shadow: u64, flags: u64| {
+        let mut state = GuestState::real_mode(0, 0x1000);
+        state.set(Register::Interruptibility, shadow);
+        state.set(Register::Rflags, flags);
+        Vcpu::new(&world.vm, 0, &state)
+    };
+    for (what, shadow, flags) in [
+        ("STI", 1, 0x202),
+        ("MOV SS", 2, 0x202),
+        ("MOV SS, interrupts off", 2, 2),
+    ] {
+        let mut vcpu = held(shadow, flags)?;
+        check(
+            &format!("{} holds an NMI back", what),
+            u64::from(vcpu.inject_nmi().is_err()),
+            1,
+        );
+        vcpu.want_nmi_window(true);
+        let exit = vcpu.run(&mut token())?;
+        let state = vcpu.state();
+        let came = format!("{}: the window comes", what);
+        if flags & 0x200 != 0 && emulator_dies_of_triple_faults() {
+            skip(
+                &came,
+                "this emulator's VMRUN with V_IRQ and IF set takes no virtual interrupt",
+            );
+            continue;
+        }
+        check(&came, u64::from(exit == Exit::NmiWindow), 1);
+        let behind = format!("{}: behind one instruction", what);
+        if flags & 0x200 != 0 && emulator_forgets_shadows() {
+            skip(&behind, "this emulator's VMRUN loads no interrupt shadow");
+        } else {
+            check(&behind, state.get(Register::Rip), 0x1001);
+        }
+        check(
+            &format!("{}: with the guest's own flags", what),
+            state.get(Register::Rflags),
+            flags,
+        );
+        check(
+            &format!("{}: and DR6", what),
+            state.get(Register::Dr6) & 0xe00f,
+            0,
+        );
+    }
+    let mut vcpu = held(2, 2)?;
+    vcpu.set(Gpr::Rsp, 0x4000)?;
+    vcpu.want_nmi_window(true);
+    let window = vcpu.run(&mut token())? == Exit::NmiWindow;
+    vcpu.inject_nmi()?;
+    check(
+        "the NMI's handler comes with the window, and halts",
+        u64::from(window && vcpu.run(&mut token())? == Exit::Halt),
+        1,
+    );
+    check(
+        "and is the one of vector 2",
+        vcpu.state().get(Register::Rip),
+        0x1008,
     );
     Ok(())
 }
@@ -284,6 +363,7 @@ fn unexpected(expected: &str, got: Exit) {
 fn life() -> Result<(), Error> {
     let world = world()?;
     real_mode(&world)?;
+    nmi_windows(&world)?;
     long_mode(&world)
 }
 
@@ -331,7 +411,7 @@ pub fn run() {
             Ok(()) => break,
             Err(error) if error == Error::new(ENOMEM) => failures += 1,
             Err(error) => {
-                other = alloc::format!("allocation {}: {:?}", n, error);
+                other = format!("allocation {}: {:?}", n, error);
                 break;
             }
         }

@@ -208,10 +208,12 @@ fn judge<S: Judged>(seed: u64, steps: usize) {
     let looked = tree(mine.root(), layout.levels, S::PRESENT);
     let (root, allocator, vm) = mine.into_root();
     // SAFETY: the tables are nobody's now, and it gives them up again.
-    let look = unsafe { engine::Mapper::<S::Judge, _>::adopt(theirs.clone(), S::config(&layout), root as u64, false) }
-        .unwrap();
+    let look = unsafe {
+        engine::Mapper::<S::Judge, _>::adopt_register(theirs.clone(), S::config(&layout), root as u64, false)
+    }
+    .unwrap();
     assert_eq!((look.stats().pages, look.stats().tables), (stats.pages, stats.tables));
-    drop(look.into_root());
+    drop(look.into_table());
     // SAFETY: as they were given up.
     let mine = unsafe { Mapper::<S>::adopt(allocator, vm, layout, root) }.unwrap();
     same_tree::<S>(&tree(mine.root(), layout.levels, S::PRESENT), &looked, "adopted");
@@ -277,9 +279,10 @@ fn corrupts<S: Judged>() {
         let config = S::config(&layout);
         let (_, allocator, vm) = mine.into_root();
         // SAFETY: the tables are nobody's; each only looks at what it refuses.
-        let judge_says = unsafe { engine::Mapper::<S::Judge, _>::adopt(theirs.clone(), config, root as u64, false) }
-            .map(|mapper| drop(mapper.into_root()))
-            .map_err(same);
+        let judge_says =
+            unsafe { engine::Mapper::<S::Judge, _>::adopt_register(theirs.clone(), config, root as u64, false) }
+                .map(|mapper| drop(mapper.into_table()))
+                .map_err(same);
         // SAFETY: as above.
         let mine_says =
             unsafe { Mapper::<S>::adopt(allocator, vm, layout, root) }.map(|mapper| drop(mapper.into_root()));

@@ -142,6 +142,91 @@ fn an_nmi_waits_until_the_handler_of_the_last_one_is_done() {
     });
 }
 
+/// STI and MOV SS hold an NMI back for an instruction. AMD's have no exit for that, and Intel's may refuse an NMI behind
+/// STI though its window is open: SDM vol. 3, "Checks on Guest Non-Register State"; APM vol. 2, "Interrupt Shadows".
+#[test]
+fn an_nmi_waits_behind_sti_and_mov_ss() {
+    both(|amd, cpu| {
+        for (shadow, flags) in [(1, 0x202), (2, 0x202), (2, 2)] {
+            let mut vcpu = guest(cpu, 4);
+            let mut state = vcpu.state();
+            state.set(Register::Interruptibility, shadow);
+            state.set(Register::Rflags, flags);
+            state.set(Register::Rip, 0x1800);
+            vcpu.set_state(&state).unwrap();
+            assert_eq!(vcpu.inject_nmi(), Err(HvError::Blocked));
+            vcpu.want_nmi_window(true);
+
+            let enabled = flags & 0x200 != 0;
+            let (window, free, rip) = if amd {
+                let step = [
+                    (svm::field::DR6.offset(), 0xffff_4ff0),
+                    (svm::field::RFLAGS.offset(), flags | 0x100),
+                ];
+                let values = if enabled { &[][..] } else { &step };
+                let code = if enabled {
+                    svm::exit::VINTR
+                } else {
+                    svm::exit::EXCP_DB
+                };
+                cpu.scene(&[(svm::field::EXITCODE.offset(), code.number())], &[]);
+                cpu.on().script[0].values.extend(values);
+                (
+                    enabled,
+                    svm::field::INTERRUPT_STATE.offset(),
+                    svm::field::RIP.offset(),
+                )
+            } else {
+                let interrupts = shadow == 1;
+                if interrupts {
+                    cpu.exit(
+                        vmx::reason::INTERRUPT_WINDOW,
+                        0,
+                        svm::exit::HLT,
+                        [0; 2],
+                        &[],
+                    );
+                    cpu.on().script[0]
+                        .values
+                        .extend([(0x4824, 0), (0x681e, 0x1801)]);
+                }
+                cpu.exit(vmx::reason::NMI_WINDOW, 0, svm::exit::HLT, [0; 2], &[]);
+                (interrupts, 0x4824, 0x681e)
+            };
+            cpu.on()
+                .script
+                .back_mut()
+                .unwrap()
+                .values
+                .extend([(free, 0), (rip, 0x1801)]);
+            assert_eq!(run(&mut vcpu), Exit::NmiWindow);
+            assert!(cpu.on().script.is_empty());
+            if amd {
+                assert_eq!(cpu.on().entered, (window, flags | u64::from(!enabled) << 8));
+            } else {
+                // at the last entry: it has what is behind the shadow
+                assert_eq!(cpu.on().fields[&0x4002] >> 22 & 1, 1);
+                assert_eq!(cpu.on().fields[&0x4002] >> 2 & 1, 0);
+            }
+            assert_eq!(vcpu.state().get(Register::Rip), 0x1801);
+            assert_eq!(
+                vcpu.state().get(Register::Rflags) & 0x300,
+                flags & 0x200,
+                "TF is not the guest's"
+            );
+            assert_eq!(
+                vcpu.state().get(Register::Dr6) & 0x4000,
+                0,
+                "nor is the step"
+            );
+            vcpu.inject_nmi().unwrap();
+            halt(cpu);
+            assert_eq!(run(&mut vcpu), Exit::Halt);
+            assert_eq!(delivered(cpu), Some((2, 2)));
+        }
+    });
+}
+
 #[test]
 fn a_double_fault_and_a_triple_fault_come_of_nested_exceptions() {
     both(|amd, cpu| {

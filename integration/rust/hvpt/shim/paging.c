@@ -73,7 +73,7 @@ static void set_host(struct hvpt_rs_space *at, const struct hvpt_rs_host *host)
 
 /*
  * The config as Rust lays it out: levels, max_page_size, maxphyaddr, features, policy, then what one format alone has:
- * EPT: ept_vpid_cap. NPT: pat. Stage 2: granule_shift, ipa_bits, mmfr0, mmfr1, mmfr2. G-stage: mode.
+ * EPT: ept_vpid_cap. NPT: pat, c_bit. Stage 2: granule_shift, ipa_bits, mmfr0 to mmfr3. G-stage: mode.
  * root: of tables to adopt; NULL: a new, empty space.
  */
 static enum hvpt_status make(struct hvpt_rs_space *at, uint32_t kind, const uint64_t *config, const uint64_t *root,
@@ -144,6 +144,32 @@ uint32_t hvpt_rs_adopt(struct hvpt_rs_space *at, uint32_t kind, const uint64_t *
 {
     set_host(at, host);
     return (uint32_t)make(at, kind, config, &root, readonly);
+}
+
+/* The root register's value for tables that are set up as the config says, whose root is at this address. */
+static uint64_t root_of(uint32_t kind, const uint64_t *config, uint64_t table)
+{
+    switch (kind) {
+    case HVPT_KIND_EPT: {
+        const uint64_t levels = config[0] != 0 ? config[0] : 4;
+        const bool write_back = config[5] == 0 || (config[5] & HVPT_EPT_CAP_WB);
+
+        return table | (write_back ? HVPT_EPTP_MEMTYPE_WB : HVPT_EPTP_MEMTYPE_UC)
+             | (levels - 1) << HVPT_EPTP_LEVELS_SHIFT
+             | (config[3] & HVPT_EPT_USE_ACCESSED_DIRTY ? HVPT_EPTP_ACCESSED_DIRTY : 0)
+             | (config[3] & HVPT_EPT_USE_SHADOW_STACK ? HVPT_EPTP_SHADOW_STACK : 0);
+    }
+    case HVPT_KIND_NPT: return table | (config[6] != 0 && config[6] < 64 ? UINT64_C(1) << config[6] : 0);
+    case HVPT_KIND_S2: return hvpt_s2_baddr(table);
+    default: return config[5] << HVPT_HGATP_MODE_SHIFT | table >> 12;
+    }
+}
+
+uint32_t hvpt_rs_adopt_table(struct hvpt_rs_space *at, uint32_t kind, const uint64_t *config,
+                             const struct hvpt_rs_host *host, uint64_t table, bool readonly)
+{
+    return table & 0xfff ? (uint32_t)HVPT_E_ALIGN
+                         : hvpt_rs_adopt(at, kind, config, host, root_of(kind, config, table), readonly);
 }
 
 void hvpt_rs_flush(struct hvpt_rs_space *at)

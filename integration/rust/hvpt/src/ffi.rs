@@ -30,6 +30,14 @@ extern "C" {
         root: u64,
         readonly: bool,
     ) -> u32;
+    pub fn hvpt_rs_adopt_table(
+        at: *mut c_void,
+        kind: u32,
+        config: *const u64,
+        host: *const Host,
+        table: u64,
+        readonly: bool,
+    ) -> u32;
     pub fn hvpt_rs_flush(at: *mut c_void);
     pub fn hvpt_rs_flush_owed(at: *const c_void) -> bool;
     pub fn hvpt_rs_destroy(at: *mut c_void);

@@ -251,18 +251,46 @@ impl<A: SecondLevel, F: GuestFrames> Mapper<A, F> {
         mapper.made(status)
     }
 
-    /// Take over the tables behind a root register's value: those of [`Mapper::into_root`], another kernel's, a
+    /// Take over the tables whose root is at this address: those of [`Mapper::into_table`], another kernel's, a
     /// snapshot's. With `readonly` they are looked at only, and stay whose they are; else they are this mapper's from
     /// now on. Errors as `create`; [`Error::OutOfRange`]: the root is beyond MAXPHYADDR; [`Error::Corrupt`]: a table
     /// cannot be reached or is not well-formed.
     ///
     /// # Safety
-    /// `root` is the root of tables in this format, set up as `config` says, in frames that `frames` can see and, unless
+    /// `table` is the root of tables in this format, set up as `config` says, in frames that `frames` can see and, unless
     /// `readonly`, free; nobody else changes them.
     pub unsafe fn adopt(
         frames: F,
         config: A::Config,
-        root: u64,
+        table: PhysicalAddress,
+        readonly: bool,
+    ) -> Result<Self, Error> {
+        let (mapper, host) = Self::prepare(frames)?;
+
+        // SAFETY: as create; the tables are as the caller says.
+        let status = unsafe {
+            ffi::hvpt_rs_adopt_table(
+                mapper.space(),
+                A::KIND,
+                A::config_words(&config).as_ptr(),
+                &host,
+                table.data() as u64,
+                readonly,
+            )
+        };
+        mapper.made(status)
+    }
+
+    /// The same by the value of the register that names them, as [`Mapper::root`] has it: what that says beside the
+    /// address counts, and comes before the configuration where both say it (an EPTP's levels), or has to agree with
+    /// it. [`Error::Unsupported`]: it does not.
+    ///
+    /// # Safety
+    /// As of `adopt`.
+    pub unsafe fn adopt_register(
+        frames: F,
+        config: A::Config,
+        register: u64,
         readonly: bool,
     ) -> Result<Self, Error> {
         let (mapper, host) = Self::prepare(frames)?;
@@ -274,7 +302,7 @@ impl<A: SecondLevel, F: GuestFrames> Mapper<A, F> {
                 A::KIND,
                 A::config_words(&config).as_ptr(),
                 &host,
-                root,
+                register,
                 readonly,
             )
         };
@@ -305,16 +333,16 @@ impl<A: SecondLevel, F: GuestFrames> Mapper<A, F> {
 
     /// Give up the mapper and keep the tables, for [`Mapper::adopt`]. What is owed is flushed. `Err` with the mapper:
     /// it holds frames in reserve, which no one could find again.
-    pub fn into_root(mut self) -> Result<(u64, F), Self> {
+    pub fn into_table(mut self) -> Result<(PhysicalAddress, F), Self> {
         if self.stats().reserved != 0 {
             return Err(self);
         }
         self.flush();
-        let root = self.root();
-        Ok((root, self.dismantle()))
+        let table = self.table();
+        Ok((table, self.dismantle()))
     }
 
-    /// The value for the register: EPTP, nCR3, VTTBR_EL2 (the VMID is the caller's to add), hgatp (so is its VMID).
+    /// The value for the register, which is more than an address: EPTP, nCR3, VTTBR_EL2 (the VMID is the caller's to add), hgatp (so is its VMID).
     pub fn root(&self) -> u64 {
         // SAFETY: the space is alive.
         unsafe { ffi::hvpt_rs_root(self.space()) }

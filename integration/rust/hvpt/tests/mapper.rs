@@ -246,7 +246,7 @@ fn gives_up_and_adopts<A: SecondLevel>(config: A::Config) {
     let stats = mapper.stats();
     let mut mapper = {
         mapper.reserve(1).unwrap();
-        let kept = mapper.into_root().unwrap_err(); // with a reserve it stays
+        let kept = mapper.into_table().unwrap_err(); // with a reserve it stays
         drop(kept);
         assert_eq!(arena.used(), 0);
         let mut mapper = Mapper::<A, _>::create(arena.clone(), config.clone()).unwrap();
@@ -256,21 +256,26 @@ fn gives_up_and_adopts<A: SecondLevel>(config: A::Config) {
         mapper
     };
     mapper.flush();
-    let table = mapper.table();
-    let (root, _) = mapper.into_root().unwrap();
+    let root = mapper.root();
+    let (table, _) = mapper.into_table().unwrap();
     assert_ne!(arena.used(), 0);
 
-    let look = unsafe { Mapper::<A, _>::adopt(arena.clone(), config.clone(), root, true) }.unwrap();
+    let look = unsafe { Mapper::<A, _>::adopt_register(arena.clone(), config.clone(), root, true) }
+        .unwrap();
     assert_eq!(look.translate(at(M2)).unwrap().hpa, at(2 * M2));
-    assert_eq!(look.table(), table);
+    assert_eq!((look.table(), look.root()), (table, root));
     drop(look);
+    let astray =
+        unsafe { Mapper::<A, _>::adopt(arena.clone(), config.clone(), table.add(0x800), true) };
+    assert_eq!(astray.unwrap_err(), Error::Misaligned);
 
     let mut look =
-        unsafe { Mapper::<A, _>::adopt(arena.clone(), config.clone(), root, true) }.unwrap();
+        unsafe { Mapper::<A, _>::adopt(arena.clone(), config.clone(), table, true) }.unwrap();
+    assert_eq!((look.table(), look.root()), (table, root));
     assert_eq!(look.unmap_range(at(0), M2).unwrap_err(), Error::ReadOnly);
     drop(look);
 
-    let mut mapper = unsafe { Mapper::<A, _>::adopt(arena.clone(), config, root, false) }.unwrap();
+    let mut mapper = unsafe { Mapper::<A, _>::adopt(arena.clone(), config, table, false) }.unwrap();
     assert_eq!(mapper.stats(), stats);
     mapper.unmap_range(at(0), M2).unwrap().flush();
     drop(mapper);
@@ -427,6 +432,32 @@ fn gstage() {
     suite::<Gstage>(GstageConfig::default());
     suite::<Gstage>(GstageConfig {
         mode: GstageMode::Sv39x4,
+        ..Default::default()
+    });
+}
+
+#[test]
+fn a_root_is_an_address_and_its_register_what_the_config_says() {
+    let features = EptFeatures {
+        accessed_dirty: true,
+        shadow_stack: true,
+        ..Default::default()
+    };
+    gives_up_and_adopts::<Ept>(EptConfig {
+        levels: 5,
+        features,
+        ..Default::default()
+    });
+    gives_up_and_adopts::<Npt>(NptConfig {
+        c_bit: 47,
+        ..Default::default()
+    });
+    gives_up_and_adopts::<Stage2>(Stage2Config {
+        ipa_bits: 48,
+        ..Default::default()
+    });
+    gives_up_and_adopts::<Gstage>(GstageConfig {
+        mode: GstageMode::Sv57x4,
         ..Default::default()
     });
 }

@@ -68,6 +68,8 @@ pub struct State {
     pub refuse: Option<u64>,
     pub current: u64,
     pub injected: u64,
+    /// V_IRQ of the last VMRUN, with the intercept of VINTR, and RFLAGS.
+    pub entered: (bool, u64),
     /// When the script is at its end, an interrupt of the host's comes.
     pub idle: bool,
 }
@@ -553,6 +555,11 @@ unsafe impl Cpu for Sim {
         state.injected = unsafe {
             (page(vmcb).add(svm::field::EVENTINJ.offset() as usize) as *const u64).read()
         };
+        let word = |offset: u32| unsafe { (page(vmcb).add(offset as usize) as *const u64).read() };
+        let virq = word(svm::field::VIRTUAL_INTERRUPT_CONTROL.offset()) >> 8 & 1 != 0;
+        let vintr = word(8) >> (32 + 4) & 1 != 0; // APM vol. 2, appendix B: offset 00CH, bit 4
+        assert_eq!(virq, vintr, "a virtual interrupt that exits, or none");
+        state.entered = (virq, word(svm::field::RFLAGS.offset()));
         // VMRUN clears EVENTINJ's valid bit: APM vol. 2, "Event Injection"
         unsafe { (page(vmcb).add(svm::field::EVENTINJ.offset() as usize) as *mut u64).write(0) };
         state.log.push(format!("VMRUN asid {} tlb {}", asid, tlb));
