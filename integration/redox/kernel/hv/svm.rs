@@ -400,8 +400,10 @@ impl SvmState {
         let trapped = code == exit::EXCP_DB && dr6 & DR6_BS != 0;
         let executed = trapped || self.vmcb.get(field::RIP) != step.rip;
 
+        let guests_own = step.trap_flag || step.iret && executed;
+
         self.stepping = None;
-        if !step.trap_flag && !(step.iret && executed) {
+        if !guests_own {
             self.vmcb.set(field::RFLAGS, flags & !RFLAGS_TF);
         }
         if !executed {
