@@ -115,6 +115,7 @@ def parse_version(text):
 MACHINES = {
     "bochs-tigerlake": Bochs("tigerlake", "VMX + EPT"),
     "bochs-skylake_x": Bochs("corei7_skylake_x", "VMX + EPT"),
+    "bochs-sandy_bridge": Bochs("corei7_sandy_bridge_2600k", "VMX + EPT without accessed and dirty flags"),
     "bochs-haswell_4770": Bochs("corei7_haswell_4770", "VMX + EPT"),
     "bochs-cnl": Bochs("corei3_cnl", "VMX + EPT"),
     "bochs-icelake_u": Bochs("corei7_icelake_u", "VMX + EPT"),

@@ -13,7 +13,11 @@ mod program;
 mod threads;
 mod two;
 
-use core::{fmt, panic::PanicInfo};
+use core::{
+    fmt,
+    panic::PanicInfo,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use hvpt::{
     cpu::{Cpu, VmxResult},
@@ -34,6 +38,11 @@ extern "C" {
     fn redox_machine_svm_switch(regs: *mut GuestRegs, vmcb: u64, host: u64, interrupts: bool);
 }
 
+/// The CPU says that EPT has no accessed and dirty flags, as those before 2013 do.
+static WITHOUT_FLAGS: AtomicBool = AtomicBool::new(false);
+const EPT_VPID_CAP: u32 = 0x48c;
+const CAP_ACCESSED_DIRTY: u64 = 1 << 21;
+
 /// The CPU of this machine: its instructions, but MSRs through the runtime's forms that survive a fault.
 pub(crate) struct Machine;
 
@@ -43,7 +52,12 @@ unsafe impl Cpu for Machine {
         let mut value = 0;
         // SAFETY: the runtime's.
         if unsafe { redox_machine_rdmsr(msr, &mut value) } {
-            return Some(value);
+            let hidden = msr == EPT_VPID_CAP && WITHOUT_FLAGS.load(Ordering::Relaxed);
+            return Some(if hidden {
+                value & !CAP_ACCESSED_DIRTY
+            } else {
+                value
+            });
         }
         // Bochs has SVM but not VM_CR: nothing is disabled and nothing locked.
         if msr == 0xc001_0114 {

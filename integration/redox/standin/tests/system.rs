@@ -7,7 +7,7 @@ use common::{turn, Host, Sim};
 use hvpt::{svm, vmx, Gpr, GuestState, Register};
 use redox_standin::{
     hv::{self, Exit, HvError, MemoryAccess, MsrAnswer, MsrRow, Saved, Vcpu, Vm},
-    memory::{used_frames, PageFlags, PhysicalAddress, RaiiFrame, RmmA},
+    memory::{used_frames, PageFlags, PhysicalAddress, RaiiFrame, RmmA, RmmArch},
     sync::CleanLockToken,
 };
 
@@ -578,6 +578,80 @@ fn written_pages_are_told_and_rights_can_be_changed() {
         assert!(matches!(run(&mut vcpu), Exit::Memory { write: true, .. }));
         assert!(!vcpu.exit_text().is_empty());
     });
+}
+
+/// Intel's CPUs before 2013 have no dirty flags: a write meets a page without the right, and nobody but the log learns of
+/// it. SDM vol. 3, "Accessed and Dirty Flags for EPT".
+#[test]
+fn written_pages_are_told_by_a_cpu_without_dirty_flags() {
+    let _turn = turn();
+    let before = used_frames();
+    let cpu = Sim::new(false);
+    *cpu.on().msrs.get_mut(&0x48c).unwrap() &= !(1 << 21);
+    let mut vcpu = guest(cpu, 8);
+    let log = |vcpu: &Vcpu| {
+        let mut bitmap = [0];
+        vcpu.vm()
+            .dirty(gpa(0), 8, &mut bitmap, &mut token())
+            .unwrap();
+        bitmap[0]
+    };
+    // the W bits of the pages, as the CPU walks to them
+    let writable = |vcpu: &Vcpu| {
+        let eptp = cpu.on().fields[&0x201a];
+        assert_eq!(eptp & 1 << 6, 0, "the VMCS enables no flags");
+        let word = |table: u64, index: u64| {
+            let at = gpa((table & 0xf_ffff_ffff_f000) as usize);
+            let table = RmmA::phys_to_virt(at).data() as *const u64;
+            unsafe { table.add(index as usize).read() }
+        };
+        let last = word(word(word(eptp, 0), 0), 0);
+        assert_eq!(vcpu.vm().stats(&mut token()).tables.pages[0], 8);
+        (0..8).fold(0, |bits, page| bits | (word(last, page) >> 1 & 1) << page)
+    };
+    // a write to a page that may be read and executed, but not written
+    let write = |at: u64| {
+        let code = svm::exit::NPF;
+        cpu.exit(vmx::reason::EPT_VIOLATION, 0x1aa, code, [0, at], &[]);
+    };
+
+    log(&vcpu); // begins
+    halt(cpu);
+    assert_eq!(run(&mut vcpu), Exit::Halt);
+    assert_eq!(writable(&vcpu), 0);
+    assert_eq!(log(&vcpu), 0);
+    for page in [3, 5] {
+        write(page << 12);
+    }
+    halt(cpu);
+    assert_eq!(run(&mut vcpu), Exit::Halt, "the caller sees no fault");
+    assert!(cpu.on().script.is_empty());
+    assert_eq!(writable(&vcpu), 1 << 3 | 1 << 5, "and each faults once");
+    let flushes = |cpu: &Sim| cpu.on().log.iter().filter(|line| *line == "INVEPT").count();
+    let before_log = flushes(cpu);
+    assert_eq!(log(&vcpu), 1 << 3 | 1 << 5);
+    assert_eq!(writable(&vcpu), 0);
+    write(5 << 12);
+    halt(cpu);
+    assert_eq!(run(&mut vcpu), Exit::Halt);
+    assert!(
+        flushes(cpu) > before_log,
+        "no CPU writes by what it had cached"
+    );
+    assert_eq!(log(&vcpu), 1 << 5);
+    assert_eq!(log(&vcpu), 0);
+
+    // a right that the page does not have is the caller's affair, and no write
+    let read_only = PageFlags::new().execute(true);
+    vcpu.vm()
+        .protect(gpa(0x5000), 1, read_only, &mut token())
+        .unwrap();
+    write(5 << 12);
+    assert!(matches!(run(&mut vcpu), Exit::Memory { write: true, .. }));
+    assert_eq!(log(&vcpu), 0);
+    drop(vcpu);
+    hv::disable_this_cpu(&Host);
+    assert_eq!(used_frames(), before);
 }
 
 #[test]
