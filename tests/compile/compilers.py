@@ -15,6 +15,10 @@ WARNINGS = "-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wu
 FREESTANDING = "-ffreestanding -nostdlib".split()
 KERNEL = "-mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-pic".split()
 
+# Every inline function of C becomes part of the object, called or not. clang's -femit-all-decls does not do: what it emits
+# is static and unused, and so the optimizer drops it again.
+EMIT_ALL = {"gcc": "-fkeep-inline-functions", "clang": "-Dinline=__attribute__((__used__))"}
+
 C = ("c11", "c17", "c2x")
 CXX = ("c++17", "c++20", "c++23", "c++26")
 

@@ -135,7 +135,8 @@ def i386_kernel(include):
     with tempfile.TemporaryDirectory() as scratch:
         unit = str(Path(scratch) / "unit.o")
         names = [name for name in compilers.headers(include, target) if name.startswith("hvpt/")]
-        wrong = compilers.compile_text([*argv, "-O1", "-mgeneral-regs-only", "-fno-pic", "-femit-all-decls", "-c", "-o", unit],
+        wrong = compilers.compile_text([*argv, "-O1", "-mgeneral-regs-only", "-fno-pic", compilers.EMIT_ALL["clang"],
+                                        "-c", "-o", unit],
                                        include, program(names))
         if wrong:
             return wrong
@@ -160,7 +161,7 @@ def linked_coff(include, target):
     needed += "int _fltused;\nextern int efi_main(void);\nint efi_main(void) { return unit(); }\n"
     with tempfile.TemporaryDirectory() as scratch:
         unit = str(Path(scratch) / "unit.obj")
-        wrong = compilers.compile_text([*argv, "-O1", "-femit-all-decls", "-fno-builtin", "-Wno-error", "-c", "-o", unit],
+        wrong = compilers.compile_text([*argv, "-O1", compilers.EMIT_ALL["clang"], "-fno-builtin", "-Wno-error", "-c", "-o", unit],
                                        include, program(names) + needed)
         if wrong:
             return wrong

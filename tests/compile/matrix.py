@@ -7,7 +7,7 @@
 # include for it. Which headers a header includes depends on no compiler, standard or target (rules.py sees to that),
 # so that one that has its names in C11 has them in C23 and on i386, too.
 # All together, in both orders, by every compiler in every standard for every target: what this finds is what a
-# compiler, a standard or a target says to the text itself. Of C++ after 17 objects.py compiles all headers together.
+# compiler, a standard or a target says to the text itself.
 # usage: matrix.py SOURCE_ROOT
 import sys
 from pathlib import Path
@@ -29,8 +29,6 @@ def main(root):
     include = Path(root) / "include"
     cases = []
     for family, target, standard in compilers.combinations():
-        if standard in compilers.CXX[1:]:
-            continue
         argv = compilers.command(family, target, standard)
         names = compilers.headers(include, target)
         label = f"{family} {target.name} {standard}"

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 the hvpt authors
 # SPDX-License-Identifier: MIT
-# All headers together, compiled for real: one unit with everything, two units linked, and what the objects need from
-# outside. Every inline function is emitted, called or not (-fkeep-inline-functions), so that nothing hides.
+# All headers together, compiled for real: what the objects hold and need from outside, two units linked, headers that are
+# not used. Every inline function is emitted, called or not, so that nothing hides. That every compiler takes all headers in
+# one unit, in every standard, matrix.py sees to.
 # usage: objects.py SOURCE_ROOT
 import re
 import subprocess
@@ -34,22 +35,24 @@ class Objects:
         self.done = {}
         self.lock = {}
 
+    def path(self, stem):
+        return self.scratch / (stem.replace(" ", "_").replace("/", "_") + ".o")
+
     def compile(self, argv, names, stem, *more, entry="unit"):
         """(path, None) or (None, what was wrong)."""
         if isinstance(argv, tap.Skip):
             return None, argv
-        path = self.scratch / (stem.replace(" ", "_").replace("/", "_") + ".o")
-        wrong = compilers.compile_text(argv, self.include, everything(names, entry), "-O1", "-c", "-o", str(path), *more)
+        path = self.path(stem)
+        wrong = compilers.compile_text(argv, self.include, everything(names, entry), "-c", "-o", str(path), *more)
         return (None, wrong) if wrong else (path, None)
 
-    def one_unit(self, argv, names, stem):
-        return self.compile(argv, names, stem)[1]
-
-    def kept(self, argv, names, stem):
-        """The unit with every inline function emitted, compiled once and judged by several cases."""
+    def kept(self, argv, names, stem, level="-O2", position="-fno-pic"):
+        """The unit with every function emitted, called or not, compiled once and judged by several cases."""
+        stem = f"{stem} {level} {position}"
         with self.lock.setdefault(stem, threading.Lock()):
             if stem not in self.done:
-                self.done[stem] = self.compile(argv, names, stem, "-fkeep-inline-functions", "-fno-pic")
+                keep = compilers.EMIT_ALL["clang" if "clang" in argv[0] else "gcc"]
+                self.done[stem] = self.compile(argv, names, stem, level, keep, position, "-fstack-usage")
         return self.done[stem]
 
     def symbols(self, argv, names, stem, nm):
@@ -82,28 +85,40 @@ class Objects:
         return f"without prefix: {' '.join(foreign)}" if foreign else None
 
     def small_frames(self, argv, names, stem):
-        return self.compile(argv, names, stem, "-O2", "-fkeep-inline-functions",
-                            f"-Wframe-larger-than={STACK_FRAME_LIMIT}")[1]
-
-    def no_foreign_registers(self, argv, names, stem, level):
-        """The compiler touches no FPU and calls no library, at any level of optimisation."""
-        path, wrong = self.compile(argv, names, f"{stem} {level}", level, "-fno-pic")
+        # On i386 alone position-independent code needs a register more, and so may need more stack.
+        position = "-fpic" if "-m32" in argv and "-fno-pic" not in argv else "-fno-pic"
+        path, wrong = self.kept(argv, names, stem, position=position)
         if wrong:
             return wrong
-        text = subprocess.run(["objdump", "-d", "--no-show-raw-insn", str(path)], capture_output=True, text=True,
-                              check=True).stdout
-        foreign = [line.strip() for line in text.splitlines() if FOREIGN_REGISTERS.search(line)]
-        if foreign:
-            return f"{len(foreign)} instructions, the first: {foreign[0]}"
-        text = subprocess.run(["nm", "-u", str(path)], capture_output=True, text=True, check=True).stdout
-        extra = {line.split()[-1] for line in text.splitlines()} - ALLOWED_UNDEFINED
-        return f"needs from outside: {' '.join(sorted(extra))}" if extra else None
+        rows = [line.split("\t") for line in path.with_suffix(".su").read_text().splitlines()]
+        large = [f"{row[0]}: {row[1]} bytes" for row in rows if int(row[1]) > STACK_FRAME_LIMIT or row[2] == "dynamic"]
+        return "\n".join(large) if large else None if rows else "no frame was seen"
+
+    def no_foreign_registers(self, argv, halves, stem, level):
+        """The compiler touches no FPU and calls no library, at any level of optimisation."""
+        for half, names in halves.items():
+            path, wrong = self.kept(argv, names, stem.format(half=half), level)
+            if wrong:
+                return wrong
+            text = subprocess.run(["objdump", "-d", "--no-show-raw-insn", str(path)], capture_output=True, text=True,
+                                  check=True).stdout
+            foreign = [line.strip() for line in text.splitlines() if FOREIGN_REGISTERS.search(line)]
+            if foreign:
+                return f"{len(foreign)} instructions, the first: {foreign[0]}"
+            symbols = [line.split()[-2:] for line in subprocess.run(["nm", str(path)], capture_output=True, text=True,
+                                                                    check=True).stdout.splitlines()]
+            if not any(kind in "tTW" and name.startswith(f"{half}_") for kind, name in symbols):
+                return f"the object holds nothing of {half}"
+            extra = {name for kind, name in symbols if kind == "U"} - ALLOWED_UNDEFINED
+            if extra:
+                return f"needs from outside: {' '.join(sorted(extra))}"
+        return None
 
     def costs_nothing(self, argv, names, stem):
         """Including every header and using none leaves nothing in the object, also without optimisation."""
         if isinstance(argv, tap.Skip):
             return argv
-        path = self.scratch / (stem.replace(" ", "_") + ".o")
+        path = self.path(stem)
         text = "".join(f"#include <{name}>\n" for name in names)
         wrong = compilers.compile_text(argv, self.include, text, "-O0", "-c", "-o", str(path))
         if wrong:
@@ -116,7 +131,7 @@ class Objects:
         """With HVPT_EXTERN and HVCTL_EXTERN a program has the prototype of every call that unit.c defines, and no code."""
         if isinstance(argv, tap.Skip):
             return argv
-        code, user = (str(self.scratch / f"{stem}_{part}.o".replace(" ", "_")) for part in ("code", "user"))
+        code, user = (str(self.path(f"{stem} {part}")) for part in ("code", "user"))
         unit = (self.include / half / "unit.c").read_text()
         wrong = compilers.compile_text([*argv, "-I", str(self.include / half)], self.include, unit, "-O1", "-c", "-o", code)
         if wrong:
@@ -137,7 +152,7 @@ class Objects:
         kept = re.findall(r"^\S+ [tT] ((?:hvpt|hvctl)_\w+)$", own, re.M)
         if kept:
             return f"code in the unit that has prototypes only: {' '.join(kept)}"
-        done = subprocess.run(["gcc", "-nostdlib", "-static", "-o", str(self.scratch / "apart"), user, code],
+        done = subprocess.run(["gcc", "-nostdlib", "-static", "-o", str(self.path(f"{stem} linked")), user, code],
                               capture_output=True, text=True)
         return None if done.returncode == 0 else done.stderr
 
@@ -147,17 +162,17 @@ class Objects:
             return argv
         text = (self.include / half / "unit.c").read_text()
         return compilers.compile_text([*argv, "-I", str(self.include / half)], self.include, text, "-O0", "-c", "-o",
-                                      str(self.scratch / f"{stem}_unit.o".replace(" ", "_")))
+                                      str(self.path(f"{stem} unit")))
 
     def two_units(self, argv, names, stem):
         units = []
         for entry in ("_start", "other"):
-            path, wrong = self.compile(argv, names, f"{stem} {entry}", entry=entry)
+            path, wrong = self.compile(argv, names, f"{stem} {entry}", "-O1", entry=entry)
             if wrong:
                 return wrong
             units.append(str(path))
         language_free = [word for word in argv if not word.startswith("-std=") and word not in ("-x", "c", "c++")]
-        done = subprocess.run([*language_free, "-static", "-o", str(self.scratch / "linked"), *units],
+        done = subprocess.run([*language_free, "-static", "-o", str(self.path(f"{stem} linked")), *units],
                               capture_output=True, text=True)
         return None if done.returncode == 0 else done.stderr
 
@@ -165,37 +180,32 @@ class Objects:
 def cases(include, scratch):
     objects = Objects(include, scratch)
     for family, target, standard in compilers.combinations():
-        if standard in ("c17", "c2x"):
+        if standard != "c11":
             continue
         argv = compilers.command(family, target, standard)
         names = compilers.headers(include, target)
         label = f"{family} {target.name} {standard}"
-        yield (f"all headers in one unit, {label}",
-               lambda argv=argv, names=names, label=label: objects.one_unit(argv, names, f"one {label}"))
-
-        if target.name in ("i386", "i386 kernel", "x86-64 kernel") and standard == "c11":
-            keep = ["-fkeep-inline-functions"] if family == "gcc" else []
-            for level in ("-Os", "-O2"):
+        halves = {half: [name for name in names if name.startswith(half + "/")] for half in ("hvpt", "hvctl")}
+        stem = f"kept {{half}} {label}"
+        if target.name in ("i386", "i386 kernel", "x86-64 kernel"):
+            for level in ("-Os", "-O2") if family == "gcc" else ("-O2",):
                 yield (f"no register of the FPU and no library, {label} {level}",
-                       lambda argv=argv, keep=keep, names=names, label=label, level=level: argv if isinstance(
-                           argv, tap.Skip) else objects.no_foreign_registers([*argv, *keep], names, f"registers {label}",
-                                                                             level))
-        if family != "gcc" or standard != "c11":
+                       lambda argv=argv, halves=halves, stem=stem, level=level: objects.no_foreign_registers(
+                           argv, halves, stem, level))
+        if family != "gcc":
             continue
         nm = (target.gcc or "") + "nm"
-        for half in ("hvpt", "hvctl"):
-            part = [name for name in names if name.startswith(half + "/")]
-            stem = f"kept {half} {label}"
-            yield (f"{half}: no symbol needed from outside, {label}",
-                   lambda argv=argv, part=part, stem=stem, nm=nm: objects.needs_nothing(argv, part, stem, nm))
-            yield (f"{half}: no global state, {label}",
-                   lambda argv=argv, part=part, stem=stem, nm=nm: objects.no_writable_data(argv, part, stem, nm))
-            yield (f"{half}: every function has its prefix, {label}",
-                   lambda argv=argv, part=part, stem=stem, nm=nm: objects.prefixed(argv, part, stem, nm))
+        for half, part in halves.items():
+            for says, judge in (("no symbol needed from outside", objects.needs_nothing),
+                                ("no global state", objects.no_writable_data),
+                                ("every function has its prefix", objects.prefixed)):
+                yield (f"{half}: {says}, {label}",
+                       lambda argv=argv, part=part, stem=stem.format(half=half), nm=nm, judge=judge: judge(
+                           argv, part, stem, nm))
         if target.name in FRAME_TARGETS:
-            pure = [name for name in names if name.startswith("hvpt/")]
             yield (f"hvpt: no stack frame above {STACK_FRAME_LIMIT} bytes, {label}",
-                   lambda argv=argv, pure=pure, label=label: objects.small_frames(argv, pure, f"frames {label}"))
+                   lambda argv=argv, part=halves["hvpt"], stem=stem.format(half="hvpt"): objects.small_frames(
+                       argv, part, stem))
 
     native = compilers.TARGETS[0]
     names = compilers.headers(include, native)
