@@ -91,8 +91,9 @@ def program(names, before=""):
 
 def argv_of(family, target, standard, *more):
     argv = compilers.command(family, target, standard)
+    # Types and macros are the front end's matter; and what is not optimized is not dropped either.
     keep = "-femit-all-decls" if family == "clang" else "-fkeep-inline-functions"
-    return argv if isinstance(argv, tap.Skip) else [*argv, "-O1", keep, "-c", "-o", "/dev/null", *more]
+    return argv if isinstance(argv, tap.Skip) else [*argv, "-O0", keep, "-c", "-o", "/dev/null", *more]
 
 
 def own_types(include, argv, names):

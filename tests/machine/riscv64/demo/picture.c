@@ -95,7 +95,7 @@ void picture_print(const struct paging *paging)
     enum hvpt_status status;
 
     picture.root_level = paging->levels - 1;
-    status = hvpt_space_walk(&paging->gstage, hvpt_make_gpa(0), all, &visitor);
+    status = hvpt_space_walk(&paging->space, hvpt_make_gpa(0), all, &visitor);
     if (status != HVPT_OK)
         panic("walk: %s", hvpt_status_text(status));
     print("  = %u pages in %u tables\n", picture.pages, picture.tables);

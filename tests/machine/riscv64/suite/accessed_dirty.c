@@ -86,12 +86,12 @@ static void check_preset(struct frames *frames)
     } else {
         check_equal(vm.regs.cause, CAUSE_LOAD_GUEST, "A clear: the read faults");
         check_equal(vm.regs.htval, 2 * HVPT_1G >> 2, "A clear: htval");
-        check_equal(hvpt_space_touch(&vm.paging.gstage, hvpt_make_gpa(2 * HVPT_1G), HVPT_READ), HVPT_OK,
+        check_equal(hvpt_space_touch(&vm.paging.space, hvpt_make_gpa(2 * HVPT_1G), HVPT_READ), HVPT_OK,
                     "A clear: touch");
         check_equal(vm_run(&vm).cause, CAUSE_CALL_VS, "A clear: the guest goes on");
         check_flags(&vm, 2 * HVPT_1G, 0, true, false, "A set by touch");
         check_equal(vm_write(&vm, 2 * HVPT_1G, 1).cause, CAUSE_STORE_GUEST, "D clear: the write faults");
-        check_equal(hvpt_space_touch(&vm.paging.gstage, hvpt_make_gpa(2 * HVPT_1G), HVPT_WRITE), HVPT_OK,
+        check_equal(hvpt_space_touch(&vm.paging.space, hvpt_make_gpa(2 * HVPT_1G), HVPT_WRITE), HVPT_OK,
                     "D clear: touch");
         check_equal(vm_run(&vm).cause, CAUSE_CALL_VS, "D clear: the guest goes on");
         check_flags(&vm, 2 * HVPT_1G, 0, true, true, "D set by touch");

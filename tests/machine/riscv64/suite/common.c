@@ -176,7 +176,7 @@ static void check_decoded(const struct vm_exit *exit, enum access access, uint64
 static void check_explained(const struct vm *vm, enum access access, uint64_t gpa, const char *name)
 {
     struct hvpt_diagnosis found;
-    enum hvpt_status status = hvpt_space_diagnose(&vm->paging.gstage, hvpt_make_gpa(gpa), wanted(access), &found);
+    enum hvpt_status status = hvpt_space_diagnose(&vm->paging.space, hvpt_make_gpa(gpa), wanted(access), &found);
     const uint64_t *entry = NULL;
     unsigned level = 0;
 

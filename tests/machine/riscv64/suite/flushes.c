@@ -43,13 +43,13 @@ static void check_unmap(struct vm *vm, bool stale)
     paging_map(&vm->paging, BASE, VM_MEMORY, HVPT_4K, paging_attr(RW));
     vm_hlv(BASE, NULL);
     held = vm->frames->held;
-    check_equal(hvpt_space_unmap(&vm->paging.gstage, hvpt_make_gpa(BASE), HVPT_4K, &flush), HVPT_OK, "unmap");
+    check_equal(hvpt_space_unmap(&vm->paging.space, hvpt_make_gpa(BASE), HVPT_4K, &flush), HVPT_OK, "unmap");
     if (stale)
         check_true(vm_hlv(BASE, &value).cause == 0 && value == tag, "unmap: without the flush the page is still there");
     check_obligation(&flush, BASE, HVPT_4K, "unmap");
     check_true(flush.tables, "unmap: of tables too, since the last page went");
     check_equal(vm->frames->held, held, "unmap: no frame comes back before the flush");
-    hvpt_space_flush(&vm->paging.gstage, &flush);
+    hvpt_space_flush(&vm->paging.space, &flush);
     check_equal(vm_hlv(BASE, NULL).cause, CAUSE_LOAD_GUEST, "unmap: the flush is enough");
     check_true(vm->frames->held < held, "unmap: the tables' frames come back after it");
     check_true(!hvpt_flush_needed(&flush), "unmap: nothing is owed then");
@@ -62,14 +62,14 @@ static void check_protect(struct vm *vm, bool stale)
     paging_map(&vm->paging, BASE, VM_MEMORY, HVPT_4K, paging_attr(RW));
     paging_map(&vm->paging, BASE + HVPT_4K, VM_MEMORY, HVPT_4K, paging_attr(RW));
     vm_hsv(BASE, 1);
-    check_equal(hvpt_space_protect(&vm->paging.gstage, hvpt_make_gpa(BASE), HVPT_4K, paging_attr(HVPT_READ), RWX,
+    check_equal(hvpt_space_protect(&vm->paging.space, hvpt_make_gpa(BASE), HVPT_4K, paging_attr(HVPT_READ), RWX,
                                     &flush),
                 HVPT_OK, "protect");
     if (stale)
         check_equal(vm_hsv(BASE, 2).cause, 0, "protect: without the flush the page can still be written");
     check_obligation(&flush, BASE, HVPT_4K, "protect");
     check_true(!flush.tables, "protect: of leaves alone");
-    hvpt_space_flush(&vm->paging.gstage, &flush);
+    hvpt_space_flush(&vm->paging.space, &flush);
     check_equal(vm_hsv(BASE, 3).cause, CAUSE_STORE_GUEST, "protect: the flush is enough");
     check_equal(vm_hlv(BASE, NULL).cause, 0, "protect: it can still be read");
 
@@ -77,10 +77,10 @@ static void check_protect(struct vm *vm, bool stale)
      * Rights that grow: a processor that remembers the lesser ones goes on faulting (no fault flushes here, unlike
      * x86)
      */
-    check_equal(hvpt_space_protect(&vm->paging.gstage, hvpt_make_gpa(BASE), HVPT_4K, paging_attr(RW), RWX, &flush),
+    check_equal(hvpt_space_protect(&vm->paging.space, hvpt_make_gpa(BASE), HVPT_4K, paging_attr(RW), RWX, &flush),
                 HVPT_OK, "protect, more rights");
     check_obligation(&flush, BASE, HVPT_4K, "protect, more rights");
-    hvpt_space_flush(&vm->paging.gstage, &flush);
+    hvpt_space_flush(&vm->paging.space, &flush);
     check_equal(vm_hsv(BASE, 4).cause, 0, "protect, more rights: the flush is enough");
     paging_unmap(&vm->paging, BASE, HVPT_2M);
 }
@@ -92,13 +92,13 @@ static void check_replace(struct vm *vm, bool stale)
 
     paging_map(&vm->paging, BASE, VM_MEMORY + HVPT_2M, HVPT_2M, paging_attr(RW));
     vm_hlv(BASE, NULL);
-    check_equal(hvpt_space_replace(&vm->paging.gstage, hvpt_make_gpa(BASE), hvpt_make_hpa(VM_MEMORY + 2 * HVPT_2M),
+    check_equal(hvpt_space_replace(&vm->paging.space, hvpt_make_gpa(BASE), hvpt_make_hpa(VM_MEMORY + 2 * HVPT_2M),
                                     HVPT_2M, paging_attr(RW), &flush),
                 HVPT_OK, "replace");
     if (stale)
         check_true(vm_hlv(BASE, &value).cause == 0 && value == old, "replace: without the flush the old page is seen");
     check_obligation(&flush, BASE, HVPT_2M, "replace");
-    hvpt_space_flush(&vm->paging.gstage, &flush);
+    hvpt_space_flush(&vm->paging.space, &flush);
     vm_hlv(BASE, &value);
     check_equal(value, new, "replace: the flush is enough");
     paging_unmap(&vm->paging, BASE, HVPT_2M);
@@ -115,9 +115,9 @@ static void check_split(struct vm *vm)
     paging_map(&vm->paging, BASE, VM_MEMORY, HVPT_2M, paging_attr(RW));
     vm_hsv(BASE, 1);
     vm_hsv(BASE + 0x1000, 1);
-    check_equal(hvpt_space_split(&vm->paging.gstage, hvpt_make_gpa(BASE), HVPT_2M, HVPT_4K, &flush), HVPT_OK, "split");
+    check_equal(hvpt_space_split(&vm->paging.space, hvpt_make_gpa(BASE), HVPT_2M, HVPT_4K, &flush), HVPT_OK, "split");
     check_hlv(vm, BASE + 0x1000, VM_MEMORY + 0x1000, "split: nothing moved");
-    hvpt_space_flush(&vm->paging.gstage, &flush);
+    hvpt_space_flush(&vm->paging.space, &flush);
     check_hlv(vm, BASE + 0x1000, VM_MEMORY + 0x1000, "split: nothing moved by the flush");
     check_equal(paging_protect(&vm->paging, BASE + 0x1000, HVPT_4K, HVPT_READ), HVPT_OK, "split: protect a part");
     check_equal(vm_hsv(BASE + 0x1000, 2).cause, CAUSE_STORE_GUEST, "split: the part is protected");
@@ -131,7 +131,7 @@ static void check_shared(struct vm *vm)
     struct hvpt_flush flush = {0};
     unsigned flushes = vm->paging.flushes;
 
-    check_equal(hvpt_space_unmap(&vm->paging.gstage, hvpt_make_gpa(BASE), HVPT_2M, &flush), HVPT_OK,
+    check_equal(hvpt_space_unmap(&vm->paging.space, hvpt_make_gpa(BASE), HVPT_2M, &flush), HVPT_OK,
                 "unmap of nothing");
     check_true(!hvpt_flush_needed(&flush), "unmap of nothing: owes nothing");
     paging_map(&vm->paging, BASE, VM_MEMORY, HVPT_4K, paging_attr(RW));
@@ -139,12 +139,12 @@ static void check_shared(struct vm *vm)
     flushes = vm->paging.flushes;
     vm_hlv(BASE, NULL);
     vm_hlv(2 * BASE, NULL);
-    check_equal(hvpt_space_unmap(&vm->paging.gstage, hvpt_make_gpa(BASE), HVPT_4K, &flush), HVPT_OK,
+    check_equal(hvpt_space_unmap(&vm->paging.space, hvpt_make_gpa(BASE), HVPT_4K, &flush), HVPT_OK,
                 "two unmaps: the first");
-    check_equal(hvpt_space_unmap(&vm->paging.gstage, hvpt_make_gpa(2 * BASE), HVPT_4K, &flush), HVPT_OK,
+    check_equal(hvpt_space_unmap(&vm->paging.space, hvpt_make_gpa(2 * BASE), HVPT_4K, &flush), HVPT_OK,
                 "two unmaps: the second");
     check_equal(vm->paging.flushes, flushes, "two unmaps: not flushed yet");
-    hvpt_space_flush(&vm->paging.gstage, &flush);
+    hvpt_space_flush(&vm->paging.space, &flush);
     check_equal(vm->paging.flushes, flushes + 1, "two unmaps: one flush");
     check_equal(vm_hlv(BASE, NULL).cause, CAUSE_LOAD_GUEST, "two unmaps: the first page is gone");
     check_equal(vm_hlv(2 * BASE, NULL).cause, CAUSE_LOAD_GUEST, "two unmaps: the second page is gone");
@@ -167,7 +167,7 @@ static void check_svvptc(struct frames *frames)
     vm_create(&vm, frames, &options);
     exit = vm_read(&vm, BASE, NULL);
     check_equal(exit.cause, CAUSE_LOAD_GUEST, "map: nothing is there");
-    check_equal(hvpt_space_map(&vm.paging.gstage, hvpt_make_gpa(BASE), hvpt_make_hpa(VM_MEMORY), HVPT_4K,
+    check_equal(hvpt_space_map(&vm.paging.space, hvpt_make_gpa(BASE), hvpt_make_hpa(VM_MEMORY), HVPT_4K,
                                paging_attr(RW), &flush),
                 HVPT_OK, "map");
     check_true(hvpt_flush_needed(&flush) == !machine.svvptc, "map: owes a flush where there is no Svvptc");
@@ -178,7 +178,7 @@ static void check_svvptc(struct frames *frames)
     } else {
         check_skip("the machine has not Svvptc", "map: the guest goes on without a fence");
     }
-    hvpt_space_flush(&vm.paging.gstage, &flush);
+    hvpt_space_flush(&vm.paging.space, &flush);
     vm_destroy(&vm);
     check_equal(frames->held, 0, "map: every frame came back");
 }

@@ -301,7 +301,7 @@ static void check_once(struct vm *vm, unsigned mode, uint64_t henvcfg, struct ta
     cpu_write(CSR_HSTATUS, (attempt.who == BY_VU ? 0 : HSTATUS_SPVP) | HSTATUS_VTW | UINT64_C(2) << 32);
     cpu_hfence_gvma_all();
     cpu_hfence_vvma();
-    end = hvpt_guest_walk_riscv(&vm->paging.gstage, &guest, at, attempt.flags, &walk);
+    end = hvpt_guest_walk_riscv(&vm->paging.space, &guest, at, attempt.flags, &walk);
     kind = kind_of(&walk, attempt, guest.vsstatus);
 
     if (end == HVPT_GUEST_OK) {

@@ -64,7 +64,7 @@ void suite_memory_types(struct frames *frames)
                 "split: the part that changed keeps its type");
     check_equal(*paging_entry(&vm.paging, HVPT_1G + 0x9000, 0) >> 61 & 3, 2, "split: so do the others");
     attr.memtype = HVPT_MEM_WC;
-    check_equal(hvpt_space_protect(&vm.paging.gstage, hvpt_make_gpa(HVPT_1G + 0x5000), HVPT_4K, attr,
+    check_equal(hvpt_space_protect(&vm.paging.space, hvpt_make_gpa(HVPT_1G + 0x5000), HVPT_4K, attr,
                                     HVPT_CHANGE_MEMTYPE, NULL),
                 HVPT_OK, "protect: another type");
     check_equal(*paging_entry(&vm.paging, HVPT_1G + 0x5000, 0) >> 61 & 3, 1, "protect: PBMT");

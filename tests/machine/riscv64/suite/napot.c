@@ -111,7 +111,7 @@ static void check_operations(struct frames *frames)
                     "a page out of 2M, at its place");
 
     paging_map(&vm.paging, 2 * BASE, VM_MEMORY, HVPT_64K, paging_attr(RW));
-    check_equal(hvpt_space_replace(&vm.paging.gstage, hvpt_make_gpa(2 * BASE + 7 * HVPT_4K),
+    check_equal(hvpt_space_replace(&vm.paging.space, hvpt_make_gpa(2 * BASE + 7 * HVPT_4K),
                                     hvpt_make_hpa(VM_MEMORY + HVPT_2M), HVPT_4K, paging_attr(RW), NULL),
                 HVPT_OK, "replace one page");
     check_reads(&vm, 2 * BASE + 7 * HVPT_4K, VM_MEMORY + HVPT_2M, "replace one page: the guest sees the new one");
@@ -130,7 +130,7 @@ static void check_operations(struct frames *frames)
         paging_map(&vm.paging, 4 * BASE + at, VM_MEMORY + at, HVPT_64K, paging_attr(RW));
     check_equal(count_napot(&vm, 4 * BASE + HVPT_2M - HVPT_64K, VM_MEMORY + HVPT_2M - HVPT_64K), PAGES,
                 "collapse of runs: the last is one");
-    check_equal(hvpt_space_collapse(&vm.paging.gstage, hvpt_make_gpa(4 * BASE), HVPT_2M, NULL, &report), HVPT_OK,
+    check_equal(hvpt_space_collapse(&vm.paging.space, hvpt_make_gpa(4 * BASE), HVPT_2M, NULL, &report), HVPT_OK,
                 "collapse of runs");
     check_equal(report.collapsed, 1, "collapse of runs: to one page");
     paging_translate(&vm.paging, 4 * BASE, &mapping);

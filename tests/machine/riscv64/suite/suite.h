@@ -60,6 +60,85 @@ bool access_through(enum access access, const struct vm_exit *exit);
 /* The exit is the guest-page fault of this access, with every value that hardware reports. */
 void check_fault(const struct vm *vm, const struct vm_exit *exit, enum access access, uint64_t gpa, const char *name);
 
+/*
+ * What the suites of ../common, which x86 has, too, ask of an architecture. STAGE stands before the names of groups.
+ * suite_keeps_bits: are the accessed and dirty bits of these tables kept by anybody? sweep: PIECE_SWEEP's registers.
+ */
+#define STAGE     "G-stage, "
+#define EXIT_CALL CAUSE_CALL_VS
+
+/* No fault here tells what the page's rights are. */
+static inline void check_refused(const struct vm *vm, const struct vm_exit *exit, enum access access, uint32_t perm,
+                                 uint64_t gpa, const char *name)
+{
+    (void)perm;
+    check_fault(vm, exit, access, gpa, name);
+}
+
+static inline uint64_t exit_kind(struct vm_exit exit)
+{
+    return exit.cause;
+}
+
+static inline bool exit_is_fault(const struct vm_exit *exit)
+{
+    return exit->cause == CAUSE_FETCH_GUEST || exit->cause == CAUSE_LOAD_GUEST || exit->cause == CAUSE_STORE_GUEST;
+}
+
+static inline uint64_t exit_gpa(const struct vm_exit *exit)
+{
+    return exit->htval << 2;
+}
+
+static inline bool suite_has_page(const struct vm *vm, uint64_t size)
+{
+    (void)vm;
+    return size <= HVPT_1G;
+}
+
+static inline bool suite_hardware_bits(void)
+{
+    return machine.hardware_bits;
+}
+
+static inline struct paging_options suite_options(bool hardware_bits)
+{
+    return (struct paging_options){.features = hardware_bits ? HVPT_GSTAGE_USE_SVADU : 0};
+}
+
+static inline bool suite_keeps_bits(const struct vm *vm, bool hardware_bits)
+{
+    (void)vm, (void)hardware_bits;
+    return true;
+}
+
+static inline uint64_t suite_read_result(const struct vm *vm)
+{
+    return vm->regs.x[REG_A1];
+}
+
+static inline void suite_skip(struct vm *vm, const struct vm_exit *exit)
+{
+    (void)exit;
+    vm_skip(vm);
+}
+
+static inline void sweep_prepare(struct vm *vm, uint64_t gpa, uint64_t pages)
+{
+    vm->regs.x[REG_A0] = gpa;
+    vm->regs.x[REG_A1] = pages;
+}
+
+static inline uint64_t sweep_left(const struct vm *vm)
+{
+    return vm->regs.x[REG_A1];
+}
+
+static inline uint64_t sweep_sum(const struct vm *vm)
+{
+    return vm->regs.x[REG_A2];
+}
+
 /* The guest reads the tag of hpa at gpa. */
 void check_reads(struct vm *vm, uint64_t gpa, uint64_t hpa, const char *name);
 

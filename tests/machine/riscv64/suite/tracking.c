@@ -26,7 +26,7 @@ static unsigned use_pages(struct vm *vm)
             if (++faults > 6)
                 break;
             check_equal(exit.htval, gpa >> 2, "the fault is where the guest was (page %u)", uses[i].page);
-            check_equal(hvpt_space_touch(&vm->paging.gstage, hvpt_make_gpa(gpa),
+            check_equal(hvpt_space_touch(&vm->paging.space, hvpt_make_gpa(gpa),
                                           uses[i].access == ACCESS_READ ? HVPT_READ : HVPT_WRITE),
                         HVPT_OK, "touch gives the right back (page %u)", uses[i].page);
             exit = vm_run(vm);
@@ -40,7 +40,7 @@ static uint64_t dirty(struct vm *vm)
 {
     uint64_t bitmap = 0;
 
-    check_equal(hvpt_space_dirty(&vm->paging.gstage, hvpt_make_gpa(BASE), SIZE, &bitmap, NULL), HVPT_OK, "dirty");
+    check_equal(hvpt_space_dirty(&vm->paging.space, hvpt_make_gpa(BASE), SIZE, &bitmap, NULL), HVPT_OK, "dirty");
     return bitmap;
 }
 
@@ -48,7 +48,7 @@ static uint64_t age(struct vm *vm)
 {
     uint64_t bitmap = 0;
 
-    check_equal(hvpt_space_age(&vm->paging.gstage, hvpt_make_gpa(BASE), SIZE, &bitmap, NULL), HVPT_OK, "age");
+    check_equal(hvpt_space_age(&vm->paging.space, hvpt_make_gpa(BASE), SIZE, &bitmap, NULL), HVPT_OK, "age");
     return bitmap;
 }
 
@@ -109,11 +109,11 @@ static void check_write_protect(struct frames *frames)
 
     vm_create(&vm, frames, NULL);
     paging_map(&vm.paging, BASE, VM_MEMORY, HVPT_2M, paging_attr(RWX));
-    check_equal(hvpt_space_write_protect(&vm.paging.gstage, hvpt_make_gpa(BASE + 0x4000), 0x2000, NULL), HVPT_OK,
+    check_equal(hvpt_space_write_protect(&vm.paging.space, hvpt_make_gpa(BASE + 0x4000), 0x2000, NULL), HVPT_OK,
                 "write_protect");
     exit = vm_write(&vm, BASE + 0x5008, 5);
     check_fault(&vm, &exit, ACCESS_WRITE, BASE + 0x5008, "write to a protected page");
-    check_equal(hvpt_space_touch(&vm.paging.gstage, hvpt_make_gpa(BASE + 0x5008), HVPT_WRITE), HVPT_OK, "touch");
+    check_equal(hvpt_space_touch(&vm.paging.space, hvpt_make_gpa(BASE + 0x5008), HVPT_WRITE), HVPT_OK, "touch");
     check_equal(vm_run(&vm).cause, CAUSE_CALL_VS, "the guest goes on");
     check_equal(*vm_host_word(VM_MEMORY + 0x5008), 5, "the write arrived");
     check_equal(vm_write(&vm, BASE + 0x3ff8, 3).cause, CAUSE_CALL_VS, "just before the range: not protected");

@@ -62,17 +62,17 @@ enum hvpt_status paging_init(struct paging *paging, struct frames *frames, const
     config.mode = paging->mode;
     config.max_page_size = options->max_page_size;
     config.features = options->features;
-    return hvpt_gstage_init(&paging->gstage, &paging->hooks, &config);
+    return hvpt_gstage_init(&paging->space, &paging->hooks, &config);
 }
 
 uint64_t paging_hgatp(const struct paging *paging)
 {
-    return hvpt_space_root(&paging->gstage) | PAGING_VMID << 44;
+    return hvpt_space_root(&paging->space) | PAGING_VMID << 44;
 }
 
 enum hvpt_status paging_map(struct paging *paging, uint64_t gpa, uint64_t hpa, uint64_t size, struct hvpt_attr attr)
 {
-    return hvpt_space_map(&paging->gstage, hvpt_make_gpa(gpa), hvpt_make_hpa(hpa), size, attr, NULL);
+    return hvpt_space_map(&paging->space, hvpt_make_gpa(gpa), hvpt_make_hpa(hpa), size, attr, NULL);
 }
 
 enum hvpt_status paging_unmap(struct paging *paging, uint64_t gpa, uint64_t size)
@@ -81,29 +81,29 @@ enum hvpt_status paging_unmap(struct paging *paging, uint64_t gpa, uint64_t size
     enum hvpt_status status;
 
     paging->unmapping = true;
-    status = hvpt_space_unmap(&paging->gstage, hvpt_make_gpa(gpa), size, &flush);
-    hvpt_space_flush(&paging->gstage, &flush);
+    status = hvpt_space_unmap(&paging->space, hvpt_make_gpa(gpa), size, &flush);
+    hvpt_space_flush(&paging->space, &flush);
     paging->unmapping = false;
     return status;
 }
 
 enum hvpt_status paging_protect(struct paging *paging, uint64_t gpa, uint64_t size, uint32_t perm)
 {
-    return hvpt_space_protect(&paging->gstage, hvpt_make_gpa(gpa), size, paging_attr(perm),
+    return hvpt_space_protect(&paging->space, hvpt_make_gpa(gpa), size, paging_attr(perm),
                                HVPT_READ | HVPT_WRITE | HVPT_EXEC, NULL);
 }
 
 enum hvpt_status paging_translate(const struct paging *paging, uint64_t gpa, struct hvpt_mapping *out)
 {
     memset(out, 0, sizeof(*out));
-    return hvpt_space_translate(&paging->gstage, hvpt_make_gpa(gpa), out);
+    return hvpt_space_translate(&paging->space, hvpt_make_gpa(gpa), out);
 }
 
 void paging_destroy(struct paging *paging)
 {
     if (paging->early != 0)
         panic("%u table frames came back before the flush that covers them", paging->early);
-    hvpt_space_destroy(&paging->gstage);
+    hvpt_space_destroy(&paging->space);
 }
 
 struct hvpt_attr paging_attr(uint32_t perm)

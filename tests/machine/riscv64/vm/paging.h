@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * G-stage tables with this kernel's allocator and fences. The calls here flush before they return; for others,
- * hvpt_gstage_* takes &paging->gstage.
+ * hvpt_gstage_* takes &paging->space.
  */
 #ifndef VM_PAGING_H
 #define VM_PAGING_H
@@ -18,7 +18,7 @@
 enum { MODE_SV39X4 = 8, MODE_SV48X4 = 9, MODE_SV57X4 = 10 };
 
 struct paging {
-    struct hvpt_space gstage;
+    struct hvpt_space space;
     struct hvpt_hooks hooks;
     struct frames *frames;
     unsigned mode;

@@ -35,6 +35,76 @@ uint64_t fault_info(const struct vm *vm, enum access access, uint32_t perm);
 void check_fault(const struct vm *vm, const struct vm_exit *exit, enum access access, uint32_t perm, uint64_t gpa,
                  const char *name);
 
+/*
+ * What the suites of ../common, which RISC-V has, too, ask of an architecture. STAGE stands before the names of groups.
+ * suite_keeps_bits: are the accessed and dirty bits of these tables kept by anybody? sweep: PIECE_SWEEP's registers.
+ */
+#define STAGE     ""
+#define EXIT_CALL VM_EXIT_CALL
+
+#define check_refused check_fault
+
+static inline unsigned exit_kind(struct vm_exit exit)
+{
+    return exit.kind;
+}
+
+static inline bool exit_is_fault(const struct vm_exit *exit)
+{
+    return exit->kind == VM_EXIT_FAULT;
+}
+
+static inline uint64_t exit_gpa(const struct vm_exit *exit)
+{
+    return exit->gpa;
+}
+
+static inline bool suite_has_page(const struct vm *vm, uint64_t size)
+{
+    return size <= paging_largest_page(&vm->paging);
+}
+
+static inline bool suite_hardware_bits(void)
+{
+    return true;
+}
+
+static inline struct paging_options suite_options(bool hardware_bits)
+{
+    return (struct paging_options){.accessed_dirty = hardware_bits};
+}
+
+static inline bool suite_keeps_bits(const struct vm *vm, bool hardware_bits)
+{
+    return vm->svm || hardware_bits;
+}
+
+static inline uint64_t suite_read_result(const struct vm *vm)
+{
+    return vm->regs.rax;
+}
+
+static inline void suite_skip(struct vm *vm, const struct vm_exit *exit)
+{
+    vm_skip(vm, exit);
+}
+
+static inline void sweep_prepare(struct vm *vm, uint64_t gpa, uint64_t pages)
+{
+    vm->regs.rdi = gpa;
+    vm->regs.rcx = pages;
+}
+
+static inline uint64_t sweep_left(const struct vm *vm)
+{
+    return vm->regs.rcx;
+}
+
+static inline uint64_t sweep_sum(const struct vm *vm)
+{
+    return vm->regs.rax;
+}
+
 /* The guest reads the tag of hpa at gpa. */
 void check_reads(struct vm *vm, uint64_t gpa, uint64_t hpa, const char *name);
 
