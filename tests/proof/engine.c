@@ -2,9 +2,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One operation of the engine, from every tree of two levels with few entries a table, with every range and every
- * allocation failing or not; with HIDES, with each frame in turn unknown to phys_to_virt. KIND says for which processor: one that demands break-before-make, one with contiguous sets,
- * one that marks pages used, one that may hold that a page is absent, or none of it. ROOT entries in the root,
- * 1 << INDEX_BITS in a table, LEAVES kinds of leaves.
+ * allocation failing or not; with HIDES, with each frame in turn unknown to phys_to_virt; with AFTER, on a flush on which
+ * another call has left what is to be done. KIND says for which processor: one that demands break-before-make, one with
+ * contiguous sets, one that marks pages used, one that may hold that a page is absent, or none of it. ROOT entries in the
+ * root, 1 << INDEX_BITS in a table, LEAVES kinds of leaves.
  *
  * The oracle is a processor: its walk (look_at), and what it may have cached of each page and of the way to it. It looks
  * after every store (HVPT_ON_STORE), it is told of every flush, and it is asked when a frame is given back.
@@ -30,6 +31,11 @@ static void proof_stored(void);
 #endif
 #ifndef KIND
 #define KIND 0
+#endif
+#if defined(DIRTY) || defined(AGE) || defined(WRITE_PROTECT) || defined(TOUCH)
+#define TRACKS 1 /* what the guest used and wrote */
+#else
+#define TRACKS 0
 #endif
 enum { ENTRIES = 1 << INDEX_BITS, PAGES = ROOT * ENTRIES, SPARE = ROOT, FRAMES = 1 + ROOT + SPARE };
 enum { SHIFT = HVPT_FRAME_SHIFT, PAGE = 1 << SHIFT, ROOT_SPAN = PAGE * ENTRIES };
@@ -87,11 +93,15 @@ struct view {
     bool present;
     uint64_t page;
     uint64_t says;
+    uint64_t marks; /* accessed and dirty */
 };
 
-static struct view before[PAGES], cached[PAGES], changed[PAGES];
+/* What may be cached since the beginning, and since the call before (AFTER). */
+enum { SINCE = 2 };
+
+static struct view before[PAGES], cached[SINCE][PAGES], changed[PAGES];
 static bool has_changed[PAGES], ready;
-static unsigned cached_table[ROOT]; /* the frame that each entry of the root leads to; FRAMES: none */
+static unsigned cached_table[SINCE][ROOT]; /* the frame that each entry of the root leads to; FRAMES: none */
 
 #define ADDRESS (SMALL_ADDRESS & ~(uint64_t)(PAGE - 1))
 /* Not what a leaf says: that it is one of a set, and what a processor notes. */
@@ -112,7 +122,7 @@ static unsigned table_below(unsigned slot)
 static struct view look_at(unsigned at)
 {
     uint64_t entry = memory[0][at / ENTRIES];
-    struct view view = {false, 0, 0};
+    struct view view = {false, 0, 0, 0};
 
     if ((entry & 3) == 3) {
         const unsigned frame = frame_at(entry & ADDRESS);
@@ -129,6 +139,7 @@ static struct view look_at(unsigned at)
     }
     view.present = (entry & 1) != 0;
     view.says = entry & ~ADDRESS & ~UNSAID;
+    view.marks = entry & (SMALL_ACCESSED | SMALL_DIRTY);
     return view;
 }
 
@@ -152,15 +163,17 @@ static void proof_stored(void)
 
 static void flushed(void *ctx, const struct hvpt_flush *flush)
 {
-    unsigned at;
+    unsigned at, since;
 
     (void)ctx;
     must(flush->kind == HVPT_FLUSH_TLBI, "the kind is the format's");
     for (at = 0; at < PAGES; at++) {
-        if (at * PAGE >= flush->gpa.value && at * PAGE - flush->gpa.value < flush->size) {
-            cached[at] = look_at(at);
-            if (flush->tables)
-                cached_table[at / ENTRIES] = table_below(at / ENTRIES);
+        for (since = 0; since < SINCE; since++) {
+            if (at * PAGE >= flush->gpa.value && at * PAGE - flush->gpa.value < flush->size) {
+                cached[since][at] = look_at(at);
+                if (flush->tables)
+                    cached_table[since][at / ENTRIES] = table_below(at / ENTRIES);
+            }
         }
     }
 }
@@ -173,7 +186,7 @@ static void give(void *ctx, hvpt_hpa frame, unsigned order)
     (void)ctx, (void)order;
     must(at > 0 && at < FRAMES && held[at], "what is given back was held");
     for (i = 0; i < ROOT; i++)
-        must(cached_table[i] != at, "no processor walks through it any more");
+        must(cached_table[0][i] != at && cached_table[1][i] != at, "no processor walks through it any more");
     for (i = 0; i < ROOT; i++)
         must((memory[0][i] & 3) != 3 || frame_at(memory[0][i] & ADDRESS) != at, "and it is not linked");
     held[at] = false;
@@ -198,7 +211,11 @@ static void configure(void)
 #define ELSEWHERE UINT64_C(0x900000)
 
 static const struct hvpt_attr usual = {HVPT_READ | HVPT_WRITE | HVPT_EXEC, HVPT_MEM_WB, 0, 0};
+#if TRACKS
+static const struct hvpt_attr guarded = {HVPT_READ | HVPT_EXEC, HVPT_MEM_WB, HVPT_LOGGED, 0};
+#else
 static const struct hvpt_attr guarded = {HVPT_READ, HVPT_MEM_UC, 0, 1};
+#endif
 
 static uint64_t leaf_of(struct hvpt_attr attr, uint64_t hpa, unsigned level)
 {
@@ -210,12 +227,13 @@ static uint64_t leaf_of(struct hvpt_attr attr, uint64_t hpa, unsigned level)
 
 static uint64_t any_entry(unsigned level, unsigned at, bool *present)
 {
+    static const uint64_t marks[3] = {0, SMALL_ACCESSED, SMALL_ACCESSED | SMALL_DIRTY};
     const unsigned kind = choose(1 + LEAVES);
 
     *present = kind != 0;
     if (kind == 0)
         return 0;
-    return leaf_of(kind == 2 ? guarded : usual, (kind == 3 ? ELSEWHERE : PIECE) + at * PAGE, level);
+    return (TRACKS ? marks[choose(3)] : 0) | leaf_of(kind == 2 ? guarded : usual, (kind == 3 ? ELSEWHERE : PIECE) + at * PAGE, level);
 }
 
 #if KIND & 2 /* SMALL_SETS */
@@ -378,6 +396,45 @@ static inline bool reads_as(uint64_t says, struct hvpt_attr attr)
     return now.perm == attr.perm && now.memtype == attr.memtype && now.flags == attr.flags && now.software == attr.software;
 }
 
+/* What a processor may have cached by now, and what every page is before the call. */
+static void remember(unsigned since)
+{
+    unsigned i;
+
+    for (; since < SINCE; since++) {
+        for (i = 0; i < PAGES; i++)
+            before[i] = cached[since][i] = look_at(i);
+        for (i = 0; i < ROOT; i++)
+            cached_table[since][i] = table_below(i);
+    }
+    memset(has_changed, 0, sizeof(has_changed));
+}
+
+#ifdef AFTER
+/* Another call, which succeeds or does nothing, and leaves its flush to be settled later. */
+static void call_before(struct hvpt_flush *flush)
+{
+    const uint64_t gpa = PAGE * choose(PAGES), size = PAGE * (1 + choose(PAGES - (unsigned)(gpa / PAGE)));
+
+    switch (choose(3)) {
+    case 0: (void)hvpt_space_unmap(&space, hvpt_make_gpa(gpa), size, flush); break;
+    case 1: (void)hvpt_space_write_protect(&space, hvpt_make_gpa(gpa), size, flush); break;
+    default: (void)hvpt_space_collapse(&space, hvpt_make_gpa(gpa), size, flush, NULL); break;
+    }
+}
+#endif
+
+#if TRACKS
+/* The pages from start on that one leaf maps. */
+static unsigned leaf_around(unsigned at, unsigned *start)
+{
+    const bool block = (memory[0][at / ENTRIES] & 3) == 1;
+
+    *start = block ? at - at % ENTRIES : at;
+    return block ? ENTRIES : 1;
+}
+#endif
+
 static void run(void)
 {
     struct hvpt_flush flush;
@@ -387,6 +444,11 @@ static void run(void)
     enum hvpt_status status;
     bool valid, inside, hit = false, hole = false, can, settles;
     unsigned i;
+#if defined(DIRTY) || defined(AGE)
+    uint64_t bitmap = 0;
+#elif defined(TOUCH)
+    uint32_t access;
+#endif
 
     ready = may_fail = false;
     failures = 0;
@@ -397,10 +459,11 @@ static void run(void)
     memset(memory, 0, sizeof(memory));
     configure();
     any_tree();
-    for (i = 0; i < PAGES; i++)
-        before[i] = cached[i] = look_at(i);
-    for (i = 0; i < ROOT; i++)
-        cached_table[i] = table_below(i);
+    remember(0);
+#ifdef AFTER
+    call_before(&flush);
+#endif
+    remember(1);
 
     call = any_call();
     settles = choose(2) != 0; /* the caller's flush, or the call's own */
@@ -412,7 +475,7 @@ static void run(void)
     valid = (call.size == PAGE || call.size == ROOT_SPAN) && ((call.gpa | call.hpa) & (call.size - 1)) == 0
          && call.gpa < PAGES * PAGE && call.hpa <= space.hpa_limit - call.size;
 #endif
-#if defined(UNMAP) || defined(SPLIT) || defined(COLLAPSE)
+#if defined(UNMAP) || defined(SPLIT) || defined(COLLAPSE) || TRACKS
     assume(call.attr.perm == usual.perm);
 #endif
 #if !defined(MAP) && !defined(REPLACE) && !defined(PROTECT)
@@ -464,6 +527,34 @@ static void run(void)
     status = hvpt_space_fault_map(&space, hvpt_make_gpa(call.gpa), hvpt_make_hpa(call.hpa), call.size, call.attr);
     must(status != HVPT_OK || (valid && can && !hit), "what is wrong or taken is refused");
     must(status != HVPT_E_RACE, "nobody else was there");
+#elif defined(DIRTY) || defined(AGE)
+#if defined(DIRTY)
+    status = hvpt_space_dirty(&space, hvpt_make_gpa(call.gpa), call.size, &bitmap, settles ? NULL : &flush);
+#else
+    status = hvpt_space_age(&space, hvpt_make_gpa(call.gpa), call.size, &bitmap, settles ? NULL : &flush);
+#endif
+    must(failures != 0 || (status == HVPT_OK) == valid, "every range that is one, and no other");
+    must(valid || bitmap == 0, "what is wrong reports nothing");
+#elif defined(WRITE_PROTECT)
+    status = hvpt_space_write_protect(&space, hvpt_make_gpa(call.gpa), call.size, settles ? NULL : &flush);
+    must(status != HVPT_OK || valid, "what is wrong is refused");
+    must(!(valid && failures == 0) || status == HVPT_OK, "what can be done is");
+#elif defined(TOUCH)
+    access = choose(2) ? HVPT_WRITE : choose(2) ? HVPT_READ : HVPT_EXEC_USER;
+    status = hvpt_space_touch(&space, hvpt_make_gpa(call.gpa), access);
+    assume(call.gpa < PAGES * PAGE || status == HVPT_E_RANGE);
+    if (failures == 0 && call.gpa < PAGES * PAGE) {
+        const struct view was = before[call.gpa / PAGE];
+        const uint32_t perm = (uint32_t)(was.says >> SMALL_PERM) & 15;
+        const bool logged = (was.says & SMALL_LOGGED) && access == HVPT_WRITE;
+        const bool asleep = !(KIND & SMALL_MARKS) && !(was.marks & SMALL_ACCESSED);
+
+        must(status == (!was.present                   ? HVPT_E_ABSENT
+                        : !(perm & access) && !logged  ? HVPT_E_ATTR
+                        : logged || asleep             ? HVPT_OK
+                                                       : HVPT_E_NOTHING),
+             "it says what was given back");
+    }
 #endif
 
     hidden = FRAMES;
@@ -473,7 +564,9 @@ static void run(void)
 
         inside = status == HVPT_OK && i * PAGE >= call.gpa && i * PAGE - call.gpa < call.size;
         old = space.rules->decode(&space, before[i].says, 0);
+#if !defined(DIRTY) && !defined(AGE)
         must(status == HVPT_OK || !has_changed[i], "after a failure nothing has changed, not for a moment");
+#endif
 #if defined(MAP) || defined(REPLACE) || defined(FAULT_MAP)
         if (inside) {
             must(now.present && now.page == call.hpa + (i * PAGE - call.gpa) && reads_as(now.says, call.attr),
@@ -490,6 +583,55 @@ static void run(void)
             must(now.present && now.page == before[i].page && reads_as(now.says, as_protected(old, &call)),
                  "the page says what was asked for");
             continue;
+        }
+#elif defined(DIRTY) || defined(AGE)
+        if (valid && before[i].present && i * PAGE >= call.gpa && i * PAGE - call.gpa < call.size) {
+            unsigned start, count = leaf_around(i, &start);
+            const bool whole = start * PAGE >= call.gpa && (start + count) * PAGE - call.gpa <= call.size;
+            const bool told = (bitmap >> (i - call.gpa / PAGE) & 1) != 0;
+#if defined(DIRTY)
+            const bool write = (before[i].says >> SMALL_PERM & HVPT_WRITE) != 0;
+            const bool used = KIND & SMALL_MARKS ? (before[i].marks & SMALL_DIRTY) != 0 : write;
+            const bool logged = !(now.says >> SMALL_PERM & HVPT_WRITE) && (now.says & SMALL_LOGGED);
+            const bool cleared = KIND & SMALL_MARKS ? !(now.marks & SMALL_DIRTY) : logged;
+#else
+            const bool used = (before[i].marks & SMALL_ACCESSED) != 0, cleared = !(now.marks & SMALL_ACCESSED);
+#endif
+
+            must(status == HVPT_OK ? told == used : !told || used, "what was used is told, and nothing else");
+            must(!(status == HVPT_OK && used && whole) || cleared, "and cleared");
+            must(!used || !cleared || told, "nothing is cleared untold");
+            must(now.present && now.page == before[i].page, "it is the same page");
+            must(whole || (now.says == before[i].says && now.marks == before[i].marks),
+                 "what stands for others, too, stays");
+            must(now.says == before[i].says || (used && cleared && !(KIND & SMALL_MARKS)), "and says what it said");
+            continue;
+        }
+#elif defined(WRITE_PROTECT)
+        if (inside && now.present) {
+            const uint64_t write = (uint64_t)HVPT_WRITE << SMALL_PERM;
+
+            must(before[i].present && now.page == before[i].page, "it is the same page");
+            must(now.says == (before[i].says & write ? (before[i].says & ~write) | SMALL_LOGGED : before[i].says),
+                 "it may not be written, and nothing else was taken");
+            must(now.marks == before[i].marks, "what the processor noted stays");
+            continue;
+        }
+#elif defined(TOUCH)
+        if (status == HVPT_OK) {
+            unsigned start, count = leaf_around((unsigned)(call.gpa / PAGE), &start);
+
+            if (i >= start && i < start + count) {
+                struct hvpt_attr given = old;
+
+                if (access == HVPT_WRITE && (old.flags & HVPT_LOGGED)) {
+                    given.perm |= HVPT_WRITE;
+                    given.flags &= ~(uint32_t)HVPT_LOGGED;
+                }
+                must(now.present && now.page == before[i].page && reads_as(now.says, given),
+                     "what was taken is given back");
+                continue;
+            }
         }
 #elif defined(SPLIT)
         if (inside)
@@ -509,8 +651,14 @@ static void run(void)
         must(same(now, before[i]), "all other pages are what they were");
     }
     hvpt_space_flush(&space, &flush);
-    for (i = 0; i < PAGES; i++)
-        must(!cached[i].present || same(cached[i], look_at(i)), "after the flush no processor holds what is no more");
+    for (i = 0; i < SINCE * PAGES; i++) {
+        const struct view held_now = cached[i / PAGES][i % PAGES], now = look_at(i % PAGES);
+
+        must(!held_now.present || same(held_now, now), "after the flush no processor holds what is no more");
+#if TRACKS
+        must(!held_now.present || !(held_now.marks & ~now.marks), "nor a page as used that is to be noted again");
+#endif
+    }
     must(!hvpt_flush_needed(&flush), "a settled flush is empty");
     audit();
 }

@@ -82,18 +82,6 @@ static uint64_t small_change(const struct hvpt_space *space, uint64_t entry, uin
     return (entry & ~bits) | (wanted & bits);
 }
 
-static uint64_t small_clean(const struct hvpt_space *space, uint64_t entry)
-{
-    (void)space;
-    return entry & ~SMALL_DIRTY;
-}
-
-static uint64_t small_forget(const struct hvpt_space *space, uint64_t entry)
-{
-    (void)space;
-    return entry & ~SMALL_ACCESSED;
-}
-
 static uint64_t small_log_writes(const struct hvpt_space *space, uint64_t entry)
 {
     const uint64_t write = (uint64_t)HVPT_WRITE << SMALL_PERM;
@@ -102,9 +90,22 @@ static uint64_t small_log_writes(const struct hvpt_space *space, uint64_t entry)
     return entry & write ? (entry & ~write) | SMALL_LOGGED : entry;
 }
 
-static uint64_t small_touch(const struct hvpt_space *space, uint64_t entry, uint32_t access)
+/* Where hardware notes nothing, a page that may be written is written, and one that is not marked accessed faults. */
+static uint64_t small_clean(const struct hvpt_space *space, uint64_t entry)
+{
+    return space->hardware_bits != 0 ? entry & ~SMALL_DIRTY : small_log_writes(space, entry);
+}
+
+static uint64_t small_forget(const struct hvpt_space *space, uint64_t entry)
 {
     (void)space;
+    return entry & ~SMALL_ACCESSED;
+}
+
+static uint64_t small_touch(const struct hvpt_space *space, uint64_t entry, uint32_t access)
+{
+    if (space->hardware_bits == 0)
+        entry |= SMALL_ACCESSED;
     if ((access & HVPT_WRITE) && (entry & SMALL_LOGGED))
         entry = (entry & ~SMALL_LOGGED) | (uint64_t)HVPT_WRITE << SMALL_PERM;
     return entry;
@@ -113,7 +114,7 @@ static uint64_t small_touch(const struct hvpt_space *space, uint64_t entry, uint
 static uint32_t small_grants(const struct hvpt_space *space, uint64_t entry, unsigned level, bool others)
 {
     (void)others;
-    return small_decode(space, entry, level).perm;
+    return space->hardware_bits == 0 && !(entry & SMALL_ACCESSED) ? 0 : small_decode(space, entry, level).perm;
 }
 
 static const struct hvpt_rules small_rules = {
