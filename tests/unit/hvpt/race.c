@@ -2,13 +2,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the concurrency contract allows beside one another: fault_map with fault_map, with a map of other pages, with
- * readers; touch with dirty and write_protect. A program of its own, also built with -fsanitize=thread, speaking TAP.
+ * readers; touch with dirty and write_protect; and a processor that walks on until a flush is done. A program of its
+ * own, also built with -fsanitize=thread, speaking TAP.
  * Frames are handed out by one relaxed counter: no lock of the test may order what the library must order itself.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "support/rig.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +29,11 @@ struct arena {
     pthread_barrier_t start;
     unsigned ready;
     unsigned done;
+    struct walker *walker; /* the processor that a flush waits for, or NULL */
 };
+
+static void walker_flush(struct walker *walker);
+static void walker_freed(struct walker *walker, uint64_t frame);
 
 static bool pool_alloc(void *ctx, unsigned order, hvpt_hpa *out)
 {
@@ -49,6 +55,8 @@ static void pool_free(void *ctx, hvpt_hpa frame, unsigned order)
     for (unsigned i = 0; i < POOL; i++) {
         if (arena->frame[i] == frame.value) {
             CHECK(__atomic_exchange_n(&arena->back[i], 1, __ATOMIC_RELAXED) == 0, "double free");
+            if (arena->walker != NULL)
+                walker_freed(arena->walker, frame.value);
             return;
         }
     }
@@ -66,7 +74,11 @@ static void *pool_virt(void *ctx, hvpt_hpa frame)
 
 static void pool_flush(void *ctx, const struct hvpt_flush *flush)
 {
-    (void)ctx, (void)flush;
+    struct arena *arena = ctx;
+
+    (void)flush;
+    if (arena->walker != NULL)
+        walker_flush(arena->walker);
 }
 
 static void arena_open(struct arena *arena, const struct setup *setup)
@@ -442,6 +454,152 @@ static void each_handler_counts_alone(const struct setup *setup)
     arena_close(&arena);
 }
 
+/* ---- a processor that walks on, through all the tables there were, until the flush is done ---- */
+
+#define OVERWRITTEN UINT64_C(0x5afe5afe5afe5afe)
+
+enum { REST, WALK, DROP };
+
+struct walker {
+    struct arena *arena;
+    unsigned order;  /* what it is told: REST, WALK or DROP what it has cached */
+    unsigned rounds; /* how often it has been through all tables */
+    unsigned flushes;
+    bool known[POOL]; /* frames that were tables when it began to walk */
+};
+
+/* It follows an order at once but for the round that it is in. */
+static void *walk_on(void *ctx)
+{
+    struct walker *walker = ctx;
+    struct arena *arena = walker->arena;
+
+    while (!__atomic_load_n(&arena->done, __ATOMIC_ACQUIRE)) {
+        const unsigned order = __atomic_load_n(&walker->order, __ATOMIC_ACQUIRE);
+
+        if (order == DROP)
+            __atomic_store_n(&walker->order, REST, __ATOMIC_RELEASE);
+        for (unsigned i = 0; order == WALK && i < POOL; i++) {
+            const uint64_t *table = walker->known[i] ? memory_frame(&arena->rig.memory, arena->frame[i])->virt : NULL;
+
+            for (unsigned j = 0; table != NULL && j < PAGE / 8; j += 8)
+                CHECK(__atomic_load_n(&table[j], __ATOMIC_RELAXED) != OVERWRITTEN, "a table that is walked was freed");
+        }
+        if (order == WALK)
+            (void)__atomic_add_fetch(&walker->rounds, 1, __ATOMIC_RELEASE);
+        else
+            (void)sched_yield();
+    }
+    return NULL;
+}
+
+static void walker_drop(struct walker *walker)
+{
+    __atomic_store_n(&walker->order, DROP, __ATOMIC_RELEASE);
+    while (__atomic_load_n(&walker->order, __ATOMIC_ACQUIRE) != REST)
+        (void)sched_yield();
+}
+
+/* From here on it walks through all tables that there are, and has them cached. */
+static void walker_begin(struct walker *walker)
+{
+    for (unsigned i = 0; i < POOL; i++)
+        walker->known[i] = i < walker->arena->next && !walker->arena->back[i];
+    __atomic_store_n(&walker->order, WALK, __ATOMIC_RELEASE);
+}
+
+/* The hook takes its time: the processor goes through all it has twice before it is asked to drop it. */
+static void walker_flush(struct walker *walker)
+{
+    const unsigned began = __atomic_load_n(&walker->rounds, __ATOMIC_ACQUIRE);
+
+    walker->flushes++;
+    if (__atomic_load_n(&walker->order, __ATOMIC_ACQUIRE) != WALK)
+        return;
+    while (__atomic_load_n(&walker->rounds, __ATOMIC_ACQUIRE) - began < 2)
+        (void)sched_yield();
+    walker_drop(walker);
+}
+
+/* Whoever gets the frame next writes to it at once. */
+static void walker_freed(struct walker *walker, uint64_t frame)
+{
+    uint64_t *table = memory_frame(&walker->arena->rig.memory, frame)->virt;
+
+    for (unsigned i = 0; i < PAGE / 8; i++)
+        __atomic_store_n(&table[i], OVERWRITTEN, __ATOMIC_RELAXED);
+}
+
+/* One call after the other that frees tables or changes what may be cached, with a flush of its own or the caller's. */
+static void outrun(struct walker *walker, unsigned number)
+{
+    const struct adapter *call = walker->arena->rig.adapter;
+    struct hvpt_space *space = &walker->arena->rig.space;
+    const struct hvpt_attr data = {HVPT_READ | HVPT_WRITE, HVPT_MEM_WB, 0, 0}; /* some want code on 4K pages alone */
+    const unsigned many = 2 * HVPT_FLUSH_DEAD_MAX;
+    struct hvpt_flush flush = {0}, *used = number % 2 ? &flush : NULL;
+    const unsigned before = walker->flushes;
+
+    switch (number / 2) {
+    case 0: /* a table */
+        CHECK_STATUS(call->map(space, BASE, hpa_of(BASE), 4 * PAGE, attr_rwx(), NULL), HVPT_OK, "map");
+        walker_begin(walker);
+        CHECK_STATUS(call->unmap(space, BASE, 4 * PAGE, used), HVPT_OK, "unmap");
+        break;
+    case 1: /* more tables than a flush has places for */
+        for (unsigned i = 0; i < many; i++)
+            CHECK_STATUS(call->map(space, BASE + i * HVPT_2M, hpa_of(BASE), PAGE, attr_rwx(), NULL), HVPT_OK, "map");
+        walker_begin(walker);
+        for (unsigned i = 0; i < many; i++)
+            CHECK_STATUS(call->unmap(space, BASE + i * HVPT_2M, PAGE, used), HVPT_OK, "unmap");
+        break;
+    case 2: /* a subtree at once */
+        for (unsigned i = 0; i < 4; i++)
+            CHECK_STATUS(call->map(space, 8 * HVPT_1G + i * HVPT_2M, HVPT_1G, PAGE, attr_rwx(), NULL), HVPT_OK, "map");
+        walker_begin(walker);
+        CHECK_STATUS(call->unmap(space, 8 * HVPT_1G, HVPT_1G, used), HVPT_OK, "unmap");
+        break;
+    case 3: /* a table that becomes a page */
+        CHECK_STATUS(call->map(space, HVPT_1G, HVPT_1G, HVPT_2M, data, NULL), HVPT_OK, "map");
+        CHECK_STATUS(call->split(space, HVPT_1G, HVPT_2M, PAGE, NULL), HVPT_OK, "split");
+        walker_begin(walker);
+        CHECK_STATUS(call->collapse(space, HVPT_1G, HVPT_2M, used, NULL), HVPT_OK, "collapse");
+        break;
+    default: /* a table that a large page takes the place of */
+        CHECK_STATUS(call->map(space, HVPT_1G, HVPT_1G, HVPT_2M, data, NULL), HVPT_OK, "map");
+        CHECK_STATUS(call->split(space, HVPT_1G, HVPT_2M, PAGE, NULL), HVPT_OK, "split");
+        walker_begin(walker);
+        CHECK_STATUS(call->replace(space, HVPT_1G, 2 * HVPT_1G, HVPT_2M, data, used), HVPT_OK, "replace");
+        break;
+    }
+    if (used != NULL)
+        call->flush(space, used);
+    CHECK(walker->flushes != before, "nothing was flushed in step %u", number);
+    walker_drop(walker);
+    if (number / 2 > 2)
+        CHECK_STATUS(call->unmap(space, HVPT_1G, HVPT_2M, NULL), HVPT_OK, "unmap");
+}
+
+static void a_flush_that_takes_long_is_never_outrun(const struct setup *setup)
+{
+    static struct arena arena;
+    static struct walker walker;
+    pthread_t thread;
+
+    arena_open(&arena, setup);
+    memset(&walker, 0, sizeof(walker));
+    walker.arena = &arena;
+    arena.walker = &walker;
+    CHECK(pthread_create(&thread, NULL, walk_on, &walker) == 0, "no thread");
+    for (unsigned number = 0; number < 10; number++)
+        outrun(&walker, number);
+    __atomic_store_n(&arena.done, 1, __ATOMIC_RELEASE);
+    (void)pthread_join(thread, NULL);
+    arena.walker = NULL;
+    CHECK(walker.rounds != 0, "nothing was walked");
+    arena_close(&arena);
+}
+
 int main(void)
 {
     static const struct {
@@ -453,6 +611,7 @@ int main(void)
         {"touch_beside_a_harvest", touch_beside_a_harvest},
         {"stats_are_numbers_that_were", stats_are_numbers_that_were},
         {"each_handler_counts_alone", each_handler_counts_alone},
+        {"a_flush_that_takes_long_is_never_outrun", a_flush_that_takes_long_is_never_outrun},
     };
     static const char *const names[] = {"EPT, all defaults", "EPT, linear map",
                                         "EPT, #VE and execution on 4K pages only", "NPT, all defaults",
