@@ -1,6 +1,6 @@
 #!/bin/bash -eu
 # SPDX-FileCopyrightText: 2026 the hvpt authors
 # SPDX-License-Identifier: MIT
-# Run by OSS-Fuzz with CC, CXX, CFLAGS, LIB_FUZZING_ENGINE and OUT set.
+# Run by OSS-Fuzz with SRC, WORK, OUT, CC, CXX, CFLAGS and LIB_FUZZING_ENGINE set; arguments: only these targets.
 cd "$SRC/hvpt"
-HVPT_BUILD=$WORK/build scripts/fuzz --build "$OUT"
+HVPT_BUILD=$WORK/build scripts/fuzz --build "$OUT" "$@"

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 the hvpt authors
 # SPDX-License-Identifier: MIT
-# scripts/fuzz builds for a foreign engine as OSS-Fuzz asks: with its compilers, its flags and its library. A stand-in engine
-# feeds a target its corpus and counts; the compilers are wrapped, to see that they and the flags were really used. The targets
-# run where the tree is not, as they do there.
+# packaging/oss-fuzz/build.sh, which is scripts/fuzz, builds for a foreign engine as OSS-Fuzz asks: with its compilers, its flags
+# and its library. A stand-in engine feeds a target its corpus and counts; the compilers are wrapped, to see that they and the
+# flags were really used. The targets run where the tree is not, as they do there.
 # usage: fuzzers.py SOURCE_ROOT
 import os
 import re
@@ -14,6 +14,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+import compilers
 import tap
 
 TARGETS = ("hvpt_words", "operations")
@@ -63,12 +64,14 @@ def foreign_engine(root):
         subprocess.run(["g++", "-O1", "-c", "-o", str(here / "engine.o"), str(here / "engine.cc")], check=True)
         subprocess.run(["ar", "rcs", str(here / "libengine.a"), str(here / "engine.o")], check=True)
         env = {**os.environ, "CC": str(here / "their-cc"), "CXX": str(here / "their-cxx"), "CFLAGS": "-O0 -DTHEIR_FLAG=1",
-               "LIB_FUZZING_ENGINE": str(here / "libengine.a"), "HVPT_BUILD": str(here / "build")}
-        for part in ("include", "scripts", "tests/fuzz", "tests/unit/hvpt/support", "tests/reference", "tools/hvpt"):
-            shutil.copytree(Path(root) / part, here / "tree" / part)
-        done = subprocess.run([str(here / "tree/scripts/fuzz"), "--build", str(here / "out"), *TARGETS], env=env,
-                              capture_output=True, text=True)
-        shutil.rmtree(here / "tree")
+               "LIB_FUZZING_ENGINE": str(here / "libengine.a"), "SRC": str(here / "src"), "OUT": str(here / "out"),
+               "WORK": str(here / "work")}
+        tree = here / "src/hvpt"
+        for part in ("include", "packaging", "scripts", "tests/fuzz", "tests/unit/hvpt/support", "tests/reference", "tools/hvpt"):
+            shutil.copytree(Path(root) / part, tree / part)
+        done = subprocess.run(["bash", "-eu", str(tree / "packaging/oss-fuzz/build.sh"), *TARGETS], env=env, capture_output=True,
+                              text=True)
+        shutil.rmtree(tree)
         if done.returncode:
             return done.stdout + done.stderr
         calls = log.read_text().splitlines()
@@ -90,9 +93,35 @@ def fed(here, target):
     return None if done.stdout.endswith(f"engine fed {len(seeds)}\n") and seeds else done.stdout + done.stderr
 
 
+def i386(root):
+    """OSS-Fuzz builds for i386 as well, where clang leaves an 8-byte access to a library unless it knows of its alignment."""
+    clang, host = compilers.newest_clang(), Path("/usr/include/x86_64-linux-gnu")
+    if clang is None or not host.is_dir():
+        return tap.Skip("no clang, or no C library's headers of an x86-64 Debian")
+    root, calls = Path(root), []
+    with tempfile.TemporaryDirectory() as scratch:
+        # All that a 32-bit C library would bring beside the host's headers.
+        (Path(scratch) / "gnu").mkdir()
+        (Path(scratch) / "gnu/stubs-32.h").touch()
+        for source in sorted([*(root / "tests/fuzz").glob("*.c"), *(root / "tests/unit/hvpt/support").glob("*.c"),
+                              *(root / "tools/hvpt/core").glob("*.c")]):
+            if "criterion" in source.read_text():
+                continue
+            unit = f"{scratch}/unit.o"
+            done = subprocess.run([clang, "--target=i686-linux-gnu", "-std=c11", "-O0", "-c", "-o", unit, "-I", str(root / "include"),
+                                   "-idirafter", str(host), "-idirafter", scratch, "-DREFERENCE_LINKED", str(source)],
+                                  capture_output=True, text=True)
+            if done.returncode:
+                return done.stderr
+            named = subprocess.run(["nm", "-u", unit], capture_output=True, text=True, check=True).stdout
+            calls += [f"{source.name}: {name}" for name in re.findall(r"__atomic\w+", named)]
+    return "\n".join(calls) or None
+
+
 def main(root):
     return tap.run([("each target is listed and has a corpus", lambda: targets(root)),
-                    ("builds for a foreign engine", lambda: foreign_engine(root))])
+                    ("builds for a foreign engine", lambda: foreign_engine(root)),
+                    ("for i386 nothing calls a library for an 8-byte access", lambda: i386(root))])
 
 
 if __name__ == "__main__":

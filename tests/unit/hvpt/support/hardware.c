@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+typedef uint64_t aligned_word __attribute__((aligned(8)));
+
 static const char *const ept_table_name[CPU_LEVELS] = {"", "PDE_TABLE", "PDPTE_TABLE", "PML4E", "PML5E"};
 static const char *const ept_leaf_name[CPU_LEVELS] = {"PTE", "PDE_2M", "PDPTE_1G", "", ""};
 static const char *const npt_table_name[CPU_LEVELS] = {"", "PDE_TABLE", "PDPE_TABLE", "PML4E", "PML5E"};
@@ -391,7 +393,8 @@ static void walk_from(const struct cpu *cpu, const struct memory *memory, uint64
         }
         out->table[level] = frame;
         out->index[level] = index;
-        entry = __atomic_load_n(&frame->virt[index], __ATOMIC_ACQUIRE);
+        /* Frames are aligned, uint64_t on i386 by itself is not: without this a library would be called. */
+        entry = __atomic_load_n((const aligned_word *)&frame->virt[index], __ATOMIC_ACQUIRE);
         out->entry = entry;
         if (!cpu_present(cpu, entry)) {
             out->outcome = CPU_ABSENT;
