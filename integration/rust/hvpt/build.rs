@@ -1,6 +1,9 @@
-//! Compiles the C shim over the headers, for the host or with a kernel's flags.
+//! Compiles the C shim over the headers, for the host or with a kernel's flags, and makes Rust's lists of the headers'.
 
-use std::{env, path::PathBuf};
+use std::{env, fs, path::PathBuf};
+
+#[path = "shim/lists.rs"]
+mod lists;
 
 /// The sizes that Rust reserves for the headers' structs; the C compiler compares them with the structs.
 #[allow(dead_code)]
@@ -91,6 +94,11 @@ fn main() {
             &format!("HVPT_RS_SIZE_{}", name),
             words.to_string().as_str(),
         );
+    }
+    let printed = build.clone().file("shim/lists.c").expand();
+    let out = PathBuf::from(env::var("OUT_DIR").unwrap());
+    for (name, list) in lists::print(&String::from_utf8_lossy(&printed)) {
+        fs::write(out.join(name).with_extension("rs"), list).unwrap();
     }
     for file in ["paging", "vmx", "svm", "cpu"] {
         build.file(format!("shim/{}.c", file));

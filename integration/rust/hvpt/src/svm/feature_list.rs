@@ -1,4 +1,4 @@
-//! What CPUID 8000000AH says of SVM, as `hvctl/svm/caps.h` lists it; tests/lists.rs compares the two.
+//! What CPUID 8000000AH says of SVM, as `hvctl/svm/caps.h` lists it: build.rs has the rows from there.
 //! APM vol. 3, "Function 8000_000Ah".
 
 use super::Feature;
@@ -15,37 +15,4 @@ macro_rules! features {
     };
 }
 
-features! {
-    NP 0;
-    LBR_VIRT 1;
-    SVML 2;
-    NRIPS 3;
-    TSC_RATE_MSR 4;
-    VMCB_CLEAN 5;
-    FLUSH_BY_ASID 6;
-    DECODE_ASSISTS 7;
-    PMC_VIRT 8;
-    PAUSE_FILTER 10;
-    PAUSE_FILTER_THRESHOLD 12;
-    AVIC 13;
-    VMSAVE_VIRT 15;
-    VGIF 16;
-    GMET 17;
-    X2AVIC 18;
-    SSS_CHECK 19;
-    SPEC_CTRL 20;
-    ROGPT 21;
-    HOST_MCE_OVERRIDE 23;
-    TLBI_CTL 24;
-    VNMI 25;
-    IBS_VIRT 26;
-    EXT_LVT_AVIC_ACCESS_CHG 27;
-    NESTED_VIRT_VMCB_ADDR_CHK 28;
-    BUS_LOCK_THRESHOLD 29;
-    IDLE_HLT_INTERCEPT 30;
-    ENHANCED_SHUTDOWN_INTERCEPT 31;
-    FRED_VIRT 35;
-    PML 36;
-    ENHANCED_TLBI 37;
-    X2AVIC_EXT 38;
-}
+include!(concat!(env!("OUT_DIR"), "/svm_features.rs"));
