@@ -17,7 +17,12 @@ from faulty_build import MEMORY, Tree, broken, run
 LONG = 240  # seconds; a broken loop is noticed, too
 FAMILY = "(?:hvpt|hvctl|hvctl-check|guest-walk)-"  # how a program's name begins
 CHANCES = 5  # for programs of threads, which meet by chance
-STACK = "stack"  # a script that compiles the headers
+STACK = "stack"  # tests/unit/hvpt/stack.py, which compiles the headers, as scripts of tests/compile do:
+COMPILE = "compile/"  # "compile/objects the FPU" is objects.py, of which the cases with these words in their names
+
+
+def is_script(name):
+    return name == STACK or name.startswith(COMPILE)
 
 
 def faults_of(root, words):
@@ -58,13 +63,16 @@ class Court:
                 return program
         return None
 
-    def stack(self, tree):
-        return [sys.executable, os.path.join(self.root, "tests/unit/hvpt/stack.py"), tree.include,
-                os.path.join(self.root, "tests/unit/hvpt")]
+    def script(self, tree, name):
+        if name == STACK:
+            return [sys.executable, os.path.join(self.root, "tests/unit/hvpt/stack.py"), tree.include,
+                    os.path.join(self.root, "tests/unit/hvpt")]
+        script, _, words = name.partition(" ")
+        return [sys.executable, os.path.join(self.root, "tests", script + ".py"), tree.tree] + ([words] if words else [])
 
     def complaint(self, tree, name, fault=0, broken_one=True):
-        command = self.stack(tree) if name == STACK else self.program(tree, name).command
-        memory = None if name.endswith("-tsan") or name == STACK else MEMORY
+        command = self.script(tree, name) if is_script(name) else self.program(tree, name).command
+        memory = None if name.endswith("-tsan") or is_script(name) else MEMORY
         for _ in range(CHANCES if name.startswith("race") and broken_one else 1):
             said = run(command, LONG, fault, memory)[0]
             if said is not None:
@@ -73,12 +81,13 @@ class Court:
 
     def build(self, faults):
         """Put the faults into the headers and build the programs that they name. Answers with those left over."""
-        chosen = [fault for fault in faults if fault["within"] is not None and fault["caught_by"] != STACK]
+        chosen = [fault for fault in faults if fault["within"] is not None and not is_script(fault["caught_by"])]
         bad = self.choice.hold(chosen)
         named = {fault["caught_by"] for fault in chosen}
         self.choice.programs = [program for program in self.choice.programs
                                 if any(self.program(self.choice, name) is program for name in named)]
-        self.choice.make_all(self.jobs)
+        if self.choice.programs:
+            self.choice.make_all(self.jobs)
         return [fault for fault in faults if fault not in chosen or fault in bad]
 
     def by_itself(self, fault):
@@ -88,7 +97,7 @@ class Court:
         name = fault["caught_by"]
         for text in ({}, {fault["file"]: broken(self.single.headers[fault["file"]], fault)}):
             self.single.set_headers(text)
-            if name != STACK and not self.single.make(self.program(self.single, name)):
+            if not is_script(name) and not self.single.make(self.program(self.single, name)):
                 raise ValueError("it does not compile")
             said = self.complaint(self.single, name, broken_one=bool(text))
             if not text and said is not None:

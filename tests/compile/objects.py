@@ -4,7 +4,7 @@
 # All headers together, compiled for real: what the objects hold and need from outside, two units linked, headers that are
 # not used. Every inline function is emitted, called or not, so that nothing hides. That every compiler takes all headers in
 # one unit, in every standard, matrix.py sees to.
-# usage: objects.py SOURCE_ROOT
+# usage: objects.py SOURCE_ROOT [words that the name of a case must have]
 import re
 import subprocess
 import sys
@@ -234,9 +234,9 @@ def cases(include, scratch):
                lambda argv=argv, stem=f"two {family} {standard}": objects.two_units(argv, names, stem))
 
 
-def main(root):
+def main(root, words=""):
     with tempfile.TemporaryDirectory() as scratch:
-        return tap.run(list(cases(Path(root) / "include", scratch)))
+        return tap.run([case for case in cases(Path(root) / "include", scratch) if words in case[0]])
 
 
 if __name__ == "__main__":
