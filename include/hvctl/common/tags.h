@@ -41,15 +41,17 @@ enum hvctl_tag_use {
  * all: whoever used the CPU before may have left entries under any tag, and neither entering VMX operation nor setting
  * EFER.SVME flushes them. Call it once: on a pool from which tags were taken it would give them out a second time;
  * hvctl_tag_pool_reset makes those stale.
- * HVCTL_E_RANGE: first is 0 or above last; the pool must not be used then.
+ * HVCTL_E_RANGE: first is 0 or above last; the pool then gives out a tag that is beyond every CPU's, never the host's.
  */
 static inline enum hvctl_status hvctl_tag_pool_init(struct hvctl_tag_pool *pool, uint32_t first, uint32_t last)
 {
-    pool->first = first;
-    pool->last = last;
+    bool good = first != 0 && first <= last;
+
+    pool->first = good ? first : UINT32_MAX;
+    pool->last = good ? last : UINT32_MAX;
     pool->next = 0;
     pool->generation = 0;
-    return first == 0 || first > last ? HVCTL_E_RANGE : HVCTL_OK;
+    return good ? HVCTL_OK : HVCTL_E_RANGE;
 }
 
 /* All VPIDs. */

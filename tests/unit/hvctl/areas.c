@@ -234,6 +234,23 @@ Test(tags, pools_have_the_tags_that_the_cpu_has)
     cr_expect_eq(tag.value, 11);
 }
 
+/* A pool that could not be made gives nobody the host's tag, nor one that a guest may have: VMRUN refuses what it gives. */
+Test(tags, a_pool_without_tags_gives_none_that_a_cpu_takes)
+{
+    static struct hvctl_svm_caps caps; /* no ASIDs */
+    struct hvctl_tag_pool pool[3];
+
+    cr_expect_eq(hvctl_asid_pool_init(&pool[0], &caps, false), HVCTL_E_FULL);
+    cr_expect_eq(hvctl_tag_pool_init(&pool[1], 0, 5), HVCTL_E_RANGE);
+    cr_expect_eq(hvctl_tag_pool_init(&pool[2], 6, 5), HVCTL_E_RANGE);
+    for (unsigned i = 0; i < 9; i++) {
+        struct hvctl_tag tag = {0, 0, NULL};
+
+        cr_expect_eq(hvctl_tag_take(&pool[i % 3], &tag), HVCTL_TAG_FLUSH_ALL);
+        cr_expect_eq(tag.value, 0xffffffff);
+    }
+}
+
 /* CPUID 8000001FH ECX is 32 bits wide, and so is 8000000AH EBX. */
 Test(tags, no_number_of_asids_wraps)
 {
