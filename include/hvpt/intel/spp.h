@@ -234,27 +234,30 @@ HVPT_FUNCTION hvpt_entry *hvpt_spp_new_table(struct hvpt_spp *spp, uint64_t *fra
 /*
  * Make an empty SPPT, in which every write is a miss. hooks stays in use until destroy; config is not kept.
  * HVPT_E_HOOK: no hooks, or alloc_frame or free_frame is missing. HVPT_E_CONFIG: no config, or no CPU has this
- * maxphyaddr. HVPT_E_NOMEM: no frame for the root.
+ * maxphyaddr. HVPT_E_NOMEM: no frame for the root. After an error every other call answers HVPT_E_RANGE, and every
+ * write is a miss.
  */
 HVPT_NODISCARD static inline enum hvpt_status hvpt_spp_init(struct hvpt_spp *spp, const struct hvpt_hooks *hooks,
                                                             const struct hvpt_spp_config *config)
 {
     struct hvpt_space *space = &spp->space;
     enum hvpt_status status = hvpt_space_begin(space, hooks, config, false);
-    unsigned maxphyaddr;
+    unsigned maxphyaddr = config == NULL || config->maxphyaddr == 0 ? 52 : config->maxphyaddr;
 
+    if (status == HVPT_OK && (maxphyaddr < 32 || maxphyaddr > 52))
+        status = HVPT_E_CONFIG;
+    if (status == HVPT_OK) {
+        space->flush_kind = HVPT_FLUSH_INVEPT;
+        hvpt_set_geometry(space, 12, HVPT_SPP_LEVELS - 1, 48);
+        space->root_register = config->eptp;
+        space->hpa_limit = UINT64_C(1) << maxphyaddr;
+        space->reserved_bits = ~(space->hpa_limit - 1);
+        space->root_table = hvpt_spp_new_table(spp, &space->root_frame);
+        status = space->root_table == NULL ? HVPT_E_NOMEM : HVPT_OK;
+    }
     if (status != HVPT_OK)
-        return status;
-    maxphyaddr = config->maxphyaddr == 0 ? 52 : config->maxphyaddr;
-    if (maxphyaddr < 32 || maxphyaddr > 52)
-        return HVPT_E_CONFIG;
-    space->flush_kind = HVPT_FLUSH_INVEPT;
-    hvpt_set_geometry(space, 12, HVPT_SPP_LEVELS - 1, 48);
-    space->root_register = config->eptp;
-    space->hpa_limit = UINT64_C(1) << maxphyaddr;
-    space->reserved_bits = ~(space->hpa_limit - 1);
-    space->root_table = hvpt_spp_new_table(spp, &space->root_frame);
-    return space->root_table == NULL ? HVPT_E_NOMEM : HVPT_OK;
+        hvpt_space_clear(space);
+    return status;
 }
 
 /* Free every frame. No CPU may use the table any more, and all flushes asked for have been done. */

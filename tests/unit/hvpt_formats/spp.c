@@ -425,6 +425,32 @@ Test(spp, arguments_are_judged_first)
     CHECK_EQ(memory.live, 1, "frames");
 }
 
+/* No memory, no hooks, no such CPU: whoever does not look at the status reaches nothing. */
+Test(spp, a_table_that_could_not_be_made_is_refused_by_every_call)
+{
+    static const struct hvpt_spp_config configs[] = {{.maxphyaddr = 53}, {0}, {0}};
+    struct hvpt_hooks no_hooks = {0};
+
+    for (unsigned i = 0; i < 3; i++) {
+        struct hvpt_spp other;
+        struct hvpt_spp_lookup found;
+        uint32_t writable;
+
+        memset(&other, 0x5a, sizeof(other));
+        memory.fail_at = i == 2 ? 1 : 0;
+        CHECK(hvpt_spp_init(&other, i == 1 ? &no_hooks : &memory.hooks, &configs[i]) != HVPT_OK, "%u", i);
+        CHECK_STATUS(hvpt_spp_allow(&other, hvpt_make_gpa(0x1000), 1, NULL), HVPT_E_RANGE, "allow");
+        CHECK_STATUS(hvpt_spp_query(&other, hvpt_make_gpa(0x1000), &writable), HVPT_E_RANGE, "query");
+        CHECK_STATUS(hvpt_spp_clear(&other, hvpt_make_gpa(0x1000), NULL), HVPT_E_RANGE, "clear");
+        hvpt_spp_walk(&other, hvpt_make_gpa(0x1000), &found);
+        CHECK(found.outcome == HVPT_SPP_MISS && !found.allowed, "walk");
+        CHECK_EQ(hvpt_spp_root(&other), 0, "root");
+        CHECK_EQ(hvpt_spp_frames(&other), 0, "frames");
+        hvpt_spp_destroy(&other);
+    }
+    CHECK_EQ(memory.live, 1, "frames");
+}
+
 static const char *words(uint64_t gpa)
 {
     static char bytes[256];
