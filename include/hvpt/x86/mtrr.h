@@ -77,21 +77,24 @@ enum hvpt_mtrr_option { HVPT_MTRR_AMD = 1 };
 /*
  * Take a snapshot by rdmsr, on one CPU: all have the same values (SDM vol. 3, "MTRR Considerations in MP Systems").
  * The CPU must have MTRRs (CPUID 1 EDX[12]). maxphyaddr: see struct hvpt_mtrr. options: HVPT_MTRR_AMD.
- * HVPT_E_ATTR: maxphyaddr is not 32 to 52, an MSR cannot be read, or the CPU claims more registers than there can be.
+ * HVPT_E_ATTR: maxphyaddr is not 32 to 52, an MSR cannot be read, or the CPU claims more registers than there can be;
+ * the snapshot then says UC of all addresses, as MTRRs do that are off.
  */
 HVPT_NODISCARD static inline enum hvpt_status hvpt_mtrr_read(struct hvpt_mtrr *mtrr, hvpt_rdmsr_fn rdmsr, void *ctx,
                                                              unsigned maxphyaddr, uint32_t options)
 {
+    uint64_t def_type = 0;
     unsigned i, count;
     bool ok;
 
     mtrr->maxphyaddr = maxphyaddr;
     mtrr->cap = 0;
+    mtrr->def_type = 0; /* off, until everything is read */
     mtrr->syscfg = 0;
     mtrr->top_mem2 = 0;
     if (maxphyaddr < 32 || maxphyaddr > 52)
         return HVPT_E_ATTR;
-    ok = (rdmsr)(ctx, HVPT_MSR_MTRRCAP, &mtrr->cap) && (rdmsr)(ctx, HVPT_MSR_MTRR_DEF_TYPE, &mtrr->def_type);
+    ok = (rdmsr)(ctx, HVPT_MSR_MTRRCAP, &mtrr->cap) && (rdmsr)(ctx, HVPT_MSR_MTRR_DEF_TYPE, &def_type);
     count = (unsigned)(mtrr->cap & HVPT_MTRRCAP_COUNT);
     if (count > HVPT_MTRR_VARIABLE_MAX)
         return HVPT_E_ATTR;
@@ -114,7 +117,10 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_mtrr_read(struct hvpt_mtrr *m
     if (options & HVPT_MTRR_AMD)
         ok = ok && (rdmsr)(ctx, HVPT_MSR_AMD_SYSCFG, &mtrr->syscfg)
           && (rdmsr)(ctx, HVPT_MSR_AMD_TOP_MEM2, &mtrr->top_mem2);
-    return ok ? HVPT_OK : HVPT_E_ATTR;
+    if (!ok)
+        return HVPT_E_ATTR;
+    mtrr->def_type = def_type;
+    return HVPT_OK;
 }
 
 /* The first address beyond MAXPHYADDR. */

@@ -228,24 +228,37 @@ Test(mtrr, beyond_maxphyaddr_everything_is_uc)
 
 /* ---- taking the snapshot ---- */
 
+/* SDM vol. 3, "IA32_MTRR_DEF_TYPE MSR": with E clear everything is UC. */
+static bool all_uc(const struct hvpt_mtrr *mtrr)
+{
+    for (uint64_t address = 0; address < UINT64_C(1) << 40; address = address == 0 ? HVPT_4K : 2 * address)
+        if (hvpt_mtrr_type(mtrr, hvpt_make_hpa(address)) != HVPT_MEM_UC)
+            return false;
+    return true;
+}
+
 Test(mtrr, a_failing_rdmsr_is_reported_whichever_it_is)
 {
     struct machine machine;
     const char *name;
+    unsigned cached = 0;
 
     for (size_t number = 0; machine_load(&machine, number, &name); number++) {
         struct hvpt_mtrr mtrr;
         unsigned reads;
 
         take(&mtrr, &machine);
+        cached += !all_uc(&mtrr);
         reads = machine.reads;
         for (unsigned left = 0; left < reads; left++) {
             machine.rdmsr_left = left;
             CHECK_STATUS(hvpt_mtrr_read(&mtrr, machine_rdmsr, &machine, machine.maxphyaddr,
                                         machine.amd ? HVPT_MTRR_AMD : 0),
                          HVPT_E_ATTR, name);
+            CHECK(all_uc(&mtrr), "%s: half a snapshot has types", name);
         }
     }
+    CHECK(cached > 0, "no machine has a cached address");
 }
 
 Test(mtrr, only_registers_that_the_cpu_has_are_read)
@@ -269,6 +282,7 @@ Test(mtrr, what_no_cpu_can_have_is_refused)
     take(&mtrr, &machine);
     machine_set(&machine, 0xfe, 41);
     CHECK_STATUS(hvpt_mtrr_read(&mtrr, machine_rdmsr, &machine, 39, 0), HVPT_E_ATTR, "41 pairs");
+    CHECK(all_uc(&mtrr), "41 pairs");
     machine_set(&machine, 0xfe, 0);
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         CHECK_STATUS(hvpt_mtrr_read(&mtrr, machine_rdmsr, &machine, bad[i], 0), HVPT_E_ATTR, "MAXPHYADDR");
