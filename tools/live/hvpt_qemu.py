@@ -4,9 +4,9 @@
 """The second level that QEMU's "info tlb" and "info mem" have not got: asks a running QEMU for a guest's tables by its
 monitor (QMP).
 
-    qemu-system-riscv64 ... -qmp unix:/tmp/qmp,server=on,wait=off
-    hvpt-qemu /tmp/qmp map gstage
-    hvpt-qemu /tmp/qmp walk ept root=0x10501e gpa=0x5000
+    qemu-system-riscv64 ... -qmp unix:qmp,server=on,wait=off
+    hvpt-qemu qmp map gstage
+    hvpt-qemu qmp walk ept root=0x10501e gpa=0x5000
 
 The machine is stopped while its tables are read, unless it was already. Exit status: hvpt's.
 """
