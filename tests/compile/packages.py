@@ -73,11 +73,12 @@ class Packages:
             tar.extractall(self.scratch / "tree")
         # What was unpacked makes the same archive again: without git, in another folder, by somebody with another umask, language
         # and time zone, from files with other times and modes.
-        for path in self.tree.rglob("*"):
+        again = Path(shutil.copytree(self.tree, self.scratch / "again", symlinks=True))
+        for path in again.rglob("*"):
             if not path.is_symlink():
                 path.chmod(path.stat().st_mode & 0o700)
                 os.utime(path, (1, 1))
-        call("sh", "-c", 'umask 077 && exec "$0" "$@"', sys.executable, str(self.tree / "scripts/release"), "--dirty",
+        call("sh", "-c", 'umask 077 && exec "$0" "$@"', sys.executable, str(again / "scripts/release"), "--dirty",
              str(self.scratch / "third"), **epoch, GIT_CEILING_DIRECTORIES=str(self.scratch), TZ="Asia/Tokyo", LC_ALL="C")
         first, second, third = (list(sorted((path.name, path.read_bytes()) for path in (self.scratch / folder).iterdir()))
                                 for folder in ("first", "second", "third"))
