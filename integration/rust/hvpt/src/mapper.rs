@@ -194,8 +194,9 @@ fn mapping<A: SecondLevel>(numbers: &[u64; 4], words: [u32; 4]) -> Mapping<A> {
     }
 }
 
+const CHANGE_RIGHTS: u32 = 15;
 const CHANGE_MEMTYPE: u32 = 1 << 24;
-const CHANGE_ALL: u32 = 15 | 1 << 24 | 1 << 25 | 1 << 26;
+const CHANGE_ALL: u32 = CHANGE_RIGHTS | CHANGE_MEMTYPE | 1 << 25 | 1 << 26;
 
 impl<A: SecondLevel, F: GuestFrames> Mapper<A, F> {
     /// A mapper without a space yet, and the hooks to give it.
@@ -236,19 +237,10 @@ impl<A: SecondLevel, F: GuestFrames> Mapper<A, F> {
 
     /// Empty tables. [`Error::Unsupported`]: this CPU cannot have such tables; [`Error::OutOfMemory`].
     pub fn create(frames: F, config: A::Config) -> Result<Self, Error> {
-        let (mapper, host) = Self::prepare(frames)?;
-
-        // SAFETY: the block is large enough (the shim's build asserts it), the words are those that it reads, and the
-        // hooks live in the same block.
-        let status = unsafe {
-            ffi::hvpt_rs_create(
-                mapper.space(),
-                A::KIND,
-                A::config_words(&config).as_ptr(),
-                &host,
-            )
-        };
-        mapper.made(status)
+        Self::make(frames, config, |space, config, host| {
+            // SAFETY: as make says.
+            unsafe { ffi::hvpt_rs_create(space, A::KIND, config, host) }
+        })
     }
 
     /// Take over the tables whose root is at this address: those of [`Mapper::into_table`], another kernel's, a
@@ -265,20 +257,11 @@ impl<A: SecondLevel, F: GuestFrames> Mapper<A, F> {
         table: PhysicalAddress,
         readonly: bool,
     ) -> Result<Self, Error> {
-        let (mapper, host) = Self::prepare(frames)?;
-
-        // SAFETY: as create; the tables are as the caller says.
-        let status = unsafe {
-            ffi::hvpt_rs_adopt_table(
-                mapper.space(),
-                A::KIND,
-                A::config_words(&config).as_ptr(),
-                &host,
-                table.data() as u64,
-                readonly,
-            )
-        };
-        mapper.made(status)
+        Self::make(frames, config, |space, config, host| {
+            let table = table.data() as u64;
+            // SAFETY: as make says; the tables are as the caller says.
+            unsafe { ffi::hvpt_rs_adopt_table(space, A::KIND, config, host, table, readonly) }
+        })
     }
 
     /// The same by the value of the register that names them, as [`Mapper::root`] has it: what that says beside the
@@ -293,28 +276,27 @@ impl<A: SecondLevel, F: GuestFrames> Mapper<A, F> {
         register: u64,
         readonly: bool,
     ) -> Result<Self, Error> {
-        let (mapper, host) = Self::prepare(frames)?;
-
-        // SAFETY: as create; the tables are as the caller says.
-        let status = unsafe {
-            ffi::hvpt_rs_adopt(
-                mapper.space(),
-                A::KIND,
-                A::config_words(&config).as_ptr(),
-                &host,
-                register,
-                readonly,
-            )
-        };
-        mapper.made(status)
+        Self::make(frames, config, |space, config, host| {
+            // SAFETY: as make says; the tables are as the caller says.
+            unsafe { ffi::hvpt_rs_adopt(space, A::KIND, config, host, register, readonly) }
+        })
     }
 
-    /// The mapper, or the error with its block given back: a space that was not made must not be destroyed.
-    fn made(self, status: u32) -> Result<Self, Error> {
-        match Error::check(status) {
-            Ok(()) => Ok(self),
+    /// A mapper whose space the call makes, or its error with the block given back: a space that was not made must not be
+    /// destroyed. The block is large enough (the shim's build asserts it), the words are those that the shim reads, and
+    /// the hooks live in the same block.
+    fn make(
+        frames: F,
+        config: A::Config,
+        call: impl FnOnce(*mut c_void, *const u64, &ffi::Host) -> u32,
+    ) -> Result<Self, Error> {
+        let (mapper, host) = Self::prepare(frames)?;
+        let words = A::config_words(&config);
+
+        match Error::check(call(mapper.space(), words.as_ptr(), &host)) {
+            Ok(()) => Ok(mapper),
             Err(error) => {
-                drop(self.dismantle());
+                drop(mapper.dismantle());
                 Err(error)
             }
         }
@@ -402,6 +384,43 @@ impl<A: SecondLevel, F: GuestFrames> Mapper<A, F> {
         }
     }
 
+    /// Lay a range of pages down: map or replace.
+    ///
+    /// # Safety
+    /// As for `map_range`.
+    unsafe fn lay(
+        &mut self,
+        call: unsafe extern "C" fn(*mut c_void, u64, u64, u64, *const u32) -> u32,
+        gpa: PhysicalAddress,
+        hpa: PhysicalAddress,
+        size: u64,
+        flags: Flags<A>,
+    ) -> Result<Flush<'_, A, F>, Error> {
+        let (gpa, hpa) = (gpa.data() as u64, hpa.data() as u64);
+        // SAFETY: the space is alive, flags are four words.
+        let status = unsafe { call(self.space(), gpa, hpa, size, flags.words().as_ptr()) };
+
+        self.owing(status)
+    }
+
+    /// Change what `what` names of the pages of a range.
+    ///
+    /// # Safety
+    /// As for `remap_range`.
+    unsafe fn change(
+        &mut self,
+        gpa: PhysicalAddress,
+        size: u64,
+        flags: Flags<A>,
+        what: u32,
+    ) -> Result<Flush<'_, A, F>, Error> {
+        let (gpa, words) = (gpa.data() as u64, flags.words());
+        // SAFETY: the space is alive, flags are four words.
+        let status = unsafe { ffi::hvpt_rs_protect(self.space(), gpa, size, words.as_ptr(), what) };
+
+        self.owing(status)
+    }
+
     /// Map one page of the smallest size. [`Error::AlreadyMapped`]: there is something; nothing is overwritten.
     ///
     /// # Safety
@@ -429,17 +448,8 @@ impl<A: SecondLevel, F: GuestFrames> Mapper<A, F> {
         size: u64,
         flags: Flags<A>,
     ) -> Result<Flush<'_, A, F>, Error> {
-        // SAFETY: the space is alive, flags are four words.
-        let status = unsafe {
-            ffi::hvpt_rs_map(
-                self.space(),
-                gpa.data() as u64,
-                hpa.data() as u64,
-                size,
-                flags.words().as_ptr(),
-            )
-        };
-        self.owing(status)
+        // SAFETY: the caller's promise.
+        unsafe { self.lay(ffi::hvpt_rs_map, gpa, hpa, size, flags) }
     }
 
     /// Map one page of `page_size` from a fault handler. [`Error::Race`] or [`Error::AlreadyMapped`]: it is there
@@ -492,17 +502,8 @@ impl<A: SecondLevel, F: GuestFrames> Mapper<A, F> {
         size: u64,
         flags: Flags<A>,
     ) -> Result<Flush<'_, A, F>, Error> {
-        // SAFETY: as map_range.
-        let status = unsafe {
-            ffi::hvpt_rs_protect(
-                self.space(),
-                gpa.data() as u64,
-                size,
-                flags.words().as_ptr(),
-                CHANGE_ALL,
-            )
-        };
-        self.owing(status)
+        // SAFETY: the caller's promise.
+        unsafe { self.change(gpa, size, flags, CHANGE_ALL) }
     }
 
     /// Give a range other rights and another memory type; software bits and the format's own flags stay. Errors as of
@@ -516,17 +517,8 @@ impl<A: SecondLevel, F: GuestFrames> Mapper<A, F> {
         size: u64,
         flags: Flags<A>,
     ) -> Result<Flush<'_, A, F>, Error> {
-        // SAFETY: as map_range.
-        let status = unsafe {
-            ffi::hvpt_rs_protect(
-                self.space(),
-                gpa.data() as u64,
-                size,
-                flags.words().as_ptr(),
-                15 | CHANGE_MEMTYPE,
-            )
-        };
-        self.owing(status)
+        // SAFETY: the caller's promise.
+        unsafe { self.change(gpa, size, flags, CHANGE_RIGHTS | CHANGE_MEMTYPE) }
     }
 
     /// Point mapped pages elsewhere, each by one store.
@@ -540,17 +532,8 @@ impl<A: SecondLevel, F: GuestFrames> Mapper<A, F> {
         size: u64,
         flags: Flags<A>,
     ) -> Result<Flush<'_, A, F>, Error> {
-        // SAFETY: as map_range.
-        let status = unsafe {
-            ffi::hvpt_rs_replace(
-                self.space(),
-                gpa.data() as u64,
-                hpa.data() as u64,
-                size,
-                flags.words().as_ptr(),
-            )
-        };
-        self.owing(status)
+        // SAFETY: the caller's promise.
+        unsafe { self.lay(ffi::hvpt_rs_replace, gpa, hpa, size, flags) }
     }
 
     /// Unmap one page of the smallest size, splitting a larger one around it, and tell what it was.
@@ -605,12 +588,7 @@ impl<A: SecondLevel, F: GuestFrames> Mapper<A, F> {
         size: u64,
         bitmap: &mut [u64],
     ) -> Result<Flush<'_, A, F>, Error> {
-        self.check_bitmap(size, bitmap)?;
-        // SAFETY: the space is alive and the bitmap is large enough.
-        let status = unsafe {
-            ffi::hvpt_rs_dirty(self.space(), gpa.data() as u64, size, bitmap.as_mut_ptr())
-        };
-        self.owing(status)
+        self.harvest(ffi::hvpt_rs_dirty, gpa, size, bitmap)
     }
 
     /// As `dirty`, of pages that have been used.
@@ -620,18 +598,22 @@ impl<A: SecondLevel, F: GuestFrames> Mapper<A, F> {
         size: u64,
         bitmap: &mut [u64],
     ) -> Result<Flush<'_, A, F>, Error> {
-        self.check_bitmap(size, bitmap)?;
-        // SAFETY: the space is alive and the bitmap is large enough.
-        let status =
-            unsafe { ffi::hvpt_rs_age(self.space(), gpa.data() as u64, size, bitmap.as_mut_ptr()) };
-        self.owing(status)
+        self.harvest(ffi::hvpt_rs_age, gpa, size, bitmap)
     }
 
-    fn check_bitmap(&self, size: u64, bitmap: &[u64]) -> Result<(), Error> {
+    fn harvest(
+        &mut self,
+        call: unsafe extern "C" fn(*mut c_void, u64, u64, *mut u64) -> u32,
+        gpa: PhysicalAddress,
+        size: u64,
+        bitmap: &mut [u64],
+    ) -> Result<Flush<'_, A, F>, Error> {
         if size / self.page_size() > bitmap.len() as u64 * 64 {
             return Err(Error::OutOfRange);
         }
-        Ok(())
+        // SAFETY: the space is alive and the bitmap is large enough.
+        let status = unsafe { call(self.space(), gpa.data() as u64, size, bitmap.as_mut_ptr()) };
+        self.owing(status)
     }
 
     /// Make writes to a range fault, so that `dirty` can tell them without hardware's help; [`Mapper::touch`] gives the
