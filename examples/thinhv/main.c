@@ -32,7 +32,7 @@ _Noreturn void run_cpu(struct vcpu *vcpu)
 
 void kernel_main(void)
 {
-    struct start linux;
+    struct start kernel;
     uint64_t count = 1;
 
     image = arch_image();
@@ -40,17 +40,17 @@ void kernel_main(void)
         panic("no boot image");
     if (option(image, "cpus", &count))
         cpus = count < MAX_CPUS ? (unsigned)count : MAX_CPUS;
-    arch_load_linux(&linux);
+    arch_load_linux(&kernel);
     if (option(image, "bare", NULL)) {
         say("%s; without a hypervisor: Linux begins", arch_cpu());
-        arch_jump(&linux);
+        arch_jump(&kernel);
     }
 
     for (unsigned i = 0; i < MAX_CPUS; i++)
         vcpus[i].id = i;
     arch_enable(&vcpus[0]);
     memory_build();
-    arch_prepare(&vcpus[0], &linux);
+    arch_prepare(&vcpus[0], &kernel);
     arch_start_others();
     say("%s, %s, %u CPU%s: Linux begins", arch_cpu(), arch_format(), cpus, cpus > 1 ? "s" : "");
     run_cpu(&vcpus[0]);
