@@ -379,7 +379,7 @@ impl SvmState {
         Raw::Settled
     }
 
-    /// One instruction, and #DB behind it.
+    /// One instruction, and #DB behind it. Flags that the instruction itself saves have TF.
     fn step(&mut self, iret: bool) {
         let flags = self.vmcb.get(field::RFLAGS);
 
