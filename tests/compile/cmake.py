@@ -4,6 +4,7 @@
 # The ways a CMake project takes the headers in: add_subdirectory, FetchContent, find_package of what CMake or meson has
 # installed, with a version, and pkg-config. Each builds and runs a program whose warnings are errors, and installs nothing
 # but that program.
+# All of it happens in a folder whose name has blanks.
 # usage: cmake.py SOURCE_ROOT
 import shutil
 import subprocess
@@ -132,7 +133,7 @@ class Consumers:
 
 
 def main(root):
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory(prefix="with a blank ") as scratch:
         consumers = Consumers(root, scratch)
         steps = [("add_subdirectory, C", lambda: consumers.add_subdirectory("C")),
                  ("add_subdirectory, C++", lambda: consumers.add_subdirectory("CXX")),

@@ -4,9 +4,11 @@
 # The ways a project takes the headers in without CMake: copied as README.md says, installed with pkg-config, and as a meson
 # subproject. Each must find every header, a build that only wants headers must compile nothing, and a project that takes
 # them in as a subproject installs nothing of them.
+# All of it happens in a folder whose name has blanks.
 # usage: install.py SOURCE_ROOT
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -110,7 +112,7 @@ class Install:
         if not shutil.which("pkg-config"):
             return tap.Skip("no pkg-config (Debian: pkg-config)")
         there = {"PKG_CONFIG_PATH": str(self.prefix / "share" / "pkgconfig")}
-        flags = call("pkg-config", "--cflags", module, **there).split()
+        flags = shlex.split(call("pkg-config", "--cflags", module, **there))
         if not flags:
             return "pkg-config gives no flags"
         version = call("pkg-config", "--modversion", module, **there).strip()
@@ -149,7 +151,7 @@ def attempt(step):
 
 
 def main(root):
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory(prefix="with a blank ") as scratch:
         install = Install(root, scratch)
         # One after another: pkg-config looks at what was installed. tap.run only prints.
         steps = [("there is one version", lambda: versions(install.root)),
