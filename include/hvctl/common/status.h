@@ -4,6 +4,8 @@
 #ifndef HVCTL_COMMON_STATUS_H
 #define HVCTL_COMMON_STATUS_H
 
+#include "linkage.h"
+
 #if defined(__GNUC__)
 #define HVCTL_NODISCARD __attribute__((__warn_unused_result__))
 #else
@@ -30,8 +32,11 @@ enum hvctl_status {
     HVCTL_OWES_INVVPID /* no error: done, but the caller must execute INVVPID before the guest goes on */
 };
 
-/* A short English text without a full stop; never NULL. */
-static inline const char *hvctl_status_text(enum hvctl_status status)
+/** A short English text without a full stop; never NULL. */
+HVCTL_API const char *hvctl_status_text(enum hvctl_status status);
+
+#if !defined(HVCTL_EXTERN) || defined(HVCTL_IMPLEMENT)
+HVCTL_API const char *hvctl_status_text(enum hvctl_status status)
 {
     switch (status) {
     case HVCTL_OK: return "success";
@@ -54,5 +59,6 @@ static inline const char *hvctl_status_text(enum hvctl_status status)
     }
     return "unknown status";
 }
+#endif
 
 #endif
