@@ -114,7 +114,7 @@ def faults_in(name, text):
         function = inside.get(number)
         if directive and not DEFINITION.match(line) or not directive and function is None:
             continue
-        whole = text[function.start:function.end] if function else line
+        whole = " ".join((code[function.start:function.end] if function else line).split())
         for what, begin, end, new in edits_of(text, code, lines, starts, number):
             fault = {"file": name, "function": function.name if function else "", "text": line.strip(), "what": what}
             place = "\n".join(fault.values())

@@ -24,6 +24,8 @@ import subprocess
 import tempfile
 import time
 
+import same_code
+
 CHOICE = """extern char *getenv(const char *name);
 extern int atoi(const char *text);
 extern int open(const char *path, int flags, ...);
@@ -63,8 +65,8 @@ def broken(text, fault):
     return text[:begin] + new + text[end:]
 
 
-def copies(name, text, faults):
-    """The text of a header with all these faults of its functions, each by its number."""
+def copies(name, text, faults, unbroken=False):
+    """The text of a header with all these faults of its functions, each by its number; 0: as it is, if asked for."""
     where = collections.defaultdict(list)
     functions = {}
     for fault in faults:
@@ -75,9 +77,11 @@ def copies(name, text, faults):
         return '#line %d "%s"\n' % (text.count("\n", 0, place) + 1, name)
     for start, function in sorted(functions.items()):
         own = where[start]
-        head = "static __attribute__((__noinline__, __unused__)) %s %%s(%s)\n" % (
-            function.result, function.parameters.replace("\n", " "))
+        head = "static __attribute__((%s, __unused__)) %s %%s(%s)\n" % (
+            "__noipa__" if unbroken else "__noinline__", function.result, function.parameters.replace("\n", " "))
         call = "return %%s(%s);\n" % ", ".join(function.arguments)
+        if unbroken:
+            own = own + [dict(own[0], number=0, edit=(function.end, function.end, ""))]
         named = {fault["number"]: "%s_fault_%d" % (function.name, fault["number"]) for fault in own}
         out += [text[done:start], text[start:function.opening].rstrip(), ";\n"]
         for fault in own:
@@ -130,7 +134,7 @@ class Program:
 
     def __init__(self, name, command, target, build=None):
         self.name, self.command, self.target, self.build = name, command, target, build
-        self.seconds, self.reached = 0.0, frozenset()
+        self.seconds, self.reached, self.files = 0.0, frozenset(), frozenset()
 
     def reaches(self, fault):
         """Does the program call the function of the fault? It has been asked while the tree held that fault."""
@@ -147,7 +151,8 @@ class Tree:
         self.put(self.choice, CHOICE.replace("REACHED, 3", "%d, 3" % REACHED))
         self.headers = {}
         self.copy()
-        self.set_headers({})
+        if not os.path.exists(self.include):
+            self.set_headers({})
         self.flags = ["-w", "-include", self.choice]
         if not os.path.exists(os.path.join(self.build, "build.ninja")):
             self.ask(["meson", "setup", self.build, self.tree, "-Dtests=true", "-Ddebug=false",
@@ -213,6 +218,11 @@ class Tree:
     def make(self, program):
         """Build one program; False: it does not compile."""
         command = program.build or ["ninja", "-C", self.build, program.target]
+        if program.build is not None and os.path.exists(program.target):
+            sources = [os.path.join(folder, name) for top in (self.include, os.path.join(self.tree, "tests", "proof"))
+                       for folder, _, names in os.walk(top) for name in names]
+            if os.path.getmtime(program.target) > max(os.path.getmtime(path) for path in sources + [self.choice]):
+                return True
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
     def make_all(self, jobs):
@@ -222,40 +232,31 @@ class Tree:
             if program.build is not None and not self.make(program):
                 raise RuntimeError("does not compile: " + program.name)
 
-    def all_headers(self, folder, command):
-        """Give the compiler a unit that includes every header. Answers with what it ended with and said."""
-        source = os.path.join(folder, "all.c")
-        with open(source, "w", encoding="utf-8") as out:
-            out.writelines("#include <%s>\n" % name for name in sorted(self.headers)
-                           if name.endswith(".h") and name.split("/")[0] in self.halves)
-        done = subprocess.run(["gcc", "-std=c11", "-I", self.include] + self.flags + command + [source],
-                              capture_output=True, text=True, check=False)
+    def all_headers(self, command, copied=(), unbroken=False):
+        """Give the compiler a unit that includes every header, or their text with copies for these faults.
+
+        Answers with what it ended with and what it said. The headers of the tree stay what they are.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            include, source = self.include, os.path.join(folder, "all.c")
+            if copied:
+                include = os.path.join(folder, "include")
+                for name, text in self.with_copies(copied, unbroken).items():
+                    self.put(os.path.join(include, name), text)
+            with open(source, "w", encoding="utf-8") as out:
+                out.writelines("#include <%s>\n" % name for name in sorted(self.headers)
+                               if name.endswith(".h") and name.split("/")[0] in self.halves)
+            done = subprocess.run(["gcc", "-std=c11", "-I", include] + self.flags + command + [source],
+                                  capture_output=True, text=True, check=False)
         return done.returncode, done.stderr
 
-    def broken_copies(self, flags=()):
-        """The numbers of the faults whose copies do not compile."""
-        with tempfile.TemporaryDirectory() as folder:
-            code, said = self.all_headers(folder, ["-fsyntax-only", "-fmax-errors=0"] + list(flags))
-        numbers = {int(number) for number in re.findall(r"^fault (\d+):\d+:\d+: (?:fatal )?error", said, re.M)}
-        if code and not numbers:
-            raise RuntimeError("the headers with their copies do not compile: " + said[:2000])
-        return numbers
-
-    def hold(self, faults):
-        """Number the faults and put their copies into the headers. Answers with those that do not compile."""
-        first = {}
-        for number, fault in enumerate(sorted(faults, key=lambda fault: (fault["file"], fault["within"].start)), 1):
-            place = (fault["file"], fault["within"].start)
-            fault["number"], fault["first"] = number, first.setdefault(place, number)
-        left, bad = list(faults), {None}
-        while bad:
-            changed = {}
-            for fault in left:
-                changed.setdefault(fault["file"], []).append(fault)
-            self.set_headers({name: copies(name, self.headers[name], own) for name, own in changed.items()})
-            bad = self.broken_copies() | self.broken_copies(["-DHVPT_DEBUG"])
-            left = [fault for fault in left if fault["number"] not in bad]
-        return [fault for fault in faults if fault not in left]
+    def with_copies(self, faults, unbroken=False):
+        """The text of every header with the copies for these faults."""
+        changed = {}
+        for fault in faults:
+            changed.setdefault(fault["file"], []).append(fault)
+        return {name: copies(name, text, changed[name], unbroken) if name in changed else text
+                for name, text in self.headers.items()}
 
     def machine_code(self):
         """All that the headers compile to, as a number; None: they do not."""
@@ -264,10 +265,44 @@ class Tree:
         with tempfile.TemporaryDirectory() as folder:
             target = os.path.join(folder, "all.o")
             kept = ["-fkeep-inline-functions", "-fkeep-static-functions"]
-            if self.all_headers(folder, ["-O2", "-c", "-o", target] + kept)[0]:
+            if self.all_headers(["-O2", "-c", "-o", target] + kept)[0]:
                 return None
             said = subprocess.run(["objdump", "-dsr"] + parts + [target], capture_output=True, check=False).stdout
         return hashlib.sha256(said.split(b"\n", 3)[-1]).hexdigest()
+
+    def hold(self, faults):
+        """Number the faults and put their copies into the headers. Answers with those that do not compile."""
+        first = {}
+        for number, fault in enumerate(sorted(faults, key=lambda fault: (fault["file"], fault["within"].start)), 1):
+            place = (fault["file"], fault["within"].start)
+            fault["number"], fault["first"] = number, first.setdefault(place, number)
+        left, bad = list(faults), {None}
+        while bad and left:
+            bad = self.broken_copies(left) | self.broken_copies(left, ["-DHVPT_DEBUG"])
+            left = [fault for fault in left if fault["number"] not in bad]
+        self.set_headers(self.with_copies(left))
+        return [fault for fault in faults if fault not in left]
+
+    def broken_copies(self, faults, flags=()):
+        """The numbers of the faults whose copies do not compile."""
+        code, said = self.all_headers(["-fsyntax-only", "-fmax-errors=0"] + list(flags), faults)
+        numbers = {int(number) for number in re.findall(r"^fault (\d+):\d+:\d+: (?:fatal )?error", said, re.M)}
+        if code and not numbers:
+            raise RuntimeError("the headers with their copies do not compile: " + said[:2000])
+        return numbers
+
+    def same(self, faults):
+        """Those of the faults, numbered by hold, that change no machine code."""
+        if not faults:
+            return []
+        with tempfile.TemporaryDirectory() as folder:
+            target = os.path.join(folder, "all.s")
+            code, said = self.all_headers(same_code.FLAGS + ["-o", target], faults, True)
+            if code:
+                raise RuntimeError("the headers with their copies do not compile: " + said[:2000])
+            with open(target, encoding="utf-8") as source:
+                numbers = same_code.same(source.read())
+        return [fault for fault in faults if fault["number"] in numbers]
 
     def ask_each(self, kept, jobs):
         """Without a fault: what is wrong with each program, how long it takes and what it reaches. Kept in a file."""

@@ -3,10 +3,10 @@
 """Judges faults made by chance: who notices each of them? For scripts/mutants --random N.
 
 faults.py makes the faults, faulty_build.py the programs that hold them. A fault meets the unit tests, the replayed
-fuzzers and the engine's enumerations that reach its line, the quickest first, until one fails. A fault that none
-notices is compiled by itself: if it changes no machine code (-O2), it is equivalent and not counted; otherwise CBMC is
-asked about the formats. What is left survives. tests/mutants/equivalent.json says of survivors why no test could
-notice them; these are counted by themselves.
+fuzzers and the engine's enumerations that call its function, the quickest and luckiest first, until one fails. One that
+changes no machine code (-O2, same_code.py) is equivalent and not counted. About the formats CBMC is asked at last. What
+is left survives. tests/mutants/equivalent.json says of survivors why no test could notice them; these are counted by
+themselves.
 
 Verdicts are kept as they come (mutants-random.jsonl in the build directory), so that a run can be ended and gone on
 with. One is asked for again when its function changed, and that of a survivor when a program did.
@@ -24,7 +24,8 @@ import time
 from faults import faults_in
 from faulty_build import Tree, broken, run
 
-DEAR = 20  # seconds: with --cheap, programs that take longer are left out
+CHEAP = 2  # seconds: all faults meet the programs that take less before one meets the others
+DEAR = 15  # seconds: what takes longer is asked last, and with --cheap not at all
 COMPILES_NOT, EQUIVALENT = "", "equivalent"
 PROVED = {"ept": "-ept", "npt": "-npt", "stage2": "-s2", "gstage": "-gstage"}
 
@@ -35,11 +36,12 @@ class Judge:
     def __init__(self, root, build, halves, cheap):
         self.work, self.halves, self.cheap = os.path.join(build, "mutants"), halves, cheap
         self.jobs = os.cpu_count() or 1
-        self.root = root
+        self.root, self.luck = root, {}
         self.choice = Tree(root, self.work, "choice", ["-Doptimization=1"], halves)
         self.single = Tree(root, self.work, "single", ["-Doptimization=0"], halves)
         for tree in (self.choice, self.single):  # ThreadSanitizer sees what no fault of these makes
             tree.programs = [program for program in tree.programs if not program.name.endswith("-tsan")]
+        self.single.set_headers({})
         self.unbroken = self.single.machine_code()
         tools = os.environ.get("HVPT_PROOF_TOOLS", os.path.join(build, "proof-tools"))
         self.cbmc = None if cheap or not (os.path.isdir(tools) or shutil.which("cbmc")) else tools
@@ -56,36 +58,50 @@ class Judge:
         self.say("every program without a fault")
         self.choice.ask_each(os.path.join(self.work, "without.json"), self.jobs)
         self.say("the faults")
-        if self.cheap:
-            self.choice.programs = [program for program in self.choice.programs if program.seconds < DEAR]
         timed = {program.name: program for program in self.choice.programs}
-        self.single.programs = [program for program in self.single.programs if program.name in timed]
         for program in self.single.programs:
             program.seconds, program.reached = timed[program.name].seconds, timed[program.name].reached
-        self.single.programs.sort(key=lambda program: program.seconds)
+            program.files = {fault["file"] for fault in faults if program.reaches(fault)}
 
-    def by_choice(self, fault):
-        """The program that notices the fault of that number, or None."""
-        for program in self.choice.programs:
-            if program.reaches(fault):
-                if run(program.command, 5 + 3 * program.seconds, fault["number"])[0] is not None:
+    def by_choice(self, fault, least, most):
+        """The program that notices the fault of that number, or None: of those that take so many seconds."""
+        def cost(program):
+            """In seconds a fault noticed, by what it noticed of this file so far."""
+            asked, noticed = self.luck.get((fault["file"], program.name), (0, 0))
+            return program.seconds * (asked + 1) / (noticed + 0.5)
+
+        for program in sorted(self.choice.programs, key=cost):
+            if program.reaches(fault) and least <= program.seconds < most:
+                wrong, _ = run(program.command, 5 + 3 * program.seconds, fault["number"])
+                asked, noticed = self.luck.get((fault["file"], program.name), (0, 0))
+                self.luck[fault["file"], program.name] = (asked + 1, noticed + (wrong is not None))
+                if wrong is not None:
                     return program.name
         return None
 
-    def by_itself(self, fault, programs):
-        """The verdict on a fault that is compiled by itself, by the programs or only by the compiler and CBMC."""
+    def by_itself(self, fault):
+        """The verdict on a fault that is compiled by itself."""
         self.single.set_headers({fault["file"]: broken(self.single.headers[fault["file"]], fault)})
         code = self.single.machine_code()
         if code in (None, self.unbroken):
             return COMPILES_NOT if code is None else EQUIVALENT
-        for program in self.single.programs if programs else []:
+        # Of a macro, the programs that call into its file; all, where it has no function that was broken.
+        near = [program for program in self.single.programs if fault["file"] in program.files]
+        order = [program for program in near or self.single.programs if program.seconds < DEAR or not self.cheap]
+        order.sort(key=lambda program: program.seconds)
+        for program in order:
             if fault["within"] is None or program.reaches(fault):
                 if not self.single.make(program):
                     return COMPILES_NOT
                 if run(program.command, 10 + 10 * program.seconds)[0] is not None:
                     return program.name
+        return self.by_proof(fault)
+
+    def by_proof(self, fault):
+        """The proof that fails, or None: CBMC on a format's rules."""
         word = PROVED.get(os.path.basename(fault["file"])[:-2])
         if self.cbmc is not None and word is not None and not fault["file"].startswith("hvpt/explain/"):
+            self.single.set_headers({fault["file"]: broken(self.single.headers[fault["file"]], fault)})
             done = subprocess.run([os.path.join(self.single.tree, "scripts/prove"), "--tools", self.cbmc, word],
                                   capture_output=True, text=True, check=False)
             failed = re.findall(r"^FAILS\s+(\S+)", done.stdout, re.M)
@@ -158,35 +174,43 @@ class Record:
                                              " (%s)" % by if verdict == "noticed" else ""), flush=True)
 
 
-def judge(root, build, faults, record, until, cheap, compiled):
-    """A verdict on each of the faults, or on as many as there is time for."""
-    halves = sorted({"hvpt"} | {fault["file"].split("/")[0] for fault in faults})
-    court = Judge(root, build, halves, cheap)
-    held = [fault for fault in faults if fault["within"] is not None]
-    court.build(held)
-    chosen = [] if compiled else held
+def judge(court, faults, record, until, compiled):
+    """A verdict on each of the faults that has none, or on as many as there is time for."""
+    left = [fault for fault in faults if not record.knows(fault)]
+    alone = [fault for fault in left if compiled or fault["within"] is None]
 
     def late():
         return until is not None and time.monotonic() > until
 
-    def by_choice(fault):
-        return fault.get("by") or (None if late() else court.by_choice(fault))
+    def decide(undecided, verdict):
+        """Record what verdict says of each, if it says something. Answers with the others."""
+        others = []
+        with concurrent.futures.ThreadPoolExecutor(court.jobs) as pool:
+            waiting = {pool.submit(lambda one: None if late() else verdict(one), fault): fault for fault in undecided}
+            for done in concurrent.futures.as_completed(waiting):
+                if done.result() is None:
+                    others.append(waiting[done])
+                else:
+                    record.add(waiting[done], done.result())
+        return others
 
-    left = [fault for fault in faults if fault not in chosen]
-    with concurrent.futures.ThreadPoolExecutor(court.jobs) as pool:
-        waiting = {pool.submit(by_choice, fault): fault for fault in chosen if fault.get("by") is None}
-        for fault in chosen:
-            if fault.get("by") == COMPILES_NOT:
-                record.add(fault, COMPILES_NOT)
-        for done in concurrent.futures.as_completed(waiting):
-            if done.result() is not None:
-                record.add(waiting[done], done.result())
-            else:
-                left.append(waiting[done])
+    left = decide([fault for fault in left if fault not in alone], lambda fault: fault.get("by"))
+    left = decide(left, lambda fault: court.by_choice(fault, 0, CHEAP))
+    if late():
+        return
+    same = {fault["number"] for fault in court.single.same(left)}
+    left = decide(left, lambda fault: EQUIVALENT if fault["number"] in same else None)
+    left = decide(left, lambda fault: court.by_choice(fault, CHEAP, DEAR))
+    if not court.cheap:
+        left = decide(left, lambda fault: court.by_choice(fault, DEAR, 1 << 30))
     for fault in left:
         if late():
             return
-        record.add(fault, court.by_itself(fault, fault not in chosen))
+        record.add(fault, court.by_proof(fault))
+    for fault in alone:
+        if late():
+            return
+        record.add(fault, court.by_itself(fault))
 
 
 def main(root, build, count, seed, under, seconds, cheap, compiled):
@@ -200,6 +224,9 @@ def main(root, build, count, seed, under, seconds, cheap, compiled):
     def counted(fault):
         return fault["key"] not in record.rows or record.rows[fault["key"]]["by"] not in (COMPILES_NOT, EQUIVALENT)
 
+    halves = sorted({"hvpt"} | {fault["file"].split("/")[0] for fault in faults})
+    court = Judge(root, build, halves, cheap)
+    held = 0  # some do not compile, or change nothing; others come in their place
     while True:
         first, chosen = 0, []
         for fault in faults:
@@ -207,10 +234,12 @@ def main(root, build, count, seed, under, seconds, cheap, compiled):
                 break
             first += counted(fault)
             chosen.append(fault)
-        unknown = [fault for fault in chosen if not record.knows(fault)]
-        if not unknown or until is not None and time.monotonic() > until:
+        if all(record.knows(fault) for fault in chosen) or until is not None and time.monotonic() > until:
             break
-        judge(root, build, unknown, record, until, cheap, compiled)
+        if len(chosen) > held:
+            held = max(count, len(chosen)) * 9 // 8 if held else count * 9 // 8
+            court.build([fault for fault in faults[:held] if fault["within"] is not None])
+        judge(court, chosen, record, until, compiled)
     rows = [(fault, record.rows[fault["key"]]["by"]) for fault in chosen if record.knows(fault)]
     survivors = [fault for fault, by in rows if by is None]
     equivalent = sum(by == EQUIVALENT for _, by in rows)
