@@ -134,7 +134,7 @@ class Program:
 
     def __init__(self, name, command, target, build=None):
         self.name, self.command, self.target, self.build = name, command, target, build
-        self.seconds, self.reached, self.files = 0.0, frozenset(), frozenset()
+        self.seconds, self.reached, self.files = 0.0, frozenset(), {}  # files: the share of what it calls
 
     def reaches(self, fault):
         """Does the program call the function of the fault? It has been asked while the tree held that fault."""

@@ -11,6 +11,7 @@ themselves.
 Verdicts are kept as they come (mutants-random.jsonl in the build directory), so that a run can be ended and gone on
 with. One is asked for again when its function changed, and that of a survivor when a program did.
 """
+import collections
 import concurrent.futures
 import glob
 import hashlib
@@ -25,7 +26,8 @@ from faults import faults_in
 from faulty_build import Tree, broken, run
 
 CHEAP = 2  # seconds: all faults meet the programs that take less before one meets the others
-DEAR = 15  # seconds: what takes longer is asked last, and with --cheap not at all
+DEAR = 15  # seconds: what takes longer is not asked with --cheap
+LONG = 1 << 30
 COMPILES_NOT, EQUIVALENT = "", "equivalent"
 PROVED = {"ept": "-ept", "npt": "-npt", "stage2": "-s2", "gstage": "-gstage"}
 
@@ -59,24 +61,28 @@ class Judge:
         self.choice.ask_each(os.path.join(self.work, "without.json"), self.jobs)
         self.say("the faults")
         timed = {program.name: program for program in self.choice.programs}
+        places = {fault["first"]: fault["file"] for fault in faults}
+        for program in self.choice.programs:
+            called = collections.Counter(places[first] for first in program.reached if first in places)
+            program.files = {name: number / sum(called.values()) for name, number in called.items()}
         for program in self.single.programs:
-            program.seconds, program.reached = timed[program.name].seconds, timed[program.name].reached
-            program.files = {fault["file"] for fault in faults if program.reaches(fault)}
+            same = timed[program.name]
+            program.seconds, program.reached, program.files = same.seconds, same.reached, same.files
 
     def by_choice(self, fault, least, most):
         """The program that notices the fault of that number, or None: of those that take so many seconds."""
         def cost(program):
-            """In seconds a fault noticed, by what it noticed of this file so far."""
+            """In seconds a fault noticed, by its luck with the file so far and by how much of it is about the file."""
             asked, noticed = self.luck.get((fault["file"], program.name), (0, 0))
-            return program.seconds * (asked + 1) / (noticed + 0.5)
+            return program.seconds * (asked + 1) / (noticed + program.files.get(fault["file"], 0))
 
-        for program in sorted(self.choice.programs, key=cost):
-            if program.reaches(fault) and least <= program.seconds < most:
-                wrong, _ = run(program.command, 5 + 3 * program.seconds, fault["number"])
-                asked, noticed = self.luck.get((fault["file"], program.name), (0, 0))
-                self.luck[fault["file"], program.name] = (asked + 1, noticed + (wrong is not None))
-                if wrong is not None:
-                    return program.name
+        able = [own for own in self.choice.programs if own.reaches(fault) and least <= own.seconds < most]
+        for program in sorted(able, key=cost):
+            wrong, _ = run(program.command, 5 + 3 * program.seconds, fault["number"])
+            asked, noticed = self.luck.get((fault["file"], program.name), (0, 0))
+            self.luck[fault["file"], program.name] = (asked + 1, noticed + (wrong is not None))
+            if wrong is not None:
+                return program.name
         return None
 
     def by_itself(self, fault):
@@ -88,7 +94,7 @@ class Judge:
         # Of a macro, the programs that call into its file; all, where it has no function that was broken.
         near = [program for program in self.single.programs if fault["file"] in program.files]
         order = [program for program in near or self.single.programs if program.seconds < DEAR or not self.cheap]
-        order.sort(key=lambda program: program.seconds)
+        order.sort(key=lambda program: program.seconds / program.files.get(fault["file"], 1))
         for program in order:
             if fault["within"] is None or program.reaches(fault):
                 if not self.single.make(program):
@@ -200,9 +206,7 @@ def judge(court, faults, record, until, compiled):
         return
     same = {fault["number"] for fault in court.single.same(left)}
     left = decide(left, lambda fault: EQUIVALENT if fault["number"] in same else None)
-    left = decide(left, lambda fault: court.by_choice(fault, CHEAP, DEAR))
-    if not court.cheap:
-        left = decide(left, lambda fault: court.by_choice(fault, DEAR, 1 << 30))
+    left = decide(left, lambda fault: court.by_choice(fault, CHEAP, DEAR if court.cheap else LONG))
     for fault in left:
         if late():
             return

@@ -149,6 +149,12 @@ Test(arm, what_an_id_register_denies_is_refused_and_vtcr_says_the_rest)
     memory_close(&memory);
 }
 
+/* "VTCR_EL2, Virtualization Translation Control Register": S2POE is bit 37, which no configuration of ours sets. */
+Test(arm, the_control_of_overlays_is_where_the_manual_has_it)
+{
+    CHECK_EQ(HVPT_VTCR_S2POE, UINT64_C(1) << 37, "VTCR_EL2.S2POE");
+}
+
 /* ---- descriptors ---- */
 
 /* "Hardware managed Access Flag for Table descriptors": bit 10 of a table, set before a walk must set it. */
