@@ -7,6 +7,8 @@
 #include "proof.h"
 
 #include <hvctl/svm/exit.h>
+#include <hvctl/vmx/exit.h>
+#include <hvctl/vmx/insn.h>
 #include <hvpt/fault/ept.h>
 #include <hvpt/fault/gstage.h>
 #include <hvpt/fault/npt.h>
@@ -64,6 +66,30 @@ int main(void)
              == (a & (UINT64_C(0x80002fff) | (a >> 11 & 1 ? UINT64_C(0xffffffff00000000) : 0))),
          "encode gives back what decode took");
     hvctl_svm_event_text(&event, &text);
+#elif defined(VMX_EVENT)
+    const struct hvctl_vmx_event event = hvctl_vmx_event_decode((uint32_t)a, (uint32_t)b);
+
+    (void)c, (void)d;
+    /* SDM vol. 3, "VM-Entry Interruption-Information Field": vector, type, error code, nested, valid. */
+    must(hvctl_vmx_event_encode(&event) == (a & UINT64_C(0x80002fff)), "encode gives back what decode took");
+    hvctl_vmx_event_text(&event, &text);
+#elif defined(VMX_INSTRUCTION)
+    const struct hvctl_vmx_insn plain = hvctl_vmx_insn_decode((uint32_t)a, (uint32_t)b);
+    const struct hvctl_vmx_insn extended = hvctl_vmx_insn_decode_extended((uint32_t)a, c, (uint32_t)b);
+    struct hvctl_guest_regs regs; /* not initialised: any */
+
+    (void)hvctl_vmx_insn_address(&plain, &regs, c, d);
+    (void)hvctl_vmx_insn_address(&extended, &regs, c, d);
+    hvctl_vmx_insn_text(&plain, &text);
+    hvctl_vmx_insn_text(&extended, &text);
+#elif defined(VMX_QUALIFICATION)
+    const struct hvpt_ept_violation_form form = {nondet_bool(), nondet_bool(), nondet_bool(), nondet_bool()};
+    const char *name = hvctl_vmx_instruction_error_text((uint32_t)c);
+
+    (void)d;
+    must(name == NULL || name[0] != 0, "an error has words or none");
+    (void)hvctl_vmx_reason_decode((uint32_t)c);
+    hvctl_vmx_qualification_text((uint32_t)a, b, form, &text);
 #endif
     return 0;
 }

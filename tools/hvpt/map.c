@@ -59,6 +59,7 @@ static bool map_take(struct map_part *part, const char *name, int argc, char **a
         return command_error("no memory"), false;
     part->name = name;
     part->base = 0;
+    part->image = NULL;
     for (i = 0; i < argc; i++) {
         char *end;
 
