@@ -404,7 +404,7 @@ static const struct {
      "level 4 (Arm's level -1), bits 1:0 = 0x1", "no blocks at this level"},
     {"stage 2, 4K, all defaults", 1, 1 << 13, 2, 0, HVPT_E_CORRUPT, "bits 20:12 = 0x", "not aligned"},
     {"stage 2, 4K, contiguous runs, 40-bit addresses, execution on 4K pages only", 0, UINT64_C(1) << 41, 0, 0,
-     HVPT_E_CORRUPT, "bits 47:12 = 0x2", "address size fault"},
+     HVPT_E_CORRUPT, "bits 47:12 = 0x2", "address size fault. Arm ARM, \"MMU fault types\""},
     {"stage 2, 4K, LPA2, 52 bits, 5 levels, guarded tables", 0, 0, 1 << 10, HVPT_READ, HVPT_E_ATTR, "bit 10 = 0",
      "Access flag fault"},
     {"stage 2, 4K, all defaults", 0, 0, 1 << 6, HVPT_READ, HVPT_E_ATTR, "bit 6 = 0", "no right to read"},
@@ -543,6 +543,8 @@ Test(explain, names_the_flags_that_decide_beside_the_rights)
     rig_open(&rig, &setup);
     must(rig_map(&rig, 0, HOST, PAGE, attr_of(HVPT_READ, HVPT_MEM_WB)));
     cpu_walk(&rig.cpu, &rig.memory, rig.memory.flush_root, 0, CPU_PROBE, &way);
+    said = ask(&rig, 0, HVPT_WRITE);
+    concludes(&said, "bit 1 = 0: no right to write. SDM vol. 3");
     memory_poke(way.table[0], way.index[0], way.entry | HVPT_EPT_BIT_SUB_PAGE_WRITE);
     said = ask(&rig, 0, HVPT_WRITE);
     concludes(&said, "bit 1 = 0, bit 61 = 1: no right to write but where the sub-page permission table gives it");
@@ -572,7 +574,9 @@ Test(explain, names_what_the_user_bit_means_in_npts_modes)
         {HVPT_NPT_USE_GMET, 0, 4, 0, HVPT_EXEC_USER, HVPT_OK, "allowed"},
         {HVPT_NPT_USE_GMET, 0, 0, 4, HVPT_EXEC, HVPT_OK, "allowed"},
         {HVPT_NPT_USE_GMET, 0, UINT64_C(1) << 63, 4, HVPT_EXEC, HVPT_E_ATTR, "bit 63 = 1: no-execute"},
-        {HVPT_NPT_USE_GMET, 1, 0, 4, HVPT_READ, HVPT_E_CORRUPT, "level 1 (PDE), bit 2 = 0: a supervisor table"},
+        {HVPT_NPT_USE_GMET, 1, 0, 4, HVPT_READ, HVPT_E_CORRUPT,
+         "level 1 (PDE), bit 2 = 0: a supervisor table makes all below it the guest supervisor's to execute; not used "
+         "here. APM vol. 2, \"Guest Mode Execute Trap Extension\""},
         {HVPT_NPT_USE_SHADOW_STACK, 0, UINT64_C(1) << 63, 4, HVPT_READ, HVPT_OK, "allowed"},
         {HVPT_NPT_USE_SHADOW_STACK, 0, UINT64_C(1) << 63, 4, HVPT_EXEC, HVPT_E_ATTR, "bit 63 = 1: no-execute"},
         {HVPT_NPT_USE_SHADOW_STACK, 0, 0, 4, HVPT_READ, HVPT_E_ATTR, "bit 2 = 0: a supervisor page"},
