@@ -309,6 +309,8 @@ static void agree(uint64_t linear, struct oracle_access access)
                  || !(got.perm & HVPT_READ) != !wanted.may_read || !(got.perm & HVPT_WRITE) != !wanted.may_write
                  || !(got.perm & HVPT_EXEC) != !wanted.may_fetch))
         what = "where it leads, or with what rights";
+    else if (end == HVPT_GUEST_OK && got.paging && got.upper != ((linear >> 55 & 1) != 0))
+        what = "the half of the address space"; /* bit 55 tells it: "Selection between TTBR0_ELx and TTBR1_ELx" */
     for (unsigned level = got.level; got.paging && level <= got.root_level; level++) {
         if (got.step[level].entry != wanted.entry[4 - level])
             what = "a descriptor";
