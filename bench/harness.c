@@ -53,12 +53,13 @@ void bench_wrong(const char *job, const char *name, const char *what)
     bench_failed = true;
 }
 
-/* The goals are for hooks known to the compiler, and for hooks that are called; memory at a fixed offset is called. */
 static double goal_of(const struct bench_job *job, const char *name)
 {
-    if (strncmp(name, "ept ", 4) != 0)
-        return 0;
-    return strstr(name, "inline") != NULL ? job->goal_inline : job->goal_called;
+    if (strcmp(name, "ept linear") == 0)
+        return job->goal_linear;
+    if (strcmp(name, "ept called") == 0)
+        return job->goal_called;
+    return strcmp(name, "ept inline") == 0 ? job->goal_inline : 0;
 }
 
 /* Runs it. Returns ns for one unit of the job. */

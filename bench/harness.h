@@ -39,8 +39,9 @@ struct bench_job {
     uint64_t max_page;
     uint64_t units; /* of work in one run */
     unsigned rounds;
-    double goal_inline; /* of the ratio; 0: none is set */
+    double goal_linear; /* of the ratio; 0: none is set */
     double goal_called;
+    double goal_inline;
     const uint64_t *(*order)(uint64_t size, uint64_t *count); /* the pages, for jobs that go page by page */
     bool (*fits)(const struct bench_face *face);
     void (*ready)(struct bench_work *work);

@@ -5,6 +5,7 @@
  *   FORMAT         ept, npt, s2 or gstage; CONFIGURE, what its config wants beside the page size
  *   HOOKS_INLINE   hooks that the compiler knows; HOOKS_CALLED: filled in at run time, phys_to_virt is a function;
  *   HOOKS_LINEAR   filled in at run time, all memory at a fixed offset
+ *   HOOKS_NAME     what it is called in the results, where that is not the kind of hooks
  */
 #include <stdlib.h>
 
@@ -56,9 +57,13 @@ static void *see(void *ctx, hvpt_hpa frame)
 #endif
 
 #if defined(HOOKS_INLINE)
-#define HOOKS_NAME "inline"
 static const struct hvpt_hooks bench_hooks = {NULL, get, put, see, NULL, flushed};
 #define HVPT_STATIC_HOOKS bench_hooks
+#endif
+
+#ifdef HOOKS_NAME
+#elif defined(HOOKS_INLINE)
+#define HOOKS_NAME "inline"
 #elif defined(HOOKS_CALLED)
 #define HOOKS_NAME "called"
 #else

@@ -1,8 +1,14 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Two CPUs whose guests fault on pages at random: fault_map without a lock, against map and against a plain walker under a
- * test-and-set lock as it is written first, against one CPU alone, and against the least that two CPUs need: a bare walk, a compare-exchange, a count.
+ * Two CPUs whose guests fault on pages at random: fault_map without a lock, against map and against a plain walker under
+ * a test-and-set lock as it is written first, against one CPU alone, and against the least that one CPU and two need: a
+ * bare walk, a compare-exchange, a count.
+ *
+ * What a second CPU brings is the machine's: both write to the same cache lines of entries, which cost next to nothing
+ * between neighbours and several times a fault between cores that are far apart, where two are slower than one. (A
+ * virtual machine may have either, and be moved from one to the other.) The goals are judged where the bare loop gains
+ * enough for them to be within reach.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -18,6 +24,7 @@
 #define PAGES  (SIZE / PAGE)
 #define OFFSET (UINT64_C(1) << 40)
 #define ROUNDS 31
+#define GAIN   1.5 /* the goal of two CPUs against one, and what the bare loop must gain for a goal to be judged */
 
 enum way { FAULT_MAP, UNDER_LOCK, BARE };
 
@@ -157,11 +164,12 @@ void bench_threads(const struct bench_face *face, const struct bench_face *plain
 {
     const char *job = "fault in random pages";
     static double one[ROUNDS], two[ROUNDS], locked[ROUNDS], plain_locked[ROUNDS], least[ROUNDS];
-    static double against_lock[ROUNDS], against_one[ROUNDS], against_least[ROUNDS];
+    static double against_lock[ROUNDS], against_one[ROUNDS], against_least[ROUNDS], bare_one[ROUNDS], gain[ROUNDS];
     unsigned round, rounds = bench_round_limit != 0 && bench_round_limit < ROUNDS ? bench_round_limit : ROUNDS;
     struct faults faults = {0};
     uint64_t *gpa;
     cpu_set_t allowed;
+    bool near;
 
     (void)sched_getaffinity(0, sizeof allowed, &allowed);
     if (!find_processors(&allowed, faults.processor))
@@ -170,7 +178,7 @@ void bench_threads(const struct bench_face *face, const struct bench_face *plain
     faults.gpa = gpa;
     faults.bare = bare_create(SIZE, 0);
     for (round = 0; round <= rounds; round++) {
-        double alone, both, under_lock, plainly, bare;
+        double alone, both, under_lock, plainly, bare, bare_alone;
 
         /* One CPU may make all tables, in each of the two runs without a lock, and what it took does not come back here. */
         bench_arena_fork(&faults.arenas[0], 3 * PAGES / 512);
@@ -179,6 +187,7 @@ void bench_threads(const struct bench_face *face, const struct bench_face *plain
         both = run_faults(&faults, face, FAULT_MAP, 2);
         under_lock = run_faults(&faults, face, UNDER_LOCK, 2);
         plainly = run_faults(&faults, plain, UNDER_LOCK, 2);
+        bare_alone = run_faults(&faults, face, BARE, 1);
         bare = run_faults(&faults, face, BARE, 2);
         bench_arena_join(&faults.arenas[0]);
         bench_arena_join(&faults.arenas[1]);
@@ -189,6 +198,8 @@ void bench_threads(const struct bench_face *face, const struct bench_face *plain
         locked[round - 1] = under_lock;
         plain_locked[round - 1] = plainly;
         least[round - 1] = bare;
+        bare_one[round - 1] = bare_alone;
+        gain[round - 1] = bare_alone / bare;
         against_lock[round - 1] = under_lock / both;
         against_one[round - 1] = alone / both;
         against_least[round - 1] = both / bare;
@@ -199,9 +210,13 @@ void bench_threads(const struct bench_face *face, const struct bench_face *plain
                 0);
     bench_print(job, "4K page", "map under a lock, two CPUs", bench_median(locked, rounds), 0, 0);
     bench_print(job, "4K page", "plain walker under a lock", bench_median(plain_locked, rounds), 0, 0);
+    bench_print(job, "4K page", "at least, one CPU", bench_median(bare_one, rounds), 0, 0);
     bench_print(job, "4K page", "at least, two CPUs", bench_median(least, rounds), 0, 0);
-    bench_print("two CPUs, times as fast as under a lock", "", face->name, 0, bench_median(against_lock, rounds), 5);
-    bench_print("two CPUs, times as fast as one", "", face->name, 0, bench_median(against_one, rounds), 1.5);
+    near = bench_median(gain, rounds) >= GAIN;
+    bench_print("two CPUs, times as fast as under a lock", "", face->name, 0, bench_median(against_lock, rounds),
+                near ? 5 : 0);
+    bench_print("two CPUs, times as fast as one", "", "bare", 0, bench_median(gain, rounds), 0);
+    bench_print("two CPUs, times as fast as one", "", face->name, 0, bench_median(against_one, rounds), near ? GAIN : 0);
     bare_destroy(faults.bare);
     free(gpa);
 }

@@ -111,29 +111,12 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_obstacle hvpt_collapse_check(const struct hvpt
     return HVPT_OBSTACLE_NONE;
 }
 
-/*
- * What stays small may still be folded. Above level 0 a run is one entry: at the last entry of a set, look at all of
- * it.
- */
+/* What stays small may still be folded. */
 static inline HVPT_COLD enum hvpt_status hvpt_collapse_slots(void *ctx, const struct hvpt_run *run)
 {
-    struct hvpt_collapse *collapse = (struct hvpt_collapse *)ctx;
-    struct hvpt_space *space = collapse->space;
-    struct hvpt_run whole = *run;
-    struct hvpt_set set;
+    const struct hvpt_collapse *collapse = (const struct hvpt_collapse *)ctx;
 
-    if (HVPT_LIKELY(space->contig_log2[run->level] == 0))
-        return HVPT_OK;
-    if (run->level > 0) {
-        set = hvpt_set_around(space, run->slot, run->gpa, run->level);
-        if (&set.slot[set.count - 1] != run->slot || set.gpa < collapse->start
-            || hvpt_span(space, run->level) > collapse->end - run->gpa)
-            return HVPT_OK;
-        whole.slot = set.slot;
-        whole.gpa = set.gpa;
-        whole.count = set.count;
-    }
-    hvpt_fold_run(space, collapse->flush, &whole);
+    hvpt_fold_seen(collapse->space, collapse->flush, run, collapse->start, collapse->end);
     return HVPT_OK;
 }
 

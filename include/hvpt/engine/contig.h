@@ -148,4 +148,27 @@ HVPT_FUNCTION HVPT_COLD void hvpt_fold_run(struct hvpt_space *space, struct hvpt
     }
 }
 
+/*
+ * Fold what a walk of [start, end) shows: at level 0 the leaves of run; above, where a run is one entry, all of a set
+ * that lies in the range, once its last entry is reached.
+ */
+HVPT_FUNCTION HVPT_COLD void hvpt_fold_seen(struct hvpt_space *space, struct hvpt_flush *flush,
+                                            const struct hvpt_run *run, uint64_t start, uint64_t end)
+{
+    struct hvpt_run whole = *run;
+
+    if (HVPT_LIKELY(space->contig_log2[run->level] == 0))
+        return;
+    if (run->level > 0) {
+        const struct hvpt_set set = hvpt_set_around(space, run->slot, run->gpa, run->level);
+
+        if (&set.slot[set.count - 1] != run->slot || set.gpa < start || hvpt_span(space, run->level) > end - run->gpa)
+            return;
+        whole.slot = set.slot;
+        whole.gpa = set.gpa;
+        whole.count = set.count;
+    }
+    hvpt_fold_run(space, flush, &whole);
+}
+
 #endif

@@ -37,13 +37,13 @@ HVPT_FUNCTION void hvpt_defer(const struct hvpt_space *space, struct hvpt_flush 
     flush->tables = flush->tables || tables;
 }
 
-/* The same for one smallest page; the page after those already deferred costs next to nothing. */
-HVPT_INLINE void hvpt_defer_page(const struct hvpt_space *space, struct hvpt_flush *flush, uint64_t gpa)
+/* The same for one smallest page, of size bytes; the page after those already deferred costs next to nothing. */
+HVPT_INLINE void hvpt_defer_page(const struct hvpt_space *space, struct hvpt_flush *flush, uint64_t gpa, uint64_t size)
 {
     if (HVPT_LIKELY(flush->kind != HVPT_FLUSH_NONE && flush->gpa.value + flush->size == gpa))
-        flush->size += hvpt_span(space, 0);
+        flush->size += size;
     else
-        hvpt_defer(space, flush, gpa, hvpt_span(space, 0), false);
+        hvpt_defer(space, flush, gpa, size, false);
 }
 
 HVPT_INLINE void hvpt_flush_clear(struct hvpt_flush *flush)

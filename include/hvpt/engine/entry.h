@@ -76,19 +76,20 @@ static inline HVPT_COLD enum hvpt_step hvpt_census_enter(void *ctx, const struct
     return full != 0 ? HVPT_STEP_OVER : HVPT_STEP_INTO;
 }
 
+static inline void hvpt_census_begin(struct hvpt_census *census, const struct hvpt_space *space, unsigned top)
+{
+    const struct hvpt_census none = {space, top, {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0}};
+
+    *census = none;
+}
+
 /* Count what [gpa, gpa + size) holds. HVPT_E_CORRUPT: a table could not be reached. */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_take_census(const struct hvpt_space *space, uint64_t gpa, uint64_t size,
                                                           unsigned top, struct hvpt_census *census)
 {
     static const struct hvpt_steps steps = {hvpt_census_enter, hvpt_census_slots, NULL};
-    unsigned level;
 
-    census->space = space;
-    census->top = top;
-    for (level = 0; level < HVPT_MAX_LEVELS; level++) {
-        census->leaves[level] = 0;
-        census->tables[level] = 0;
-    }
+    hvpt_census_begin(census, space, top);
     return hvpt_walk(space, gpa, gpa + size, &steps, census);
 }
 
@@ -147,11 +148,11 @@ static inline void hvpt_break_run(struct hvpt_space *space, struct hvpt_flush *f
 /* ---- tables come and go ---- */
 
 /*
- * Link a fresh, empty table into a slot at level that other CPUs see. If fault_map was first, its table is taken
- * instead, and the frame goes back into the list. NULL: fault_map put a page there.
+ * Link a fresh, empty table into a slot at level, found to hold old, that other CPUs see. Who loses against fault_map
+ * keeps the frame in the list.
  */
-HVPT_FUNCTION HVPT_COLD hvpt_entry *hvpt_link_empty(struct hvpt_space *space, struct hvpt_frames *list,
-                                                    hvpt_entry *slot, uint64_t old, unsigned level)
+HVPT_FUNCTION HVPT_COLD void hvpt_link_empty(struct hvpt_space *space, struct hvpt_frames *list, hvpt_entry *slot,
+                                             uint64_t old, unsigned level)
 {
     uint64_t frame;
     hvpt_entry *table = hvpt_frames_pop(space, list, &frame);
@@ -159,12 +160,10 @@ HVPT_FUNCTION HVPT_COLD hvpt_entry *hvpt_link_empty(struct hvpt_space *space, st
     hvpt_fill_empty(space, table, hvpt_entries(space));
     if (space->policy & HVPT_POLICY_GUARD_TABLES)
         hvpt_note_table(space, frame);
-    if (!hvpt_compare_exchange(slot, &old, hvpt_make_table(space, frame))) {
+    if (hvpt_compare_exchange(slot, &old, hvpt_make_table(space, frame)))
+        hvpt_count_add_shared(&space->tables[level - 1], 1);
+    else
         hvpt_frames_push(space, list, table, frame);
-        return hvpt_is_table(space, old, level) ? hvpt_table_below(space, old) : NULL;
-    }
-    hvpt_count_add_shared(&space->tables[level - 1], 1);
-    return table;
 }
 
 /*
@@ -216,7 +215,7 @@ HVPT_FUNCTION HVPT_COLD void hvpt_split_at(struct hvpt_space *space, struct hvpt
 HVPT_FUNCTION HVPT_COLD void hvpt_retire(struct hvpt_space *space, struct hvpt_flush *flush, const struct hvpt_run *run,
                                          unsigned level)
 {
-    space->cursor_range = UINT64_MAX;
+    space->cursor_range = UINT32_MAX;
     if (flush->kind != HVPT_FLUSH_NONE && flush->dead_count == HVPT_FLUSH_DEAD_MAX)
         hvpt_finish(space, flush);
     hvpt_defer(space, flush, run->gpa, hvpt_span(space, run->level), true);
@@ -254,7 +253,7 @@ static inline void hvpt_replace_table(struct hvpt_space *space, struct hvpt_flus
     hvpt_count_leaves(space, run->level, 1);
     hvpt_count_leaves(space, run->level - 1, (uint64_t)0 - hvpt_entries(space));
     hvpt_count_add_shared(&space->tables[run->level - 1], (uint64_t)-1);
-    space->cursor_range = UINT64_MAX;
+    space->cursor_range = UINT32_MAX;
     if (space->break_sizes)
         (void)hvpt_break(space, flush, run->slot, run->gpa, run->level);
     hvpt_store_release(run->slot, leaf);

@@ -31,10 +31,9 @@ HVPT_FUNCTION HVPT_COLD hvpt_counter *hvpt_shard_take(struct hvpt_space *space, 
  */
 HVPT_INLINE uint32_t hvpt_shard_user(void)
 {
-    volatile char here = 0;
+    char here;
 
-    (void)here;
-    return (uint32_t)((uintptr_t)&here >> 12);
+    return (uint32_t)((uintptr_t)hvpt_opaque(&here) >> 12);
 }
 
 /* The counter for this CPU. The marks are rarely written, so every CPU has them in its cache. */
@@ -76,7 +75,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_fault_insert(struct hvpt_space *sp
                     && hvpt_frames_touch(space, list, hpa, hpa + hvpt_span(space, level)))
                     return HVPT_E_RANGE;
             }
-            (void)hvpt_link_empty(space, list, run.slot, run.entry, run.level);
+            hvpt_link_empty(space, list, run.slot, run.entry, run.level);
         } else if (HVPT_LIKELY(hvpt_compare_exchange(run.slot, &run.entry, bits))) {
             hvpt_count_add_shared(level == 0 ? hvpt_shard_of(space, user) : &space->leaves[level], 1);
             return HVPT_OK;
@@ -98,22 +97,17 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_fault_slow(struct hvpt_space *spac
         return HVPT_E_RANGE;
     if (space->readonly)
         return HVPT_E_READONLY;
-    status = hvpt_leaf_make(space, attr, &leaf);
-    if (status != HVPT_OK)
-        return status;
     while (level <= space->max_leaf_level && hvpt_span(space, level) != size)
         level++;
-    if (level > space->max_leaf_level || level > leaf.max_level)
+    if (level > space->max_leaf_level)
         return HVPT_E_ATTR;
     if ((gpa | hpa) & (size - 1))
         return HVPT_E_ALIGN;
-    status = hvpt_check_range(space, gpa, size);
-    if (status == HVPT_OK)
-        status = hvpt_check_frames(space, hpa, size);
+    status = hvpt_check_mapping(space, gpa, hpa, size, attr, &leaf);
     if (status != HVPT_OK)
         return status;
-    if ((space->policy & HVPT_POLICY_GUARD_TABLES) && hvpt_holds_table(space, hpa, size))
-        return HVPT_E_RANGE;
+    if (level > leaf.max_level)
+        return HVPT_E_ATTR;
     status = hvpt_fault_insert(space, &list, gpa, hpa, leaf.bits[level] | hvpt_place(space, hpa), level, user);
     hvpt_frames_release(space, &list, 0);
     if (space->map_flushes && status == HVPT_OK)
@@ -122,54 +116,77 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_fault_slow(struct hvpt_space *spac
 }
 
 /*
- * One level down from the entry in slot, if it is a usual table that this code can see; else NULL. shift: that of the
- * slot returned.
+ * What the fast way down asks of a space at each level. It is read once: after each acquire load the compiler would
+ * read it again, and the loads that a core can have in flight are what limits walks of cold tables.
  */
-HVPT_INLINE hvpt_entry *hvpt_usual_below(const struct hvpt_space *space, bool called, const hvpt_entry *slot,
-                                         uint64_t gpa, unsigned shift)
+struct hvpt_way {
+    const struct hvpt_space *space;
+    uint64_t table_mask;
+    uint64_t table_bits;
+    uint64_t frame_mask;
+    unsigned frame_shift;
+    bool called;
+};
+
+HVPT_INLINE struct hvpt_way hvpt_way_of(const struct hvpt_space *space, bool called, unsigned shift)
 {
-    const uint64_t entry = hvpt_load(slot);
+    const struct hvpt_way way = {space, space->table_mask, space->table_bits, space->frame_mask, shift, called};
+
+    return way;
+}
+
+/* The way of what is inlined: below walk_limit. */
+HVPT_INLINE struct hvpt_way hvpt_way_inlined(const struct hvpt_space *space)
+{
+    return hvpt_way_of(space, HVPT_HOOKS_KNOWN && hvpt_hooks_called(space), HVPT_NATIVE_SHIFT);
+}
+
+/* One level down to gpa's slot. false: *slot holds no usual table that this code can see. shift: of the slot below. */
+HVPT_INLINE bool hvpt_way_down(const struct hvpt_way *way, hvpt_entry **slot, uint64_t gpa, unsigned shift)
+{
+    const uint64_t entry = hvpt_load(*slot) ^ way->table_bits; /* which has no bits of the address */
     hvpt_entry *table;
 
-    if (HVPT_UNLIKELY(!hvpt_is_usual_table(space, entry)))
-        return NULL;
-    table = hvpt_table_by(space, called, (entry & space->frame_mask) << space->frame_shift);
-    if (HVPT_UNLIKELY(!hvpt_is_reached(called, table)))
-        return NULL;
-    return table + ((unsigned)(gpa >> shift) & 511u);
+    if (HVPT_UNLIKELY(entry & way->table_mask))
+        return false;
+    table = hvpt_table_by(way->space, way->called, (entry & way->frame_mask) << way->frame_shift);
+    *slot = table + ((unsigned)(gpa >> shift) & 511u);
+    return hvpt_is_reached(way->called, table);
 }
 
-/* The slot at level 0 for gpa in a tree of four levels, if all tables on the way are usual; else NULL. */
-HVPT_INLINE hvpt_entry *hvpt_slot_usual(const struct hvpt_space *space, bool called, uint64_t gpa)
+/* The slot at level 0 for gpa below four levels. false: it does not lie below usual tables. */
+HVPT_INLINE bool hvpt_slot_usual(const struct hvpt_way *way, uint64_t gpa, hvpt_entry **slot)
 {
-    hvpt_entry *slot = hvpt_usual_below(space, called, space->root_table + (gpa >> 39), gpa, 30);
-
-    slot = slot == NULL ? NULL : hvpt_usual_below(space, called, slot, gpa, 21);
-    return slot == NULL ? NULL : hvpt_usual_below(space, called, slot, gpa, 12);
+    *slot = way->space->root_table + (gpa >> 39);
+    return hvpt_way_down(way, slot, gpa, 30) && hvpt_way_down(way, slot, gpa, 21) && hvpt_way_down(way, slot, gpa, 12);
 }
 
-/* Map one 4 KiB page of usual memory in slot; slot is NULL where a table on the way is missing or unusual. */
-HVPT_INLINE enum hvpt_status hvpt_fault_page(struct hvpt_space *space, hvpt_entry *slot, uint64_t gpa, uint64_t hpa,
-                                             uint32_t user)
+/*
+ * Put leaf into a slot at level 0 that was never looked at: a load would fetch the cache line shared, and the
+ * compare-exchange once more to be written. false: there is something.
+ */
+HVPT_INLINE bool hvpt_fault_put(struct hvpt_space *space, hvpt_entry *slot, uint64_t leaf, uint32_t user)
 {
-    const struct hvpt_attr usual = {HVPT_READ | HVPT_WRITE | HVPT_EXEC, HVPT_MEM_WB, 0, 0};
     uint64_t old = space->empty_entry;
 
-    /* No load before the compare-exchange: it would fetch the cache line shared, and then once more to be written. */
-    if (HVPT_UNLIKELY(slot == NULL
-                      || !hvpt_compare_exchange(slot, &old, space->usual_bits | hpa >> space->frame_shift)))
-        return hvpt_fault_slow(space, gpa, hpa, HVPT_4K, usual, user);
+    if (HVPT_UNLIKELY(!hvpt_compare_exchange(slot, &old, leaf)))
+        return false;
     hvpt_count_add_shared(hvpt_shard_of(space, user), 1);
-    return HVPT_OK;
+    return true;
 }
 
-/* The same where phys_to_virt must be called. */
-HVPT_FUNCTION enum hvpt_status hvpt_fault_called(struct hvpt_space *space, uint64_t gpa, uint64_t hpa, uint32_t user)
+/* One 4 KiB page of usual memory where the inlined walk does not go. */
+HVPT_FUNCTION enum hvpt_status hvpt_fault_found(struct hvpt_space *space, uint64_t gpa, uint64_t hpa, uint32_t user)
 {
+    const struct hvpt_attr usual = {HVPT_READ | HVPT_WRITE | HVPT_EXEC, HVPT_MEM_WB, 0, 0};
     struct hvpt_run run;
 
-    (void)hvpt_find(space, gpa, 0, &run);
-    return hvpt_fault_page(space, run.level == 0 ? run.slot : NULL, gpa, hpa, user);
+    run.level = HVPT_LEVEL_UNREACHED;
+    if (gpa < space->gpa_limit)
+        (void)hvpt_find(space, gpa, 0, &run);
+    if (run.level == 0 && hvpt_fault_put(space, run.slot, space->usual_bits | hpa >> space->frame_shift, user))
+        return HVPT_OK;
+    return hvpt_fault_slow(space, gpa, hpa, HVPT_4K, usual, user);
 }
 
 HVPT_INLINE enum hvpt_status hvpt_fault_any(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa, uint64_t page_size,
@@ -177,14 +194,19 @@ HVPT_INLINE enum hvpt_status hvpt_fault_any(struct hvpt_space *space, hvpt_gpa g
 {
     const uint32_t user = hvpt_shard_user();
     const struct hvpt_attr usual = {HVPT_READ | HVPT_WRITE | HVPT_EXEC, HVPT_MEM_WB, 0, 0};
+    struct hvpt_way way;
+    hvpt_entry *slot;
 
-    if (HVPT_UNLIKELY(page_size != HVPT_4K || ((gpa.value | hpa.value) & (HVPT_4K - 1)) || gpa.value >= space->gpa_limit
+    if (HVPT_UNLIKELY(page_size != HVPT_4K || ((gpa.value | hpa.value) & (HVPT_4K - 1))
                       || hpa.value >= space->fast_limit || !space->fault_quick || !hvpt_same_attr(attr, usual)))
         return hvpt_fault_slow(space, gpa.value, hpa.value, page_size, attr, user);
-    if (!HVPT_HOOKS_KNOWN && space->called)
-        return hvpt_fault_called(space, gpa.value, hpa.value, user);
-    return hvpt_fault_page(space, hvpt_slot_usual(space, HVPT_HOOKS_KNOWN && hvpt_hooks_called(space), gpa.value),
-                           gpa.value, hpa.value, user);
+    if (HVPT_UNLIKELY(gpa.value >= space->walk_limit))
+        return hvpt_fault_found(space, gpa.value, hpa.value, user);
+    way = hvpt_way_inlined(space);
+    if (HVPT_LIKELY(hvpt_slot_usual(&way, gpa.value, &slot)
+                    && hvpt_fault_put(space, slot, space->usual_bits | hpa.value >> HVPT_NATIVE_SHIFT, user)))
+        return HVPT_OK;
+    return hvpt_fault_slow(space, gpa.value, hpa.value, HVPT_4K, usual, user);
 }
 
 HVPT_API enum hvpt_status hvpt_space_fault_map(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa, uint64_t page_size,

@@ -45,7 +45,7 @@ HVPT_FUNCTION HVPT_HOT void hvpt_fill(hvpt_entry *slot, unsigned count, uint64_t
 
 /*
  * Leaves for count neighbouring pages from gpa to hpa upwards, in contiguous sets where their places allow. A run ends
- * at a multiple of HVPT_FAR_ADDRESS, and with contiguous entries at the edge of each set.
+ * at the edge of each set, or where there are none at a multiple of HVPT_FAR_ADDRESS.
  */
 HVPT_FUNCTION HVPT_COLD void hvpt_fill_leaves(const struct hvpt_space *space, hvpt_entry *slot, unsigned count,
                                               uint64_t gpa, uint64_t hpa, const struct hvpt_leaf *leaf, unsigned level)
@@ -53,48 +53,28 @@ HVPT_FUNCTION HVPT_COLD void hvpt_fill_leaves(const struct hvpt_space *space, hv
     const unsigned shift = hvpt_span_shift(space, level), set = 1u << space->contig_log2[level];
     const uint64_t inside = ((uint64_t)set << shift) - 1;
     const bool folds = set > 1 && !((gpa ^ hpa) & inside) && !leaf->alone;
+    const uint64_t edge = folds ? inside : HVPT_FAR_ADDRESS - 1;
 
     while (count != 0) {
         uint64_t value = leaf->bits[level] | hvpt_place(space, hpa), step = hvpt_leaf_step(space, level);
-        uint64_t run = ((0 - hpa) & (HVPT_FAR_ADDRESS - 1)) >> shift;
+        uint64_t run = ((~hpa & edge) >> shift) + 1;
 
-        if (run == 0 || run > count)
-            run = count < HVPT_FAR_ADDRESS >> shift ? count : HVPT_FAR_ADDRESS >> shift;
-        if (folds && (gpa & inside)) {
-            const uint64_t head = ((0 - gpa) & inside) >> shift;
-
-            run = head < run ? head : run;
-        } else if (folds && run >= set) {
-            run = set;
+        run = run < count ? run : count;
+        if (folds && run == set) {
             value = (value & ~space->rules->contig_clear) | space->rules->contig_set;
             step = space->rules->contig_clear != 0 ? 0 : step;
         }
         hvpt_fill(slot, (unsigned)run, value, step);
         slot += run;
         count -= (unsigned)run;
-        gpa += run << shift;
         hpa += run << shift;
     }
 }
 
-/* Empty count entries of a table that nobody can see. */
-HVPT_FUNCTION HVPT_HOT void hvpt_fill_empty(const struct hvpt_space *space, hvpt_entry *slot, unsigned count)
+/* Make count entries empty that nobody can see. */
+HVPT_INLINE void hvpt_fill_empty(const struct hvpt_space *space, hvpt_entry *slot, unsigned count)
 {
-    const uint64_t empty = space->empty_entry;
-    const hvpt_entry *end = slot + (count & ~7u);
-
-    for (; slot != end; slot += 8) {
-        hvpt_store_relaxed(&slot[0], empty);
-        hvpt_store_relaxed(&slot[1], empty);
-        hvpt_store_relaxed(&slot[2], empty);
-        hvpt_store_relaxed(&slot[3], empty);
-        hvpt_store_relaxed(&slot[4], empty);
-        hvpt_store_relaxed(&slot[5], empty);
-        hvpt_store_relaxed(&slot[6], empty);
-        hvpt_store_relaxed(&slot[7], empty);
-    }
-    for (count &= 7; count != 0; count--)
-        hvpt_store_relaxed(slot++, empty);
+    hvpt_fill(slot, count, space->empty_entry, 0);
 }
 
 /* How many of the count entries from slot upwards are empty, before the first that is not. */

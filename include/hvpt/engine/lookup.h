@@ -21,9 +21,22 @@ HVPT_FUNCTION enum hvpt_status hvpt_translate_entry(const struct hvpt_space *spa
     return HVPT_OK;
 }
 
-/* The general path, for any tables. */
+/* A smallest leaf of usual_bits, of 4 KiB. */
+HVPT_INLINE void hvpt_describe_usual(const struct hvpt_way *way, uint64_t gpa, uint64_t entry, struct hvpt_mapping *out)
+{
+    out->hpa = hvpt_make_hpa(((entry & way->frame_mask) << way->frame_shift) | (gpa & (HVPT_4K - 1)));
+    out->attr.perm = HVPT_READ | HVPT_WRITE | HVPT_EXEC;
+    out->attr.memtype = HVPT_MEM_WB;
+    out->attr.flags = way->space->usual_flags;
+    out->attr.software = 0;
+    out->page_size = HVPT_4K;
+    out->level = 0;
+    out->entry = entry;
+}
+
+/* The general way, whatever the tables. */
 HVPT_FUNCTION enum hvpt_status hvpt_translate_slow(const struct hvpt_space *space, uint64_t gpa,
-                                                                 struct hvpt_mapping *out)
+                                                   struct hvpt_mapping *out)
 {
     struct hvpt_run run;
     uint32_t perm;
@@ -36,40 +49,19 @@ HVPT_FUNCTION enum hvpt_status hvpt_translate_slow(const struct hvpt_space *spac
     return hvpt_translate_entry(space, gpa, run.entry, run.level, perm, out);
 }
 
-/* What a 4 KiB leaf of usual_bits means. */
-HVPT_INLINE void hvpt_describe_usual(const struct hvpt_space *space, uint64_t gpa, uint64_t entry,
-                                     struct hvpt_mapping *out)
-{
-    out->hpa = hvpt_make_hpa(((entry & space->frame_mask) << space->frame_shift) | (gpa & (HVPT_4K - 1)));
-    out->attr.perm = HVPT_READ | HVPT_WRITE | HVPT_EXEC;
-    out->attr.memtype = HVPT_MEM_WB;
-    out->attr.flags = space->usual_flags;
-    out->attr.software = 0;
-    out->page_size = HVPT_4K;
-    out->level = 0;
-    out->entry = entry;
-}
-
-HVPT_INLINE enum hvpt_status hvpt_translate_by(const struct hvpt_space *space, bool called, uint64_t gpa,
-                                               struct hvpt_mapping *out)
-{
-    const hvpt_entry *slot = hvpt_slot_usual(space, called, gpa);
-    uint64_t entry;
-
-    if (HVPT_UNLIKELY(slot == NULL))
-        return hvpt_translate_slow(space, gpa, out);
-    entry = hvpt_load(slot);
-    if (HVPT_UNLIKELY((entry & space->page_mask) != space->usual_bits))
-        return hvpt_translate_entry(space, gpa, entry, 0, HVPT_PERM_ALL, out);
-    hvpt_describe_usual(space, gpa, entry, out);
-    return HVPT_OK;
-}
-
 HVPT_INLINE enum hvpt_status hvpt_translate_any(const struct hvpt_space *space, hvpt_gpa gpa, struct hvpt_mapping *out)
 {
-    if (HVPT_UNLIKELY(gpa.value >= space->gpa_limit || !space->four_levels || (!HVPT_HOOKS_KNOWN && space->called)))
+    const struct hvpt_way way = hvpt_way_inlined(space);
+    hvpt_entry *slot;
+    uint64_t entry;
+
+    if (HVPT_UNLIKELY(gpa.value >= space->walk_limit || !hvpt_slot_usual(&way, gpa.value, &slot)))
         return hvpt_translate_slow(space, gpa.value, out);
-    return hvpt_translate_by(space, HVPT_HOOKS_KNOWN && hvpt_hooks_called(space), gpa.value, out);
+    entry = hvpt_load(slot);
+    if (HVPT_UNLIKELY((entry ^ space->usual_bits) & space->page_mask))
+        return hvpt_translate_entry(space, gpa.value, entry, 0, HVPT_PERM_ALL, out);
+    hvpt_describe_usual(&way, gpa.value, entry, out);
+    return HVPT_OK;
 }
 
 HVPT_API enum hvpt_status hvpt_space_translate(const struct hvpt_space *space, hvpt_gpa gpa, struct hvpt_mapping *out)
@@ -87,8 +79,8 @@ HVPT_API enum hvpt_status hvpt_space_translate(const struct hvpt_space *space, h
 HVPT_FUNCTION HVPT_HOT void hvpt_translate_row(const struct hvpt_space *space, const hvpt_gpa *gpa, unsigned count,
                                                struct hvpt_mapping *out, enum hvpt_status *status)
 {
-    const bool called = hvpt_hooks_called(space);
-    const hvpt_entry *slot[HVPT_BATCH];
+    const struct hvpt_way way = hvpt_way_of(space, hvpt_hooks_called(space), space->frame_shift);
+    hvpt_entry *slot[HVPT_BATCH];
     unsigned i, level = space->page_shift == 12 ? space->root_level : 0;
 
     for (i = 0; i < count; i++)
@@ -99,8 +91,8 @@ HVPT_FUNCTION HVPT_HOT void hvpt_translate_row(const struct hvpt_space *space, c
         const unsigned shift = hvpt_span_shift(space, level - 1);
 
         for (i = 0; i < count; i++) {
-            if (HVPT_LIKELY(slot[i] != NULL))
-                slot[i] = hvpt_usual_below(space, called, slot[i], gpa[i].value, shift);
+            if (HVPT_LIKELY(slot[i] != NULL) && !hvpt_way_down(&way, &slot[i], gpa[i].value, shift))
+                slot[i] = NULL;
             hvpt_prefetch(slot[i]);
         }
     }
@@ -108,7 +100,7 @@ HVPT_FUNCTION HVPT_HOT void hvpt_translate_row(const struct hvpt_space *space, c
         const uint64_t entry = HVPT_LIKELY(slot[i] != NULL) ? hvpt_load(slot[i]) : 0;
 
         if (HVPT_LIKELY(slot[i] != NULL) && HVPT_LIKELY((entry & space->page_mask) == space->usual_bits)) {
-            hvpt_describe_usual(space, gpa[i].value, entry, &out[i]);
+            hvpt_describe_usual(&way, gpa[i].value, entry, &out[i]);
             status[i] = HVPT_OK;
         } else {
             status[i] = hvpt_translate_slow(space, gpa[i].value, &out[i]);

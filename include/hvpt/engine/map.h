@@ -47,8 +47,11 @@ HVPT_FUNCTION HVPT_COLD void hvpt_map_commit(struct hvpt_space *space, struct hv
                 continue;
             }
             old = hvpt_load(slot);
-            table[level] = hvpt_is_present(space, old) ? hvpt_table_below(space, old)
-                                                       : hvpt_link_empty(space, list, slot, old, level + 1);
+            if (!hvpt_is_present(space, old)) {
+                hvpt_link_empty(space, list, slot, old, level + 1);
+                old = hvpt_load(slot);
+            }
+            table[level] = hvpt_table_below(space, old);
             continue;
         }
         hvpt_put_leaves(space, slot, whole, at, hpa, leaf, level);
@@ -116,10 +119,16 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_map_slow(struct hvpt_space *space,
     return HVPT_OK;
 }
 
+/* Two members as they lie in memory, for compilers to compare as one number. */
+HVPT_INLINE uint64_t hvpt_pair(uint32_t first, uint32_t second)
+{
+    return first | (uint64_t)second << 32;
+}
+
 HVPT_INLINE bool hvpt_same_attr(struct hvpt_attr a, struct hvpt_attr b)
 {
-    return ((a.perm ^ b.perm) | ((unsigned)a.memtype ^ (unsigned)b.memtype) | (a.flags ^ b.flags)
-            | (a.software ^ b.software))
+    return ((hvpt_pair(a.perm, a.memtype) ^ hvpt_pair(b.perm, b.memtype))
+            | (hvpt_pair(a.flags, a.software) ^ hvpt_pair(b.flags, b.software)))
         == 0;
 }
 
@@ -134,34 +143,42 @@ HVPT_FUNCTION HVPT_COLD bool hvpt_cursor_move(struct hvpt_space *space, uint64_t
     (void)hvpt_find(space, gpa, 1, &run);
     if (run.level != 1 || space->root_level == 1) /* a root may be larger than other tables */
         return false;
-    space->cursor_range = gpa >> 30;
+    space->cursor_range = (uint32_t)(gpa >> 30);
     space->cursor_table = run.slot - ((unsigned)(gpa >> 21) & 511u);
     return true;
 }
 
+/* Is the cursor at the level 1 table of gpa, which lies in the space? */
+HVPT_INLINE bool hvpt_is_near(const struct hvpt_space *space, uint64_t gpa)
+{
+    return space->cursor_range == (uint32_t)(gpa >> 30);
+}
+
 /*
  * The slot at level 0 for gpa, by the cursor, and in *link the entry that leads to its table. NULL: not a usual table.
+ * shift: frame_shift.
  */
-HVPT_INLINE hvpt_entry *hvpt_slot_near(const struct hvpt_space *space, bool called, uint64_t gpa, uint64_t *link)
+HVPT_INLINE hvpt_entry *hvpt_slot_near(const struct hvpt_space *space, bool called, unsigned shift, uint64_t gpa,
+                                       uint64_t *link)
 {
     hvpt_entry *table;
 
     *link = hvpt_load(&space->cursor_table[(unsigned)(gpa >> 21) & 511u]);
     if (HVPT_UNLIKELY(!hvpt_is_usual_table(space, *link)))
         return NULL;
-    table = hvpt_table_by(space, called, (*link & space->frame_mask) << space->frame_shift);
+    table = hvpt_table_by(space, called, (*link & space->frame_mask) << shift);
     return HVPT_LIKELY(hvpt_is_reached(called, table)) ? table + ((unsigned)(gpa >> 12) & 511u) : NULL;
 }
 
-/* Map one 4 KiB page with last_attr, for any hooks and any cursor. The caller has checked the addresses. */
+/* One 4 KiB page of last_attr, whatever the hooks and wherever the cursor is. hpa has been looked at. */
 HVPT_FUNCTION enum hvpt_status hvpt_map_page(struct hvpt_space *space, uint64_t gpa, uint64_t hpa,
                                              struct hvpt_flush *flush)
 {
     uint64_t link;
     hvpt_entry *slot = NULL;
 
-    if (HVPT_LIKELY(space->cursor_range == gpa >> 30) || hvpt_cursor_move(space, gpa))
-        slot = hvpt_slot_near(space, hvpt_hooks_called(space), gpa, &link);
+    if (gpa < space->gpa_limit && (HVPT_LIKELY(hvpt_is_near(space, gpa)) || hvpt_cursor_move(space, gpa)))
+        slot = hvpt_slot_near(space, hvpt_hooks_called(space), space->frame_shift, gpa, &link);
     if (HVPT_UNLIKELY(slot == NULL || hvpt_is_present(space, hvpt_load(slot))))
         return hvpt_map_slow(space, gpa, hpa, HVPT_4K, space->last_attr, flush);
     hvpt_store_release(slot, space->last_bits | hpa >> space->frame_shift);
@@ -178,16 +195,15 @@ HVPT_INLINE enum hvpt_status hvpt_map_any(struct hvpt_space *space, hvpt_gpa gpa
     uint64_t link;
     hvpt_entry *slot;
 
-    if (HVPT_UNLIKELY(size != HVPT_4K || ((gpa.value | hpa.value) & (HVPT_4K - 1)) || gpa.value >= space->gpa_limit
-                      || hpa.value >= space->fast_limit || !hvpt_same_attr(attr, space->last_attr)))
+    if (HVPT_UNLIKELY(size != HVPT_4K || ((gpa.value | hpa.value) & (HVPT_4K - 1)) || hpa.value >= space->fast_limit
+                      || !hvpt_same_attr(attr, space->last_attr)))
         return hvpt_map_slow(space, gpa.value, hpa.value, size, attr, flush);
-    if (HVPT_UNLIKELY(space->cursor_range != gpa.value >> 30 || space->map_flushes
-                      || (!HVPT_HOOKS_KNOWN && space->called)))
+    if (HVPT_UNLIKELY(gpa.value >= space->walk_limit || !hvpt_is_near(space, gpa.value) || space->map_flushes))
         return hvpt_map_page(space, gpa.value, hpa.value, flush);
-    slot = hvpt_slot_near(space, called, gpa.value, &link);
+    slot = hvpt_slot_near(space, called, HVPT_NATIVE_SHIFT, gpa.value, &link);
     if (HVPT_UNLIKELY(slot == NULL) || HVPT_UNLIKELY(hvpt_is_present(space, hvpt_load(slot))))
         return hvpt_map_slow(space, gpa.value, hpa.value, HVPT_4K, attr, flush);
-    hvpt_store_release(slot, space->last_bits | hpa.value >> space->frame_shift);
+    hvpt_store_release(slot, space->last_bits | hpa.value >> HVPT_NATIVE_SHIFT);
     hvpt_count_add(&space->leaves[0], 1);
     return HVPT_OK;
 }

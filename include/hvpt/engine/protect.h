@@ -184,7 +184,7 @@ static inline HVPT_HOT enum hvpt_status hvpt_protect_slots(void *ctx, const stru
         if (HVPT_LIKELY(hvpt_protect_is_like(&memo, old, matters))
             && (memo.change == 0 || hvpt_compare_exchange(&run->slot[i], &old, old ^ memo.change))) {
             if (memo.stale)
-                hvpt_defer_page(space, protect->flush, gpa);
+                hvpt_defer_page(space, protect->flush, gpa, hvpt_span(space, 0));
         } else {
             hvpt_protect_one(protect, &run->slot[i], old, gpa, run->level, &memo);
         }

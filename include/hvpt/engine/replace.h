@@ -11,6 +11,7 @@ struct hvpt_replace {
     struct hvpt_flush *flush;
     const struct hvpt_leaf *leaf;
     uint64_t start;
+    uint64_t end;
     uint64_t hpa; /* of start */
 };
 
@@ -50,24 +51,9 @@ static inline HVPT_COLD enum hvpt_status hvpt_replace_slots(void *ctx, const str
 /* A set that was unfolded for its entries to change one by one is folded again where the new pages allow it. */
 static inline HVPT_COLD enum hvpt_status hvpt_replace_fold(void *ctx, const struct hvpt_run *run)
 {
-    struct hvpt_replace *replace = (struct hvpt_replace *)ctx;
-    struct hvpt_space *space = replace->space;
-    struct hvpt_run whole = *run;
-    struct hvpt_set set;
+    const struct hvpt_replace *replace = (const struct hvpt_replace *)ctx;
 
-    if (space->contig_log2[run->level] == 0)
-        return HVPT_OK;
-    if (run->level == 0) {
-        hvpt_fold_run(space, replace->flush, run);
-        return HVPT_OK;
-    }
-    set = hvpt_set_around(space, run->slot, run->gpa, run->level);
-    if (set.gpa < replace->start || &set.slot[set.count - 1] != run->slot)
-        return HVPT_OK;
-    whole.slot = set.slot;
-    whole.gpa = set.gpa;
-    whole.count = set.count;
-    hvpt_fold_run(space, replace->flush, &whole);
+    hvpt_fold_seen(replace->space, replace->flush, run, replace->start, replace->end);
     return HVPT_OK;
 }
 
@@ -104,6 +90,7 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_space_replace(struct hvpt_space *space,
     replace.flush = hvpt_flush_begin(space, flush, &own);
     replace.leaf = &leaf;
     replace.start = gpa.value;
+    replace.end = gpa.value + size;
     replace.hpa = hpa.value;
     hvpt_split_down(space, &list, replace.flush, &plan);
     hvpt_split_at(space, &list, replace.flush, plan.start);

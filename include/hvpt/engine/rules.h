@@ -93,11 +93,15 @@ HVPT_INLINE bool hvpt_is_table(const struct hvpt_space *space, uint64_t entry, u
             || (hvpt_is_present(space, entry) && hvpt_judge(space, entry, level) == HVPT_ENTRY_TABLE));
 }
 
-/* Is this present entry a well-formed leaf? */
-HVPT_INLINE bool hvpt_is_leaf(const struct hvpt_space *space, uint64_t entry, unsigned level)
+HVPT_INLINE bool hvpt_is_usual_leaf(const struct hvpt_space *space, uint64_t entry, unsigned level)
 {
-    return (level == 0 && (entry & space->leaf_mask) == space->leaf_bits)
-        || hvpt_judge(space, entry, level) == HVPT_ENTRY_LEAF;
+    return level == 0 && (entry & space->leaf_mask) == space->leaf_bits;
+}
+
+/* Is this present entry a well-formed leaf? */
+HVPT_FUNCTION bool hvpt_is_leaf(const struct hvpt_space *space, uint64_t entry, unsigned level)
+{
+    return hvpt_is_usual_leaf(space, entry, level) || hvpt_judge(space, entry, level) == HVPT_ENTRY_LEAF;
 }
 
 HVPT_INLINE bool hvpt_is_contig(const struct hvpt_space *space, uint64_t entry, unsigned level)

@@ -20,7 +20,7 @@ HVPT_FUNCTION HVPT_COLD void hvpt_space_clear(struct hvpt_space *space)
     space->table_bits = UINT64_MAX; /* no entry is usual until the format says which */
     space->leaf_bits = UINT64_MAX;
     space->lowest_table = UINT64_MAX;
-    space->cursor_range = UINT64_MAX;
+    space->cursor_range = UINT32_MAX;
     space->last_attr.perm = UINT32_MAX;
 }
 
@@ -51,19 +51,21 @@ static inline HVPT_COLD enum hvpt_status hvpt_space_begin(struct hvpt_space *spa
 static inline HVPT_COLD void hvpt_space_open(struct hvpt_space *space)
 {
     const struct hvpt_attr usual = {HVPT_READ | HVPT_WRITE | HVPT_EXEC, HVPT_MEM_WB, 0, 0};
+    const bool four_levels = space->page_shift == 12 && space->root_level == 3;
     struct hvpt_leaf leaf;
 
     if (space->page_shift == 12 && !space->readonly && !(space->policy & HVPT_POLICY_GUARD_TABLES))
         space->fast_limit = space->hpa_limit < HVPT_FAR_ADDRESS ? space->hpa_limit : HVPT_FAR_ADDRESS;
     if (space->rules->place == NULL && space->fast_limit != 0)
         space->fast_limit = space->hpa_limit;
-    space->four_levels = space->page_shift == 12 && space->root_level == 3;
+    if (four_levels && space->frame_shift == HVPT_NATIVE_SHIFT && (HVPT_HOOKS_KNOWN || !space->called))
+        space->walk_limit = space->gpa_limit;
     space->page_mask = ~space->frame_mask | space->leaf_mask;
     space->usual_bits = UINT64_MAX;
     if (hvpt_leaf_make(space, usual, &leaf) == HVPT_OK) {
         space->usual_bits = leaf.bits[0];
         space->usual_flags = (space->rules->decode)(space, leaf.bits[0], 0).flags;
-        space->fault_quick = space->four_levels && !space->map_flushes;
+        space->fault_quick = four_levels && !space->map_flushes;
     }
 }
 

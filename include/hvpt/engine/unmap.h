@@ -103,11 +103,11 @@ HVPT_FUNCTION enum hvpt_status hvpt_unmap_lonely(struct hvpt_space *space, uint6
  * Unmap one 4 KiB page by the cursor. A table that is marked full takes the slow path, where the mark is cleared. A
  * present neighbour, on a cache line that is hot, shows that the table is not empty.
  */
-HVPT_INLINE enum hvpt_status hvpt_unmap_near(struct hvpt_space *space, bool called, uint64_t gpa,
+HVPT_INLINE enum hvpt_status hvpt_unmap_near(struct hvpt_space *space, bool called, unsigned shift, uint64_t gpa,
                                              struct hvpt_flush *flush)
 {
     uint64_t link, entry;
-    hvpt_entry *slot = hvpt_slot_near(space, called, gpa, &link);
+    hvpt_entry *slot = hvpt_slot_near(space, called, shift, gpa, &link);
 
     if (HVPT_UNLIKELY(slot == NULL || (link & space->rules->full_bit)))
         return hvpt_unmap_slow(space, gpa, HVPT_4K, flush);
@@ -116,29 +116,30 @@ HVPT_INLINE enum hvpt_status hvpt_unmap_near(struct hvpt_space *space, bool call
         return hvpt_unmap_slow(space, gpa, HVPT_4K, flush);
     hvpt_store_relaxed(slot, space->empty_entry);
     hvpt_count_add(&space->leaves[0], (uint64_t)-1);
-    hvpt_defer_page(space, flush, gpa);
+    hvpt_defer_page(space, flush, gpa, HVPT_4K);
     if (HVPT_LIKELY((~gpa & (HVPT_2M - HVPT_4K)) != 0 && hvpt_is_present(space, hvpt_load(slot + 1))))
         return HVPT_OK;
     return hvpt_unmap_lonely(space, gpa, slot, flush);
 }
 
-/* The same for any hooks and any cursor. The caller has checked the arguments. */
+/* The same whatever the hooks and wherever the cursor is, which lies in a space where single pages go fast. */
 HVPT_FUNCTION enum hvpt_status hvpt_unmap_page(struct hvpt_space *space, uint64_t gpa, struct hvpt_flush *flush)
 {
-    if (HVPT_UNLIKELY(space->cursor_range != gpa >> 30 && !hvpt_cursor_move(space, gpa)))
+    if (HVPT_UNLIKELY(gpa >= space->gpa_limit
+                      || (!hvpt_is_near(space, gpa) && (space->fast_limit == 0 || !hvpt_cursor_move(space, gpa)))))
         return hvpt_unmap_slow(space, gpa, HVPT_4K, flush);
-    return hvpt_unmap_near(space, hvpt_hooks_called(space), gpa, flush);
+    return hvpt_unmap_near(space, hvpt_hooks_called(space), space->frame_shift, gpa, flush);
 }
 
 HVPT_INLINE enum hvpt_status hvpt_unmap_any(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
                                             struct hvpt_flush *flush)
 {
-    if (HVPT_UNLIKELY(size != HVPT_4K || flush == NULL || (gpa.value & (HVPT_4K - 1)) || gpa.value >= space->gpa_limit
-                      || space->fast_limit == 0 || space->break_bits != 0 || hvpt_flush_is_foreign(space, flush)))
+    if (HVPT_UNLIKELY(size != HVPT_4K || flush == NULL || (gpa.value & (HVPT_4K - 1)) || space->break_bits != 0
+                      || hvpt_flush_is_foreign(space, flush)))
         return hvpt_unmap_slow(space, gpa.value, size, flush);
-    if (!HVPT_HOOKS_KNOWN || HVPT_UNLIKELY(space->cursor_range != gpa.value >> 30))
-        return hvpt_unmap_page(space, gpa.value, flush);
-    return hvpt_unmap_near(space, HVPT_HOOKS_KNOWN && hvpt_hooks_called(space), gpa.value, flush);
+    if (HVPT_HOOKS_KNOWN && HVPT_LIKELY(gpa.value < space->walk_limit && hvpt_is_near(space, gpa.value)))
+        return hvpt_unmap_near(space, hvpt_hooks_called(space), HVPT_NATIVE_SHIFT, gpa.value, flush);
+    return hvpt_unmap_page(space, gpa.value, flush);
 }
 
 HVPT_API enum hvpt_status hvpt_space_unmap(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,

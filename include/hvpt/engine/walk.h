@@ -36,21 +36,21 @@ HVPT_FUNCTION HVPT_HOT uint32_t hvpt_find(const struct hvpt_space *space, uint64
     unsigned level = space->root_level;
     hvpt_entry *table = space->root_table, *slot;
     uint32_t perm = HVPT_PERM_ALL;
-    uint64_t entry;
+    uint64_t entry, frame;
 
     for (;;) {
         slot = table + hvpt_index(space, gpa, level);
         entry = hvpt_load(slot);
         if (level <= lowest)
             break;
-        if (HVPT_LIKELY(hvpt_is_usual_table(space, entry) && !called)) {
-            table = hvpt_table_by(space, false, (entry & space->frame_mask) << space->frame_shift);
-        } else {
+        frame = (entry & space->frame_mask) << space->frame_shift;
+        if (HVPT_UNLIKELY(!hvpt_is_usual_table(space, entry))) {
             if (!hvpt_is_table(space, entry, level))
                 break;
             perm &= hvpt_table_perm(space, entry);
-            table = hvpt_table_below(space, entry);
+            frame = hvpt_frame_in(space, entry);
         }
+        table = hvpt_table_by(space, called, frame);
         level--;
         if (HVPT_UNLIKELY(!hvpt_is_reached(called, table))) {
             level = HVPT_LEVEL_UNREACHED;
@@ -87,8 +87,8 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_descend(const struct hvpt_space *s
 {
     (void)hvpt_find(space, gpa, lowest, found);
     if (found->level == HVPT_LEVEL_UNREACHED
-        || (hvpt_is_present(space, found->entry) && !hvpt_is_leaf(space, found->entry, found->level)
-            && !hvpt_is_table(space, found->entry, found->level)))
+        || (!hvpt_is_usual_leaf(space, found->entry, found->level)
+            && hvpt_judge(space, found->entry, found->level) >= HVPT_ENTRY_BROKEN))
         return HVPT_E_CORRUPT;
     found->gpa = gpa & ~(hvpt_span(space, found->level) - 1);
     return HVPT_OK;
