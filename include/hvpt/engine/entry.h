@@ -148,8 +148,8 @@ static inline void hvpt_break_run(struct hvpt_space *space, struct hvpt_flush *f
 /* ---- tables come and go ---- */
 
 /*
- * Link a fresh, empty table into a slot at level, found to hold old, that other CPUs see. Who loses against fault_map
- * keeps the frame in the list.
+ * Link a fresh, empty table into a slot at level that other CPUs see, and that held old a moment ago. If another CPU
+ * was first, the frame goes back into the list.
  */
 HVPT_FUNCTION HVPT_COLD void hvpt_link_empty(struct hvpt_space *space, struct hvpt_frames *list, hvpt_entry *slot,
                                              uint64_t old, unsigned level)

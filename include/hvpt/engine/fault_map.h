@@ -116,8 +116,8 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_fault_slow(struct hvpt_space *spac
 }
 
 /*
- * What the fast way down asks of a space at each level. It is read once: after each acquire load the compiler would
- * read it again, and the loads that a core can have in flight are what limits walks of cold tables.
+ * What the fast walk needs of a space at each level, read once. The compiler would read it again after each acquire
+ * load, and cold walks are limited by how many instructions a core can have in flight.
  */
 struct hvpt_way {
     const struct hvpt_space *space;
@@ -135,13 +135,13 @@ HVPT_INLINE struct hvpt_way hvpt_way_of(const struct hvpt_space *space, bool cal
     return way;
 }
 
-/* The way of what is inlined: below walk_limit. */
+/* The same for the inlined walk, which takes addresses below walk_limit. */
 HVPT_INLINE struct hvpt_way hvpt_way_inlined(const struct hvpt_space *space)
 {
     return hvpt_way_of(space, HVPT_HOOKS_KNOWN && hvpt_hooks_called(space), HVPT_NATIVE_SHIFT);
 }
 
-/* One level down to gpa's slot. false: *slot holds no usual table that this code can see. shift: of the slot below. */
+/* Move *slot one level down. false: it holds no usual table that this code can see. shift: that of the slot below. */
 HVPT_INLINE bool hvpt_way_down(const struct hvpt_way *way, hvpt_entry **slot, uint64_t gpa, unsigned shift)
 {
     const uint64_t entry = hvpt_load(*slot) ^ way->table_bits; /* which has no bits of the address */
@@ -154,7 +154,7 @@ HVPT_INLINE bool hvpt_way_down(const struct hvpt_way *way, hvpt_entry **slot, ui
     return hvpt_is_reached(way->called, table);
 }
 
-/* The slot at level 0 for gpa below four levels. false: it does not lie below usual tables. */
+/* Find gpa's slot at level 0 in a tree of four levels. false: a table on the way is missing or unusual. */
 HVPT_INLINE bool hvpt_slot_usual(const struct hvpt_way *way, uint64_t gpa, hvpt_entry **slot)
 {
     *slot = way->space->root_table + (gpa >> 39);
@@ -162,8 +162,8 @@ HVPT_INLINE bool hvpt_slot_usual(const struct hvpt_way *way, uint64_t gpa, hvpt_
 }
 
 /*
- * Put leaf into a slot at level 0 that was never looked at: a load would fetch the cache line shared, and the
- * compare-exchange once more to be written. false: there is something.
+ * Put leaf into a slot at level 0. false: the slot is not empty. It is not loaded first, because a load would fetch the
+ * cache line to be shared, and the compare-exchange would fetch it once more to be written.
  */
 HVPT_INLINE bool hvpt_fault_put(struct hvpt_space *space, hvpt_entry *slot, uint64_t leaf, uint32_t user)
 {
@@ -175,7 +175,7 @@ HVPT_INLINE bool hvpt_fault_put(struct hvpt_space *space, hvpt_entry *slot, uint
     return true;
 }
 
-/* One 4 KiB page of usual memory where the inlined walk does not go. */
+/* Map one 4 KiB page of usual memory where the inlined walk cannot. The caller has checked all but gpa's limit. */
 HVPT_FUNCTION enum hvpt_status hvpt_fault_found(struct hvpt_space *space, uint64_t gpa, uint64_t hpa, uint32_t user)
 {
     const struct hvpt_attr usual = {HVPT_READ | HVPT_WRITE | HVPT_EXEC, HVPT_MEM_WB, 0, 0};

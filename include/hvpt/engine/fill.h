@@ -45,7 +45,7 @@ HVPT_FUNCTION HVPT_HOT void hvpt_fill(hvpt_entry *slot, unsigned count, uint64_t
 
 /*
  * Leaves for count neighbouring pages from gpa to hpa upwards, in contiguous sets where their places allow. A run ends
- * at the edge of each set, or where there are none at a multiple of HVPT_FAR_ADDRESS.
+ * at the edge of each set or, where there are no sets, at a multiple of HVPT_FAR_ADDRESS.
  */
 HVPT_FUNCTION HVPT_COLD void hvpt_fill_leaves(const struct hvpt_space *space, hvpt_entry *slot, unsigned count,
                                               uint64_t gpa, uint64_t hpa, const struct hvpt_leaf *leaf, unsigned level)
@@ -71,7 +71,7 @@ HVPT_FUNCTION HVPT_COLD void hvpt_fill_leaves(const struct hvpt_space *space, hv
     }
 }
 
-/* Make count entries empty that nobody can see. */
+/* Empty count entries of a table that nobody can see. */
 HVPT_INLINE void hvpt_fill_empty(const struct hvpt_space *space, hvpt_entry *slot, unsigned count)
 {
     hvpt_fill(slot, count, space->empty_entry, 0);

@@ -21,7 +21,7 @@ HVPT_FUNCTION enum hvpt_status hvpt_translate_entry(const struct hvpt_space *spa
     return HVPT_OK;
 }
 
-/* A smallest leaf of usual_bits, of 4 KiB. */
+/* What a 4 KiB leaf of usual_bits means. */
 HVPT_INLINE void hvpt_describe_usual(const struct hvpt_way *way, uint64_t gpa, uint64_t entry, struct hvpt_mapping *out)
 {
     out->hpa = hvpt_make_hpa(((entry & way->frame_mask) << way->frame_shift) | (gpa & (HVPT_4K - 1)));
@@ -34,7 +34,7 @@ HVPT_INLINE void hvpt_describe_usual(const struct hvpt_way *way, uint64_t gpa, u
     out->entry = entry;
 }
 
-/* The general way, whatever the tables. */
+/* The general path, for any tables. */
 HVPT_FUNCTION enum hvpt_status hvpt_translate_slow(const struct hvpt_space *space, uint64_t gpa,
                                                    struct hvpt_mapping *out)
 {

@@ -119,7 +119,7 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_map_slow(struct hvpt_space *space,
     return HVPT_OK;
 }
 
-/* Two members as they lie in memory, for compilers to compare as one number. */
+/* Two members as they lie in memory, so that compilers compare them as one number. */
 HVPT_INLINE uint64_t hvpt_pair(uint32_t first, uint32_t second)
 {
     return first | (uint64_t)second << 32;
@@ -170,7 +170,7 @@ HVPT_INLINE hvpt_entry *hvpt_slot_near(const struct hvpt_space *space, bool call
     return HVPT_LIKELY(hvpt_is_reached(called, table)) ? table + ((unsigned)(gpa >> 12) & 511u) : NULL;
 }
 
-/* One 4 KiB page of last_attr, whatever the hooks and wherever the cursor is. hpa has been looked at. */
+/* Map one 4 KiB page with last_attr, for any hooks and any cursor. The caller has checked all but gpa's limit. */
 HVPT_FUNCTION enum hvpt_status hvpt_map_page(struct hvpt_space *space, uint64_t gpa, uint64_t hpa,
                                              struct hvpt_flush *flush)
 {

@@ -95,8 +95,8 @@ struct hvpt_space {
     void *linear; /* hooks->linear_map */
     hvpt_entry *root_table;
     uint64_t gpa_limit;    /* first guest-physical address beyond the space; 0: no space */
-    uint64_t walk_limit;   /* the same for the inlined walk; 0: these tables are not what it takes */
-    uint64_t fast_limit;   /* first host-physical address that asks more than its attribute; 0: all do */
+    uint64_t walk_limit;   /* the same for the inlined walk; 0: it cannot walk these tables */
+    uint64_t fast_limit;   /* host-physical addresses below this need no check of their own; 0: all do */
     uint64_t present_mask; /* an entry with none of these bits set is empty */
     /*
      * An entry above level 0 with these bits under this mask, which holds all far_bits, is a table that denies nothing,
@@ -111,7 +111,7 @@ struct hvpt_space {
     uint8_t root_level;
     bool called;                         /* hooks->phys_to_virt is there */
     bool map_flushes;                    /* a CPU may hold that an entry is empty until a flush */
-    bool fault_quick;                    /* of four levels, and fault_map can store usual_bits without a question */
+    bool fault_quick;                    /* four levels, and fault_map can store usual_bits without asking the rules */
     uint8_t span_shift[HVPT_MAX_LEVELS]; /* log2 of what an entry of a table at each level covers */
     uint8_t max_leaf_level;              /* the largest page allowed */
     bool readonly;
@@ -177,8 +177,8 @@ HVPT_STATIC_ASSERT(sizeof(struct hvpt_space) <= 640, "struct hvpt_space");
 #endif
 
 /*
- * The frame_shift of this machine's own tables. It is a constant in the inlined walk, which takes no others: a shift by
- * a variable at each level costs a fifth of the throughput of cold walks. Tests define it to have RISC-V's elsewhere.
+ * The frame_shift of this machine's own tables, and the only one of the inlined walk, where it is a constant: a shift
+ * by a variable at each level costs a fifth of the throughput of cold walks. Tests define it to have RISC-V's elsewhere.
  */
 #ifndef HVPT_NATIVE_SHIFT
 #ifdef __riscv

@@ -122,7 +122,7 @@ HVPT_INLINE enum hvpt_status hvpt_unmap_near(struct hvpt_space *space, bool call
     return hvpt_unmap_lonely(space, gpa, slot, flush);
 }
 
-/* The same whatever the hooks and wherever the cursor is, which lies in a space where single pages go fast. */
+/* The same for any hooks and any cursor. The caller has checked all but the limits of the space. */
 HVPT_FUNCTION enum hvpt_status hvpt_unmap_page(struct hvpt_space *space, uint64_t gpa, struct hvpt_flush *flush)
 {
     if (HVPT_UNLIKELY(gpa >= space->gpa_limit
