@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * One guest's second-level tables: struct hvpt_space, its statistics, and the geometry of its tree.
+ * One guest's second-level tables: struct hvpt_space and the geometry of its tree.
  * A format fills in masks, shifts and rules at init; the engine knows the tables by these alone.
  */
 #ifndef HVPT_ENGINE_SPACE_H
@@ -13,52 +13,8 @@
 
 struct hvpt_rules;
 
-enum hvpt_kind { HVPT_KIND_EPT, HVPT_KIND_NPT, HVPT_KIND_S2, HVPT_KIND_GSTAGE };
-
-/* No format: the space is not initialised, was destroyed, or its init failed. Every call refuses it. */
-#define HVPT_KIND_NONE 0xffu
-
-/* Policies a space can be given at init, in config.policy. */
-enum hvpt_policy {
-    /* Executable leaves have the smallest size, which avoids the machine check that a change of page size can cause. */
-    HVPT_POLICY_EXEC_4K_ONLY = 1,
-    /*
-     * Refuse (HVPT_E_RANGE) to map a frame that holds one of this space's own tables or lies in its reserve. To map a
-     * frame that lies between the lowest and the highest table, all tables are searched: allocate tables from memory of
-     * their own. Tables that wait in a struct hvpt_flush are not found, and need not be: free_frame gets their frames
-     * only after the flush.
-     */
-    HVPT_POLICY_GUARD_TABLES = 2,
-    /*
-     * Refuse (HVPT_E_ATTR) HVPT_MEM_UC in an attribute that map, replace, fault_map or protect is to write: for guests
-     * that have no device of the host's, and to find an attribute whose memory type was forgotten, since that is
-     * HVPT_MEM_UC.
-     */
-    HVPT_POLICY_CACHED_ONLY = 4,
-    /*
-     * For adopt: this library made the tables, in an earlier run or for another space. Pages from which write_protect,
-     * dirty and age took permissions are marked in bits that hardware ignores, and touch gives the permissions back.
-     * Without this policy the tables are someone else's, who may keep anything in those bits: touch gives no permission
-     * because of them, and adopt for writing clears them.
-     */
-    HVPT_POLICY_OWN_MARKS = 1 << 8,
-    HVPT_POLICY_ALL = HVPT_POLICY_EXEC_4K_ONLY | HVPT_POLICY_GUARD_TABLES | HVPT_POLICY_CACHED_ONLY
-                    | HVPT_POLICY_OWN_MARKS
-};
-
 /* A bit of space->features, whatever the format: bits that hardware ignores may hold this library's marks. */
 #define HVPT_HAS_MARKS (UINT32_C(1) << 31)
-
-/*
- * Leaves by level, tables by level (the root included), and frames that came from alloc_frame and are not yet given
- * back: tables, the reserve (reserved counts it alone), and tables that wait for their flush.
- */
-struct hvpt_stats {
-    uint64_t leaves[HVPT_MAX_LEVELS];
-    uint64_t tables[HVPT_MAX_LEVELS];
-    uint64_t frames;
-    uint64_t reserved;
-};
 
 /*
  * fault_map counts its smallest pages in one of these counters, which lie on cache lines of their own: CPUs that fault
