@@ -30,7 +30,8 @@ enum hvpt_breach {
     HVPT_BREACH_ALIGNMENT, /**< alloc_frame gave a frame that is not aligned to its size */
     HVPT_BREACH_BEYOND,    /**< alloc_frame gave a frame that the format cannot address */
     HVPT_BREACH_DUPLICATE, /**< alloc_frame gave a frame that is a table of this space, or in its reserve */
-    HVPT_BREACH_VIEW       /**< phys_to_virt gave an address that is not aligned to 8 */
+    HVPT_BREACH_VIEW,      /**< phys_to_virt gave an address that is not aligned to 8 */
+    HVPT_BREACH_RETIRED    /**< a frame is to be mapped that holds a table which waits for its flush */
 };
 
 /** The breach in words, for a log. Never NULL. */
@@ -44,6 +45,7 @@ static inline const char *hvpt_breach_text(enum hvpt_breach breach)
     case HVPT_BREACH_BEYOND: return "alloc_frame gave a frame that the format cannot address";
     case HVPT_BREACH_DUPLICATE: return "alloc_frame gave a frame that is in use as a table";
     case HVPT_BREACH_VIEW: return "phys_to_virt gave a misaligned address";
+    case HVPT_BREACH_RETIRED: return "a frame that holds a table which waits for its flush";
     }
     return "unknown breach";
 }
@@ -167,6 +169,27 @@ static inline void hvpt_debug_frame(const struct hvpt_space *space, unsigned ord
 }
 #endif
 
+/*
+ * Is [hpa, hpa + size) to be mapped while a table in it waits for its flush?  free_frame has not given the frame back.
+ * Of a subtree that was unlinked whole its highest table is looked for.
+ */
+static inline void hvpt_debug_retired(const struct hvpt_space *space, uint64_t hpa, uint64_t size, const char *call)
+{
+    const struct hvpt_flush *flush = space->debug.owed;
+    const unsigned count = flush != NULL && flush->kind != HVPT_FLUSH_NONE ? flush->dead_count : 0;
+    unsigned i;
+
+    (void)call;
+    for (i = 0; i < count && i < HVPT_FLUSH_DEAD_MAX; i++) {
+        const uint64_t frame = flush->dead[i] & ~(HVPT_4K - 1);
+
+        if (frame < hpa + size && hpa < frame + hvpt_span(space, 0)) {
+            HVPT_ON_BREACH(space, HVPT_BREACH_RETIRED, call);
+            return;
+        }
+    }
+}
+
 /* ---- every call of hvpt.h by another name ---- */
 
 #define HVPT_DEBUG_CALL(role, flush, name, call)    \
@@ -189,6 +212,7 @@ static inline HVPT_NODISCARD enum hvpt_status hvpt_debug_map(struct hvpt_space *
                                                              uint64_t size, struct hvpt_attr attr,
                                                              struct hvpt_flush *flush)
 {
+    hvpt_debug_retired(space, hpa.value, size, "hvpt_space_map");
     HVPT_DEBUG_CALL(HVPT_ROLE_WRITER, flush, "hvpt_space_map", hvpt_space_map(space, gpa, hpa, size, attr, flush));
 }
 
@@ -210,6 +234,7 @@ static inline HVPT_NODISCARD enum hvpt_status hvpt_debug_replace(struct hvpt_spa
                                                                  uint64_t size, struct hvpt_attr attr,
                                                                  struct hvpt_flush *flush)
 {
+    hvpt_debug_retired(space, hpa.value, size, "hvpt_space_replace");
     HVPT_DEBUG_CALL(HVPT_ROLE_SOLE, flush, "hvpt_space_replace",
                     hvpt_space_replace(space, gpa, hpa, size, attr, flush));
 }

@@ -229,9 +229,31 @@ Test(debug, every_row_of_who_may_run_beside_whom)
     }
 }
 
+/* The table of 512 pages that go is retired; its frame is free_frame's only after the flush. */
+Test(debug, mapping_a_table_that_waits_for_its_flush_is_heard)
+{
+    struct hvpt_flush flush = {0};
+    hvpt_hpa table, other;
+
+    cr_assert_eq(map_at(BASE + 512 * HVPT_4K, 1, NULL), HVPT_OK);
+    cr_assert_eq(hvpt_space_unmap(&space, hvpt_make_gpa(BASE + 512 * HVPT_4K), HVPT_4K, &flush), HVPT_OK);
+    cr_assert_gt(flush.dead_count, 0);
+    table = hvpt_make_hpa(flush.dead[0] & ~(HVPT_4K - 1));
+    other = hvpt_make_hpa(table.value + HVPT_4K * FRAMES);
+    (void)!hvpt_space_map(&space, hvpt_make_gpa(0), other, HVPT_4K, rwx, &flush);
+    cr_expect_eq(breaches, 0, "another frame");
+    (void)!hvpt_space_map(&space, hvpt_make_gpa(HVPT_4K), table, HVPT_4K, rwx, &flush);
+    expect(HVPT_BREACH_RETIRED, "hvpt_space_map");
+    (void)!hvpt_space_replace(&space, hvpt_make_gpa(0), table, HVPT_4K, rwx, &flush);
+    expect(HVPT_BREACH_RETIRED, "hvpt_space_replace");
+    hvpt_space_flush(&space, &flush);
+    (void)!hvpt_space_replace(&space, hvpt_make_gpa(0), table, HVPT_4K, rwx, NULL);
+    cr_expect_eq(breaches, 0, "after the flush");
+}
+
 Test(debug, every_breach_has_words_of_its_own)
 {
-    for (unsigned i = 0; i <= HVPT_BREACH_VIEW; i++) {
+    for (unsigned i = 0; i <= HVPT_BREACH_RETIRED; i++) {
         const char *words = hvpt_breach_text((enum hvpt_breach)i);
 
         cr_assert_not_null(words);
