@@ -262,8 +262,9 @@ const struct setup setups[] = {
     {
         .name = "G-stage through the handle",
         .adapter = &gstage_inline_adapter,
-        .config = {.mode = 8, .max_page_size = HVPT_2M, .maxphyaddr = 40},
-        .cpu = {GSTAGE_CPU(3, 40)},
+        .config = {.mode = 9, .max_page_size = HVPT_2M, .maxphyaddr = 40},
+        .cpu = {GSTAGE_CPU(4, 40)},
+        .linear = true,
     },
 };
 
