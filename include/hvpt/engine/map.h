@@ -127,7 +127,7 @@ HVPT_INLINE uint64_t hvpt_pair(uint32_t first, uint32_t second)
 
 HVPT_INLINE bool hvpt_same_attr(struct hvpt_attr a, struct hvpt_attr b)
 {
-    return ((hvpt_pair(a.perm, a.memtype) ^ hvpt_pair(b.perm, b.memtype))
+    return ((hvpt_pair(a.perm, (uint32_t)a.memtype) ^ hvpt_pair(b.perm, (uint32_t)b.memtype))
             | (hvpt_pair(a.flags, a.software) ^ hvpt_pair(b.flags, b.software)))
         == 0;
 }
