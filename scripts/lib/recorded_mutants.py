@@ -68,7 +68,8 @@ class Court:
             return [sys.executable, os.path.join(self.root, "tests/unit/hvpt/stack.py"), tree.include,
                     os.path.join(self.root, "tests/unit/hvpt")]
         script, _, words = name.partition(" ")
-        return [sys.executable, os.path.join(self.root, "tests", script + ".py"), tree.tree] + ([words] if words else [])
+        command = [sys.executable, os.path.join(self.root, "tests", script + ".py"), tree.tree]
+        return command + ([words] if words else [])
 
     def complaint(self, tree, name, fault=0, broken_one=True):
         command = self.script(tree, name) if is_script(name) else self.program(tree, name).command
