@@ -290,7 +290,9 @@ static inline HVPT_COLD uint64_t hvpt_s2_change(const struct hvpt_space *space, 
     if (mask & HVPT_WRITE)
         bits |= HVPT_S2_BIT_WRITE | HVPT_S2_BIT_LOGGED
               | (features & HVPT_S2_USE_HARDWARE_DIRTY ? HVPT_S2_BIT_DBM | HVPT_S2_BIT_WRITTEN : 0);
-    if (mask & (HVPT_EXEC | HVPT_EXEC_USER))
+    /* With indirect permissions the bits of execution say nothing until a page may be read: others may have left any. */
+    if ((mask & (HVPT_EXEC | HVPT_EXEC_USER))
+        || ((mask & HVPT_READ) && !(entry & HVPT_S2_BIT_READ) && (features & HVPT_S2_USE_INDIRECT)))
         bits |= HVPT_S2_BIT_XN1 | (features & HVPT_S2_USE_XNX ? HVPT_S2_BIT_XN0 : 0);
     if ((mask & HVPT_CHANGE_MEMTYPE)
         && hvpt_s2_memtype(space, (entry & type) >> HVPT_S2_MEMATTR_SHIFT)
