@@ -337,6 +337,32 @@ Test(ept, paging_write_without_read_is_a_misconfiguration)
     rig_close(&rig);
 }
 
+/*
+ * SDM vol. 3, "Guidelines for Use of the INVEPT Instruction": what is cached must go where a bit of the permissions
+ * went from 1 to 0. A permission that comes needs nothing, since the EPT violation drops what is cached.
+ */
+Test(ept, protect_owes_a_flush_where_a_permission_goes_and_only_there)
+{
+    struct rig rig;
+
+    rig_open(&rig, &everything);
+    for (uint32_t before = 1; before <= HVPT_PERM_ALL; before++) {
+        for (uint32_t after = 1; after <= HVPT_PERM_ALL; after++) {
+            const struct hvpt_attr old = attr_of(before, HVPT_MEM_WB), attr = attr_of(after, HVPT_MEM_WB);
+            struct hvpt_flush flush = {0};
+
+            if (!setup_expresses(&everything, old) || !setup_expresses(&everything, attr))
+                continue;
+            CHECK_STATUS(ept_adapter.map(&rig.space, 0, HOST, HVPT_4K, old, NULL), HVPT_OK, "map");
+            CHECK_STATUS(ept_adapter.protect(&rig.space, 0, HVPT_4K, attr, HVPT_PERM_ALL, &flush), HVPT_OK, "protect");
+            CHECK(hvpt_flush_needed(&flush) == ((before & ~after) != 0), "permissions %#x become %#x", before, after);
+            ept_adapter.flush(&rig.space, &flush);
+            CHECK_STATUS(ept_adapter.unmap(&rig.space, 0, HVPT_4K, NULL), HVPT_OK, "unmap");
+        }
+    }
+    rig_close(&rig);
+}
+
 /* ---- EPTP ---- */
 
 Test(ept, an_eptp_that_is_none_is_refused)

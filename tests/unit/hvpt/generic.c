@@ -264,6 +264,16 @@ GENERIC(map_refuses_a_range_in_which_anything_is_mapped)
     }
 }
 
+/* One page in the way, at each place of a range that is longer than any row that is looked at together. */
+GENERIC(map_sees_a_page_at_each_place_of_its_range)
+{
+    for (unsigned page = 0; page < 35; page++) {
+        must(rig_map(rig, G1G + page * G4K, HOST, G4K, rig_data(rig)));
+        must_be(rig->adapter->map(&rig->space, G1G, 2 * HOST, 35 * G4K, rig_data(rig), NULL), HVPT_E_EXISTS);
+        must(rig_unmap(rig, G1G + page * G4K, G4K));
+    }
+}
+
 GENERIC(map_refuses_a_part_of_what_is_mapped_large)
 {
     must(rig_map(rig, G1G, HOST, G1G, rig_data(rig)));

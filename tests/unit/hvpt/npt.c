@@ -281,3 +281,20 @@ Test(npt, a_depth_that_there_is_not_is_not_adopted)
     CHECK_STATUS(npt_adapter.adopt(&space, &memory.hooks, &config, 0, true), HVPT_E_CONFIG, "adopt");
     memory_close(&memory);
 }
+
+/* APM vol. 2, "CR3 Register" in long mode: bits 63:52 are reserved; of the low ones PWT and PCD mean something. */
+Test(npt, an_ncr3_with_bits_above_the_address_is_refused)
+{
+    struct rig rig;
+
+    rig_open(&rig, setup_named("NPT, all defaults"));
+    for (unsigned bit = 0; bit < 64; bit++) {
+        const uint64_t ncr3 = npt_adapter.root(&rig.space) | UINT64_C(1) << bit;
+        struct hvpt_space space;
+
+        if (bit < 12 || bit > 51)
+            CHECK_STATUS(npt_adapter.adopt(&space, &rig.memory.hooks, &rig.setup->config, ncr3, true),
+                         bit < 12 ? HVPT_OK : HVPT_E_RANGE, "adopt");
+    }
+    rig_close(&rig);
+}

@@ -388,3 +388,48 @@ Test(stage2, a_run_of_pages_or_blocks_is_replaced_whole)
         }
     }
 }
+
+static const struct setup *any_named(const char *name)
+{
+    for (size_t i = 0; i < granule_count; i++)
+        if (strcmp(granules[i].name, name) == 0)
+            return &granules[i];
+    return setup_named(name);
+}
+
+/* Arm ARM, "The Contiguous bit", the table of how many entries are one set, by granule and level. */
+Test(stage2, a_contiguous_set_is_as_large_as_the_manuals_table_has_it)
+{
+    static const struct {
+        const char *name;
+        uint64_t page;
+        unsigned count;
+    } sets[] = {
+        {"stage 2, 4K, contiguous runs, no break before make", HVPT_4K, 16},
+        {"stage 2, 4K, contiguous runs, no break before make", HVPT_2M, 16},
+        {"stage 2, 4K, contiguous runs, no break before make", HVPT_1G, 16},
+        {"stage 2, 16K, LPA2, contiguous runs, hardware dirty state", HVPT_16K, 128},
+        {"stage 2, 16K, LPA2, contiguous runs, hardware dirty state", HVPT_32M, 32},
+        {"stage 2, 64K, contiguous runs", HVPT_64K, 32},
+        {"stage 2, 64K, contiguous runs", HVPT_512M, 32},
+    };
+
+    for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
+        const uint64_t whole = sets[i].page * sets[i].count;
+        struct cpu_translation now;
+        struct rig rig;
+
+        check_context("%s, pages of %#llx", sets[i].name, (unsigned long long)sets[i].page);
+        rig_open(&rig, any_named(sets[i].name));
+        /* Two sets less a page: the second one is not complete. */
+        CHECK_STATUS(rig.adapter->map(&rig.space, 2 * whole, 4 * whole, 2 * whole - sets[i].page, rig_data(&rig), NULL),
+                     HVPT_OK, "map");
+        for (unsigned page = 0; page < 2 * sets[i].count - 1; page++) {
+            cpu_walk(&rig.cpu, &rig.memory, rig.tlb.root, 2 * whole + page * sets[i].page, CPU_PROBE, &now);
+            CHECK(now.outcome == CPU_MAPPED && now.page_size == sets[i].page, "page %u", page);
+            CHECK_EQ(now.entry >> 52 & 1, page < sets[i].count, "the Contiguous bit");
+        }
+        CHECK_STATUS(rig.adapter->unmap(&rig.space, 2 * whole, 2 * whole, NULL), HVPT_OK, "unmap");
+        rig_close(&rig);
+    }
+}

@@ -226,6 +226,24 @@ Test(mtrr, beyond_maxphyaddr_everything_is_uc)
     CHECK_EQ(hvpt_mtrr_limit(&mtrr), UINT64_C(1) << 52, "no address is longer");
 }
 
+/* SDM vol. 3, "IA32_MTRRCAP Register", VCNT: what a snapshot made by hand has beyond its count is no register. */
+Test(mtrr, pairs_beyond_the_count_decide_nothing)
+{
+    struct hvpt_mtrr mtrr;
+
+    memset(&mtrr, 0, sizeof(mtrr));
+    mtrr.maxphyaddr = 36;
+    mtrr.cap = 1;
+    mtrr.def_type = 0x800 | TYPE_WB;
+    for (unsigned i = 0; i < HVPT_MTRR_VARIABLE_MAX; i++) {
+        mtrr.base[i] = UINT64_C(0x40000000) * i | TYPE_WC;
+        mtrr.mask[i] = UINT64_C(0xfc0000800);
+    }
+    CHECK_EQ(type_at(&mtrr, 0), TYPE_WC, "the first pair");
+    for (unsigned i = 1; i < HVPT_MTRR_VARIABLE_MAX; i++)
+        CHECK_EQ(type_at(&mtrr, UINT64_C(0x40000000) * i), TYPE_WB, "a pair beyond the count");
+}
+
 /* ---- taking the snapshot ---- */
 
 /* SDM vol. 3, "IA32_MTRR_DEF_TYPE MSR": with E clear everything is UC. */

@@ -60,6 +60,21 @@ Test(vmid, a_pool_begins_with_a_flush_and_knows_its_own)
     cr_expect_eq(vmid.value, 2);
 }
 
+/* Whatever lay there: the memory of a pool need not be zeroed. */
+Test(vmid, a_pool_may_be_made_in_any_memory)
+{
+    for (unsigned byte = 0; byte < 256; byte++) {
+        struct hvpt_vmid vmid = {0, 0, NULL};
+        struct hvpt_vmid_pool pool;
+
+        memset(&pool, (int)byte, sizeof(pool));
+        cr_assert_eq(hvpt_vmid_pool_init(&pool, 8), HVPT_OK);
+        cr_assert_not(hvpt_vmid_is_current(&pool, &vmid));
+        cr_assert_eq(hvpt_vmid_take(&pool, &vmid), HVPT_VMID_ROLLOVER);
+        cr_assert_eq(hvpt_vmid_take(&pool, &vmid), HVPT_VMID_KEPT, "memory full of %#x", byte);
+    }
+}
+
 Test(vmid, widths_are_those_of_the_architectures)
 {
     struct hvpt_vmid_pool pool;

@@ -416,6 +416,7 @@ Test(spp, arguments_are_judged_first)
     CHECK_STATUS(hvpt_spp_query(&spp, hvpt_make_gpa(UINT64_C(1) << 48), &writable), HVPT_E_RANGE, "query");
     hvpt_spp_walk(&spp, hvpt_make_gpa(UINT64_C(1) << 48), &found);
     CHECK(found.outcome == HVPT_SPP_MISS && found.table.value == hvpt_spp_root(&spp), "beyond 48 bits");
+    CHECK(found.level == 3 && found.entry == 0 && found.writable == 0 && !found.allowed, "beyond 48 bits, at the root");
     CHECK_STATUS(hvpt_spp_init(&other, &memory.hooks, &bad), HVPT_E_CONFIG, "53 bits");
     CHECK_STATUS(hvpt_spp_init(&other, &memory.hooks, &low), HVPT_E_CONFIG, "31 bits");
     CHECK_STATUS(hvpt_spp_init(&other, &no_hooks, &usual), HVPT_E_HOOK, "no hooks");
