@@ -69,21 +69,25 @@ class Judge:
             same = timed[program.name]
             program.seconds, program.reached, program.files = same.seconds, same.reached, same.files
 
-    def by_choice(self, fault, least, most):
-        """The program that notices the fault of that number, or None: of those that take so many seconds."""
+    def likeliest(self, fault, most):
+        """Of the programs that take less than so many seconds and have not met the fault, the one to meet it next."""
         def cost(program):
             """In seconds a fault noticed, by its luck with the file so far and by how much of it is about the file."""
             asked, noticed = self.luck.get((fault["file"], program.name), (0, 0))
             return program.seconds * (asked + 1) / (noticed + program.files.get(fault["file"], 0))
 
-        able = [own for own in self.choice.programs if own.reaches(fault) and least <= own.seconds < most]
-        for program in sorted(able, key=cost):
-            wrong, _ = run(program.command, 5 + 3 * program.seconds, fault["number"])
-            asked, noticed = self.luck.get((fault["file"], program.name), (0, 0))
-            self.luck[fault["file"], program.name] = (asked + 1, noticed + (wrong is not None))
-            if wrong is not None:
-                return program.name
-        return None
+        met = fault.setdefault("met", set())
+        able = [own for own in self.choice.programs
+                if own.reaches(fault) and own.seconds < most and own.name not in met]
+        return min(able, key=cost, default=None)
+
+    def meet(self, fault, program):
+        """The program's name, if it notices the fault; else None."""
+        wrong, _ = run(program.command, 5 + 3 * program.seconds, fault["number"])
+        fault["met"].add(program.name)
+        asked, noticed = self.luck.get((fault["file"], program.name), (0, 0))
+        self.luck[fault["file"], program.name] = (asked + 1, noticed + (wrong is not None))
+        return None if wrong is None else program.name
 
     def by_itself(self, fault):
         """The verdict on a fault that is compiled by itself."""
@@ -200,13 +204,23 @@ def judge(court, faults, record, until, compiled):
                     record.add(waiting[done], done.result())
         return others
 
+    def in_rounds(undecided, most):
+        """Each fault meets one program, then each that is left its next: one that nothing notices keeps none waiting."""
+        ended = []
+        while undecided and not late():
+            able = {fault["number"]: court.likeliest(fault, most) for fault in undecided}
+            ended += [fault for fault in undecided if able[fault["number"]] is None]
+            undecided = decide([fault for fault in undecided if able[fault["number"]] is not None],
+                               lambda fault: court.meet(fault, able[fault["number"]]))
+        return ended + undecided
+
     left = decide([fault for fault in left if fault not in alone], lambda fault: fault.get("by"))
-    left = decide(left, lambda fault: court.by_choice(fault, 0, CHEAP))
+    left = in_rounds(left, CHEAP)
     if late():
         return
     same = {fault["number"] for fault in court.single.same(left)}
     left = decide(left, lambda fault: EQUIVALENT if fault["number"] in same else None)
-    left = decide(left, lambda fault: court.by_choice(fault, CHEAP, DEAR if court.cheap else LONG))
+    left = in_rounds(left, DEAR if court.cheap else LONG)
     for fault in left:
         if late():
             return
