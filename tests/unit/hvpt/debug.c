@@ -13,6 +13,7 @@ static void heard(int breach, const char *call);
 #include <string.h>
 
 #include <hvpt/ept.h>
+#include <hvpt/gstage.h>
 
 enum { FRAMES = 64 };
 #define BASE UINT64_C(0x40000000)
@@ -166,6 +167,20 @@ Test(debug, a_flush_that_was_not_zeroed)
     expect(HVPT_BREACH_FLUSH, "hvpt_space_unmap");
 }
 
+/* types.h: an empty one has kind NONE, and nothing else counts then. */
+Test(debug, a_flush_with_more_tables_than_it_holds)
+{
+    struct hvpt_flush flush = {0};
+
+    flush.dead_count = HVPT_FLUSH_DEAD_MAX + 1;
+    hvpt_debug_begin(&space, HVPT_ROLE_SOLE, &flush, "hvpt_space_unmap");
+    hvpt_debug_end(&space, HVPT_ROLE_SOLE, &flush);
+    cr_expect_eq(breaches, 0, "an empty one");
+    flush.kind = HVPT_FLUSH_INVEPT;
+    hvpt_debug_begin(&space, HVPT_ROLE_SOLE, &flush, "hvpt_space_unmap");
+    expect(HVPT_BREACH_FLUSH, "hvpt_space_unmap");
+}
+
 Test(debug, another_flush_before_the_first_was_settled)
 {
     struct hvpt_flush first = {0}, second = {0};
@@ -183,6 +198,22 @@ Test(debug, a_lock_dropped_before_the_flush)
     cr_assert_eq(map_at(BASE, 4, NULL), HVPT_OK);
     cr_assert_eq(hvpt_ept_unmap(&space, hvpt_make_gpa(BASE), HVPT_4K, &flush), HVPT_OK);
     hvpt_debug_unlock(&space);
+    expect(HVPT_BREACH_UNSETTLED, "hvpt_debug_unlock");
+}
+
+/* RISC-V without Svvptc: a hart may have cached that the page was not there. */
+Test(debug, a_lock_dropped_before_the_flush_that_a_mapping_owes)
+{
+    const struct hvpt_gstage_config config = {.mode = 8};
+    struct hvpt_flush flush = {0};
+    struct hvpt_space other;
+
+    next_frame = 3; /* the root has 16 KiB, and is aligned to that */
+    cr_assert_eq(hvpt_gstage_init(&other, &hooks, &config), HVPT_OK);
+    next_frame = 7;
+    cr_assert_eq(hvpt_space_map(&other, hvpt_make_gpa(0), hvpt_make_hpa(HOST), HVPT_4K, rwx, &flush), HVPT_OK);
+    cr_expect_eq(breaches, 0);
+    hvpt_debug_unlock(&other);
     expect(HVPT_BREACH_UNSETTLED, "hvpt_debug_unlock");
 }
 

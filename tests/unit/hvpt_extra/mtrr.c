@@ -288,6 +288,8 @@ Test(mtrr, only_registers_that_the_cpu_has_are_read)
     machine_init(&machine, 39, 3);
     take(&mtrr, &machine);
     CHECK_EQ(machine.reads, 2 + 6, "reads");
+    for (unsigned i = 3; i < HVPT_MTRR_VARIABLE_MAX; i++)
+        CHECK(mtrr.base[i] == 0 && mtrr.mask[i] == 0, "pair %u, which is none", i);
 }
 
 Test(mtrr, what_no_cpu_can_have_is_refused)

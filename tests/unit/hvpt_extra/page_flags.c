@@ -77,6 +77,13 @@ static struct hvpt_attr convert(uint64_t entry, unsigned level, uint64_t pat)
     return attr;
 }
 
+Test(page_flags, a_pat_index_is_three_bits_and_no_other)
+{
+    for (unsigned level = 0; level < 3; level++)
+        for (unsigned index = 0; index < 8; index++)
+            CHECK_EQ(hvpt_page_pat_bits(index, level), pat_bits(level, index), "the bits of an index");
+}
+
 Test(page_flags, names_are_where_the_manual_has_them)
 {
     CHECK_EQ(HVPT_PAGE_USER, leaf[0].user, "USER");

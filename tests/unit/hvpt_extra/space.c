@@ -184,3 +184,39 @@ Test(space, a_callback_ends_the_walk_at_a_broken_entry)
     cr_expect_eq(hvpt_walk_past(&space, hvpt_make_gpa(0x1000), HVPT_4K, &visitor, NULL), HVPT_E_CORRUPT);
     cr_expect_eq(hvpt_walk_past(&space, hvpt_make_gpa(0), 0, &visitor, NULL), HVPT_E_RANGE);
 }
+
+/*
+ * An entry of level 1, behind one whose table was walked and left: 2 MiB where tables have 4 KiB, 32 MiB where they
+ * have 16 KiB. It leads beyond the 40 bits of address that there are (SDM vol. 3, "EPT Misconfigurations"; Arm ARM, "Address
+ * size fault").
+ */
+Test(space, a_broken_entry_is_passed_over_whole)
+{
+    for (unsigned row = 0; row < 2; row++) {
+        const uint64_t page = row == 0 ? HVPT_4K : HVPT_16K, span = row == 0 ? HVPT_2M : HVPT_32M;
+        const struct hvpt_ept_config ept = {.maxphyaddr = 40};
+        const struct hvpt_s2_config s2 = {.granule_shift = 14, .ipa_bits = 36, .mmfr0 = 2 | 1 << 20};
+        struct hvpt_visitor visitor = {NULL, leaf, NULL, NULL, NULL};
+        struct seen seen = {0};
+        struct hvpt_space space;
+        uint64_t table;
+
+        begin();
+        cr_assert_eq(row == 0 ? hvpt_ept_init(&space, &hooks, &ept) : hvpt_s2_init(&space, &hooks, &s2), HVPT_OK);
+        for (unsigned i = 0; i < 3; i++)
+            cr_assert_eq(hvpt_space_map(&space, hvpt_make_gpa(i * span), hvpt_make_hpa(HVPT_1G), page,
+                                        hvpt_ram(HVPT_READ), NULL),
+                         HVPT_OK);
+        table = hvpt_space_root(&space) & UINT64_C(0xffffffffff000);
+        for (unsigned level = row == 0 ? 3 : 1; level > 1; level--)
+            table = memory[table >> 12][0] & UINT64_C(0xffffffffff000);
+        memory[table >> 12][1] |= UINT64_C(1) << 44;
+        visitor.ctx = &seen;
+        cr_expect_eq(hvpt_walk_past(&space, hvpt_make_gpa(0), 3 * span, &visitor, broken), HVPT_E_CORRUPT);
+        cr_expect_eq(seen.leaves, 2);
+        cr_expect_eq(seen.broken, 1);
+        cr_expect_eq(seen.broken_at, span);
+        cr_expect_eq(seen.broken_size, span);
+        cr_expect_eq(seen.broken_level, 1);
+    }
+}

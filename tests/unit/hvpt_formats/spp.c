@@ -339,6 +339,23 @@ Test(spp, a_full_obligation_is_settled_on_the_way)
     CHECK_EQ(hvpt_spp_frames(&spp), 1, "frames");
 }
 
+/* Where no subtree goes, none has to find room. */
+Test(spp, a_full_obligation_has_room_for_another_vector)
+{
+    struct hvpt_flush flush = {0};
+
+    CHECK_STATUS(hvpt_spp_allow(&spp, hvpt_make_gpa(0), 1, NULL), HVPT_OK, "allow");
+    CHECK_STATUS(hvpt_spp_allow(&spp, hvpt_make_gpa(HVPT_4K), 1, NULL), HVPT_OK, "allow");
+    for (unsigned i = 1; i <= HVPT_FLUSH_DEAD_MAX; i++) {
+        CHECK_STATUS(hvpt_spp_allow(&spp, hvpt_make_gpa((uint64_t)i << 30), 1, NULL), HVPT_OK, "allow");
+        CHECK_STATUS(hvpt_spp_clear(&spp, hvpt_make_gpa((uint64_t)i << 30), &flush), HVPT_OK, "clear");
+    }
+    CHECK_STATUS(hvpt_spp_clear(&spp, hvpt_make_gpa(0), &flush), HVPT_OK, "clear");
+    CHECK_EQ(memory.flushes, 0, "flushes");
+    CHECK_EQ(flush.dead_count, HVPT_FLUSH_DEAD_MAX, "subtrees that wait");
+    hvpt_spp_flush(&spp, &flush);
+}
+
 /* ---- misses and misconfigurations ---- */
 
 Test(spp, a_miss_and_each_misconfiguration_are_told_apart)
