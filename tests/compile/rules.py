@@ -16,6 +16,7 @@ FORMATS = {"ept", "npt", "stage2", "gstage"}
 # Lower numbers never include higher ones. A folder's number is that of its files, unless they have their own.
 LAYER = {"hvpt/version.h": 0, "hvpt/std.h": 0, "hvpt/engine/attributes.h": 0, "hvpt/engine/atomic.h": 0, "hvpt/engine/bitmap.h": 0, "hvpt/types.h": 1,
          "hvpt/text.h": 1, "hvpt/hooks.h": 2, "hvpt/flush.h": 3, "hvpt/format/x86_memtype.h": 2, "hvpt/engine": 4,
+         "hvpt/ept_flags.h": 0, "hvpt/npt_flags.h": 0, "hvpt/stage2_flags.h": 0, "hvpt/gstage_flags.h": 0,
          "hvpt/format": 5, "hvpt/explain": 6, "hvpt/explain.h": 7, "hvpt/hvpt.h": 8, "hvpt/debug.h": 8, "hvpt/ept.h": 9, "hvpt/npt.h": 9,
          "hvpt/stage2.h": 9, "hvpt/gstage.h": 9, "hvpt/space.h": 10, "hvpt/audit.h": 11, "hvpt/vmid.h": 2, "hvpt/fault": 2, "hvpt/guest": 10, "hvpt/intel": 10, "hvpt/arm": 10, "hvpt/x86": 10}
 # hvctl stands apart: these are never compared with the ones above. The list of VMX controls is names alone, by which the
@@ -46,8 +47,8 @@ def without_comments(text):
 
 
 def format_of(name):
-    """Which format a header such as hvpt/ept.h or hvpt/format/ept.h belongs to, or None."""
-    stem = Path(name).stem
+    """Which format a header such as hvpt/ept.h, hvpt/ept_flags.h or hvpt/format/ept.h belongs to, or None."""
+    stem = Path(name).stem.removesuffix("_flags")
     return stem if name.startswith("hvpt/") and stem in FORMATS else None
 
 
@@ -153,8 +154,13 @@ def bit_fields(name, code, include):
         yield f"has a bit-field: {match.strip()}"
 
 
+def formats_stay_small(name, code, include):
+    if name.startswith("hvpt/format/") and code.count("\n") >= 350:
+        yield f"has {code.count(chr(10))} lines: a format is bits and rules"
+
+
 RULES = (("includes downwards only", includes), ("includes the same everywhere", conditions), ("prefixes its macros", words),
-         ("has no instruction", instructions), ("has no bit-field", bit_fields),
+         ("has no instruction", instructions), ("has no bit-field", bit_fields), ("is small if it is a format", formats_stay_small),
          ("names its enums", anonymous), ("calls through pointers in parentheses", calls), ("spells attributes out of macros' reach", attributes))
 
 

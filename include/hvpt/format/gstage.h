@@ -7,6 +7,7 @@
 #define HVPT_FORMAT_GSTAGE_H
 
 #include "../engine/rules.h"
+#include "../gstage_flags.h"
 
 /*
  * ---- bits of an entry: Privileged Architecture, "Sv39: Page-Based 39-bit Virtual-Memory System" and what extends it
@@ -44,17 +45,6 @@
 #define HVPT_GSTAGE_NAPOT_PAGES 16u
 #define HVPT_GSTAGE_NAPOT_PPN   (UINT64_C(15) << HVPT_GSTAGE_PPN_SHIFT)
 #define HVPT_GSTAGE_NAPOT_64K   (UINT64_C(8) << HVPT_GSTAGE_PPN_SHIFT)
-
-/* Extensions of the hart, enabled for its guests, for config.features. */
-enum hvpt_gstage_feature {
-    /* memory types; without it every page is as the platform says (HVPT_MEM_WB only) */
-    HVPT_GSTAGE_USE_SVPBMT = 1 << 0,
-    HVPT_GSTAGE_USE_SVNAPOT = 1 << 1, /* runs of 64 KiB are joined where they fit */
-    HVPT_GSTAGE_USE_SVADU = 1 << 2,   /* hardware sets the accessed and dirty bits, instead of faulting */
-    HVPT_GSTAGE_USE_SVVPTC = 1 << 3,  /* a new valid entry is seen soon without a fence: map needs no flush */
-    HVPT_GSTAGE_USE_SVRSW60T59B = 1 << 4, /* bits 60:59 of entries are software's, and not reserved */
-    HVPT_GSTAGE_USE_ALL = (1 << 5) - 1
-};
 
 /* What makes a valid entry a guest-page fault whatever the access, as judge answers it. */
 enum hvpt_gstage_rule {

@@ -7,6 +7,7 @@
 #define HVPT_FORMAT_NPT_H
 
 #include "../engine/rules.h"
+#include "../npt_flags.h"
 #include "x86_memtype.h"
 
 /* ---- bits of an entry: APM vol. 2, "Long-Mode Page Translation", "Nested Paging" ---- */
@@ -30,34 +31,6 @@
 #define HVPT_NPT_BIT_TABLE_FULL (UINT64_C(1) << 52)
 #define HVPT_NPT_SOFTWARE_SHIFT 52
 #define HVPT_NPT_SOFTWARE_MAX   UINT32_C(15)
-
-/* Flags of a leaf, for attr.flags. Each needs what its comment names in the config (HVPT_E_ATTR otherwise). */
-enum hvpt_npt_flag {
-    /*
-     * HVPT_NPT_USE_SHADOW_STACK: the guest may keep supervisor shadow stacks here. The page is not executable, and
-     * should not have HVPT_WRITE either, which shadow-stack writes do not need.
-     */
-    HVPT_NPT_SHADOW_STACK = 1 << 16,
-    /*
-     * c_bit: encrypted with the host's key, as the host's own mappings with the C-bit are. Without it: in the clear, as
-     * memory shared with devices, and devices themselves, must be.
-     */
-    HVPT_NPT_ENCRYPTED = 1 << 17
-};
-
-/* What the host's state at VMRUN and the VMCB enable, for config.features. They and the tables must agree. */
-enum hvpt_npt_feature {
-    HVPT_NPT_NO_NX =
-        1 << 0, /* the host's EFER.NXE is clear: no page can be refused execution, and bit 63 is reserved */
-    /*
-     * Guest mode execute trap, VMCB offset 90h bit 3, CPUID 8000000AH EDX[17]. HVPT_EXEC is then the right of the
-     * guest's supervisor and HVPT_EXEC_USER that of its user mode; a page cannot have the former alone (HVPT_E_ATTR).
-     */
-    HVPT_NPT_USE_GMET = 1 << 1,
-    /* Supervisor shadow stacks (SSS), VMCB offset 90h bit 4, CPUID 8000000AH EDX[19]; not with HVPT_NPT_NO_NX. */
-    HVPT_NPT_USE_SHADOW_STACK = 1 << 2,
-    HVPT_NPT_FEATURES_ALL = (1 << 3) - 1
-};
 
 /* Kept beside the features in struct hvpt_space: whether the CPU has 1-GByte pages. */
 #define HVPT_NPT_CAN_1G (UINT64_C(1) << 8)
