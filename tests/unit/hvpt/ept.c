@@ -363,6 +363,28 @@ Test(ept, protect_owes_a_flush_where_a_permission_goes_and_only_there)
     rig_close(&rig);
 }
 
+/* hvpt.h, collapse: where hardware sets no accessed and dirty bits, nothing is flushed on the way. */
+Test(ept, collapse_without_hardware_bits_leaves_the_flush_to_the_caller)
+{
+    struct hvpt_collapse_report report;
+    struct hvpt_flush flush = {0};
+    struct rig rig;
+    uint64_t flushes;
+
+    rig_open(&rig, setup_named("EPT, all defaults"));
+    for (unsigned page = 0; page < 512; page++)
+        CHECK_STATUS(rig_map(&rig, page * HVPT_4K, HOST + page * HVPT_4K, HVPT_4K, rig_data(&rig)), HVPT_OK, "map");
+    flushes = rig.memory.flushes;
+    CHECK_STATUS(rig.adapter->collapse(&rig.space, 0, HVPT_2M, &flush, &report), HVPT_OK, "collapse");
+    CHECK_EQ(report.collapsed, 1, "tables");
+    CHECK_EQ(rig.memory.flushes, flushes, "flushes");
+    CHECK(hvpt_flush_needed(&flush) && flush.dead_count == 1, "the old table waits");
+    rig.adapter->flush(&rig.space, &flush);
+    CHECK_EQ(rig_page_size(&rig, 0), HVPT_2M, "the page");
+    rig_check(&rig);
+    rig_close(&rig);
+}
+
 /* ---- EPTP ---- */
 
 Test(ept, an_eptp_that_is_none_is_refused)

@@ -110,6 +110,7 @@ static void compare(const struct rig *rig, uint64_t gpa, unsigned *seen)
     for (uint32_t access = 0; access <= HVPT_PERM_ALL; access++) {
         uint32_t perm = now.perm;
         struct said said = ask(rig, gpa, access);
+        struct hvpt_diagnosis found;
 
         if (!rig->setup->two_exec)
             perm = (perm & ~(uint32_t)HVPT_EXEC_USER) | (perm & HVPT_EXEC ? (uint32_t)HVPT_EXEC_USER : 0);
@@ -132,6 +133,9 @@ static void compare(const struct rig *rig, uint64_t gpa, unsigned *seen)
         case CPU_LOST:
             CHECK_STATUS(said.status, HVPT_E_CORRUPT, said.words);
             concludes(&said, "cannot be reached");
+            CHECK_STATUS(hvpt_space_diagnose(&rig->space, hvpt_make_gpa(gpa), access, &found), HVPT_E_CORRUPT,
+                         "diagnose");
+            CHECK(found.number == 0 && found.bits == 0, "no rule of the format's is broken");
             seen[2]++;
             break;
         case CPU_MAPPED:

@@ -505,6 +505,26 @@ GENERIC(a_mask_that_names_nothing_is_refused)
     must(rig->adapter->protect(&rig->space, HVPT_1G, HVPT_4K, rig_data(rig), 0, NULL));
 }
 
+/* hvpt.h: what mask does not name stays, and accessed and dirty bits whatever it says. */
+GENERIC(protect_keeps_the_address_and_the_marks)
+{
+    static const uint32_t masks[] = {HVPT_WRITE, HVPT_CHANGE_MEMTYPE, HVPT_CHANGE_FLAGS, HVPT_CHANGE_SOFTWARE};
+    const uint64_t hpa = setup_hpa_limit(rig->setup) - G4K; /* each bit of an address */
+    struct hvpt_attr reads = rig_data(rig);
+    struct hvpt_mapping before, after;
+
+    reads.perm &= ~(uint32_t)HVPT_WRITE;
+    must(rig_map(rig, G1G, hpa, G4K, reads));
+    must(rig->adapter->translate(&rig->space, G1G, &before));
+    for (unsigned i = 0; i < sizeof(masks) / sizeof(masks[0]); i++) {
+        must(rig_protect(rig, G1G, G4K, reads, masks[i]));
+        must(rig->adapter->translate(&rig->space, G1G, &after));
+        CHECK_EQ(after.hpa.value, hpa, "address");
+        CHECK_EQ(after.attr.flags, before.attr.flags, "flags");
+        CHECK_EQ(after.attr.perm, before.attr.perm, "permissions");
+    }
+}
+
 GENERIC(protect_splits_only_where_it_changes_something)
 {
     must(rig_map(rig, 4 * G1G, HOST, G1G, rig_data(rig)));
@@ -583,6 +603,16 @@ GENERIC(translate_is_exact_at_every_offset_of_a_page)
         CHECK_EQ(mapping.hpa.value, HOST + offset, "hpa");
         rig_compare(rig, 4 * G1G + offset);
     }
+}
+
+/* The lowest bit of the index at each level, and some between: each leads to a page of its own. */
+GENERIC(translate_tells_addresses_apart_by_each_bit)
+{
+    must(rig_map(rig, 0, HOST, G4K, rig_data(rig)));
+    for (unsigned bit = 12; bit < cpu_gpa_bits(&rig->setup->cpu); bit += 3)
+        must(rig_map(rig, UINT64_C(1) << bit, HOST + bit * G4K, G4K, rig_data(rig)));
+    for (unsigned bit = 12; bit < cpu_gpa_bits(&rig->setup->cpu); bit += 3)
+        rig_compare(rig, UINT64_C(1) << bit);
 }
 
 GENERIC(translate_leaves_its_result_alone_when_there_is_none)

@@ -433,3 +433,49 @@ Test(stage2, a_contiguous_set_is_as_large_as_the_manuals_table_has_it)
         rig_close(&rig);
     }
 }
+
+/* Arm ARM, "Stage 2 memory region type and Cacheability attributes", SH[1:0]: 0 non-, 2 outer, 3 inner shareable. */
+Test(stage2, protect_of_flags_changes_the_shareability)
+{
+    static const struct {
+        uint32_t flags;
+        unsigned code;
+    } cases[] = {{HVPT_S2_NON_SHAREABLE, 0}, {HVPT_S2_OUTER_SHAREABLE, 2}, {0, 3}};
+    struct cpu_translation now;
+    struct rig rig;
+
+    rig_open(&rig, setup_named("stage 2, 4K, contiguous runs, no break before make"));
+    CHECK_STATUS(rig.adapter->map(&rig.space, 0, HOST, HVPT_4K, rig_data(&rig), NULL), HVPT_OK, "map");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct hvpt_attr attr = rig_data(&rig);
+
+        attr.flags = cases[i].flags;
+        CHECK_STATUS(rig.adapter->protect(&rig.space, 0, HVPT_4K, attr, HVPT_CHANGE_FLAGS, NULL), HVPT_OK, "protect");
+        cpu_walk(&rig.cpu, &rig.memory, rig.tlb.root, 0, CPU_PROBE, &now);
+        CHECK_EQ(bits(now.entry, 9, 8), cases[i].code, "SH");
+    }
+    CHECK_STATUS(rig.adapter->unmap(&rig.space, 0, HVPT_4K, NULL), HVPT_OK, "unmap");
+    rig_close(&rig);
+}
+
+/* hvpt.h: collapse changes [gpa, gpa + size), so that a set which begins before the range is not joined. */
+Test(stage2, collapse_of_a_part_joins_the_sets_that_lie_in_it)
+{
+    for (unsigned first = 0; first < 32; first += 5) {
+        struct rig rig;
+
+        rig_open(&rig, setup_named("stage 2, 4K, contiguous runs, no break before make"));
+        for (unsigned page = 0; page < 64; page++)
+            CHECK_STATUS(rig_map(&rig, HVPT_1G + page * HVPT_4K, HOST + page * HVPT_4K, HVPT_4K, rig_data(&rig)),
+                         HVPT_OK, "map");
+        CHECK_STATUS(rig_collapse(&rig, HVPT_1G + first * HVPT_4K, (64 - first) * HVPT_4K), HVPT_OK, "collapse");
+        for (unsigned page = 0; page < 64; page++) {
+            struct cpu_translation now;
+
+            cpu_walk(&rig.cpu, &rig.memory, rig.tlb.root, HVPT_1G + page * HVPT_4K, CPU_PROBE, &now);
+            CHECK_EQ(now.joined, page / 16 * 16 >= first, "joined");
+        }
+        rig_check(&rig);
+        rig_close(&rig);
+    }
+}

@@ -365,6 +365,36 @@ Test(arm, what_the_log_names_is_reported_and_clean_again)
     model_free(&rig.model);
 }
 
+/* The entry names a page whose tables are out of reach by now: it is reported as written, and as corrupt. */
+Test(arm, a_logged_page_out_of_reach_is_counted)
+{
+    struct hvpt_hdbss_report report;
+    struct cpu_translation now;
+    uint64_t prod = 0, link;
+    struct rig rig;
+
+    rig_open(&rig, setup_named(INDIRECT));
+    CHECK_STATUS(rig_map(&rig, BASE, HOST, HVPT_4K, rig_data(&rig)), HVPT_OK, "map");
+    memset(bitmap, 0, sizeof(bitmap));
+    memset(wanted, 0, sizeof(wanted));
+    CHECK(guest_writes(&rig, BASE, &prod, 0) && prod == 1, "one entry");
+    cpu_walk(&rig.cpu, &rig.memory, rig.tlb.root, BASE, CPU_PROBE, &now);
+    link = now.table[1]->virt[now.index[1]];
+    rig.memory.lenient = true;
+    memory_poke(now.table[1], now.index[1], (link & 0xfff) | HOST);
+    CHECK_STATUS(hvpt_hdbss_dirty(&rig.space, structure, 0, &prod, hvpt_make_gpa(BASE), SPAN, bitmap, NULL, &report),
+                 HVPT_OK, "dirty");
+    CHECK(report.logged == 1 && report.corrupt == 1 && report.outside == 0, "%u, %u corrupt, %u outside",
+          (unsigned)report.logged, (unsigned)report.corrupt, (unsigned)report.outside);
+    CHECK(bitmap[0] == 1 && prod == 0, "the page that was written");
+    memory_poke(now.table[1], now.index[1], link);
+    rig.memory.lenient = false;
+    rig.memory.destroying = true;
+    rig.adapter->destroy(&rig.space);
+    memory_close(&rig.memory);
+    model_free(&rig.model);
+}
+
 Test(arm, a_log_is_drained_of_stage_2_with_a_log_alone)
 {
     static const struct {
