@@ -18,9 +18,10 @@
 #define PAT_RESET UINT64_C(0x0007040600070406)
 #define PAT_FULL  UINT64_C(0x0006010500070406)
 
-#define NPT_CPU(levels_, m)                                                                                            \
-    .kind = CPU_NPT, .levels = (levels_), .maxphyaddr = (m), .page_2m = true, .page_1g = true, .accessed_dirty = true, \
-    .no_execute = true
+/* A config with smaller pages than 1 GByte speaks of a CPU that has no such pages. */
+#define NPT_CPU_WITHOUT_1G(levels_, m) \
+    .kind = CPU_NPT, .levels = (levels_), .maxphyaddr = (m), .page_2m = true, .accessed_dirty = true, .no_execute = true
+#define NPT_CPU(levels_, m) NPT_CPU_WITHOUT_1G(levels_, m), .page_1g = true
 
 /* Sv39x4 .. Sv57x4: two bits more than the levels make. */
 #define GSTAGE_CPU(levels_, m)                                                                                   \
@@ -115,13 +116,13 @@ const struct setup setups[] = {
         .name = "NPT, pages up to 2M, 40-bit addresses",
         .adapter = &npt_adapter,
         .config = {.max_page_size = HVPT_2M, .maxphyaddr = 40},
-        .cpu = {NPT_CPU(4, 40), .pat = PAT_RESET},
+        .cpu = {NPT_CPU_WITHOUT_1G(4, 40), .pat = PAT_RESET},
     },
     {
         .name = "NPT, 4K pages only, linear map",
         .adapter = &npt_adapter,
         .config = {.max_page_size = HVPT_4K, .pat = PAT_FULL},
-        .cpu = {NPT_CPU(4, 52), .pat = PAT_FULL},
+        .cpu = {NPT_CPU_WITHOUT_1G(4, 52), .pat = PAT_FULL},
         .linear = true,
     },
     {
@@ -251,7 +252,7 @@ const struct setup setups[] = {
         .name = "NPT through the handle",
         .adapter = &npt_inline_adapter,
         .config = {.max_page_size = HVPT_2M, .maxphyaddr = 40},
-        .cpu = {NPT_CPU(4, 40), .pat = PAT_RESET},
+        .cpu = {NPT_CPU_WITHOUT_1G(4, 40), .pat = PAT_RESET},
     },
     {
         .name = "stage 2 through the handle",
