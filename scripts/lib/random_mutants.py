@@ -5,8 +5,8 @@
 faults.py makes the faults, faulty_build.py the programs that hold them. A fault meets the unit tests, the replayed
 fuzzers and the engine's enumerations that call its function, the quickest and luckiest first, until one fails. One that
 changes no machine code (-O2, same_code.py) is equivalent and not counted. About the formats CBMC is asked at last. What
-is left survives. tests/mutants/equivalent.json says of survivors why no test could notice them; these are counted by
-themselves.
+is left survives. tests/mutants/equivalent.json says of survivors why no test could notice them; these meet the quick
+programs only, and are counted by themselves.
 
 Verdicts are kept as they come (mutants-random.jsonl in the build directory), so that a run can be ended and gone on
 with. One is asked for again when its function changed, and that of a survivor when a program did.
@@ -184,8 +184,11 @@ class Record:
                                              " (%s)" % by if verdict == "noticed" else ""), flush=True)
 
 
-def judge(court, faults, record, until, compiled):
-    """A verdict on each of the faults that has none, or on as many as there is time for."""
+def judge(court, faults, record, until, compiled, known):
+    """A verdict on each of the faults that has none, or on as many as there is time for.
+
+    Those with a known reason meet the quick programs only, which would show it to be wrong.
+    """
     left = [fault for fault in faults if not record.knows(fault)]
     alone = [fault for fault in left if compiled or fault["within"] is None]
 
@@ -220,7 +223,10 @@ def judge(court, faults, record, until, compiled):
         return
     same = {fault["number"] for fault in court.single.same(left)}
     left = decide(left, lambda fault: EQUIVALENT if fault["number"] in same else None)
-    left = in_rounds(left, DEAR if court.cheap else LONG)
+    for fault in left:
+        if fault["id"] in known and not late():
+            record.add(fault, None)
+    left = in_rounds([fault for fault in left if fault["id"] not in known], DEAR if court.cheap else LONG)
     for fault in left:
         if late():
             return
@@ -257,7 +263,7 @@ def main(root, build, count, seed, under, seconds, cheap, compiled):
         if len(chosen) > held:
             held = max(count, len(chosen)) * 9 // 8 if held else count * 9 // 8
             court.build([fault for fault in faults[:held] if fault["within"] is not None])
-        judge(court, chosen, record, until, compiled)
+        judge(court, chosen, record, until, compiled, known)
     rows = [(fault, record.rows[fault["key"]]["by"]) for fault in chosen if record.knows(fault)]
     survivors = [fault for fault, by in rows if by is None]
     equivalent = sum(by == EQUIVALENT for _, by in rows)
