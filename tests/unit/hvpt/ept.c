@@ -385,6 +385,27 @@ Test(ept, collapse_without_hardware_bits_leaves_the_flush_to_the_caller)
     rig_close(&rig);
 }
 
+/* hvpt.h, collapse: where hardware sets them, the call flushes on the way, but not for each table. */
+Test(ept, collapse_with_hardware_bits_flushes_for_many_tables_at_once)
+{
+    struct hvpt_collapse_report report;
+    struct hvpt_flush flush = {0};
+    uint64_t flushes;
+    struct rig rig;
+
+    rig_open(&rig, &everything);
+    for (unsigned page = 0; page < 4 * 512; page++)
+        CHECK_STATUS(rig.adapter->map(&rig.space, page * HVPT_4K, HOST + page * HVPT_4K, HVPT_4K, rig_data(&rig), NULL),
+                     HVPT_OK, "map");
+    flushes = rig.memory.flushes;
+    CHECK_STATUS(rig.adapter->collapse(&rig.space, 0, 4 * HVPT_2M, &flush, &report), HVPT_OK, "collapse");
+    CHECK_EQ(report.collapsed, 4, "tables");
+    CHECK_EQ(rig.memory.flushes, flushes + 1, "flushes");
+    rig.adapter->flush(&rig.space, &flush);
+    CHECK_STATUS(rig.adapter->unmap(&rig.space, 0, 4 * HVPT_2M, NULL), HVPT_OK, "unmap");
+    rig_close(&rig);
+}
+
 /* ---- EPTP ---- */
 
 Test(ept, an_eptp_that_is_none_is_refused)

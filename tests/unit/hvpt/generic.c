@@ -114,6 +114,14 @@ GENERIC(one_page_of_each_size_is_mapped_as_such)
     }
 }
 
+GENERIC(single_pages_are_mapped_one_after_the_other)
+{
+    for (unsigned page = 0; page < 5; page++)
+        must(rig_map(rig, G1G + page * G4K, HOST + 2 * page * G4K, G4K, rig_data(rig)));
+    for (unsigned page = 0; page < 5; page++)
+        rig_compare(rig, G1G + page * G4K);
+}
+
 GENERIC(a_range_gets_the_largest_pages_that_fit)
 {
     uint64_t gpa = G1G - G2M - G4K;
