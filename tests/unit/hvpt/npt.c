@@ -140,6 +140,7 @@ Test(npt, every_leaf_is_what_the_manuals_table_makes_of_its_attributes)
 Test(npt, what_is_kept_for_software_lies_in_ignored_bits)
 {
     const struct setup *setup = setup_named("NPT, all defaults");
+    struct hvpt_mapping mapping;
     struct rig rig;
 
     rig_open(&rig, setup);
@@ -154,6 +155,8 @@ Test(npt, what_is_kept_for_software_lies_in_ignored_bits)
             extra = raw_leaf(&rig, HVPT_1G) ^ leaf_of(leaf_name[level], HOST, attr);
             CHECK((extra & ~ignored(leaf_name[level])) == 0, "%s: %#llx is more than ignored bits", leaf_name[level],
                   (unsigned long long)extra);
+            CHECK_STATUS(npt_adapter.translate(&rig.space, HVPT_1G, &mapping), HVPT_OK, "translate");
+            CHECK_EQ(mapping.attr.software, software, "what comes back");
             CHECK_STATUS(rig_unmap(&rig, HVPT_1G, page_size[level]), HVPT_OK, "unmap");
         }
     }
