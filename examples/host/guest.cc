@@ -3,6 +3,7 @@
 // A guest's memory as a class of C++17: c++ -std=c++17 -isystem include examples/host/guest.cc && ./a.out
 #include <hvpt/ept.h>
 
+#include <cstdint>
 #include <cstdlib>
 #include <iostream>
 #include <stdexcept>

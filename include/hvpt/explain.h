@@ -75,19 +75,15 @@ HVPT_FUNCTION HVPT_COLD void hvpt_explain_rights(const struct hvpt_text *text, u
 HVPT_FUNCTION HVPT_COLD void hvpt_explain_bits(const struct hvpt_text *text, uint64_t bits, uint64_t entry)
 {
     struct hvpt_text_list list = {text, ", ", false};
-    unsigned low = 0;
+    unsigned low, count;
 
-    while (bits != 0) {
-        unsigned count = 0;
-
-        while (!(bits & 1)) {
-            bits >>= 1;
-            low++;
-        }
-        while (bits & 1) {
-            bits >>= 1;
+    /* By places: where bits are shifted out until one is set, gcc 14 calls __ctzdi2 of its library on i386. */
+    for (low = 0; low < 64; low += count + 1) {
+        count = 0;
+        while (low + count < 64 && ((bits >> (low + count)) & 1))
             count++;
-        }
+        if (count == 0)
+            continue;
         hvpt_text_item_if(&list, true, count == 1 ? "bit " : "bits ");
         hvpt_text_decimal(text, low + count - 1);
         if (count == 1) {
@@ -98,7 +94,6 @@ HVPT_FUNCTION HVPT_COLD void hvpt_explain_bits(const struct hvpt_text *text, uin
             hvpt_text_string(text, " = ");
             hvpt_text_hex(text, (entry >> low) & (~UINT64_C(0) >> (64 - count)));
         }
-        low += count;
     }
 }
 

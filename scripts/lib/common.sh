@@ -57,6 +57,7 @@ go                        golang-go
 bindgen                   bindgen
 path:/usr/lib/python3/dist-packages/cffi python3-cffi
 path:/usr/lib/python3/dist-packages/setuptools python3-setuptools
+path:/usr/include/python3*/Python.h python3-dev
 '
 # A module for Linux; the kernel of its version is fetched by the test and not installed.
 needs_module='

@@ -21,9 +21,9 @@ NOT_OURS = re.compile(r"^(build[^/]*|\.git|\.cache)/|(^|/)(target|__pycache__|pa
 
 def files(root):
     """What is in the tree; git's list where it is one, since a working folder has more in it."""
-    listed = subprocess.run(["git", "-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-                            capture_output=True, text=True)
-    names = listed.stdout.split("\0")[:-1] if listed.returncode == 0 else [
+    listed = shutil.which("git") and subprocess.run(
+        ["git", "-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard"], capture_output=True, text=True)
+    names = listed.stdout.split("\0")[:-1] if listed and listed.returncode == 0 else [
         (Path(folder) / name).relative_to(root).as_posix() for folder, _, held in os.walk(root) for name in held]
     return sorted(name for name in names if not NOT_OURS.search(name) and (Path(root) / name).is_file())
 

@@ -127,6 +127,8 @@ class Packages:
         for program, package in (("dpkg-buildpackage", "dpkg-dev"), ("dh", "debhelper"), ("lintian", "lintian"), ("meson", "meson")):
             if not shutil.which(program):
                 return tap.Skip(f"no {program} (Debian: {package})")
+        if not self.tree.is_dir():
+            return "there is no archive"
         shutil.copytree(self.tree / "packaging/debian", self.tree / "debian")
         done = subprocess.run(["dpkg-buildpackage", "-us", "-uc", "-b"], cwd=self.tree, capture_output=True, text=True,
                               env={**os.environ, "DEB_BUILD_OPTIONS": "nocheck"})
