@@ -920,6 +920,13 @@ GENERIC(an_empty_obligation_flushes_nothing)
 
 /* ---- life ---- */
 
+Test(generic, sizes_are_what_their_names_say)
+{
+    CHECK_EQ(HVPT_4K, 4096, "4K");
+    CHECK_EQ(HVPT_2M, 2097152, "2M");
+    CHECK_EQ(HVPT_1G, 1073741824, "1G");
+}
+
 GENERIC(destroy_gives_back_a_full_tree)
 {
     must(rig_map(rig, G4K, HOST, G1G + G2M, rig_data(rig)));

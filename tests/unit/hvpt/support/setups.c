@@ -410,7 +410,7 @@ static bool ept_expresses(const struct setup *setup, struct hvpt_attr attr)
         flags |= HVPT_ACCESSED | HVPT_DIRTY;
     if (setup->config.features & HVPT_EPT_USE_VIOLATION_VE)
         flags |= HVPT_EPT_SUPPRESS_VE;
-    return (attr.flags & ~flags) == 0 && attr.software <= HVPT_EPT_SOFTWARE_MAX;
+    return (attr.flags & ~flags) == 0 && attr.software <= setup_software_max(setup);
 }
 
 static bool npt_expresses(const struct setup *setup, struct hvpt_attr attr)
@@ -429,7 +429,7 @@ static bool npt_expresses(const struct setup *setup, struct hvpt_attr attr)
         return false;
     for (unsigned i = 0; i < 8; i++)
         in_pat = in_pat || ((setup->cpu.pat >> (8 * i)) & 7) == x86_memtype(attr.memtype);
-    return in_pat && (attr.flags & ~flags) == 0 && attr.software <= HVPT_NPT_SOFTWARE_MAX;
+    return in_pat && (attr.flags & ~flags) == 0 && attr.software <= setup_software_max(setup);
 }
 
 /* W without R is reserved; Svpbmt has NC and IO; there are two bits for software, and the library keeps one. */
@@ -444,7 +444,7 @@ static bool gstage_expresses(const struct setup *setup, struct hvpt_attr attr)
     if (attr.memtype != HVPT_MEM_WB
         && !(setup->cpu.svpbmt && (attr.memtype == HVPT_MEM_UC || attr.memtype == HVPT_MEM_WC)))
         return false;
-    return (attr.flags & ~flags) == 0 && attr.software <= HVPT_GSTAGE_SOFTWARE_MAX;
+    return (attr.flags & ~flags) == 0 && attr.software <= setup_software_max(setup);
 }
 
 /* Any combination of S2AP and XN; no write-protect type; FWB has no write-through, DS no shareability of a page's own. */
@@ -459,7 +459,7 @@ static bool s2_expresses(const struct setup *setup, struct hvpt_attr attr)
         return false;
     if (setup->cpu.indirect && !(attr.perm & HVPT_READ) && (attr.perm & (HVPT_EXEC | HVPT_EXEC_USER)))
         return false;
-    return (attr.flags & ~flags) == 0 && (attr.flags & shared) != shared && attr.software <= HVPT_S2_SOFTWARE_MAX;
+    return (attr.flags & ~flags) == 0 && (attr.flags & shared) != shared && attr.software <= setup_software_max(setup);
 }
 
 bool setup_expresses(const struct setup *setup, struct hvpt_attr attr)
@@ -475,13 +475,14 @@ bool setup_expresses(const struct setup *setup, struct hvpt_attr attr)
     return false;
 }
 
+/* What attr.software may hold: four of the bits that x86 ignores, two of Arm's, and RSW less the one that is kept. */
 uint32_t setup_software_max(const struct setup *setup)
 {
     switch (setup->cpu.kind) {
-    case CPU_EPT: return HVPT_EPT_SOFTWARE_MAX;
-    case CPU_NPT: return HVPT_NPT_SOFTWARE_MAX;
-    case CPU_GSTAGE: return HVPT_GSTAGE_SOFTWARE_MAX;
-    case CPU_S2: return HVPT_S2_SOFTWARE_MAX;
+    case CPU_EPT: return 15;
+    case CPU_NPT: return 15;
+    case CPU_GSTAGE: return 1;
+    case CPU_S2: return 3;
     }
     return 0;
 }
