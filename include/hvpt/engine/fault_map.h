@@ -150,8 +150,10 @@ HVPT_INLINE bool hvpt_way_down(const struct hvpt_way *way, hvpt_entry **slot, ui
     if (HVPT_UNLIKELY(entry & way->table_mask))
         return false;
     table = hvpt_table_by(way->space, way->called, (entry & way->frame_mask) << way->frame_shift);
+    if (!hvpt_is_reached(way->called, table))
+        return false;
     *slot = table + ((unsigned)(gpa >> shift) & 511u);
-    return hvpt_is_reached(way->called, table);
+    return true;
 }
 
 /* Find gpa's slot at level 0 in a tree of four levels. false: a table on the way is missing or unusual. */
