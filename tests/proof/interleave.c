@@ -26,8 +26,19 @@ static bool access_exchange(uint64_t *at, uint64_t *expected, uint64_t value, bo
     (void)weak;
     return __atomic_compare_exchange_n(at, expected, value, false, order, failed);
 }
-#define __atomic_load_n             access_load
-#define __atomic_store_n            access_store
+/* Marks, of 32 bits, decide on nothing but speed. */
+static uint32_t access_mark(const uint32_t *at, int order)
+{
+    return __atomic_load_n(at, order);
+}
+static void access_set_mark(uint32_t *at, uint32_t value, int order)
+{
+    __atomic_store_n(at, value, order);
+}
+#define __atomic_load_n(at, order) \
+    _Generic((at), uint32_t *: access_mark, const uint32_t *: access_mark, default: access_load)(at, order)
+#define __atomic_store_n(at, value, order) \
+    _Generic((at), uint32_t *: access_set_mark, default: access_store)(at, value, order)
 #define __atomic_compare_exchange_n access_exchange
 
 #define INDEX_BITS                  1u
