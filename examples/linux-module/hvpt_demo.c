@@ -12,12 +12,17 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/version.h>
 
 #include <asm/cpufeature.h>
 #include <asm/msr.h>
 #include <asm/processor.h>
 
 #include <hvpt/ept.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0) /* its name until then */
+#define rdmsrq_safe rdmsrl_safe
+#endif
 
 #define GUEST_PAGES  8
 #define READ_ONLY    3 /* the page that the guest may not write */
@@ -122,7 +127,7 @@ static int __init demo_init(void)
 
     /* Without VMX the capabilities stay untold: hvpt then takes the CPU for one that can do what is asked. */
     if (boot_cpu_has(X86_FEATURE_VMX))
-        rdmsrl_safe(MSR_IA32_VMX_EPT_VPID_CAP, &config.ept_vpid_cap);
+        rdmsrq_safe(MSR_IA32_VMX_EPT_VPID_CAP, &config.ept_vpid_cap);
     words = kmalloc(HVPT_EXPLAIN_SIZE, GFP_KERNEL);
     if (!words)
         return -ENOMEM;

@@ -130,7 +130,8 @@ class Packages:
         if not self.tree.is_dir():
             return "there is no archive"
         shutil.copytree(self.tree / "packaging/debian", self.tree / "debian")
-        done = subprocess.run(["dpkg-buildpackage", "-us", "-uc", "-b"], cwd=self.tree, capture_output=True, text=True,
+        # -d: what is wanted is here, if not as the packages that debian/control names.
+        done = subprocess.run(["dpkg-buildpackage", "-us", "-uc", "-b", "-d"], cwd=self.tree, capture_output=True, text=True,
                               env={**os.environ, "DEB_BUILD_OPTIONS": "nocheck"})
         if done.returncode:
             return done.stdout[-3000:] + done.stderr[-3000:]

@@ -36,6 +36,12 @@ BOCHS_3_1 = Versions((3, 1), (3, 2))  # new in 3.1
 DEVIATIONS = [
     Deviation("Bochs", BOCHS_3_1, "processor: IDIV of 64 bits", "",
               "SDM vol. 2, IDIV: the quotient of RDX:RAX; that of Bochs 3.1 is another each time, whatever the operand"),
+    Deviation("Bochs", BOCHS_3_1, "VM exits: vmread_reg: exit qualification", "",
+              "SDM vol. 3, Exit Qualification: 0 without a displacement; Bochs 3.1 leaves what was there, now and then not 0"),
+    Deviation("Bochs", BOCHS_3_1, "VM exits: vmread_reg: in words", "", "SDM vol. 3, Exit Qualification: 0 without a displacement"),
+    Deviation("Bochs", BOCHS_3_1, "VM exits: vmwrite_reg: exit qualification", "",
+              "SDM vol. 3, Exit Qualification: 0 without a displacement"),
+    Deviation("Bochs", BOCHS_3_1, "VM exits: vmwrite_reg: in words", "", "SDM vol. 3, Exit Qualification: 0 without a displacement"),
     Deviation("Bochs", BOCHS, "EPT: 2M page, leaf: bit 12: misconfiguration", "12",
               "SDM vol. 3, EPT Misconfigurations: bits 20:12 of an entry that maps a 2-MByte page are reserved"),
     Deviation("Bochs", BOCHS, "EPT: 1G page, leaf: bit 12: misconfiguration", "12",

@@ -32,22 +32,27 @@ static void vectors_to_guest(uint64_t pfr0, uint64_t pfr1)
 static void fine_grained(uint64_t mmfr0, uint64_t mmfr1, uint64_t pfr1)
 {
     uint64_t isar2 = REGISTER_READ("s3_0_c0_c6_2"), mmfr3 = REGISTER_READ("s3_0_c0_c7_3");
+    uint64_t pfr2 = REGISTER_READ("s3_0_c0_c4_2");
+    const bool gcs = field(pfr1, 44) != 0;
 
     if (field(mmfr0, 56) != 0) {                                            /* FEAT_FGT */
-        uint64_t allowed = (field(pfr1, 24) != 0 ? UINT64_C(3) << 54 : 0)   /* SME: nSMPRI_EL1, nTPIDR2_EL0 */
+        uint64_t allowed = (gcs ? UINT64_C(3) << 52 : 0)                    /* GCS: nGCS_EL0, nGCS_EL1 */
+                         | (field(pfr1, 24) != 0 ? UINT64_C(3) << 54 : 0)   /* SME: nSMPRI_EL1, nTPIDR2_EL0 */
                          | (field(mmfr3, 8) != 0 ? UINT64_C(3) << 57 : 0)   /* S1PIE: nPIRE0_EL1, nPIR_EL1 */
                          | (field(mmfr3, 16) != 0 ? UINT64_C(3) << 59 : 0); /* S1POE: nPOR_EL0, nPOR_EL1 */
 
-        REGISTER_WRITE("s3_4_c1_c1_4", allowed); /* HFGRTR_EL2 */
-        REGISTER_WRITE("s3_4_c1_c1_5", allowed); /* HFGWTR_EL2 */
-        REGISTER_WRITE("s3_4_c1_c1_6", 0);       /* HFGITR_EL2 */
-        REGISTER_WRITE("s3_4_c3_c1_4", 0);       /* HDFGRTR_EL2 */
-        REGISTER_WRITE("s3_4_c3_c1_5", 0);       /* HDFGWTR_EL2 */
+        REGISTER_WRITE("s3_4_c1_c1_4", allowed);                      /* HFGRTR_EL2 */
+        REGISTER_WRITE("s3_4_c1_c1_5", allowed);                      /* HFGWTR_EL2 */
+        REGISTER_WRITE("s3_4_c1_c1_6", gcs ? UINT64_C(7) << 57 : 0);  /* HFGITR_EL2: nGCSPUSHM_EL1, -STR_EL1, -EPP */
+        REGISTER_WRITE("s3_4_c3_c1_4", 0);                            /* HDFGRTR_EL2 */
+        REGISTER_WRITE("s3_4_c3_c1_5", 0);                            /* HDFGWTR_EL2 */
     }
     if (field(mmfr1, 40) != 0)                                                       /* FEAT_HCX */
         REGISTER_WRITE("s3_4_c1_c2_2", (field(isar2, 16) != 0 ? 1u << 11 : 0)        /* MOPS: MSCEn */
                                            | (field(mmfr3, 0) != 0 ? 1u << 14 : 0)   /* TCR2En */
-                                           | (field(mmfr3, 4) != 0 ? 1u << 15 : 0)); /* SCTLR2En */
+                                           | (field(mmfr3, 4) != 0 ? 1u << 15 : 0)   /* SCTLR2En */
+                                           | (gcs ? 1u << 22 : 0)                    /* GCSEn */
+                                           | (field(pfr2, 32) != 0 ? 1u << 23 : 0)); /* FPMR: EnFPM */
 }
 
 void traps_set(void)
