@@ -149,10 +149,10 @@ static inline void hvpt_break_run(struct hvpt_space *space, struct hvpt_flush *f
 
 /*
  * Link a fresh, empty table into a slot at level that other CPUs see, and that held old a moment ago. If another CPU
- * was first, the frame goes back into the list.
+ * was first, the frame goes back into the list, and the table is that CPU's; NULL if it put a page there.
  */
-HVPT_FUNCTION HVPT_COLD void hvpt_link_empty(struct hvpt_space *space, struct hvpt_frames *list, hvpt_entry *slot,
-                                             uint64_t old, unsigned level)
+HVPT_FUNCTION HVPT_COLD hvpt_entry *hvpt_link_empty(struct hvpt_space *space, struct hvpt_frames *list,
+                                                    hvpt_entry *slot, uint64_t old, unsigned level)
 {
     uint64_t frame;
     hvpt_entry *table = hvpt_frames_pop(space, list, &frame);
@@ -160,10 +160,12 @@ HVPT_FUNCTION HVPT_COLD void hvpt_link_empty(struct hvpt_space *space, struct hv
     hvpt_fill_empty(space, table, hvpt_entries(space));
     if (space->policy & HVPT_POLICY_GUARD_TABLES)
         hvpt_note_table(space, frame);
-    if (hvpt_compare_exchange(slot, &old, hvpt_make_table(space, frame)))
-        hvpt_count_add_shared(&space->tables[level - 1], 1);
-    else
+    if (!hvpt_compare_exchange(slot, &old, hvpt_make_table(space, frame))) {
         hvpt_frames_push(space, list, table, frame);
+        return hvpt_is_table(space, old, level) ? hvpt_table_below(space, old) : NULL;
+    }
+    hvpt_count_add_shared(&space->tables[level - 1], 1);
+    return table;
 }
 
 /*

@@ -75,7 +75,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_fault_insert(struct hvpt_space *sp
                     && hvpt_frames_touch(space, list, hpa, hpa + hvpt_span(space, level)))
                     return HVPT_E_RANGE;
             }
-            hvpt_link_empty(space, list, run.slot, run.entry, run.level);
+            (void)hvpt_link_empty(space, list, run.slot, run.entry, run.level);
         } else if (HVPT_LIKELY(hvpt_compare_exchange(run.slot, &run.entry, bits))) {
             hvpt_count_add_shared(level == 0 ? hvpt_shard_of(space, user) : &space->leaves[level], 1);
             return HVPT_OK;

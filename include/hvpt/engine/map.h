@@ -47,11 +47,8 @@ HVPT_FUNCTION HVPT_COLD void hvpt_map_commit(struct hvpt_space *space, struct hv
                 continue;
             }
             old = hvpt_load(slot);
-            if (!hvpt_is_present(space, old)) {
-                hvpt_link_empty(space, list, slot, old, level + 1);
-                old = hvpt_load(slot);
-            }
-            table[level] = hvpt_table_below(space, old);
+            table[level] = hvpt_is_present(space, old) ? hvpt_table_below(space, old)
+                                                       : hvpt_link_empty(space, list, slot, old, level + 1);
             continue;
         }
         hvpt_put_leaves(space, slot, whole, at, hpa, leaf, level);
