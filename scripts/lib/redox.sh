@@ -79,6 +79,11 @@ redox() {
         redox_case "the second level for rmm is under 1,000 lines" "$logs/rmm-lines.log" \
             awk 'END { print NR; exit NR >= 1000 }' "$workspace"/rmm-second-level/src/*.rs
         redox_tests "crate in rmm's types" "$logs/rmm.log" cargo test --locked "${manifest[@]}" --package hvpt-redox
+        redox_tests "client" "$logs/client.log" cargo test --locked "${manifest[@]}" --package redox-hv
+        if [ "$(uname -m)" = x86_64 ]; then
+            redox_case "the first program of a kernel, and its loader" "$logs/boot.log" \
+                make -C "$workspace/boot" OUT="$logs/boot" programs
+        fi
         redox_tests module "$logs/module.log" cargo test --locked "${manifest[@]}" --package redox-standin
         RUSTDOCFLAGS='-D warnings' redox_case "cargo doc has nothing to say" "$logs/doc.log" \
             cargo doc --locked --no-deps --manifest-path "$crate/Cargo.toml"

@@ -21,6 +21,8 @@ impl Errno {
     pub const EEXIST: Self = Self(17);
     /// The machine has neither VMX nor SVM.
     pub const ENODEV: Self = Self(19);
+    /// The program has no number left for a file descriptor.
+    pub const EMFILE: Self = Self(24);
     /// An argument is wrong.
     pub const EINVAL: Self = Self(22);
 }

@@ -25,6 +25,11 @@ mod calls;
 mod exit;
 #[cfg(all(target_arch = "x86_64", any(target_os = "redox", feature = "native")))]
 mod native;
+#[cfg(any(
+    test,
+    all(target_arch = "x86_64", any(target_os = "redox", feature = "native"))
+))]
+mod numbers;
 mod regs;
 mod vcpu;
 mod vm;

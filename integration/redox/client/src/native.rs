@@ -1,11 +1,8 @@
 //! The calls as system calls of x86-64, for programs without a runtime under them.
 
-use core::{
-    arch::asm,
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use core::arch::asm;
 
-use crate::{Calls, Errno};
+use crate::{numbers::Numbers, Calls, Errno};
 
 const OPENAT_INTO: usize = 0x1010_03db;
 const DUP_INTO: usize = 0x2010_03dc;
@@ -21,23 +18,35 @@ const MAP_SHARED: usize = 1;
 const PROT_READ: usize = 0x4_0000;
 const PROT_WRITE: usize = 0x2_0000;
 
-/// System calls. The kernel lets programs number their file descriptors: these are given from `first` on, and never
-/// twice.
+/// System calls. The kernel has programs number their file descriptors; these are [`Native::FILES`] from `first` on.
 #[derive(Debug)]
 pub struct Native {
-    next: AtomicUsize,
+    numbers: Numbers,
 }
 
 impl Native {
-    /// Nobody else in the program uses file descriptors from `first` on.
+    /// So many file descriptors are open at a time; the next one is [`Errno::EMFILE`].
+    pub const FILES: usize = Numbers::COUNT;
+
+    /// Nobody else in the program uses the file descriptors from `first` on. The kernel has 65,536, and its table is as
+    /// long as the highest one.
     pub const fn new(first: usize) -> Self {
         Self {
-            next: AtomicUsize::new(first),
+            numbers: Numbers::new(first),
         }
     }
 
-    fn number(&self) -> usize {
-        self.next.fetch_add(1, Ordering::Relaxed)
+    /// A new file descriptor: `open` is told its number.
+    fn open(&self, open: impl FnOnce(usize) -> Result<usize, Errno>) -> Result<usize, Errno> {
+        let number = self.numbers.take().ok_or(Errno::EMFILE)?;
+
+        match open(number) {
+            Ok(_) => Ok(number),
+            Err(error) => {
+                self.numbers.give_back(number);
+                Err(error)
+            }
+        }
     }
 }
 
@@ -99,29 +108,23 @@ impl Native {
 
 impl Calls for Native {
     fn openat(&self, fd: usize, path: &str) -> Result<usize, Errno> {
-        let new = self.number();
-
         // SAFETY: the kernel reads the path.
-        unsafe {
+        self.open(|new| unsafe {
             syscall(
                 OPENAT_INTO,
                 [fd, path.as_ptr() as usize, path.len(), 0, 0, new],
             )
-        }?;
-        Ok(new)
+        })
     }
 
     fn dup(&self, fd: usize, name: &str) -> Result<usize, Errno> {
-        let new = self.number();
-
         // SAFETY: the kernel reads the name.
-        unsafe {
+        self.open(|new| unsafe {
             syscall(
                 DUP_INTO,
                 [fd, name.as_ptr() as usize, name.len(), new, 0, 0],
             )
-        }?;
-        Ok(new)
+        })
     }
 
     fn call(&self, fd: usize, payload: &mut [u64], metadata: [u64; 3]) -> Result<usize, Errno> {
@@ -173,5 +176,6 @@ impl Calls for Native {
     fn close(&self, fd: usize) {
         // SAFETY: no memory is named. That a file descriptor does not close is nothing that could be mended here.
         let _ = unsafe { syscall(CLOSE, [fd, 0, 0, 0, 0, 0]) };
+        self.numbers.give_back(fd);
     }
 }

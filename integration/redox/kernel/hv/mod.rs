@@ -24,6 +24,7 @@ pub mod vcpu;
 pub mod vm;
 mod vmx;
 
+#[allow(unused_imports)] // what the rest of a kernel needs; the scheme takes the modules
 pub use self::{
     error::HvError,
     exit::{Exit, Instruction, MemoryAccess},

@@ -466,6 +466,7 @@ impl Vcpu {
     }
 
     /// CPUID as the guest sees it now.
+    #[allow(dead_code)] // for guests of the kernel's own
     pub fn cpuid(&self, leaf: u32, subleaf: u32) -> [u32; 4] {
         self.common
             .cpuid(leaf, subleaf, self.machine.machine().word(Word::Cr4))

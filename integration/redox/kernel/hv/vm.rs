@@ -200,6 +200,7 @@ impl Vm {
     }
 
     /// Give the guest these frames, in this order, at `gpa`: all of them or, after an error, none.
+    #[allow(dead_code)] // for guests of the kernel's own
     pub fn map_frames(
         &self,
         frames: Vec<RaiiFrame>,
@@ -388,6 +389,7 @@ impl Vm {
     }
 
     /// Read the guest's memory.
+    #[allow(dead_code)] // for guests of the kernel's own
     pub fn read(
         &self,
         gpa: PhysicalAddress,
@@ -413,6 +415,7 @@ impl Vm {
     }
 
     /// Write the guest's memory, whatever rights the guest has to it.
+    #[allow(dead_code)] // for guests of the kernel's own
     pub fn write(
         &self,
         gpa: PhysicalAddress,
@@ -464,6 +467,7 @@ impl Vm {
     }
 
     /// Where an address of the guest leads; `None`: nowhere.
+    #[allow(dead_code)] // for guests of the kernel's own
     pub fn translate(
         &self,
         gpa: PhysicalAddress,
