@@ -57,8 +57,12 @@ enum hvpt_permission { HVPT_READ = 1, HVPT_WRITE = 2, HVPT_EXEC = 4, HVPT_EXEC_U
 
 #define HVPT_PERM_ALL (UINT32_C(15))
 
-/* Memory types, in the names of x86; Arm and RISC-V translate them (see stage2.h, gstage.h). */
-enum hvpt_memtype { HVPT_MEM_UC, HVPT_MEM_WC, HVPT_MEM_WT, HVPT_MEM_WP, HVPT_MEM_WB };
+/*
+ * Memory types, in the names of x86; Arm and RISC-V translate them (see stage2.h, gstage.h). They are no codes of any
+ * manual: zero is HVPT_MEM_WB, what memory usually is, so that an attribute whose memory type was forgotten is not
+ * uncached.
+ */
+enum hvpt_memtype { HVPT_MEM_WB, HVPT_MEM_WC, HVPT_MEM_WT, HVPT_MEM_WP, HVPT_MEM_UC };
 
 /*
  * Flags that all formats share. Each format adds its own, in bits that no other format uses, so that a flag of the
@@ -72,8 +76,7 @@ enum hvpt_memtype { HVPT_MEM_UC, HVPT_MEM_WC, HVPT_MEM_WT, HVPT_MEM_WP, HVPT_MEM
 enum hvpt_flag { HVPT_ACCESSED = 1, HVPT_DIRTY = 2, HVPT_LOGGED = 4, HVPT_JOINED = 8 };
 
 /*
- * What a leaf says besides its address. A memtype left at zero is HVPT_MEM_UC: start from hvpt_ram or hvpt_device, or
- * let HVPT_POLICY_CACHED_ONLY refuse it.
+ * What a leaf says besides its address; hvpt_ram and hvpt_device make the two usual ones.
  * perm: HVPT_READ | ...; flags: HVPT_ACCESSED | ... and the format's own; software: a number that no hardware reads,
  * kept with the leaf through split and collapse; each format says how large it may be (HVPT_EPT_SOFTWARE_MAX, ...).
  */
@@ -133,20 +136,13 @@ enum hvpt_policy {
      */
     HVPT_POLICY_GUARD_TABLES = 2,
     /*
-     * Refuse (HVPT_E_ATTR) HVPT_MEM_UC in an attribute that map, replace, fault_map or protect is to write: for guests
-     * that have no device of the host's, and to find an attribute whose memory type was forgotten, since that is
-     * HVPT_MEM_UC.
-     */
-    HVPT_POLICY_CACHED_ONLY = 4,
-    /*
      * For adopt: this library made the tables, in an earlier run or for another space. Pages from which write_protect,
      * dirty and age took permissions are marked in bits that hardware ignores, and touch gives the permissions back.
      * Without this policy the tables are someone else's, who may keep anything in those bits: touch gives no permission
      * because of them, and adopt for writing clears them.
      */
     HVPT_POLICY_OWN_MARKS = 1 << 8,
-    HVPT_POLICY_ALL = HVPT_POLICY_EXEC_4K_ONLY | HVPT_POLICY_GUARD_TABLES | HVPT_POLICY_CACHED_ONLY
-                    | HVPT_POLICY_OWN_MARKS
+    HVPT_POLICY_ALL = HVPT_POLICY_EXEC_4K_ONLY | HVPT_POLICY_GUARD_TABLES | HVPT_POLICY_OWN_MARKS
 };
 
 /**

@@ -34,7 +34,7 @@ static enum hvpt_status small_encode(const struct hvpt_space *space, struct hvpt
 {
     unsigned level;
 
-    if (attr.perm == 0 || attr.perm > 15 || attr.memtype > HVPT_MEM_WB || attr.software > 1
+    if (attr.perm == 0 || attr.perm > 15 || attr.memtype > HVPT_MEM_UC || attr.software > 1
         || (attr.flags & ~(uint32_t)(HVPT_ACCESSED | HVPT_DIRTY | HVPT_LOGGED)))
         return HVPT_E_ATTR;
     for (level = 0; level < HVPT_MAX_LEVELS; level++)

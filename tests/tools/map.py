@@ -275,6 +275,11 @@ document = xml.dom.minidom.parseString(out)
 texts = ["".join(child.data for child in text.childNodes) for text in document.getElementsByTagName("text")]
 ok(status == 0 and all(any(t.startswith(f"{row['gpa']:#x} ") for t in texts) for row in tree.runs()),
    "svg: well-formed, and every run has a row")
+chips = [(rect.getAttribute("class"), rect.nextSibling.firstChild.data) for rect in document.getElementsByTagName("rect")
+         if rect.nextSibling is not None and rect.nextSibling.nodeName == "text" and rect.nextSibling.getAttribute("class") == "chip"]
+types = [chip for chip in chips if chip[1] in images.MEMTYPES]
+ok(len(types) == len(tree.runs()) and len(set(types)) > 1 and all(style == word.lower() for style, word in types),
+   "svg: a memory type has its own colour", types)
 
 # ---- files and words that cannot be read ----
 

@@ -104,7 +104,7 @@ enum hvpt_status arch_open(struct hvpt_space *out, const struct hvpt_hooks *hook
 
 static void print_memory_types(void)
 {
-    static const char *const names[] = {"UC", "WC", "WT", "WP", "WB"};
+    static const char *const names[] = {"WB", "WC", "WT", "WP", "UC"};
     struct hvpt_memtype_range range = {0, 0, HVPT_MEM_UC, false};
     char line[200];
     size_t length = 0;

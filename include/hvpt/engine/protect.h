@@ -78,9 +78,7 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_protect_leaf(const struct hvpt_pro
         return status;
     if (level > leaf.max_level
         || ((space->policy & HVPT_POLICY_EXEC_4K_ONLY) && level > 0
-            && (attr.perm & ~old.perm & (HVPT_EXEC | HVPT_EXEC_USER)))
-        || ((space->policy & HVPT_POLICY_CACHED_ONLY) && (protect->mask & HVPT_CHANGE_MEMTYPE)
-            && attr.memtype == HVPT_MEM_UC))
+            && (attr.perm & ~old.perm & (HVPT_EXEC | HVPT_EXEC_USER))))
         return HVPT_E_ATTR;
     *changed = (space->rules->change)(space, entry, leaf.bits[level], protect->mask, level);
     return HVPT_OK;

@@ -171,8 +171,6 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_leaf_make(const struct hvpt_space 
 {
     enum hvpt_status status = (space->rules->encode)(space, attr, leaf);
 
-    if (status == HVPT_OK && (space->policy & HVPT_POLICY_CACHED_ONLY) && attr.memtype == HVPT_MEM_UC)
-        return HVPT_E_ATTR;
     if (status == HVPT_OK && (space->policy & HVPT_POLICY_EXEC_4K_ONLY) && (attr.perm & (HVPT_EXEC | HVPT_EXEC_USER)))
         leaf->max_level = 0;
     leaf->alone = (attr.flags & HVPT_LOGGED) != 0; /* touch gives the permission back to one page alone */

@@ -145,7 +145,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_ept_encode(const struct hvpt_space
     const struct hvpt_flag_table flags = hvpt_ept_flags();
     uint64_t bits = attr.perm & (HVPT_READ | HVPT_WRITE | HVPT_EXEC);
 
-    if (attr.perm == 0 || (attr.perm & ~HVPT_PERM_ALL) || (unsigned)attr.memtype > HVPT_MEM_WB
+    if (attr.perm == 0 || (attr.perm & ~HVPT_PERM_ALL) || (unsigned)attr.memtype > HVPT_MEM_UC
         || attr.software > HVPT_EPT_SOFTWARE_MAX || !hvpt_flags_encode(&flags, space->features, attr.flags, &bits))
         return HVPT_E_ATTR;
     if (!(attr.perm & HVPT_READ)

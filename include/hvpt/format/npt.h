@@ -108,7 +108,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_npt_encode(const struct hvpt_space
                          | (c_bit != 0 ? (uint32_t)HVPT_NPT_ENCRYPTED : 0);
     uint64_t bits, index;
 
-    if ((attr.perm & ~HVPT_PERM_ALL) || !(attr.perm & HVPT_READ) || (unsigned)attr.memtype > HVPT_MEM_WB
+    if ((attr.perm & ~HVPT_PERM_ALL) || !(attr.perm & HVPT_READ) || (unsigned)attr.memtype > HVPT_MEM_UC
         || attr.software > HVPT_NPT_SOFTWARE_MAX || (attr.flags & ~flags)
         || exec == (features & HVPT_NPT_USE_GMET ? HVPT_EXEC : HVPT_EXEC_USER)
         || (exec == 0 && (features & HVPT_NPT_NO_NX)))

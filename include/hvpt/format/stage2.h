@@ -138,7 +138,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_s2_encode(const struct hvpt_space 
     uint64_t bits;
 
     if (attr.perm == 0 || (attr.perm & ~HVPT_PERM_ALL) || attr.software > HVPT_S2_SOFTWARE_MAX || (attr.flags & ~flags)
-        || (attr.flags & shareability) == shareability || (unsigned)attr.memtype > HVPT_MEM_WB
+        || (attr.flags & shareability) == shareability || (unsigned)attr.memtype > HVPT_MEM_UC
         || attr.memtype == HVPT_MEM_WP || (attr.memtype == HVPT_MEM_WT && (features & HVPT_S2_USE_FWB))
         || ((attr.perm & (HVPT_EXEC | HVPT_EXEC_USER)) == HVPT_EXEC_USER && !(features & HVPT_S2_USE_XNX)))
         return HVPT_E_ATTR;

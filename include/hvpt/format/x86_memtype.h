@@ -18,16 +18,16 @@
 /* A nibble for each name: its code. */
 HVPT_INLINE uint64_t hvpt_x86_memtype_code(enum hvpt_memtype memtype)
 {
-    return (UINT64_C(0x65410) >> (4 * (unsigned)memtype)) & 7;
+    return (UINT64_C(0x05416) >> (4 * (unsigned)memtype)) & 7;
 }
 
 /* A nibble for each code from 0 to 7: its name. Reserved codes are UC. */
 HVPT_INLINE enum hvpt_memtype hvpt_x86_memtype_name(uint64_t code)
 {
-    return (enum hvpt_memtype)(UINT32_C(0x04320010) >> (4 * (unsigned)(code & 7)) & 7);
+    return (enum hvpt_memtype)(UINT32_C(0x40324414) >> (4 * (unsigned)(code & 7)) & 7);
 }
 
-HVPT_STATIC_ASSERT(HVPT_MEM_UC == 0 && HVPT_MEM_WC == 1 && HVPT_MEM_WT == 2 && HVPT_MEM_WP == 3 && HVPT_MEM_WB == 4,
+HVPT_STATIC_ASSERT(HVPT_MEM_WB == 0 && HVPT_MEM_WC == 1 && HVPT_MEM_WT == 2 && HVPT_MEM_WP == 3 && HVPT_MEM_UC == 4,
                    "the nibbles above are in this order");
 
 #endif

@@ -99,10 +99,10 @@ HVPT_NODISCARD static inline enum hvpt_status hvpt_page_flags_to_attr(uint64_t e
 HVPT_NODISCARD static inline enum hvpt_status hvpt_page_flags_from_attr(struct hvpt_attr attr, unsigned level,
                                                                         uint64_t pat, uint64_t add, uint64_t *entry)
 {
-    static const enum hvpt_pat_type types[] = {HVPT_PAT_UC, HVPT_PAT_WC, HVPT_PAT_WT, HVPT_PAT_WP, HVPT_PAT_WB};
+    static const enum hvpt_pat_type types[] = {HVPT_PAT_WB, HVPT_PAT_WC, HVPT_PAT_WT, HVPT_PAT_WP, HVPT_PAT_UC};
     unsigned index;
 
-    if (level > 2 || (add & ~HVPT_PAGE_NOT_CARRIED) || (unsigned)attr.memtype > HVPT_MEM_WB)
+    if (level > 2 || (add & ~HVPT_PAGE_NOT_CARRIED) || (unsigned)attr.memtype > HVPT_MEM_UC)
         return HVPT_E_ATTR;
     if ((attr.perm & ~HVPT_PERM_ALL) || !(attr.perm & HVPT_READ)
         || (attr.perm & (HVPT_EXEC | HVPT_EXEC_USER)) == HVPT_EXEC_USER)

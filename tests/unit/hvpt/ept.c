@@ -157,7 +157,7 @@ Test(ept, every_leaf_is_what_the_manuals_table_makes_of_its_attributes)
     rig_open(&rig, &everything);
     for (unsigned level = 0; level < 3; level++) {
         for (uint32_t perm = 1; perm <= HVPT_PERM_ALL; perm++) {
-            for (unsigned type = HVPT_MEM_UC; type <= HVPT_MEM_WB; type++) {
+            for (unsigned type = HVPT_MEM_WB; type <= HVPT_MEM_UC; type++) {
                 for (size_t f = 0; f <= FLAGS + 1; f++) {
                     struct hvpt_attr attr = attr_of(perm, (enum hvpt_memtype)type);
                     struct hvpt_mapping mapping;

@@ -310,7 +310,7 @@ GENERIC(every_combination_of_attributes_comes_back_or_is_refused)
     uint64_t gpa = 0;
 
     for (uint32_t perm = 0; perm <= HVPT_PERM_ALL; perm++) {
-        for (unsigned type = HVPT_MEM_UC; type <= HVPT_MEM_WB; type++) {
+        for (unsigned type = HVPT_MEM_WB; type <= HVPT_MEM_UC; type++) {
             /* Under the policy an executable 1G takes 513 tables: room for one attribute after the other. */
             must(rig_unmap(rig, 0, setup_gpa_limit(rig->setup)));
             gpa = 0;
@@ -335,7 +335,7 @@ GENERIC(attributes_that_do_not_exist_are_refused)
     attr.perm |= 16;
     must_be(rig_map(rig, 0, HOST, G4K, attr), HVPT_E_ATTR);
     attr = rig_data(rig);
-    attr.memtype = (enum hvpt_memtype)(HVPT_MEM_WB + 1);
+    attr.memtype = (enum hvpt_memtype)(HVPT_MEM_UC + 1);
     must_be(rig_map(rig, 0, HOST, G4K, attr), HVPT_E_ATTR);
     attr = rig_data(rig);
     attr.flags = UINT32_C(1) << 31;

@@ -104,7 +104,7 @@ Test(npt, every_leaf_is_what_the_manuals_table_makes_of_its_attributes)
                                      HVPT_READ | HVPT_WRITE | HVPT_EXEC};
 
     for (unsigned index = 0; index < 8; index++) {
-        for (unsigned type = HVPT_MEM_UC; type <= HVPT_MEM_WB; type++) {
+        for (unsigned type = HVPT_MEM_WB; type <= HVPT_MEM_UC; type++) {
             /* A PAT full of another type, with the wanted one at index alone. */
             enum hvpt_memtype other = type == HVPT_MEM_WB ? HVPT_MEM_UC : HVPT_MEM_WB;
             uint64_t pat = x86_memtype(other) * UINT64_C(0x0101010101010101);
@@ -240,7 +240,7 @@ Test(npt, uncached_means_the_stronger_of_two_entries)
 /* PAT bit 12 of a large page becomes bit 7 of a small one, and the rest must not become PAT bits. */
 Test(npt, memory_types_survive_a_cut_whatever_their_pat_index)
 {
-    for (unsigned type = HVPT_MEM_UC; type <= HVPT_MEM_WB; type++) {
+    for (unsigned type = HVPT_MEM_WB; type <= HVPT_MEM_UC; type++) {
         for (unsigned index = 0; index < 8; index++) {
             uint64_t pat = x86_memtype(type == HVPT_MEM_WB ? HVPT_MEM_WT : HVPT_MEM_WB) * UINT64_C(0x0101010101010101);
             struct setup setup;
@@ -262,7 +262,7 @@ Test(npt, memory_types_survive_a_cut_whatever_their_pat_index)
 
 Test(npt, a_memory_type_that_the_pat_lacks_is_refused)
 {
-    for (unsigned type = HVPT_MEM_UC; type <= HVPT_MEM_WB; type++) {
+    for (unsigned type = HVPT_MEM_WB; type <= HVPT_MEM_UC; type++) {
         uint64_t pat = x86_memtype(type == HVPT_MEM_WB ? HVPT_MEM_WT : HVPT_MEM_WB) * UINT64_C(0x0101010101010101);
         struct setup setup = with_pat(pat);
         struct rig rig;

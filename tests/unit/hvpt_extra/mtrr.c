@@ -17,7 +17,8 @@
 
 #define PAGE UINT64_C(4096)
 
-static const unsigned code_of[] = {TYPE_UC, TYPE_WC, TYPE_WT, TYPE_WP, TYPE_WB};
+static const unsigned code_of[] = {[HVPT_MEM_UC] = TYPE_UC, [HVPT_MEM_WC] = TYPE_WC, [HVPT_MEM_WT] = TYPE_WT,
+                                  [HVPT_MEM_WP] = TYPE_WP, [HVPT_MEM_WB] = TYPE_WB};
 
 static void take(struct hvpt_mtrr *mtrr, struct machine *machine)
 {

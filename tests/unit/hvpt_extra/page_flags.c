@@ -278,7 +278,7 @@ Test(page_flags, attributes_that_stage_one_lacks_are_refused)
     }
     CHECK_STATUS(hvpt_page_flags_from_attr(good, 3, PAT, 0, &entry), HVPT_E_ATTR, "a level without leaves");
     CHECK_STATUS(hvpt_page_flags_from_attr(good, 0, PAT, leaf[0].write, &entry), HVPT_E_ATTR, "add what attr tells");
-    for (unsigned type = HVPT_MEM_UC; type <= HVPT_MEM_WB; type++) {
+    for (unsigned type = HVPT_MEM_WB; type <= HVPT_MEM_UC; type++) {
         uint64_t only = type == HVPT_MEM_WB ? UINT64_C(0x0404040404040404) : UINT64_C(0x0606060606060606);
 
         good.memtype = (enum hvpt_memtype)type;

@@ -297,10 +297,11 @@ static void check_ept_gate(const struct record *record, const struct meaning *me
 
 static void check_memory_types(struct rig *rig, const struct record *record)
 {
-    static const unsigned codes[] = {0, 1, 4, 5, 6};
+    static const unsigned codes[] = {[HVPT_MEM_UC] = 0, [HVPT_MEM_WC] = 1, [HVPT_MEM_WT] = 4,
+                                     [HVPT_MEM_WP] = 5, [HVPT_MEM_WB] = 6};
     const uint64_t size = HVPT_4K << (9 * record->level), low = record->mask & -record->mask;
 
-    for (unsigned type = HVPT_MEM_UC; type <= HVPT_MEM_WB; type++) {
+    for (unsigned type = HVPT_MEM_WB; type <= HVPT_MEM_UC; type++) {
         struct hvpt_mapping mapping;
 
         CHECK_STATUS(rig->adapter->unmap(&rig->space, GPA & ~(size - 1), size, NULL), HVPT_OK, "unmap");

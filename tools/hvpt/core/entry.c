@@ -421,7 +421,7 @@ static void entry_perm(const struct hvpt_text *text, unsigned perm)
 static void entry_verdict_text(const struct hvpt_text *text, const struct entry_facts *facts,
                                const struct entry_verdict *verdict)
 {
-    static const char *const types[] = {"UC", "WC", "WT", "WP", "WB"};
+    static const char *const types[] = {"WB", "WC", "WT", "WP", "UC"};
 
     switch (verdict->kind) {
     case ENTRY_ABSENT: hvpt_text_string(text, "maps nothing: "); break;

@@ -139,7 +139,7 @@ static void svg_range(const struct hvpt_text *out, uint64_t gpa, uint64_t size)
 static void svg_run(void *ctx, const struct tree_run *run)
 {
     struct svg_state *state = (struct svg_state *)ctx;
-    static const char *const types[5] = {"uc", "wc", "wt", "wp", "wb"};
+    static const char *const types[5] = {"wb", "wc", "wt", "wp", "uc"};
     const unsigned left = svg_text_left(state);
     const uint64_t size = run->count * run->page_size;
     char perm[5];

@@ -6,7 +6,7 @@
  */
 #include "memory.h"
 
-const char *const tree_memtypes[5] = {"UC", "WC", "WT", "WP", "WB"};
+const char *const tree_memtypes[5] = {"WB", "WC", "WT", "WP", "UC"};
 
 struct tree_state {
     const struct memory_space *space;

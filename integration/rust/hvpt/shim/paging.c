@@ -492,7 +492,6 @@ uint64_t hvpt_rs_constant(uint32_t number)
         HVPT_GSTAGE_USE_SVVPTC,
         HVPT_GSTAGE_USE_SVRSW60T59B,
         HVPT_GSTAGE_USE_ALL,
-        HVPT_POLICY_CACHED_ONLY,
         HVPT_POLICY_OWN_MARKS,
         HVPT_POLICY_ALL,
         HVPT_EPT_USE_ALL,

@@ -45,8 +45,6 @@ pub struct Policy {
     pub execute_4k_only: bool,
     /// Refuse to map a frame that holds one of the space's own tables.
     pub guard_tables: bool,
-    /// Refuse uncached memory in flags that are to be written, for guests without devices of the host's.
-    pub cached_only: bool,
     /// To adopt: this library made the tables, and what it marked in bits that hardware ignores counts. Without it the
     /// tables are another's, and adopting them for writing clears those bits.
     pub own_marks: bool,
@@ -56,7 +54,6 @@ impl Policy {
     const fn bits(self) -> u64 {
         self.execute_4k_only as u64
             | (self.guard_tables as u64) << 1
-            | (self.cached_only as u64) << 2
             | (self.own_marks as u64) << 8
     }
 }

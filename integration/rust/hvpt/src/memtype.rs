@@ -5,25 +5,25 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
 pub enum MemoryType {
-    /// UC: strong order, for devices.
-    Uncacheable = 0,
+    /// WB: for memory.
+    WriteBack = 0,
     /// WC: for frame buffers.
     WriteCombining = 1,
     /// WT.
     WriteThrough = 2,
     /// WP.
     WriteProtected = 3,
-    /// WB: for memory.
-    WriteBack = 4,
+    /// UC: strong order, for devices.
+    Uncacheable = 4,
 }
 
 impl MemoryType {
     pub(crate) fn from_raw(raw: u32) -> Self {
         match raw {
+            0 => Self::WriteBack,
             1 => Self::WriteCombining,
             2 => Self::WriteThrough,
             3 => Self::WriteProtected,
-            4 => Self::WriteBack,
             _ => Self::Uncacheable,
         }
     }

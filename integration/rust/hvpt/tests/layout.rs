@@ -304,11 +304,10 @@ fn configs_say_all_that_the_headers_know() {
         c[55..58]
     );
 
-    let policy = |cached_only, own_marks, others| {
+    let policy = |own_marks, others| {
         let policy = Policy {
             execute_4k_only: others,
             guard_tables: others,
-            cached_only,
             own_marks,
         };
         let config = EptConfig {
@@ -317,12 +316,8 @@ fn configs_say_all_that_the_headers_know() {
         };
         Ept::config_words(&config)[4]
     };
-    let policies = [
-        policy(true, false, false),
-        policy(false, true, false),
-        policy(true, true, true),
-    ];
-    assert_eq!(policies, c[58..61]);
+    let policies = [policy(true, false), policy(true, true)];
+    assert_eq!(policies, c[58..60]);
     let ept = EptFeatures {
         accessed_dirty: true,
         shadow_stack: true,

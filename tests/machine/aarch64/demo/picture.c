@@ -20,7 +20,7 @@ static int indent(const struct picture *picture, unsigned level)
 
 static void print_run(struct picture *picture)
 {
-    static const char *const types[] = {"Device", "Normal NC", "Normal WT", "WP", "Normal WB"};
+    static const char *const types[] = {"Normal WB", "Normal NC", "Normal WT", "WP", "Device"};
     const struct hvpt_mapping *first = &picture->first;
     uint32_t perm = first->attr.perm;
     unsigned shift = first->page_size >> 30 ? 30 : first->page_size >> 20 ? 20 : 10;

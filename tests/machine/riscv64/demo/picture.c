@@ -16,7 +16,7 @@ struct picture {
 };
 
 /* As Svpbmt names them; the last two of x86 do not exist here. */
-static const char *const memtype_names[] = {"IO", "NC", "?", "?", "PMA"};
+static const char *const memtype_names[] = {"PMA", "NC", "?", "?", "IO"};
 
 static unsigned indent(const struct picture *picture, unsigned level)
 {

@@ -36,7 +36,7 @@ void suite_memory_types(struct frames *frames)
 
     check_group("G-stage, memory types");
     vm_create(&vm, frames, NULL);
-    for (unsigned memtype = HVPT_MEM_UC; memtype <= HVPT_MEM_WB; memtype++) {
+    for (unsigned memtype = HVPT_MEM_WB; memtype <= HVPT_MEM_UC; memtype++) {
         attr.memtype = (enum hvpt_memtype)memtype;
         check_equal(paging_map(&vm.paging, HVPT_1G, VM_MEMORY, HVPT_4K, attr),
                     memtype == HVPT_MEM_WB ? HVPT_OK : HVPT_E_ATTR, "without Svpbmt: type %u", memtype);

@@ -18,7 +18,7 @@ struct picture {
 
 static const char *const table_names[] = {"page table", "page directory", "page-directory-pointer table", "PML4 table",
                                           "PML5 table"};
-static const char *const memtype_names[] = {"UC", "WC", "WT", "WP", "WB"};
+static const char *const memtype_names[] = {"WB", "WC", "WT", "WP", "UC"};
 
 static unsigned indent(const struct picture *picture, unsigned level)
 {

@@ -8,8 +8,10 @@
 
 #define IA32_PAT 0x277
 
-static const char *const type_names[] = {"UC", "WC", "WT", "WP", "WB"};
-static const unsigned type_codes[] = {0, 1, 4, 5, 6}; /* SDM vol. 3, "Memory Types That Can Be Encoded With PAT" */
+static const char *const type_names[] = {"WB", "WC", "WT", "WP", "UC"};
+/* SDM vol. 3, "Memory Types That Can Be Encoded With PAT" */
+static const unsigned type_codes[] = {[HVPT_MEM_UC] = 0, [HVPT_MEM_WC] = 1, [HVPT_MEM_WT] = 4,
+                                      [HVPT_MEM_WP] = 5, [HVPT_MEM_WB] = 6};
 
 /* The memory type that a leaf selects. EPT: bits 5:3. NPT: through the host's PAT, by PWT, PCD and the PAT bit. */
 static unsigned leaf_type(const struct vm *vm, uint64_t entry, unsigned level)
@@ -70,8 +72,8 @@ void suite_memory_types(struct frames *frames)
     }
     vm_create(&vm, frames, NULL);
     for (unsigned level = 0; level < 3; level++)
-        for (unsigned type = HVPT_MEM_UC;
-             type <= HVPT_MEM_WB && HVPT_4K << (9 * level) <= paging_largest_page(&vm.paging); type++)
+        for (unsigned type = HVPT_MEM_WB;
+             type <= HVPT_MEM_UC && HVPT_4K << (9 * level) <= paging_largest_page(&vm.paging); type++)
             check_type(&vm, level, (enum hvpt_memtype)type);
     vm_destroy(&vm);
     check_equal(frames->held, 0, "every frame came back");

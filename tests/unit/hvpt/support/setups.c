@@ -464,7 +464,7 @@ static bool s2_expresses(const struct setup *setup, struct hvpt_attr attr)
 
 bool setup_expresses(const struct setup *setup, struct hvpt_attr attr)
 {
-    if ((attr.perm & ~HVPT_PERM_ALL) || (unsigned)attr.memtype > HVPT_MEM_WB)
+    if ((attr.perm & ~HVPT_PERM_ALL) || (unsigned)attr.memtype > HVPT_MEM_UC)
         return false;
     switch (setup->cpu.kind) {
     case CPU_EPT: return ept_expresses(setup, attr);
