@@ -52,9 +52,7 @@ pub struct Policy {
 
 impl Policy {
     const fn bits(self) -> u64 {
-        self.execute_4k_only as u64
-            | (self.guard_tables as u64) << 1
-            | (self.own_marks as u64) << 8
+        self.execute_4k_only as u64 | (self.guard_tables as u64) << 1 | (self.own_marks as u64) << 8
     }
 }
 
