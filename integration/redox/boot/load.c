@@ -17,7 +17,8 @@ enum {
 
 /* The kernel's src/startup/mod.rs: KernelArgs. */
 struct arguments {
-    uint64_t kernel, kernel_size, stack, stack_size, env, env_size, rsdp, rsdp_size, areas, areas_size, program, program_size;
+    uint64_t kernel, kernel_size, stack, stack_size, env, env_size;
+    uint64_t rsdp, rsdp_size, areas, areas_size, program, program_size;
 };
 struct area {
     uint64_t base, size, kind;

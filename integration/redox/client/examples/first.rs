@@ -1,6 +1,6 @@
-//! The first program in user space, in place of Redox's bootstrap: guests one after the other, and what the kernel counts
-//! before and after them. It has the kernel's schemes as file descriptors, and nothing else; when it is done it turns
-//! the machine off. `../boot` builds and starts it.
+//! The first program in user space, in place of Redox's bootstrap: guests one after the other, and what the kernel
+//! counts before and after them. It has the kernel's schemes as file descriptors, and nothing else; when it is done it
+//! turns the machine off. `../boot` builds and starts it.
 
 #![no_std]
 #![no_main]
