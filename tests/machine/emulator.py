@@ -19,7 +19,7 @@ PATIENCE = 20  # times a limit, for an emulator that uses no processor
 BOCHSRC = """\
 config_interface: textconfig
 display_library: rfb, options="timeout=0"
-cpu: model={model}, count=1, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=0
+cpu: model={model}, count=1, ips={ips}, reset_on_triple_fault=0, ignore_bad_msrs=0
 memory: guest=2048, host={host}
 romimage: file="{rom}"
 vgaromimage: file="{vga_rom}"
@@ -54,6 +54,7 @@ class Bochs:
     name = "Bochs"
     package = "bochs"
     host_mib = 256  # of the guest's memory, as much as is in use at a time
+    ips = 50_000_000  # instructions in a second of the machine's clocks, which know no other time
 
     def __init__(self, model, what, since=(2, 7), cpus=1):
         self.model, self.what, self.since, self.cpus = model, what, since, cpus
@@ -75,7 +76,7 @@ class Bochs:
             f.write(VGA_ROM)
         with open(config, "w") as f:
             f.write(BOCHSRC.format(model=self.model, rom=os.path.abspath(rom), vga_rom=vga_rom, host=self.host_mib,
-                                   but=", cpu0=report" if (2, 8) <= self.version() <= (3, 0) else "",
+                                   ips=self.ips, but=", cpu0=report" if (2, 8) <= self.version() <= (3, 0) else "",
                                    log=os.path.join(folder, "log")).replace("count=1", "count=%d" % self.cpus))
         with open(script, "w") as f:
             f.write("c\n")  # Debian's Bochs has its debugger built in, and would wait for a command

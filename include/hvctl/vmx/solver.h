@@ -400,9 +400,16 @@ static inline struct hvctl_vmx_controls hvctl_vmx_controls_effective(const struc
 /* Is a control in effect in this image? */
 static inline bool hvctl_vmx_control_on(const struct hvctl_vmcs_image *image, enum hvctl_vmx_control control)
 {
-    struct hvctl_vmx_controls set = hvctl_vmx_controls_effective(image);
+    bool on = false;
 
-    return hvctl_vmx_controls_has(&set, control);
+    /* Only the words that it depends on are read: an exit's path asks often. */
+    while (hvctl_vmx_control_group(control) != HVCTL_GROUP_OTHER) {
+        enum hvctl_vmx_group group = hvctl_vmx_control_group(control);
+
+        on = (hvctl_vmcs_get(image, hvctl_vmx_group_field(group)) & hvctl_vmx_control_mask(control)) != 0;
+        control = on ? hvctl_vmx_group_switch(group) : HVCTL_NEVER;
+    }
+    return on;
 }
 
 #endif

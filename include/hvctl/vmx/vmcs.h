@@ -239,6 +239,20 @@ enum hvctl_vmcs_load_set {
     HVCTL_VMCS_LOAD_ALL = 15
 };
 
+/* Read the field of a slot that exists; false: vmread refused, and the field keeps its value. */
+static inline bool hvctl_vmcs_load_slot(struct hvctl_vmcs_image *image, unsigned slot, hvctl_vmread_fn vmread,
+                                        void *ctx)
+{
+    uint64_t value;
+
+    if (!(vmread)(ctx, hvctl_vmcs_slot_info(slot)->encoding, &value))
+        return false;
+    image->value[slot] = value;
+    hvctl_vmcs_set_remove(&image->dirty, slot);
+    hvctl_vmcs_set_add(&image->known, slot);
+    return true;
+}
+
 /*
  * Read one field from the CPU into the image; it is not dirty then.
  * HVCTL_E_FIELD, HVCTL_E_ABSENT as in hvctl_vmcs_find.
@@ -247,18 +261,12 @@ enum hvctl_vmcs_load_set {
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmcs_load_field(struct hvctl_vmcs_image *image, uint32_t encoding,
                                                                       hvctl_vmread_fn vmread, void *ctx)
 {
-    uint64_t value;
     unsigned slot;
     enum hvctl_status status = hvctl_vmcs_find(image, encoding & ~UINT32_C(1), &slot);
 
-    if (status != HVCTL_OK)
-        return status;
-    if (!(vmread)(ctx, encoding & ~UINT32_C(1), &value))
-        return HVCTL_E_CPU;
-    image->value[slot] = value;
-    hvctl_vmcs_set_remove(&image->dirty, slot);
-    hvctl_vmcs_set_add(&image->known, slot);
-    return HVCTL_OK;
+    if (status == HVCTL_OK && !hvctl_vmcs_load_slot(image, slot, vmread, ctx))
+        status = HVCTL_E_CPU;
+    return status;
 }
 
 /*
@@ -268,16 +276,16 @@ HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmcs_load_field(struct hvc
 HVCTL_NODISCARD static inline enum hvctl_status hvctl_vmcs_load(struct hvctl_vmcs_image *image, unsigned types,
                                                                 hvctl_vmread_fn vmread, void *ctx, uint32_t *failed)
 {
-    unsigned slot;
+    unsigned part, slot;
 
-    for (slot = 0; slot < (unsigned)HVCTL_VMCS_SLOT_COUNT; slot++) {
-        uint32_t encoding = hvctl_vmcs_slot_info(slot)->encoding;
-
-        if (!hvctl_vmcs_set_has(&image->exists, slot) || !(types >> hvctl_vmcs_decode(encoding).type & 1u))
+    for (part = 0; part < 16; part++) {
+        if (!(types >> (part & 3u) & 1u)) /* every exit loads: no look at fields of other types */
             continue;
-        if (hvctl_vmcs_load_field(image, encoding, vmread, ctx) != HVCTL_OK) {
+        for (slot = hvctl_vmcs_part_start(part); slot < hvctl_vmcs_part_start(part + 1); slot++) {
+            if (!hvctl_vmcs_set_has(&image->exists, slot) || hvctl_vmcs_load_slot(image, slot, vmread, ctx))
+                continue;
             if (failed)
-                *failed = encoding;
+                *failed = hvctl_vmcs_slot_info(slot)->encoding;
             return HVCTL_E_CPU;
         }
     }

@@ -318,12 +318,11 @@ static inline unsigned hvctl_vmcs_width_bits(enum hvctl_vmcs_width width)
 }
 
 /*
- * The slot of an encoding, in constant time; HVCTL_VMCS_SLOT_COUNT if the list has no room for it. Both halves of a
- * 64-bit field have one slot. A slot may still be a gap: hvctl_vmcs_field_name tells.
+ * Where in the list the fields of a width and a type begin; part is width << 2 | type, as the two lie in an encoding.
+ * They end where those of part + 1 begin; 16 is the end of the list, and the largest part.
  */
-static inline enum hvctl_vmcs_slot hvctl_vmcs_slot(uint32_t encoding)
+static inline unsigned hvctl_vmcs_part_start(unsigned part)
 {
-    /* Where each width and type begins, in the order of the encodings' own width and type bits. */
     static const uint8_t first[17] = {
         HVCTL_VMCS_SLOT_VIRTUAL_PROCESSOR_IDENTIFIER,    HVCTL_VMCS_SLOT_GUEST_ES_SELECTOR,
         HVCTL_VMCS_SLOT_GUEST_ES_SELECTOR,               HVCTL_VMCS_SLOT_HOST_ES_SELECTOR,
@@ -335,12 +334,23 @@ static inline enum hvctl_vmcs_slot hvctl_vmcs_slot(uint32_t encoding)
         HVCTL_VMCS_SLOT_GUEST_CR0,                       HVCTL_VMCS_SLOT_HOST_CR0,
         HVCTL_VMCS_SLOT_COUNT,
     };
-    struct hvctl_vmcs_encoding part = hvctl_vmcs_decode(encoding);
-    unsigned group = (unsigned)part.width << 2 | (unsigned)part.type;
 
-    if (!part.well_formed || part.index >= (unsigned)(first[group + 1] - first[group]))
+    return first[part];
+}
+
+/*
+ * The slot of an encoding, in constant time; HVCTL_VMCS_SLOT_COUNT if the list has no room for it. Both halves of a
+ * 64-bit field have one slot. A slot may still be a gap: hvctl_vmcs_field_name tells.
+ */
+static inline enum hvctl_vmcs_slot hvctl_vmcs_slot(uint32_t encoding)
+{
+    struct hvctl_vmcs_encoding field = hvctl_vmcs_decode(encoding);
+    unsigned part = (unsigned)field.width << 2 | (unsigned)field.type;
+    unsigned slot = hvctl_vmcs_part_start(part) + field.index;
+
+    if (!field.well_formed || slot >= hvctl_vmcs_part_start(part + 1))
         return HVCTL_VMCS_SLOT_COUNT;
-    return (enum hvctl_vmcs_slot)(first[group] + part.index);
+    return (enum hvctl_vmcs_slot)slot;
 }
 
 /* One row of the list. A gap has no name. */
