@@ -58,6 +58,30 @@ rust_fresh() {
             sort -V | tee /dev/stderr | tail -n 1 | grep -qxE '$least(\.0)?'"
 }
 
+# The guide's first commands, in a tree that has an rmm and a Cargo.lock as the kernel's has: the crate builds from the copy.
+redox_taken_in() {
+    local workspace=$1 tree=$2
+    rm -rf "$tree"
+    mkdir -p "$tree/src"
+    cp -r "$workspace/standin/rmm" "$tree/"
+    cp "$workspace/Cargo.lock" "$tree/"
+    printf '%s\n' '[workspace]' '[package]' 'name = "kernel"' 'version = "0.1.0"' 'edition = "2021"' \
+        '[dependencies]' 'hvpt-redox = { path = "vendor/hvpt-redox" }' >"$tree/Cargo.toml"
+    echo 'fn main() { println!("{}", hvpt::PhysicalAddress::new(4096).data()); }' >"$tree/src/main.rs"
+    (
+        cd "$tree" || exit
+        awk '/```sh/ { on = 1; next } /```/ && on { exit } on' "$workspace/kernel/README.md" >take-in.sh
+        HVPT=$root bash -eux take-in.sh
+        cargo build --offline
+        test -f src/hv/mod.rs
+    )
+}
+
+# What the crate asks of the resolver of the tree that takes it in: no bound on a version, no least Rust.
+redox_asks_nothing() {
+    ! grep -nE '^rust-version|"[^"]*<' "$1/hvpt-redox/Cargo.toml"
+}
+
 redox() {
     local crate=$root/integration/rust/hvpt
     local workspace=$root/integration/redox logs=$build/redox manifest=()
@@ -79,6 +103,8 @@ redox() {
         redox_case "the second level for rmm is under 1,000 lines" "$logs/rmm-lines.log" \
             awk 'END { print NR; exit NR >= 1000 }' "$workspace"/rmm-second-level/src/*.rs
         redox_tests "crate in rmm's types" "$logs/rmm.log" cargo test --locked "${manifest[@]}" --package hvpt-redox
+        redox_case "the crate builds where the guide puts it" "$logs/taken-in.log" redox_taken_in "$workspace" "$logs/tree"
+        redox_case "the crate leaves the resolver of that tree alone" "$logs/asks.log" redox_asks_nothing "$workspace"
         redox_tests "client" "$logs/client.log" cargo test --locked "${manifest[@]}" --package redox-hv
         if [ "$(uname -m)" = x86_64 ]; then
             redox_case "the first program of a kernel, and its loader" "$logs/boot.log" \
