@@ -7,6 +7,7 @@
 #include <hvctl/svm/exit.h>
 #include <hvctl/vmx/exit.h>
 
+#include "chance.h"
 #include "support/table.h"
 
 /* X(decoder, member, call): a is the first word, b the second. */
@@ -116,16 +117,6 @@ static uint64_t tabled(const struct row *row, uint64_t a, uint64_t b)
         at = *end == ' ' ? end + 1 : end;
     }
     return 0;
-}
-
-static uint64_t state = 88172645463325252u;
-
-static uint64_t chance(void)
-{
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return state;
 }
 
 static void same(const struct row *row, uint64_t a, uint64_t b)

@@ -11,6 +11,8 @@
 #include <hvctl/vmx/check.h>
 #include <hvctl/vmx/guest.h>
 
+#include "chance.h"
+
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
@@ -104,19 +106,9 @@ static const char *broken(void)
     return bytes;
 }
 
-static uint64_t seed;
-
-static uint64_t next(void)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return seed * UINT64_C(0x2545f4914f6cdd1d);
-}
-
 static bool one_in(unsigned n)
 {
-    return next() % n == 0;
+    return chance() % n == 0;
 }
 
 /* ---- CPL: APM vol. 2, "Segment State in the VMCB": a field of its own, ignored in real and virtual-8086 mode ---- */
@@ -375,24 +367,24 @@ static void random_vmcb(void)
 {
     struct hvctl_vmcb_save *save = &vmcb.save;
     struct hvctl_vmcb_segment *data[] = {&save->es, &save->ds, &save->fs, &save->gs};
-    unsigned mode = (unsigned)(next() % 6); /* real, v86, 32-bit, PAE, compatibility, 64-bit */
+    unsigned mode = (unsigned)(chance() % 6); /* real, v86, 32-bit, PAE, compatibility, 64-bit */
     bool long_mode = mode >= 4;
-    uint8_t cpl = mode == 0 ? (uint8_t)(next() % 4) : mode == 1 ? 3 : (uint8_t)(next() % 4);
-    uint16_t rpl = mode <= 1 ? (uint16_t)(next() % 4) : cpl;
+    uint8_t cpl = mode == 0 ? (uint8_t)(chance() % 4) : mode == 1 ? 3 : (uint8_t)(chance() % 4);
+    uint16_t rpl = mode <= 1 ? (uint16_t)(chance() % 4) : cpl;
 
     fresh_vmcb();
     save->efer = HVCTL_EFER_SVME | (long_mode ? HVCTL_EFER_LME | HVCTL_EFER_LMA | HVCTL_EFER_NXE : 0)
                | (one_in(3) ? HVCTL_EFER_TCE : 0) | (one_in(3) ? HVCTL_EFER_SCE : 0);
     save->cr0 = mode == 0 ? HVCTL_CR0_ET : HVCTL_CR0_PE | HVCTL_CR0_ET | (mode == 2 && one_in(2) ? 0 : HVCTL_CR0_PG);
     save->cr4 = long_mode || mode == 3 ? HVCTL_CR4_PAE : 0;
-    save->cr3 = (next() & 0xfffff000) | (!long_mode && one_in(4) ? UINT64_C(0x123) << 48 : 0);
+    save->cr3 = (chance() & 0xfffff000) | (!long_mode && one_in(4) ? UINT64_C(0x123) << 48 : 0);
     save->rflags = 2 | (one_in(2) ? 0x200 : 0) | (one_in(4) ? 0x100 : 0) | (mode == 1 ? 0x23000 : 0);
-    save->rip = mode == 5 ? next() & 0x7fffffffffff : next() & (mode <= 1 ? 0xffff : 0xffffffff);
-    save->rsp = next() & 0xffffffff;
+    save->rip = mode == 5 ? chance() & 0x7fffffffffff : chance() & (mode <= 1 ? 0xffff : 0xffffffff);
+    save->rsp = chance() & 0xffffffff;
     save->dr6 = 0xffff0ff0;
     save->dr7 = 0x400;
     save->cpl = cpl;
-    save->cs.selector = (uint16_t)((next() & 0xfff8) | rpl);
+    save->cs.selector = (uint16_t)((chance() & 0xfff8) | rpl);
     save->cs.attrib = (uint16_t)(0x9b | (mode == 5 ? 0x200 : one_in(2) ? 0x400 : 0) | (one_in(2) ? 0x800 : 0));
     if (one_in(3))
         save->cs.attrib &= (uint16_t)~0x80u; /* P of CS is ignored */
@@ -400,37 +392,37 @@ static void random_vmcb(void)
         save->cs.attrib = (uint16_t)((save->cs.attrib & ~0x60) | (cpl << 5));
     if (mode >= 2 && one_in(4))
         save->cs.attrib |= 4; /* conforming */
-    save->cs.limit = mode <= 1 ? 0xffff : (uint32_t)(one_in(2) ? 0xffffffff : next());
-    save->cs.base = mode <= 1 ? (uint64_t)save->cs.selector << 4 : next() & 0xffffffff;
-    save->ss.selector = (uint16_t)((next() & 0xfff8) | rpl);
+    save->cs.limit = mode <= 1 ? 0xffff : (uint32_t)(one_in(2) ? 0xffffffff : chance());
+    save->cs.base = mode <= 1 ? (uint64_t)save->cs.selector << 4 : chance() & 0xffffffff;
+    save->ss.selector = (uint16_t)((chance() & 0xfff8) | rpl);
     save->ss.attrib = (uint16_t)(0x92 | (one_in(2) ? 1 : 0) | (one_in(2) ? 0x400 : 0) | (one_in(2) ? cpl << 5 : 0));
     if (mode == 5 && one_in(2))
         save->ss.attrib = one_in(2) ? 0 : 0x400;
-    save->ss.limit = mode <= 1 ? 0xffff : (uint32_t)next();
-    save->ss.base = mode <= 1 ? (uint64_t)save->ss.selector << 4 : next() & 0xffffffff;
+    save->ss.limit = mode <= 1 ? 0xffff : (uint32_t)chance();
+    save->ss.base = mode <= 1 ? (uint64_t)save->ss.selector << 4 : chance() & 0xffffffff;
     for (unsigned i = 0; i < 4; i++) {
-        data[i]->selector = (uint16_t)((next() & 0xfff8) | (mode <= 1 ? next() % 4 : 0));
+        data[i]->selector = (uint16_t)((chance() & 0xfff8) | (mode <= 1 ? chance() % 4 : 0));
         data[i]->attrib = mode <= 1     ? 0x93
                         : one_in(4)     ? 0
                         : one_in(3)     ? 0xcf9 /* code, not readable, not accessed */
-                                        : (uint16_t)(0xcf2 | next() % 2);
-        data[i]->limit = mode <= 1 ? 0xffff : (uint32_t)(one_in(2) ? 0xffffffff : next());
+                                        : (uint16_t)(0xcf2 | chance() % 2);
+        data[i]->limit = mode <= 1 ? 0xffff : (uint32_t)(one_in(2) ? 0xffffffff : chance());
         data[i]->base = mode <= 1 ? (uint64_t)data[i]->selector << 4
-                      : i >= 2 && long_mode && one_in(2) ? next() | UINT64_C(0xffff800000000000)
-                                                        : next() & 0xffffffff;
+                      : i >= 2 && long_mode && one_in(2) ? chance() | UINT64_C(0xffff800000000000)
+                                                        : chance() & 0xffffffff;
     }
-    save->ldtr.selector = (uint16_t)(next() & 0xfff8);
+    save->ldtr.selector = (uint16_t)(chance() & 0xfff8);
     save->ldtr.attrib = one_in(2) ? 0 : 0x82;
-    save->ldtr.limit = (uint32_t)(next() & 0xffff);
-    save->tr.selector = (uint16_t)(next() & 0xfff8);
+    save->ldtr.limit = (uint32_t)(chance() & 0xffff);
+    save->tr.selector = (uint16_t)(chance() & 0xfff8);
     save->tr.attrib = one_in(2) ? 0x89 : one_in(2) ? 0x8b : long_mode ? 0x89 : 0x83;
     save->tr.limit = 0x67;
-    save->tr.base = long_mode ? next() | UINT64_C(0xffff800000000000) : next() & 0xffffffff;
+    save->tr.base = long_mode ? chance() | UINT64_C(0xffff800000000000) : chance() & 0xffffffff;
     save->gdtr.limit = save->idtr.limit = 0xffff;
     save->gdtr.base = long_mode ? UINT64_C(0xfffffe0000001000) : 0x1000;
     if (mode != 1 && one_in(3))
         vmcb.control.interrupt_state = HVCTL_INTERRUPT_SHADOW;
-    save->star = next();
+    save->star = chance();
     save->lstar = UINT64_C(0xffffffff81000000);
 }
 
@@ -438,7 +430,7 @@ Test(state, whatever_svm_holds_enters_under_vmx)
 {
     const uint64_t none[4] = {0x1001, 0x2001, 0, 0x4001};
 
-    seed = 88172645463325252u;
+    chance_state = 88172645463325252u;
     for (unsigned i = 0; i < 200000; i++) {
         struct hvctl_guest_state state;
         uint64_t words[HVCTL_GUEST_STATE_WORDS];
@@ -650,14 +642,14 @@ Test(state, no_vmcb_becomes_a_vmcs_that_does_not_enter)
 {
     unsigned entered = 0, refused = 0;
 
-    seed = UINT64_C(0x9e3779b97f4a7c15);
+    chance_state = UINT64_C(0x9e3779b97f4a7c15);
     for (unsigned i = 0; i < 100000; i++) {
         const uint64_t pdptes[4] = {0x1001, 0x2001, 0, 0x4001};
         struct hvctl_guest_state state;
 
         random_vmcb();
-        for (unsigned flips = 1 + (unsigned)(next() % 3); flips--;) {
-            unsigned bit = (unsigned)(next() % (0x2e8 * 8));
+        for (unsigned flips = 1 + (unsigned)(chance() % 3); flips--;) {
+            unsigned bit = (unsigned)(chance() % (0x2e8 * 8));
 
             ((unsigned char *)&vmcb.save)[bit / 8] ^= (unsigned char)(1u << bit % 8);
         }
@@ -706,19 +698,19 @@ Test(state, no_vmcs_loses_a_field_or_becomes_a_vmcb_that_does_not_enter)
     static struct hvctl_vmcs_image was;
     unsigned entered = 0;
 
-    seed = UINT64_C(0x9e3779b97f4a7c15);
+    chance_state = UINT64_C(0x9e3779b97f4a7c15);
     for (unsigned i = 0; i < 100000; i++) {
-        struct hvctl_guest_state state = next() % 2 ? hvctl_guest_long64(0x1000, 0x2000, 0x3000)
+        struct hvctl_guest_state state = chance() % 2 ? hvctl_guest_long64(0x1000, 0x2000, 0x3000)
                                                     : hvctl_guest_flat32(0x1000, 0x2000);
 
         fresh_image();
         cr_assert_eq(hvctl_vmx_guest_write(&image, &caps, &state), HVCTL_OK);
-        for (unsigned flips = 1 + (unsigned)(next() % 3); flips--;) {
-            unsigned slot = (unsigned)(next() % HVCTL_VMCS_SLOT_COUNT);
+        for (unsigned flips = 1 + (unsigned)(chance() % 3); flips--;) {
+            unsigned slot = (unsigned)(chance() % HVCTL_VMCS_SLOT_COUNT);
             uint32_t encoding = hvctl_vmcs_slot_info(slot)->encoding;
 
             if (hvctl_vmcs_slot_info(slot)->name && hvctl_vmcs_decode(encoding).type == HVCTL_TYPE_GUEST)
-                image.value[slot] ^= UINT64_C(1) << next() % hvctl_vmcs_width_bits(hvctl_vmcs_decode(encoding).width);
+                image.value[slot] ^= UINT64_C(1) << chance() % hvctl_vmcs_width_bits(hvctl_vmcs_decode(encoding).width);
         }
         hvctl_vmx_check(&image, &caps, &report);
         if (report.broken)

@@ -10,22 +10,9 @@
 #include <hvctl/vmx/guest.h>
 #include <hvctl/vmx/models.h>
 
+#include "../hvctl/chance.h"
 #include "cases.h"
-
-static uint64_t state = UINT64_C(0x2545f4914f6cdd1d);
-
-static uint64_t chance(void)
-{
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return state;
-}
-
-static void put(struct hvctl_vmcs_image *image, uint32_t field, uint64_t value)
-{
-    cr_assert_eq(hvctl_vmcs_write(image, field, value), HVCTL_OK, "%s", hvctl_vmcs_field_name(field));
-}
+#include "fields.h"
 
 /* A 64-bit guest that enters, in an image that has every field there is. */
 static void begin(struct hvctl_vmcs_image *image, const struct hvctl_vmx_caps *caps)
@@ -49,10 +36,8 @@ static void begin(struct hvctl_vmcs_image *image, const struct hvctl_vmx_caps *c
 static uint64_t any(unsigned slot)
 {
     static const uint64_t some[] = {~UINT64_C(0), 1, 0x8000000000000000, 0xfff, 0x7fffffffffffffff, 0x10000};
-    unsigned bits = hvctl_vmcs_width_bits(hvctl_vmcs_decode(hvctl_vmcs_slot_info(slot)->encoding).width);
-    uint64_t value = chance() % 2 ? chance() : some[chance() % 6];
 
-    return bits < 64 ? value & ((UINT64_C(1) << bits) - 1) : value;
+    return cut(slot, chance() % 2 ? chance() : some[chance() % 6]);
 }
 
 /* Each of them alone, and all at once, on every model. */

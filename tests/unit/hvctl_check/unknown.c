@@ -9,29 +9,9 @@
 #include <hvctl/vmx/models.h>
 #include <hvctl/vmx/vmcs_dump.h>
 
+#include "../hvctl/chance.h"
 #include "cases.h"
-
-static uint64_t state = 88172645463325252u;
-
-static uint64_t chance(void)
-{
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return state;
-}
-
-static void put(struct hvctl_vmcs_image *image, uint32_t field, uint64_t value)
-{
-    cr_assert_eq(hvctl_vmcs_write(image, field, value), HVCTL_OK, "%s", hvctl_vmcs_field_name(field));
-}
-
-static uint64_t cut(unsigned slot, uint64_t value)
-{
-    unsigned bits = hvctl_vmcs_width_bits(hvctl_vmcs_decode(hvctl_vmcs_slot_info(slot)->encoding).width);
-
-    return bits < 64 ? value & ((UINT64_C(1) << bits) - 1) : value;
-}
+#include "fields.h"
 
 /* Values that matter to some rule are likelier than chance has them. */
 static uint64_t any_value(void)
