@@ -138,9 +138,11 @@ def number(value):
 
 
 def goals_of(sides):
-    """The goals of a job: "1.25", or those of linear, called and inline, where they differ: "2.4/3.6/2"."""
-    goals = [sides[name]["goal"] for name in ("ept linear", "ept called", "ept inline") if "goal" in sides.get(name, {})]
-    return "/".join(f"{goal:g}" for goal in OrderedDict.fromkeys(goals))
+    """The goals of a job: "1.25", or those of linear, called and inline, where they differ: "2.4/3.6/2", "1.1/–/1.1"."""
+    goals = [sides.get(name, {}).get("goal") for name in ("ept linear", "ept called", "ept inline")]
+    if len(set(goals)) == 1:
+        goals = [goal for goal in goals[:1] if goal is not None]
+    return "/".join("–" if goal is None else f"{goal:g}" for goal in goals)
 
 
 def size_text(mib):
@@ -162,14 +164,14 @@ def print_jobs(jobs):
     print("linear, called: EPT by hvpt_space_*, memory at an offset and by a hook; retpoline: called, with a kernel's flags;")
     print("inline: hvpt_ept_*, with hooks that the compiler knows.")
     print()
-    print(f"{'job':<44}{'limit':>7}{'goal':>9}" + "".join(f"{SIDES[name][0]:>10}" for name in there))
+    print(f"{'job':<44}{'limit':>7}{'goal':>12}" + "".join(f"{SIDES[name][0]:>10}" for name in there))
     for job, sides in jobs.items():
         cells = ""
         for name in there:
             result = sides.get(name)
             said = number(result["ratio"]) + (mark(result) or " ") if result and "ratio" in result else ""
             cells += f"{said:>10}"
-        print(f"{job:<44}{number(sides['roofline']['ns']):>7}{goals_of(sides):>9}{cells}")
+        print(f"{job:<44}{number(sides['roofline']['ns']):>7}{goals_of(sides):>12}{cells}")
 
 
 def print_growth(growth):
