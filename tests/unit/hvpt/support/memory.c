@@ -88,6 +88,7 @@ static bool hook_alloc(void *ctx, unsigned order, hvpt_hpa *out)
     frame->state = FRAME_NEW;
     frame->order = order;
     frame->flushed = false;
+    frame->used = true;
     /* Contents are undefined: what looks most like entries of a table is the worst that can be. */
     for (uint64_t i = 0; i < frame_words(frame); i++)
         frame->virt[i] = random_next(&memory->random) | 7;
@@ -393,7 +394,7 @@ void memory_check_free(const struct memory *memory)
     for (uint32_t slot = 0; slot < memory->slot_count; slot++) {
         const struct frame *frame = &memory->frames[slot];
 
-        if (frame->state == FRAME_FREE && frame->virt[0] == POISON)
+        if (frame->state == FRAME_FREE && frame->used)
             for (uint64_t i = 0; i < frame_words(frame); i++)
                 CHECK(frame->virt[i] == POISON, "frame %#llx was written while it was free",
                       (unsigned long long)frame->pa);

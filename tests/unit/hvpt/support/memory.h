@@ -23,6 +23,7 @@ struct frame {
     unsigned level;   /* linked: what it translates */
     uint64_t gpa;
     bool flushed; /* unlinked: the flush that covers it was done */
+    bool used;    /* it was handed out once, and is poisoned whenever it is free; until then the arena has no page for it */
 };
 
 /*
