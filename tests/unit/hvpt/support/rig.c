@@ -782,6 +782,8 @@ void rig_recount(struct rig *rig)
             continue;
         counted.tables[frame->level]++;
         for (unsigned i = 0; i < (frame->level == rig->setup->cpu.levels - 1 ? root : 512u << frame->order); i++) {
+            if (frame->virt[i] == 0)
+                continue; /* empty for every CPU, and most are */
             /* What hardware takes for empty is empty, or a page whose rights age took. */
             bool aged = rig->setup->cpu.kind == CPU_EPT && (frame->virt[i] & ~(UINT64_C(1) << 63)) != 0;
 
