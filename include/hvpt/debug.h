@@ -7,7 +7,7 @@
  *
  * A breach is reported by HVPT_ON_BREACH(space, breach, call), which a program defines before the first include, as a
  * panic for example; call is the name of the function. By default the program is stopped there (__builtin_trap).
- * A caller uses one struct hvpt_flush for a space at a time, and must flush it before it uses another one.
+ * It also reports a caller that uses a second struct hvpt_flush for a space before the first is carried out (flush.h).
  */
 #ifndef HVPT_DEBUG_H
 #define HVPT_DEBUG_H

@@ -33,11 +33,14 @@
 /*
  * levels: 4 or 5; 0: 4.
  * max_page_size: HVPT_4K, HVPT_2M or HVPT_1G; 0: the largest the CPU has. A size that it lacks stands for the next
- * smaller one.
- * ept_vpid_cap: IA32_VMX_EPT_VPID_CAP as read. 0: unknown; the CPU is then taken to have what this config asks for and
- * all page sizes, but no execute-only pages.
+ * smaller one; without 2M, 1G is not used either, since it could not be split.
+ * ept_vpid_cap: IA32_VMX_EPT_VPID_CAP as read. 0: unknown; nothing is checked then, and the CPU is taken to have what
+ * this config asks for and all page sizes, but no execute-only pages.
  * maxphyaddr: CPUID 80000008H EAX[7:0], less the key-ID bits of memory encryption; 32 to 52; 0: 52.
- * features: HVPT_EPT_USE_...; policy: HVPT_POLICY_...
+ * features: HVPT_EPT_USE_...; policy: HVPT_POLICY_... Accessed and dirty bits and shadow stacks are turned on by the
+ * EPTP, that is by hvpt_space_root, and checked against ept_vpid_cap. Each of the other features needs a VM-execution
+ * control of the VMCS, which ept_flags.h names, and which the caller checks and sets; hvctl calls them
+ * HVCTL_SECONDARY_MODE_BASED_EXECUTE_CONTROL_FOR_EPT and so on.
  */
 struct hvpt_ept_config {
     unsigned levels;

@@ -3,7 +3,8 @@
 /*
  * A deferred flush: what an operation changed that a CPU may still have cached, and the table frames that wait until it
  * is invalidated. A zeroed struct hvpt_flush is empty. (One that was not initialised is taken for another space's:
- * calls then flush at once.) Several operations on one space may share one, so that a single flush covers them all.
+ * calls then flush at once.) Several operations on one space may share one, so that a single flush covers them all. A
+ * space uses one at a time: carry it out (hvpt_space_flush) before another one is passed to a call on the same space.
  */
 #ifndef HVPT_FLUSH_H
 #define HVPT_FLUSH_H
@@ -42,8 +43,9 @@ enum hvpt_flush_kind {
  * entries are stale too. Where it is false, Arm and RISC-V may restrict the invalidation to leaf entries; INVEPT and
  * ASID flushes always cover both.
  * root: the register value of the space (EPTP, nCR3, VTTBR, hgatp), as an INVEPT descriptor wants it. An adopted space
- * has the value that it was adopted with, VMID included; a space made by init has no VMID in it, since that is the
- * guest's.
+ * has the value that it was adopted with, VMID included; in that of a space made by init the VMID is 0, since the space
+ * does not know the guest's. A hook that needs the guest's VMID or ASID finds the guest by its ctx, if each guest has
+ * hooks of its own, or by root.
  * dead: unlinked tables, the level in the low bits; freed, with all below them, once the flush is done. For the engine
  * only.
  */

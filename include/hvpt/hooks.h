@@ -15,7 +15,8 @@ struct hvpt_flush;
  * The callbacks, set once and unchanged while a space uses them.
  *
  * They are called with whatever lock the caller of the operation holds, and must not call back into the same space.
- * alloc_frame is called from many CPUs at once if fault_map is.
+ * Many CPUs may be in them at once: in phys_to_virt with readers; in alloc_frame and free_frame with fault_map, which
+ * gives back what it did not need; in flush with fault_map (RISC-V without Svvptc) and touch (Arm and RISC-V).
  */
 struct hvpt_hooks {
     /* Handed back to every callback. */

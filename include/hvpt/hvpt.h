@@ -26,8 +26,8 @@
  * other pages. Hardware needs no lock, ever.
  *
  * A flush argument collects what is to be invalidated (see struct hvpt_flush); hvpt_space_flush carries it out, which
- * must happen before the lock is dropped. With NULL, or with one that another space is using, the call flushes before
- * it returns.
+ * must happen before the lock is dropped, and before the space is given another one. With NULL, or with one that
+ * another space is using, the call flushes before it returns.
  */
 
 /* ---- life ---- */
@@ -48,13 +48,20 @@ HVPT_API uint64_t hvpt_space_root(const struct hvpt_space *space);
 /* ---- mapping ---- */
 
 /**
- * Maps [gpa, gpa + size) to [hpa, hpa + size) with the largest pages that fit, all or nothing.
+ * Maps [gpa, gpa + size) to [hpa, hpa + size), all or nothing. Each page is the largest that lies in the range, that
+ * gpa and hpa are equally aligned to, and that config.max_page_size allows, or a policy or a flag in attr, which may
+ * allow less. There is no other limit to size than the space.
+ * What the caller stored in the memory before the call is seen by whoever finds it mapped. On Arm nothing is to be
+ * flushed and the hook is not called, but a DSB ISHST must come before the entry into a guest that may use the pages.
+ * The call takes longer the more pages and tables there are, and the caller's lock is held meanwhile. A caller for whom
+ * that is too long maps in pieces, each of which is all or nothing for itself.
  * @param attr  the attributes of the pages; a flag of another format is refused
- * @param flush used only where a CPU may have cached that a page is not mapped (RISC-V without Svvptc)
+ * @param flush used only where a CPU may have cached that a page is not mapped (RISC-V without Svvptc), and only with
+ *              HVPT_OK
  * @retval HVPT_E_EXISTS something in the range is mapped
  * @retval HVPT_E_ATTR   this format or CPU cannot express attr
  * @retval HVPT_E_RANGE  also: the host range holds a table of this space, and HVPT_POLICY_GUARD_TABLES is on
- * Writer.
+ * Writer; a fault_map beside it must be of pages outside the range (docs/contracts.md).
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_map(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa,
                                                         uint64_t size, struct hvpt_attr attr, struct hvpt_flush *flush);
@@ -155,7 +162,7 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_find_broken(const struct hvp
 
 /**
  * An iterator over the leaves of [gpa, gpa + size), which need not be aligned: gpa may lie inside a large page, which
- * is then the first.
+ * is then the first. It reads no table, so anyone may call it at any time.
  */
 HVPT_API struct hvpt_leaf_iterator hvpt_leaves(hvpt_gpa gpa, uint64_t size);
 
@@ -213,6 +220,7 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_dirty(struct hvpt_space *spa
  * The same for pages that were used at all. Where hardware keeps no accessed bits, pages that have permissions are
  * reported and lose them; hvpt_space_touch gives them back at the fault.
  * @retval HVPT_E_CORRUPT as hvpt_space_dirty
+ * Sole writer, except that readers and touch may run beside it.
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_age(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
                                                         uint64_t *bitmap, struct hvpt_flush *flush);
@@ -242,7 +250,7 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_write_protect(struct hvpt_sp
  *                        has another cause (a second HVPT_E_NOTHING for the same fault says so)
  * @retval HVPT_E_ATTR    the page denies it for good
  * @retval HVPT_E_ABSENT  not mapped, or empty for a moment because of break-before-make (Arm): let the guest try again
- * Faulter, and beside dirty, age and write_protect.
+ * Faulter; it may also run beside dirty, age and write_protect.
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_touch(struct hvpt_space *space, hvpt_gpa gpa, uint32_t access);
 
@@ -251,7 +259,7 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_touch(struct hvpt_space *spa
 /**
  * The exact number of frames that hvpt_space_map would take, called now with the same arguments.
  * @param frames written with HVPT_OK only; other statuses are those that map would give
- * Writer.
+ * Reader.
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_frames_needed(const struct hvpt_space *space, hvpt_gpa gpa,
                                                                   hvpt_hpa hpa, uint64_t size, struct hvpt_attr attr,
@@ -259,12 +267,12 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_frames_needed(const struct h
 
 /**
  * The exact number of frames that hvpt_space_unmap of this range would take. protect and write_protect take no more,
- * and fewer where a large page at an edge need not change. Writer.
+ * and fewer where a large page at an edge need not change. Reader.
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_frames_needed_to_unmap(const struct hvpt_space *space, hvpt_gpa gpa,
                                                                            uint64_t size, uint64_t *frames);
 
-/** The exact number of frames that hvpt_space_split of this range to page_size would take. Writer. */
+/** The exact number of frames that hvpt_space_split of this range to page_size would take. Reader. */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_frames_needed_to_split(const struct hvpt_space *space, hvpt_gpa gpa,
                                                                            uint64_t size, uint64_t page_size,
                                                                            uint64_t *frames);

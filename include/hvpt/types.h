@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * The vocabulary of the library: addresses, permissions, memory types, attributes, mappings, status. All formats share
- * it; what a format or a CPU cannot express is refused with HVPT_E_ATTR.
+ * What all formats have in common: addresses, permissions, memory types, attributes, mappings, status. What a format or
+ * a CPU cannot express is refused with HVPT_E_ATTR.
  */
 #ifndef HVPT_TYPES_H
 #define HVPT_TYPES_H
@@ -59,7 +59,7 @@ enum hvpt_permission { HVPT_READ = 1, HVPT_WRITE = 2, HVPT_EXEC = 4, HVPT_EXEC_U
 
 /*
  * Memory types, in the names of x86; Arm and RISC-V translate them (see stage2.h, gstage.h). They are no codes of any
- * manual: zero is HVPT_MEM_WB, what memory usually is, so that an attribute whose memory type was forgotten is not
+ * manual: zero is HVPT_MEM_WB, the type of ordinary memory, so that an attribute whose memory type was left out is not
  * uncached.
  */
 enum hvpt_memtype { HVPT_MEM_WB, HVPT_MEM_WC, HVPT_MEM_WT, HVPT_MEM_WP, HVPT_MEM_UC };
@@ -68,9 +68,9 @@ enum hvpt_memtype { HVPT_MEM_WB, HVPT_MEM_WC, HVPT_MEM_WT, HVPT_MEM_WP, HVPT_MEM
  * Flags that all formats share. Each format adds its own, in bits that no other format uses, so that a flag of the
  * wrong format is refused: EPT from bit 8, NPT from bit 16, stage 2 from bit 20.
  * In an attr given to map they preset the bits; in one that translate returns they show what hardware has set.
- * HVPT_JOINED: only reported; the page belongs to a contiguous set (contiguous bit, Svnapot). Hardware may set the
- * accessed or dirty bit of any page of the set on behalf of all: ask hvpt_space_age and _dirty, which look at the whole
- * set.
+ * HVPT_JOINED: only reported, and refused in an attr given; the page belongs to a contiguous set (contiguous bit,
+ * Svnapot). Hardware may set the accessed or dirty bit of any page of the set on behalf of all: ask hvpt_space_age and
+ * _dirty, which look at the whole set.
  * HVPT_LOGGED: the page lost HVPT_WRITE to write_protect and gets it back when the guest writes to it.
  */
 enum hvpt_flag { HVPT_ACCESSED = 1, HVPT_DIRTY = 2, HVPT_LOGGED = 4, HVPT_JOINED = 8 };
@@ -79,6 +79,15 @@ enum hvpt_flag { HVPT_ACCESSED = 1, HVPT_DIRTY = 2, HVPT_LOGGED = 4, HVPT_JOINED
  * What a leaf says besides its address; hvpt_ram and hvpt_device make the two usual ones.
  * perm: HVPT_READ | ...; flags: HVPT_ACCESSED | ... and the format's own; software: a number that no hardware reads,
  * kept with the leaf through split and collapse; each format says how large it may be (HVPT_EPT_SOFTWARE_MAX, ...).
+ *
+ * Refused with HVPT_E_ATTR, besides flags of other formats or of features that are off, and numbers out of range:
+ * - no permission at all;
+ * - without HVPT_READ: anything on NPT; HVPT_WRITE or HVPT_LOGGED on EPT and the G-stage; HVPT_EPT_PAGING_WRITE;
+ *   execution on EPT if the CPU has no execute-only pages, and on stage 2 with HVPT_S2_USE_INDIRECT;
+ * - HVPT_EXEC_USER without HVPT_EXEC where there is one execute bit; HVPT_EXEC without HVPT_EXEC_USER on NPT with GMET;
+ * - on NPT pages that are not executable, with HVPT_NPT_NO_NX;
+ * - memory types that the host's PAT lacks (NPT); WP and, with HVPT_S2_USE_FWB, WT (stage 2); WT and WP, without Svpbmt
+ *   all but WB (G-stage).
  */
 struct hvpt_attr {
     uint32_t perm;
@@ -132,7 +141,8 @@ enum hvpt_policy {
      * Refuse (HVPT_E_RANGE) to map a frame that holds one of this space's own tables or lies in its reserve. To map a
      * frame that lies between the lowest and the highest table, all tables are searched: allocate tables from memory of
      * their own. Tables that wait in a struct hvpt_flush are not found, and need not be: free_frame gets their frames
-     * only after the flush.
+     * only after the flush. fault_map and frames_needed look through the reserve, too: as long as it holds frames, they
+     * must not run beside map or reserve.
      */
     HVPT_POLICY_GUARD_TABLES = 2,
     /*
@@ -159,21 +169,27 @@ struct hvpt_stats {
 /*
  * How a call ended; each call lists the causes of its own. After anything but HVPT_OK all translations are what they
  * were before the call, except that a corrupt table stops dirty, age and collapse half-way.
+ * HVPT_E_RANGE has several meanings: an empty range, or one beyond what the space, the format or MAXPHYADDR can hold; a
+ * space that is not initialised; adopt: the root is beyond MAXPHYADDR; map, replace and fault_map with
+ * HVPT_POLICY_GUARD_TABLES: a table of the space lies in the host range.
+ * HVPT_E_ATTR, too: the format or the CPU cannot express the attributes (see struct hvpt_attr), or do what the config
+ * asks; fault_map: no pages of that size; protect: an unknown bit in mask, or a policy; write_protect: a page would be
+ * left without any permission; explain, diagnose and touch: the page denies the access; hvpt_ept_map and the other
+ * calls of one format: the space has another one.
  */
 enum hvpt_status {
     HVPT_OK = 0,
     HVPT_E_ALIGN,   /* an address or size is not a multiple of the smallest page, or of the page size asked for */
-    HVPT_E_RANGE,   /* an empty range, or one beyond what the space, the format or MAXPHYADDR can hold */
+    HVPT_E_RANGE,   /* an empty range, or one beyond what can be addressed; a space not initialised; see above */
     HVPT_E_EXISTS,  /* something in the range is mapped already */
     HVPT_E_ABSENT,  /* something in the range is not mapped */
     HVPT_E_NOMEM,   /* the alloc_frame hook had no frame, or gave one that the format or MAXPHYADDR cannot address */
-    HVPT_E_ATTR,    /* this format or this CPU cannot express the attributes, or do what the configuration asks;
-                       explain, diagnose and touch: the page denies the access */
+    HVPT_E_ATTR,    /* cannot be expressed or done by this format or CPU; or the page denies the access; see above */
     HVPT_E_CORRUPT, /* a table is not well-formed: reserved bits, an address that no frame can have */
     HVPT_E_RACE,    /* another CPU changed the entry first */
     HVPT_E_READONLY, /* the space was adopted for reading only */
     HVPT_E_NOTHING, /* touch had nothing to give back: the page allows the access */
-    HVPT_E_HOOK,    /* init and adopt: no hooks, or one that is required is missing */
+    HVPT_E_HOOK,    /* init and adopt: no hooks, a required one is missing, or they are not HVPT_STATIC_HOOKS */
     HVPT_E_CONFIG   /* init and adopt: no config, or one that no CPU could have, whatever its capabilities */
 };
 
@@ -195,7 +211,7 @@ HVPT_API const char *hvpt_status_text(enum hvpt_status status)
     case HVPT_E_RACE: return "another CPU changed the entry first";
     case HVPT_E_READONLY: return "space is read-only";
     case HVPT_E_NOTHING: return "nothing to give back: the page allows the access";
-    case HVPT_E_HOOK: return "no hooks, or alloc_frame or free_frame is missing";
+    case HVPT_E_HOOK: return "no hooks, alloc_frame or free_frame is missing, or they are not HVPT_STATIC_HOOKS";
     case HVPT_E_CONFIG: return "no configuration, or one that no CPU could have";
     }
     return "unknown status";

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 the hvpt authors
 # SPDX-License-Identifier: MIT
-# The house rules that no compiler checks: who includes whom, no libc, no instruction in the wrong place, no bit-fields,
-# no name without its prefix, and files that say what they are for.
+# The house rules that no compiler checks: who includes whom, as docs/architecture.md draws it, no libc, no instruction in
+# the wrong place, no bit-fields, no name without its prefix, and files that say what they are for.
 # usage: rules.py SOURCE_ROOT
 import re
 import sys
@@ -164,6 +164,53 @@ RULES = (("includes downwards only", includes), ("includes the same everywhere",
          ("names its enums", anonymous), ("calls through pointers in parentheses", calls), ("spells attributes out of macros' reach", attributes))
 
 
+def drawing(root):
+    """The boxes of docs/architecture.md's drawing, as box -> patterns of headers, and its arrows, as (from, to)."""
+    boxes, arrows, folder = {}, set(), ""
+    for line in (Path(root) / "docs/architecture.md").read_text().split("```")[1].splitlines():
+        if found := re.match(r"\s*subgraph \w+ \[(\w+)", line):
+            folder = found[1] + "/"
+        elif line.strip() == "end":
+            folder = ""
+        elif found := re.match(r"\s*(\w+) --> (\w+)", line):
+            arrows.add(found.groups())
+        elif found := re.match(r"\s*(\w+)\[(.*)\]", line):
+            words = re.findall(r"[\w*/]+(?:\.h|/)(?=[, ]|$)", found[2].replace("<br/>", " "))
+            boxes[found[1]] = [folder + word for word in words]
+    return boxes, arrows
+
+
+def box_of(name, boxes):
+    """The box whose pattern fits best: a header's own name before its folder's. None: no box has it."""
+    fitting = [(len(pattern), box) for box, patterns in boxes.items() for pattern in patterns
+               if Path(name).match(pattern) or (pattern.endswith("/") and name.startswith(pattern))]
+    return max(fitting)[1] if fitting else None
+
+
+def drawn(root, include):
+    boxes, arrows = drawing(root)
+    wrong, seen = [], set()
+
+    def reached(box):
+        below = {to for start, to in arrows if start == box}
+        return below.union(*map(reached, below)) if below else below
+
+    for name in compilers.headers(include):
+        if re.fullmatch(r"hvctl/\w+\.h", name):
+            continue
+        box = box_of(name, boxes)
+        if box is None:
+            wrong.append(f"{name} is in no box")
+            continue
+        for written in INCLUDE.findall(without_comments((include / name).read_text())):
+            to = box_of(resolve(name, written, include), boxes)
+            seen.add((box, to))
+            if to not in (None, box) and to not in reached(box):
+                wrong.append(f"{name} includes {written}: no arrows lead there from {box}")
+    wrong += [f"no header of {start} includes one of {to}" for start, to in arrows - seen if start in boxes]
+    return "\n".join(wrong) or None
+
+
 def check(rule, name, include):
     code = without_comments((include / name).read_text())
     return "\n".join(rule(name, code, include)) or None
@@ -176,7 +223,7 @@ def opening(name, include):
 
 def main(root):
     include = Path(root) / "include"
-    cases = []
+    cases = [("headers include one another as docs/architecture.md draws it", lambda: drawn(root, include))]
     for name in compilers.headers(include):
         cases.append((f"{name} says what it is for", lambda name=name: opening(name, include)))
         for says, rule in RULES:

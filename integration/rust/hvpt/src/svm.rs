@@ -161,7 +161,8 @@ impl<F: GuestFrames + Clone> HostSave<F> {
 
 impl<F: GuestFrames> HostSave<F> {
     /// Turn SVM on for the CPU that runs this, or say why not; EFER and VM_CR are then what they were, and the frames are
-    /// given back.
+    /// given back. Nothing is invalidated: TLB_CONTROL of the first VMRUN must be 1, as [`AsidPool`] says by
+    /// [`AsidUse::FlushAll`].
     ///
     /// # Safety
     /// The result is used and dropped on this CPU alone: a thread that holds it stays here.

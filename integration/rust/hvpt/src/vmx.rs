@@ -903,7 +903,7 @@ impl<F: GuestFrames> VmxonRegion<F> {
     }
 
     /// Put the CPU that runs this into VMX operation, or say why not; CR0 and CR4 are then what they were, and the frame
-    /// is given back.
+    /// is given back. VMXON invalidates nothing: before a guest runs here for the first time, [`VmxOn::invept`] its EPTP.
     ///
     /// # Safety
     /// The result is used and dropped on this CPU alone: a thread that holds it stays here. Another CPU's VMXOFF would leave
