@@ -24,7 +24,7 @@
 enum hvpt_breach {
     /** a call began while one was running that it may not run beside: the lock is missing, or a hook called back */
     HVPT_BREACH_BESIDE,
-    /** a flush that an earlier call asked for was not carried out: the lock was dropped, or is another's */
+    /** a flush that an earlier call asked for was not carried out before the lock was dropped or another was used */
     HVPT_BREACH_UNSETTLED,
     HVPT_BREACH_FLUSH,     /**< a struct hvpt_flush that holds garbage: it was not zeroed */
     HVPT_BREACH_ALIGNMENT, /**< alloc_frame gave a frame that is not aligned to its size */

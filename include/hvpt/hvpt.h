@@ -108,8 +108,8 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_replace(struct hvpt_space *s
 
 /**
  * Maps one page of page_size at gpa to hpa, from a fault handler, without a lock against other faulters. It takes no
- * frame from the reserve. Where a CPU may have cached that the page is not mapped (RISC-V), the call flushes it through
- * the hook before it returns HVPT_OK.
+ * frame from the reserve. Where a CPU may have cached that the page is not mapped (RISC-V without Svvptc), the call
+ * flushes it through the hook before it returns HVPT_OK. On Arm a DSB ISHST must come before the guest is entered.
  * @retval HVPT_E_ALIGN  gpa or hpa is not aligned to page_size
  * @retval HVPT_E_ATTR   the attributes, or a page_size that format, CPU, config or policy do not allow for them
  * @retval HVPT_E_EXISTS something is mapped there already, all of the page or a part of it. It may have lost

@@ -55,7 +55,9 @@ struct hvctl_svm_cpu {
 
 /*
  * Turn SVM on for the CPU that calls this and read its capabilities into caps. host_save is the physical address of a
- * page for this CPU alone, 4 KiB aligned and zeroed; only the CPU may access it until hvctl_svm_disable.
+ * page for this CPU alone, 4 KiB aligned and zeroed; only the CPU may access it until hvctl_svm_disable. The first
+ * VMRUN must flush (HVCTL_TLB_ALL), because turning SVM on does not, and earlier software may have left entries under
+ * any ASID.
  *
  * After anything but HVCTL_SVM_ENABLED, EFER and VM_CR are what they were.
  */
