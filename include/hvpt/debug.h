@@ -147,7 +147,7 @@ static inline bool hvpt_debug_in_use(const struct hvpt_space *space, uint64_t fr
     search.last = frame + size - 1;
     search.found = false;
     (void)hvpt_walk(space, 0, space->gpa_limit, &steps, &search);
-    return search.found || hvpt_frames_touch(space, &space->pool, frame, frame + size);
+    return search.found || hvpt_frames_touch(space, &space->pool, frame, frame + size) == HVPT_E_RANGE;
 }
 
 /*

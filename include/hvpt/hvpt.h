@@ -259,6 +259,7 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_touch(struct hvpt_space *spa
 /**
  * The exact number of frames that hvpt_space_map would take, called now with the same arguments.
  * @param frames written with HVPT_OK only; other statuses are those that map would give
+ * @retval HVPT_E_RACE with HVPT_POLICY_GUARD_TABLES: the reserve changed meanwhile; ask again
  * Reader.
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_frames_needed(const struct hvpt_space *space, hvpt_gpa gpa,

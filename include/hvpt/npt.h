@@ -22,7 +22,7 @@
  * its SEV guests encrypt theirs (their C-bit is gone from the address when the nested tables are walked; APM vol. 2,
  * "Secure Encrypted Virtualization").
  * pat: the host's IA32_PAT at VMRUN, which the tables' memory types index; 0: HVPT_PAT_RESET, which has no WC and no
- * WP.
+ * WP. HVPT_E_CONFIG: WRMSR would refuse it.
  * features: HVPT_NPT_...; policy: HVPT_POLICY_...
  */
 struct hvpt_npt_config {
@@ -81,6 +81,8 @@ static inline HVPT_COLD enum hvpt_status hvpt_npt_configure(struct hvpt_space *s
     if ((config->features & HVPT_NPT_USE_SHADOW_STACK) && (config->features & HVPT_NPT_NO_NX))
         return HVPT_E_CONFIG;
     if (max_page_size != HVPT_4K && max_page_size != HVPT_2M && max_page_size != HVPT_1G)
+        return HVPT_E_CONFIG;
+    if (!hvpt_x86_pat_is_valid(config->pat))
         return HVPT_E_CONFIG;
     if ((config->features & ~(uint32_t)HVPT_NPT_FEATURES_ALL)
         || (config->policy & ~(uint32_t)HVPT_POLICY_ALL))

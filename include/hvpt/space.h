@@ -21,31 +21,31 @@ struct hvpt_space_config {
     struct hvpt_gstage_config gstage;
 };
 
-/* As hvpt_ept_init and its siblings. HVPT_E_ATTR: also for an unknown kind. */
+/* As hvpt_ept_init and its siblings. HVPT_E_CONFIG: also if config is NULL or of an unknown kind. */
 HVPT_NODISCARD static inline enum hvpt_status hvpt_space_init(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                                               const struct hvpt_space_config *config)
 {
-    switch (config->kind) {
+    switch (config != NULL ? (unsigned)config->kind : HVPT_KIND_NONE) {
     case HVPT_KIND_EPT: return hvpt_ept_init(space, hooks, &config->ept);
     case HVPT_KIND_NPT: return hvpt_npt_init(space, hooks, &config->npt);
     case HVPT_KIND_S2: return hvpt_s2_init(space, hooks, &config->s2);
     case HVPT_KIND_GSTAGE: return hvpt_gstage_init(space, hooks, &config->gstage);
     }
-    return HVPT_E_ATTR;
+    return hvpt_ept_init(space, hooks, NULL); /* it is refused, and *space with it */
 }
 
-/* As hvpt_ept_adopt and its siblings. HVPT_E_ATTR: also for an unknown kind. */
+/* As hvpt_ept_adopt and its siblings. HVPT_E_CONFIG: also if config is NULL or of an unknown kind. */
 HVPT_NODISCARD static inline enum hvpt_status hvpt_space_adopt(struct hvpt_space *space, const struct hvpt_hooks *hooks,
                                                                const struct hvpt_space_config *config, uint64_t root,
                                                                bool readonly)
 {
-    switch (config->kind) {
+    switch (config != NULL ? (unsigned)config->kind : HVPT_KIND_NONE) {
     case HVPT_KIND_EPT: return hvpt_ept_adopt(space, hooks, &config->ept, root, readonly);
     case HVPT_KIND_NPT: return hvpt_npt_adopt(space, hooks, &config->npt, root, readonly);
     case HVPT_KIND_S2: return hvpt_s2_adopt(space, hooks, &config->s2, root, readonly);
     case HVPT_KIND_GSTAGE: return hvpt_gstage_adopt(space, hooks, &config->gstage, root, readonly);
     }
-    return HVPT_E_ATTR;
+    return hvpt_ept_adopt(space, hooks, NULL, root, readonly);
 }
 
 #endif

@@ -186,7 +186,7 @@ enum hvpt_status {
     HVPT_E_NOMEM,   /* the alloc_frame hook had no frame, or gave one that the format or MAXPHYADDR cannot address */
     HVPT_E_ATTR,    /* cannot be expressed or done by this format or CPU; or the page denies the access; see above */
     HVPT_E_CORRUPT, /* a table is not well-formed: reserved bits, an address that no frame can have */
-    HVPT_E_RACE,    /* another CPU changed the entry first */
+    HVPT_E_RACE,    /* another CPU changed the entry, or the reserve, first */
     HVPT_E_READONLY, /* the space was adopted for reading only */
     HVPT_E_NOTHING, /* touch had nothing to give back: the page allows the access */
     HVPT_E_HOOK,    /* init and adopt: no hooks, a required one is missing, or they are not HVPT_STATIC_HOOKS */
@@ -208,7 +208,7 @@ HVPT_API const char *hvpt_status_text(enum hvpt_status status)
     case HVPT_E_NOMEM: return "alloc_frame had no frame, or one that is misaligned or beyond MAXPHYADDR";
     case HVPT_E_ATTR: return "the page denies it, or this format or CPU cannot express it";
     case HVPT_E_CORRUPT: return "corrupt table";
-    case HVPT_E_RACE: return "another CPU changed the entry first";
+    case HVPT_E_RACE: return "another CPU changed the entry, or the reserve, first";
     case HVPT_E_READONLY: return "space is read-only";
     case HVPT_E_NOTHING: return "nothing to give back: the page allows the access";
     case HVPT_E_HOOK: return "no hooks, alloc_frame or free_frame is missing, or they are not HVPT_STATIC_HOOKS";

@@ -234,6 +234,12 @@ HVPT_INLINE uint32_t hvpt_mark_read(const uint32_t *mark)
     return __atomic_load_n(mark, __ATOMIC_RELAXED);
 }
 
+/* The same, ordered before everything that the caller reads next. */
+HVPT_INLINE uint32_t hvpt_mark_read_acquire(const uint32_t *mark)
+{
+    return __atomic_load_n(mark, __ATOMIC_ACQUIRE);
+}
+
 HVPT_INLINE void hvpt_mark_write(uint32_t *mark, uint32_t value)
 {
     __atomic_store_n(mark, value, __ATOMIC_RELAXED);

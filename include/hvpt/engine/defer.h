@@ -15,7 +15,7 @@
  * Record that translations of [gpa, gpa + size) changed, which a CPU may have cached. tables: an entry that led to a
  * table is among them.
  */
-HVPT_FUNCTION void hvpt_defer(const struct hvpt_space *space, struct hvpt_flush *flush, uint64_t gpa,
+HVPT_FUNCTION HVPT_COLD void hvpt_defer(const struct hvpt_space *space, struct hvpt_flush *flush, uint64_t gpa,
                                             uint64_t size, bool tables)
 {
     if (flush->kind == HVPT_FLUSH_NONE) {

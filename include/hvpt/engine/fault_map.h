@@ -71,9 +71,10 @@ static inline HVPT_COLD enum hvpt_status hvpt_fault_insert(struct hvpt_space *sp
                 status = hvpt_frames_add(space, list, NULL, run.level - level - list->count);
                 if (status != HVPT_OK)
                     return status;
-                if ((space->policy & HVPT_POLICY_GUARD_TABLES)
-                    && hvpt_frames_touch(space, list, hpa, hpa + hvpt_span(space, level)))
-                    return HVPT_E_RANGE;
+                if (space->policy & HVPT_POLICY_GUARD_TABLES)
+                    status = hvpt_frames_touch(space, list, hpa, hpa + hvpt_span(space, level));
+                if (status != HVPT_OK)
+                    return status;
             }
             (void)hvpt_link_empty(space, list, run.slot, run.entry, run.level);
         } else if (HVPT_LIKELY(hvpt_compare_exchange(run.slot, &run.entry, bits))) {

@@ -50,37 +50,50 @@ HVPT_FUNCTION HVPT_COLD hvpt_entry *hvpt_alloc_frame(struct hvpt_space *space, u
     return table;
 }
 
-HVPT_FUNCTION HVPT_COLD void hvpt_frames_push(const struct hvpt_space *space, struct hvpt_frames *list,
+/*
+ * Before a change of list and after it. Of the reserve the changes are counted: fault_map and frames_needed look through
+ * it (hvpt_frames_touch) while map takes from it.
+ */
+HVPT_FUNCTION HVPT_COLD void hvpt_frames_change(struct hvpt_space *space, const struct hvpt_frames *list)
+{
+    if (list != &space->pool)
+        return;
+    hvpt_fence_release();
+    hvpt_mark_write(&space->pool_changes, hvpt_mark_read(&space->pool_changes) + 1);
+    hvpt_fence_release();
+}
+
+HVPT_FUNCTION HVPT_COLD void hvpt_frames_push(struct hvpt_space *space, struct hvpt_frames *list,
                                               hvpt_entry *table, uint64_t frame)
 {
     unsigned index = (unsigned)list->count % HVPT_FRAMES_CHUNK;
 
     /* These are not entries: nobody walks these frames. */
+    hvpt_frames_change(space, list);
     if (index == 0) {
-        *(uint64_t *)(void *)table = list->head;
-        list->head = frame;
+        hvpt_atomic_store_relaxed((uint64_t *)(void *)table, list->head);
+        hvpt_atomic_store_relaxed(&list->head, frame);
     } else {
-        ((uint64_t *)(void *)hvpt_table_at(space, list->head))[index] = frame;
+        hvpt_atomic_store_relaxed((uint64_t *)(void *)hvpt_table_at(space, list->head) + index, frame);
     }
     hvpt_count_add(&list->count, 1);
+    hvpt_frames_change(space, list);
 }
 
 /* Take the last frame off the list, which must not be empty. */
-HVPT_FUNCTION HVPT_COLD hvpt_entry *hvpt_frames_pop(const struct hvpt_space *space, struct hvpt_frames *list,
+HVPT_FUNCTION HVPT_COLD hvpt_entry *hvpt_frames_pop(struct hvpt_space *space, struct hvpt_frames *list,
                                                     uint64_t *frame)
 {
-    unsigned index = (unsigned)(list->count - 1) % HVPT_FRAMES_CHUNK;
-    hvpt_entry *table = hvpt_table_at(space, list->head);
-    uint64_t noted = ((uint64_t *)(void *)table)[index];
+    const unsigned index = (unsigned)(list->count - 1) % HVPT_FRAMES_CHUNK;
+    const uint64_t head = list->head, noted = ((const uint64_t *)(const void *)hvpt_table_at(space, head))[index];
 
+    hvpt_frames_change(space, list);
     hvpt_count_add(&list->count, (uint64_t)-1);
-    if (index == 0) {
-        *frame = list->head;
-        list->head = noted;
-        return table;
-    }
-    *frame = noted;
-    return hvpt_table_at(space, noted);
+    if (index == 0)
+        hvpt_atomic_store_relaxed(&list->head, noted);
+    hvpt_frames_change(space, list);
+    *frame = index == 0 ? head : noted;
+    return hvpt_table_at(space, *frame);
 }
 
 /* Reverse the addresses that a finished chunk stores, from frame number had on: see hvpt_frames_add. */
@@ -93,8 +106,8 @@ static inline void hvpt_frames_turn(const struct hvpt_space *space, struct hvpt_
     for (; first < last; first++, last--) {
         uint64_t swap = noted[first];
 
-        noted[first] = noted[last];
-        noted[last] = swap;
+        hvpt_atomic_store_relaxed(&noted[first], noted[last]);
+        hvpt_atomic_store_relaxed(&noted[last], swap);
     }
 }
 
@@ -112,7 +125,7 @@ HVPT_FUNCTION HVPT_COLD void hvpt_frames_release(struct hvpt_space *space, struc
 }
 
 /*
- * Add count frames to list, from another list or (from NULL) from the hook. HVPT_E_NOMEM: list is as it was. Each
+ * Add count frames to list, from the reserve or (from NULL) from the hook. HVPT_E_NOMEM: list is as it was. Each
  * finished chunk is reversed, so that pops come in allocation order: allocators tend to go upwards, and the processor's
  * prefetcher likes that (3x).
  */
@@ -153,27 +166,37 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_frames_take(struct hvpt_space *spa
     return status != HVPT_OK ? status : hvpt_frames_add(space, list, &space->pool, pooled);
 }
 
-/* Does a frame of this list lie in [first, end)? */
-HVPT_FUNCTION HVPT_COLD bool hvpt_frames_touch(const struct hvpt_space *space, const struct hvpt_frames *list,
-                                               uint64_t first, uint64_t end)
+/*
+ * HVPT_E_RANGE: a frame of this list, the reserve or one that this CPU alone sees, lies in [first, end). HVPT_E_RACE:
+ * another CPU changed the reserve meanwhile. Then what was read may be entries of a table by now, and no address in it
+ * is followed.
+ */
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_frames_touch(const struct hvpt_space *space,
+                                                           const struct hvpt_frames *list, uint64_t first, uint64_t end)
 {
-    const uint64_t size = hvpt_span(space, 0);
-    uint64_t head = list->head, left = list->count;
+    /* A frame touches the range if it begins in it, or less than its own size before it. */
+    const uint64_t lowest = first - hvpt_span(space, 0) + 1, reach = end - lowest;
+    const uint32_t changes = hvpt_mark_read_acquire(&space->pool_changes) & ~1u; /* what an odd number never is again */
+    uint64_t frame = hvpt_atomic_load(&list->head), left = hvpt_count_read_acquire(&list->count);
+    bool touched = false;
 
-    while (left != 0) {
-        const uint64_t *noted = (const uint64_t *)(const void *)hvpt_table_at(space, head);
-        unsigned here = (unsigned)(left - 1) % HVPT_FRAMES_CHUNK, i;
+    while (left != 0 && !touched) {
+        const uint64_t *noted = (const uint64_t *)(const void *)hvpt_table_at(space, frame);
+        unsigned i = (unsigned)(left - 1) % HVPT_FRAMES_CHUNK;
+        uint64_t word;
 
-        for (i = 0; i <= here; i++) {
-            uint64_t frame = i == 0 ? head : noted[i];
-
-            if (frame < end && first < frame + size)
-                return true;
-        }
-        head = noted[0];
-        left -= here + 1;
+        if (noted == NULL)
+            return HVPT_E_RACE;
+        left -= i + 1;
+        do {
+            word = hvpt_atomic_load(&noted[i]);
+            touched |= (i != 0 ? word : frame) - lowest < reach;
+        } while (i-- != 0);
+        if (hvpt_mark_read(&space->pool_changes) != changes)
+            return HVPT_E_RACE;
+        frame = word;
     }
-    return false;
+    return touched ? HVPT_E_RANGE : HVPT_OK;
 }
 
 /* A frame becomes a table: the guard policy must know where tables lie. */

@@ -58,7 +58,7 @@ HVPT_INLINE enum hvpt_status hvpt_translate_any(const struct hvpt_space *space, 
     if (HVPT_UNLIKELY(gpa.value >= space->walk_limit || !hvpt_slot_usual(&way, gpa.value, &slot)))
         return hvpt_translate_slow(space, gpa.value, out);
     entry = hvpt_load(slot);
-    if (HVPT_UNLIKELY((entry ^ space->usual_bits) & space->page_mask))
+    if (HVPT_UNLIKELY((entry & space->page_mask) != space->usual_bits))
         return hvpt_translate_entry(space, gpa.value, entry, 0, HVPT_PERM_ALL, out);
     hvpt_describe_usual(&way, gpa.value, entry, out);
     return HVPT_OK;

@@ -93,37 +93,42 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_plan_map(const struct hvpt_space *
     return hvpt_plan_make(space, &steps, gpa, gpa + size, hvpt_leaf_level(space, gpa, hpa, leaf), plan);
 }
 
-/* The frames that splitting leaf takes so that nothing reaches across gpa, a multiple of the smallest page. */
-static inline unsigned hvpt_cut_needs(const struct hvpt_space *space, const struct hvpt_run *leaf, uint64_t gpa)
+/*
+ * Find gpa's entry, and how many tables splitting it takes so that nothing reaches across cut, a multiple of the smallest
+ * page. false: it cannot be found, or is broken and reaches across.
+ */
+HVPT_FUNCTION HVPT_COLD bool hvpt_edge_needs(const struct hvpt_space *space, uint64_t gpa, uint64_t cut,
+                                             struct hvpt_run *found, unsigned *tables)
 {
-    unsigned level = leaf->level, tables = 0;
+    unsigned level;
 
-    for (; level > 0 && (gpa & (hvpt_span(space, level) - 1)); level--)
-        tables++;
-    return tables;
+    (void)hvpt_find(space, gpa, 0, found);
+    *tables = 0;
+    if (found->level == HVPT_LEVEL_UNREACHED)
+        return false;
+    if (hvpt_is_present(space, found->entry))
+        for (level = found->level; level > 0 && (cut & (hvpt_span(space, level) - 1)); level--)
+            ++*tables;
+    return *tables == 0 || hvpt_is_leaf(space, found->entry, found->level);
 }
 
 /*
  * The frames needed so that no leaf reaches across start (if at_start), nor across end (if at_end). HVPT_E_CORRUPT: a
- * table on the way to either could not be reached.
+ * table on the way to either could not be reached, or a broken entry reaches across.
  */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_edges_need(const struct hvpt_space *space, uint64_t start, uint64_t end,
                                                          bool at_start, bool at_end, uint64_t *frames)
 {
     struct hvpt_run first, last;
-    unsigned head = 0, tail = 0, level;
+    unsigned head, tail, level;
 
     *frames = 0;
-    if (hvpt_descend(space, start, 0, &first) != HVPT_OK)
+    if (!hvpt_edge_needs(space, start, at_start ? start : 0, &first, &head))
         return HVPT_E_CORRUPT;
     if (first.level == 0 && !((start ^ (end - 1)) >> hvpt_span_shift(space, 1)))
         return HVPT_OK; /* both edges are in one table of smallest pages */
-    if (hvpt_descend(space, end - 1, 0, &last) != HVPT_OK)
+    if (!hvpt_edge_needs(space, end - 1, at_end ? end : 0, &last, &tail))
         return HVPT_E_CORRUPT;
-    if (at_start && hvpt_is_present(space, first.entry))
-        head = hvpt_cut_needs(space, &first, start);
-    if (at_end && hvpt_is_present(space, last.entry))
-        tail = hvpt_cut_needs(space, &last, end);
     *frames = head + tail;
     if (first.slot != last.slot)
         return HVPT_OK;
@@ -175,22 +180,25 @@ static inline HVPT_COLD enum hvpt_step hvpt_search_enter(void *ctx, const struct
 }
 
 /*
- * Does [hpa, hpa + size) touch a table of this space, or a frame of its reserve?  The bounds of all tables answer most
- * calls, a search of the tree the rest.
+ * HVPT_E_RANGE: [hpa, hpa + size) touches a table of this space, or a frame of its reserve. HVPT_E_RACE: the reserve
+ * changed meanwhile. The bounds of all tables answer most calls, a search of the tree the rest. A frame that a call on
+ * another CPU has taken and not linked yet is not found.
  */
-HVPT_FUNCTION HVPT_COLD bool hvpt_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size)
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size)
 {
     static const struct hvpt_steps steps = {hvpt_search_enter, NULL, NULL};
     const uint64_t table_size = hvpt_span(space, 0), root_size = UINT64_C(1) << (HVPT_FRAME_SHIFT + space->root_order);
     struct hvpt_frame_search search;
+    enum hvpt_status status;
 
     if (hpa < space->root_frame + root_size && space->root_frame < hpa + size)
-        return true;
-    if (hvpt_frames_touch(space, &space->pool, hpa, hpa + size))
-        return true;
+        return HVPT_E_RANGE;
+    status = hvpt_frames_touch(space, &space->pool, hpa, hpa + size);
+    if (status != HVPT_OK)
+        return status;
     if (hpa >= hvpt_count_read(&space->highest_table) + table_size
         || hpa + size <= hvpt_count_read(&space->lowest_table))
-        return false;
+        return HVPT_OK;
     /*
      * Frames are aligned to their size, so a table is touched if and only if its first byte lies in the widened range.
      */
@@ -199,7 +207,7 @@ HVPT_FUNCTION HVPT_COLD bool hvpt_holds_table(const struct hvpt_space *space, ui
     search.last = hpa + size - 1;
     search.found = false;
     (void)hvpt_walk(space, 0, space->gpa_limit, &steps, &search);
-    return search.found;
+    return search.found ? HVPT_E_RANGE : HVPT_OK;
 }
 
 /*
@@ -211,11 +219,12 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_plan_take(struct hvpt_space *space
 {
     enum hvpt_status status = hvpt_frames_take(space, list, tables);
 
-    if (status != HVPT_OK || !(space->policy & HVPT_POLICY_GUARD_TABLES)
-        || !hvpt_frames_touch(space, list, hpa, hpa + size))
-        return status;
-    hvpt_frames_release(space, list, 0);
-    return HVPT_E_RANGE;
+    if (status == HVPT_OK && (space->policy & HVPT_POLICY_GUARD_TABLES)) {
+        status = hvpt_frames_touch(space, list, hpa, hpa + size);
+        if (status != HVPT_OK)
+            hvpt_frames_release(space, list, 0);
+    }
+    return status;
 }
 
 /* Check the arguments of map and replace before any table is read, and encode attr. */
@@ -233,9 +242,7 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_check_mapping(const struct hvpt_sp
         return status;
     if (space->readonly)
         return HVPT_E_READONLY;
-    if ((space->policy & HVPT_POLICY_GUARD_TABLES) && hvpt_holds_table(space, hpa, size))
-        return HVPT_E_RANGE;
-    return HVPT_OK;
+    return space->policy & HVPT_POLICY_GUARD_TABLES ? hvpt_holds_table(space, hpa, size) : HVPT_OK;
 }
 
 #endif

@@ -26,7 +26,7 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_space_frames_needed(const struct hvpt_s
 HVPT_API HVPT_COLD enum hvpt_status hvpt_space_frames_needed_to_unmap(const struct hvpt_space *space, hvpt_gpa gpa,
                                                                       uint64_t size, uint64_t *frames)
 {
-    enum hvpt_status status = hvpt_check_range(space, gpa.value, size);
+    enum hvpt_status status = hvpt_check_edit(space, gpa.value, size);
 
     if (status != HVPT_OK)
         return status;

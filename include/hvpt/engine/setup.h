@@ -64,7 +64,7 @@ static inline HVPT_COLD void hvpt_space_open(struct hvpt_space *space)
     space->usual_bits = UINT64_MAX;
     if (hvpt_leaf_make(space, usual, &leaf) == HVPT_OK) {
         space->usual_bits = leaf.bits[0];
-        space->usual_flags = (space->rules->decode)(space, leaf.bits[0], 0).flags;
+        space->usual_flags = (uint8_t)(space->rules->decode)(space, leaf.bits[0], 0).flags;
         space->fault_quick = four_levels && !space->map_flushes;
     }
 }

@@ -29,7 +29,7 @@ struct hvpt_rules;
  */
 #define HVPT_FRAMES_CHUNK 512
 struct hvpt_frames {
-    uint64_t head;
+    hvpt_counter head;
     hvpt_counter count;
 };
 
@@ -71,13 +71,14 @@ struct hvpt_space {
     uint8_t span_shift[HVPT_MAX_LEVELS]; /* log2 of what an entry of a table at each level covers */
     uint8_t max_leaf_level;              /* the largest page allowed */
     bool readonly;
+    uint8_t usual_flags;  /* HVPT_ACCESSED, HVPT_DIRTY: what a leaf of usual_bits says beside that */
     bool relax_flushes;   /* permissions that grow are seen only after a flush (on x86 the fault itself flushes) */
     uint64_t empty_entry; /* what the engine writes to make an entry empty */
     uint64_t
         usual_bits; /* a smallest leaf, readable, writable and executable write-back memory; all ones: not possible */
     uint64_t page_mask;   /* all of a smallest leaf but its address */
     uint64_t break_bits;  /* of a leaf: they and its address change only by way of an empty entry and a flush */
-    uint32_t usual_flags; /* HVPT_ACCESSED, HVPT_DIRTY: what a leaf of usual_bits says beside that */
+    uint32_t pool_changes; /* of the reserve, so far, twice; odd: one is under way */
     uint32_t policy;
     /* An entry at level 0 with these bits under this mask is a well-formed leaf, as most are. */
     uint64_t leaf_mask;

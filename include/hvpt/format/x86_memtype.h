@@ -15,6 +15,17 @@
 /* IA32_PAT after reset: WB, WT, UC-, UC, twice. APM vol. 2, "PAT Register". */
 #define HVPT_PAT_RESET UINT64_C(0x0007040600070406)
 
+/* Has each of the eight entries a code that WRMSR takes: a memory type, or UC-? APM vol. 2, "PAT Register". */
+static inline bool hvpt_x86_pat_is_valid(uint64_t pat)
+{
+    unsigned i;
+
+    for (i = 0; i < 64; i += 8)
+        if ((pat >> i & 0xff) > 7 || !((HVPT_X86_MEMTYPE_CODES | 1u << 7) >> (pat >> i & 7) & 1u))
+            return false;
+    return true;
+}
+
 /* A nibble for each name: its code. */
 HVPT_INLINE uint64_t hvpt_x86_memtype_code(enum hvpt_memtype memtype)
 {

@@ -72,7 +72,8 @@ static inline enum hvpt_status hvpt_memtype_pieces(struct hvpt_space *space, con
  *
  * HVPT_E_ALIGN, HVPT_E_RANGE (beyond the space, MAXPHYADDR, or mtrr's), HVPT_E_ATTR (also: mtrr->maxphyaddr is not
  * 32 to 52), HVPT_E_READONLY: the arguments.  HVPT_E_EXISTS: something in the range is mapped.  HVPT_E_CORRUPT.
- * All these are found before anything is written. HVPT_E_NOMEM: frames ran out, and what this call had mapped was
+ * All these are found before anything is written. HVPT_E_NOMEM: frames ran out; HVPT_E_RANGE with
+ * HVPT_POLICY_GUARD_TABLES: a frame that the call took lies in the host range. What this call had mapped was then
  * unmapped again. A guest that runs may have seen it for a moment, so flush covers it, and the unused tables are freed
  * with flush. After any of these every translation is what it was.
  *

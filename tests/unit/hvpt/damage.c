@@ -112,7 +112,8 @@ static void all_calls_refuse(struct rig *rig, uint64_t gpa, uint64_t size, const
     is_corrupt(call->map(&rig->space, gpa, HOST, PAGE, attr, &flush), "map of a page");
     is_corrupt(call->protect(&rig->space, gpa, size, attr, HVPT_WRITE, &flush), "protect");
     is_corrupt(call->replace(&rig->space, gpa, HOST, size, attr, &flush), "replace");
-    is_corrupt(call->unmap_needs(&rig->space, gpa, PAGE, &needed), "frames_needed_to_unmap");
+    if (done->frame->level > 0) /* a broken page is removed, but cannot be split */
+        is_corrupt(call->unmap_needs(&rig->space, gpa + PAGE, PAGE, &needed), "frames_needed_to_unmap");
     CHECK_EQ(rig->memory.stores, stores, "stores");
     CHECK_EQ(rig->memory.live, frames, "frames");
 }
@@ -168,6 +169,34 @@ GENERIC(an_entry_that_the_processor_refuses_stops_every_call)
         all_calls_refuse(rig, BASE + HVPT_2M, HVPT_2M, &done);
         is_corrupt(rig->adapter->split(&rig->space, BASE + HVPT_2M, HVPT_2M, PAGE, &flush), "split");
         mend(&done);
+    }
+}
+
+/* Whatever edge of the range it lies at, and whether the caller flushes or the call. */
+GENERIC(unmap_removes_a_broken_page)
+{
+    const uint64_t page = BASE + 5 * PAGE, start[] = {page, page, page - 2 * PAGE, page - 2 * PAGE, page - 510 * PAGE},
+                   end[] = {page + PAGE, page + 3 * PAGE, page + PAGE, page + 3 * PAGE, page + PAGE};
+    struct hvpt_mapping mapping;
+    struct damage done;
+    uint64_t needed;
+
+    for (unsigned i = 0; i < 10; i++) {
+        const uint64_t from = start[i / 2], size = end[i / 2] - from;
+
+        must(rig_map(rig, BASE - HVPT_2M, HOST + PAGE, 2 * HVPT_2M, rig_data(rig)));
+        if (!damage(rig, page, 0, CPU_MISCONFIGURED, &done)) {
+            must(rig_unmap(rig, BASE - HVPT_2M, 2 * HVPT_2M));
+            return;
+        }
+        check_context("%s, way %u", rig->setup->name, i);
+        must(rig->adapter->unmap_needs(&rig->space, from, size, &needed));
+        CHECK_EQ(needed, 0, "frames to unmap pages");
+        rig->owing = i % 2 != 0; /* with an obligation unmap of a page takes another way */
+        must(rig_unmap(rig, from, size));
+        CHECK_STATUS(rig->adapter->translate(&rig->space, page, &mapping), HVPT_E_ABSENT, "the broken page");
+        must(rig_unmap(rig, BASE - HVPT_2M, 2 * HVPT_2M));
+        check_context("%s", rig->setup->name);
     }
 }
 

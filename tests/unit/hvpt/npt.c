@@ -285,6 +285,28 @@ Test(npt, a_depth_that_there_is_not_is_not_adopted)
     memory_close(&memory);
 }
 
+/* APM vol. 2, "PAT Register": the codes are 0, 1 and 4 to 7; the other bits of each byte must be 0. */
+Test(npt, a_pat_that_no_cpu_takes_is_refused)
+{
+    struct memory_options options = {.slots_log2 = 4, .phys_base = 1 << 24};
+    struct memory memory;
+
+    memory_open(&memory, &options);
+    for (unsigned at = 0; at < 64; at += 8) {
+        for (unsigned code = 0; code < 256; code++) {
+            const uint64_t pat = (UINT64_C(0x0606060606060606) & ~(UINT64_C(0xff) << at)) | (uint64_t)code << at;
+            const struct any_config config = {.pat = pat};
+            const bool taken = code <= 1 || (code >= 4 && code <= 7);
+            struct hvpt_space space;
+
+            check_context("PAT %#llx", (unsigned long long)pat);
+            CHECK_STATUS(npt_adapter.init(&space, &memory.hooks, &config), taken ? HVPT_OK : HVPT_E_CONFIG, "init");
+            npt_adapter.destroy(&space);
+        }
+    }
+    memory_close(&memory);
+}
+
 /* APM vol. 2, "CR3 Register" in long mode: bits 63:52 are reserved; of the low ones PWT and PCD mean something. */
 Test(npt, an_ncr3_with_bits_above_the_address_is_refused)
 {

@@ -310,6 +310,48 @@ static void map_beside_handlers_and_readers(const struct setup *setup)
     arena_close(&arena);
 }
 
+/* ---- the guard policy: one CPU takes tables from the reserve through which others look ---- */
+
+#define RESERVED 1100 /* three chunks, so that the first frames of two are taken while someone reads them */
+
+static void *take_reserve(void *ctx)
+{
+    struct worker *worker = ctx;
+    struct rig *rig = &worker->arena->rig;
+    uint64_t frames;
+
+    (void)pthread_barrier_wait(&worker->arena->start);
+    for (unsigned i = 0; worker->number == 0 && i < RESERVED - 4; i++) { /* each takes a table of its own */
+        const uint64_t gpa = BASE + (uint64_t)(i + 4) * HVPT_2M;
+
+        CHECK_STATUS(rig->adapter->map(&rig->space, gpa, hpa_of(gpa), PAGE, attr_rwx(), NULL), HVPT_OK, "map");
+    }
+    if (worker->number == 0)
+        __atomic_store_n(&worker->arena->done, 1, __ATOMIC_RELAXED);
+    for (unsigned i = 0; worker->number != 0 && !__atomic_load_n(&worker->arena->done, __ATOMIC_RELAXED); i++) {
+        const uint64_t gpa = BASE + worker->number * HVPT_2M + (uint64_t)(i % 512) * PAGE;
+        enum hvpt_status status = rig->adapter->fault_map(&rig->space, gpa, hpa_of(gpa), PAGE, attr_rwx());
+
+        CHECK(status == (i < 512 ? HVPT_OK : HVPT_E_EXISTS) || status == HVPT_E_RACE || (i >= 512 && status == HVPT_OK),
+              "fault_map: %s", hvpt_status_text(status));
+        status = rig->adapter->map_needs(&rig->space, gpa + 64 * HVPT_1G, hpa_of(gpa), PAGE, attr_rwx(), &frames);
+        CHECK(status == HVPT_OK || status == HVPT_E_RACE, "frames_needed: %s", hvpt_status_text(status));
+    }
+    return NULL;
+}
+
+static void the_reserve_is_taken_beside_who_guards_it(const struct setup *setup)
+{
+    static struct arena arena;
+    struct rig *rig = &arena.rig;
+
+    arena_open(&arena, setup);
+    CHECK_STATUS(rig->adapter->reserve(&rig->space, RESERVED), HVPT_OK, "reserve");
+    run(&arena, take_reserve);
+    CHECK_STATUS(rig->adapter->reserve(&rig->space, 0), HVPT_OK, "reserve");
+    arena_close(&arena);
+}
+
 /* ---- write logging: one CPU harvests, others give rights back at their faults ---- */
 
 #define LOGGED 512
@@ -615,6 +657,7 @@ int main(void)
     } cases[] = {
         {"of_handlers_for_the_same_page_one_wins", one_winner},
         {"map_beside_handlers_and_readers", map_beside_handlers_and_readers},
+        {"the_reserve_is_taken_beside_who_guards_it", the_reserve_is_taken_beside_who_guards_it},
         {"touch_beside_a_harvest", touch_beside_a_harvest},
         {"stats_are_numbers_that_were", stats_are_numbers_that_were},
         {"each_handler_counts_alone", each_handler_counts_alone},
@@ -622,7 +665,7 @@ int main(void)
     };
     static const char *const names[] = {"EPT, all defaults", "EPT, linear map",
                                         "EPT, #VE and execution on 4K pages only", "NPT, all defaults",
-                                        "NPT, 5 levels, every memory type, linear map"};
+                                        "NPT, 5 levels, every memory type, linear map", "EPT, guarded tables"};
     unsigned number = 0;
 
     printf("TAP version 13\n1..%zu\n", sizeof(cases) / sizeof(cases[0]) * (sizeof(names) / sizeof(names[0])));

@@ -75,11 +75,50 @@ Test(space, every_kind_is_made_and_adopted)
 Test(space, a_kind_that_is_none_is_refused)
 {
     struct hvpt_space_config config = {(enum hvpt_kind)9, {0}, {0}, {0}, {0}};
+    struct hvpt_mapping out;
     struct hvpt_space space;
 
     begin();
-    cr_expect_eq(hvpt_space_init(&space, &hooks, &config), HVPT_E_ATTR);
-    cr_expect_eq(hvpt_space_adopt(&space, &hooks, &config, 0, true), HVPT_E_ATTR);
+    for (unsigned i = 0; i < 4; i++) {
+        const struct hvpt_space_config *given = i / 2 ? &config : NULL;
+
+        memset(&space, 0xa5, sizeof(space)); /* a local variable, as it comes */
+        cr_expect_eq(i % 2 ? hvpt_space_init(&space, &hooks, given) : hvpt_space_adopt(&space, &hooks, given, 0, true),
+                     HVPT_E_CONFIG, "%u", i);
+        cr_expect_eq(hvpt_space_translate(&space, hvpt_make_gpa(0), &out), HVPT_E_RANGE, "no space was made: %u", i);
+        hvpt_space_destroy(&space);
+    }
+}
+
+/* One by one and 32 at once. Without a write-back type in the PAT no leaf is the usual one, nor is one with all bits set. */
+Test(space, a_batch_says_of_each_address_what_translate_says)
+{
+    struct hvpt_space_config config = {.kind = HVPT_KIND_NPT, .npt = {.pat = UINT64_C(0x0101010101010101)}};
+    const struct hvpt_attr attr = {HVPT_READ | HVPT_WRITE | HVPT_EXEC, HVPT_MEM_WC, 0, 0};
+    struct hvpt_mapping one, of_batch;
+    enum hvpt_status status;
+    struct hvpt_space space;
+    const struct hvpt_hooks linear = {NULL, take, give, NULL, memory, flush_all};
+    const hvpt_gpa gpa = hvpt_make_gpa(0x5000);
+    uint64_t *entry = &memory[0][0];
+
+    begin();
+    cr_assert_eq(hvpt_space_init(&space, &linear, &config), HVPT_OK);
+    cr_assert_eq(hvpt_space_map(&space, gpa, hvpt_make_hpa(0x123000), HVPT_4K, attr, NULL), HVPT_OK);
+    cr_assert_eq(hvpt_space_translate(&space, gpa, &one), HVPT_OK);
+    while (*entry != one.entry)
+        entry++;
+    *entry = UINT64_MAX;
+    cr_assert_eq(hvpt_space_translate(&space, gpa, &one), HVPT_OK);
+    hvpt_space_translate_batch(&space, &gpa, 1, &of_batch, &status);
+    cr_assert_eq(status, HVPT_OK);
+    cr_expect_eq(one.attr.perm, HVPT_READ | HVPT_WRITE, "bit 63 is NX");
+    cr_expect_eq(one.attr.memtype, HVPT_MEM_WC);
+    cr_expect_eq(of_batch.attr.perm, one.attr.perm);
+    cr_expect_eq(of_batch.attr.memtype, one.attr.memtype);
+    cr_expect_eq(of_batch.hpa.value, one.hpa.value);
+    *entry = 0;
+    hvpt_space_destroy(&space);
 }
 
 Test(space, an_empty_flush_owes_nothing)
