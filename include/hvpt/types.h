@@ -141,8 +141,8 @@ enum hvpt_policy {
      * Refuse (HVPT_E_RANGE) to map a frame that holds one of this space's own tables or lies in its reserve. To map a
      * frame that lies between the lowest and the highest table, all tables are searched: allocate tables from memory of
      * their own. Tables that wait in a struct hvpt_flush are not found, and need not be: free_frame gets their frames
-     * only after the flush. fault_map and frames_needed look through the reserve, too: as long as it holds frames, they
-     * must not run beside map or reserve.
+     * only after the flush. fault_map and frames_needed look through the reserve, too, and answer
+     * HVPT_E_RACE where map or reserve changed it meanwhile.
      */
     HVPT_POLICY_GUARD_TABLES = 2,
     /*
