@@ -70,6 +70,7 @@ path:/usr/aarch64-linux-gnu/lib/libc.a  libc6-dev-arm64-cross
 path:/usr/riscv64-linux-gnu/lib/libc.a  libc6-dev-riscv64-cross
 qemu-system-aarch64       qemu-system-arm
 qemu-system-riscv64       qemu-system-riscv|qemu-system-misc
+gdb-multiarch             gdb-multiarch
 '
 # rust-clippy and rustfmt belong to Debian's cargo; another one brings its own.
 needs_redox='
