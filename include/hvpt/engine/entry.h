@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * The one place where a live entry changes: statistics, break-before-make, contiguous sets, accessed and dirty bits.
- * Each change is one store into a visible table, and what it makes visible is complete by then.
+ * What the operations that change live entries have in common: statistics, break-before-make, tables linked and
+ * unlinked, leaves split. Each change is one store into a visible table, and what it makes visible is complete by then.
  */
 #ifndef HVPT_ENGINE_ENTRY_H
 #define HVPT_ENGINE_ENTRY_H

@@ -81,7 +81,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_fault_insert(struct hvpt_space *sp
             hvpt_count_add_shared(level == 0 ? hvpt_shard_of(space, user) : &space->leaves[level], 1);
             return HVPT_OK;
         }
-        taken = HVPT_E_RACE; /* what is there from now on came after a look that found nothing */
+        taken = HVPT_E_RACE; /* whatever is found from here on, another CPU stored after our first look */
     }
 }
 

@@ -1,8 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * The inner loops: runs of neighbouring entries in one table. Everything that is done once an entry is here; the rest
- * of the engine runs once a table.
+ * The inner loops of map and unmap: runs of neighbouring entries in one table are filled, counted and cleared.
  */
 #ifndef HVPT_ENGINE_FILL_H
 #define HVPT_ENGINE_FILL_H

@@ -69,7 +69,7 @@ HVPT_API enum hvpt_status hvpt_space_translate(const struct hvpt_space *space, h
     return hvpt_translate_any(space, gpa, out);
 }
 
-/* Walks at once: more than a core has miss buffers, so that none is idle; many more would only take stack. */
+/* How many walks run in parallel: more than the misses that a core can have outstanding; still more only take stack. */
 #define HVPT_BATCH 32
 
 /*

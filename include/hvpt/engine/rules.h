@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * What a format tells the engine: a dozen functions without loops, and constants. The engine calls them where the masks
+ * What a format tells the engine: a dozen functions, and constants. The engine calls them where the masks
  * in struct hvpt_space give no answer: once a call, once a table, or for unusual entries.
  */
 #ifndef HVPT_ENGINE_RULES_H
@@ -28,7 +28,7 @@ enum hvpt_entry_kind { HVPT_ENTRY_EMPTY, HVPT_ENTRY_TABLE, HVPT_ENTRY_LEAF, HVPT
 struct hvpt_rules {
     uint64_t full_bit;      /* a bit of table entries that hardware ignores: all entries of that table are leaves */
     uint64_t mark_bits;     /* bits of leaves that hardware ignores and the engine gives a meaning */
-    uint64_t lenient_bits;  /* bits of leaves that may change without a flush, as long as no permission goes */
+    uint64_t lenient_bits;  /* bits of leaves that may change without a flush if no permission is removed */
     uint64_t gated_bit;     /* set by hardware in leaves that have the space's dirty_gate */
     uint64_t contig_clear;  /* cleared and set in a leaf that becomes part of a contiguous set */
     uint64_t contig_set;

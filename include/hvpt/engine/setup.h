@@ -8,7 +8,10 @@
 
 #include "entry.h"
 
-/* Zero everything but what makes every call refuse the space. Nothing may depend on what was in the memory before. */
+/*
+ * Make it no space: zero, except for the values that make every call refuse it. Nothing may depend on what was in the
+ * memory before.
+ */
 HVPT_FUNCTION HVPT_COLD void hvpt_space_clear(struct hvpt_space *space)
 {
     unsigned char *byte = (unsigned char *)space;

@@ -13,7 +13,10 @@
 
 struct hvpt_rules;
 
-/* A bit of space->features, whatever the format: bits that hardware ignores may hold this library's marks. */
+/*
+ * A bit of space->features, whatever the format: this library made the tables, so that what is marked in bits that
+ * hardware ignores counts.
+ */
 #define HVPT_HAS_MARKS (UINT32_C(1) << 31)
 
 /*

@@ -1,7 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * The ways through a tree: down to the entry that decides about one address, and over a range, table by table.
+ * The ways through any tree: down to the entry that decides about one address, and over a range, table by table. The
+ * inlined walks of usual tables are in fault_map.h and map.h.
  * No recursion; a path is an array of tables, one a level.
  */
 #ifndef HVPT_ENGINE_WALK_H
