@@ -14,7 +14,8 @@ import sys
 import tempfile
 
 LIMIT = 512
-COMPILERS = ["gcc", "clang-19", "clang"]
+CLANGS = [f"clang-{version}" for version in range(30, 13, -1)] + ["clang"]
+COMPILERS = ["gcc", next((name for name in CLANGS if shutil.which(name)), "clang")]
 
 
 def frames(su_file):
@@ -68,7 +69,7 @@ def main():
     include, source = map(os.path.abspath, sys.argv[1:3])
     cases = []
     for compiler in COMPILERS:
-        if shutil.which(compiler) is None or (compiler == "clang" and any(name.startswith("clang") for name, _, _ in cases)):
+        if shutil.which(compiler) is None:
             continue
         with tempfile.TemporaryDirectory() as work:
             command = [compiler, "-std=c11", "-O2", "-I" + include, "-DHVPT_ON_STORE(slot,value)=((void)0)", "-fstack-usage",
