@@ -12,10 +12,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "compile"))
+import compilers
 
 LIMIT = 512
-CLANGS = [f"clang-{version}" for version in range(30, 13, -1)] + ["clang"]
-COMPILERS = ["gcc", next((name for name in CLANGS if shutil.which(name)), "clang")]
+COMPILERS = ["gcc", compilers.newest_clang() or "clang"]
 
 
 def frames(su_file):
