@@ -115,7 +115,8 @@ HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_replace(struct hvpt_space *s
  * @retval HVPT_E_EXISTS something is mapped there already, all of the page or a part of it. It may have lost
  *                       permissions to hvpt_space_write_protect, _dirty or _age: then hvpt_space_touch gives them back
  * @retval HVPT_E_RACE   as HVPT_E_EXISTS, where this call saw that another CPU was first (it does not always see that);
- *                       let the guest try again
+ *                       or, with HVPT_POLICY_GUARD_TABLES, map or reserve changed the reserve meanwhile, and nothing
+ *                       was mapped; let the guest try again
  * Faulter.
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_fault_map(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa,

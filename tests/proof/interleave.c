@@ -26,7 +26,7 @@ static bool access_exchange(uint64_t *at, uint64_t *expected, uint64_t value, bo
     (void)weak;
     return __atomic_compare_exchange_n(at, expected, value, false, order, failed);
 }
-/* Marks, of 32 bits, decide on nothing but speed. */
+/* Numbers of 32 bits are no entries: marks decide on nothing but speed, and nobody here has a reserve. */
 static uint32_t access_mark(const uint32_t *at, int order)
 {
     return __atomic_load_n(at, order);

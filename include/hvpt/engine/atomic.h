@@ -234,15 +234,25 @@ HVPT_INLINE uint32_t hvpt_mark_read(const uint32_t *mark)
     return __atomic_load_n(mark, __ATOMIC_RELAXED);
 }
 
-/* The same, ordered before everything that the caller reads next. */
-HVPT_INLINE uint32_t hvpt_mark_read_acquire(const uint32_t *mark)
-{
-    return __atomic_load_n(mark, __ATOMIC_ACQUIRE);
-}
-
 HVPT_INLINE void hvpt_mark_write(uint32_t *mark, uint32_t value)
 {
     __atomic_store_n(mark, value, __ATOMIC_RELAXED);
+}
+
+/*
+ * A sequence number: one writer steps it before and after it changes something, so that it is odd meanwhile, and who
+ * reads the same number before and after has seen no change.
+ */
+HVPT_INLINE uint32_t hvpt_sequence_read(const uint32_t *sequence)
+{
+    return __atomic_load_n(sequence, __ATOMIC_ACQUIRE);
+}
+
+HVPT_INLINE void hvpt_sequence_step(uint32_t *sequence)
+{
+    hvpt_fence_release();
+    __atomic_store_n(sequence, __atomic_load_n(sequence, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
+    hvpt_fence_release();
 }
 
 /* Lowers a bound that many CPUs may lower at once. */

@@ -16,7 +16,7 @@
  * table is among them.
  */
 HVPT_FUNCTION HVPT_COLD void hvpt_defer(const struct hvpt_space *space, struct hvpt_flush *flush, uint64_t gpa,
-                                            uint64_t size, bool tables)
+                                        uint64_t size, bool tables)
 {
     if (flush->kind == HVPT_FLUSH_NONE) {
         flush->kind = (enum hvpt_flush_kind)space->flush_kind;

@@ -51,16 +51,13 @@ HVPT_FUNCTION HVPT_COLD hvpt_entry *hvpt_alloc_frame(struct hvpt_space *space, u
 }
 
 /*
- * Before a change of list and after it. Of the reserve the changes are counted: fault_map and frames_needed look through
- * it (hvpt_frames_touch) while map takes from it.
+ * Before a change of list and after it. The reserve has a sequence number, because fault_map and frames_needed look
+ * through it (hvpt_frames_touch) while map takes from it.
  */
 HVPT_FUNCTION HVPT_COLD void hvpt_frames_change(struct hvpt_space *space, const struct hvpt_frames *list)
 {
-    if (list != &space->pool)
-        return;
-    hvpt_fence_release();
-    hvpt_mark_write(&space->pool_changes, hvpt_mark_read(&space->pool_changes) + 1);
-    hvpt_fence_release();
+    if (list == &space->pool)
+        hvpt_sequence_step(&space->pool_sequence);
 }
 
 HVPT_FUNCTION HVPT_COLD void hvpt_frames_push(struct hvpt_space *space, struct hvpt_frames *list,
@@ -176,7 +173,7 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_frames_touch(const struct hvpt_spa
 {
     /* A frame touches the range if it begins in it, or less than its own size before it. */
     const uint64_t lowest = first - hvpt_span(space, 0) + 1, reach = end - lowest;
-    const uint32_t changes = hvpt_mark_read_acquire(&space->pool_changes) & ~1u; /* what an odd number never is again */
+    const uint32_t before = hvpt_sequence_read(&space->pool_sequence) & ~1u; /* what an odd number never is again */
     uint64_t frame = hvpt_atomic_load(&list->head), left = hvpt_count_read_acquire(&list->count);
     bool touched = false;
 
@@ -192,7 +189,7 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_frames_touch(const struct hvpt_spa
             word = hvpt_atomic_load(&noted[i]);
             touched |= (i != 0 ? word : frame) - lowest < reach;
         } while (i-- != 0);
-        if (hvpt_mark_read(&space->pool_changes) != changes)
+        if (hvpt_sequence_read(&space->pool_sequence) != before)
             return HVPT_E_RACE;
         frame = word;
     }

@@ -81,7 +81,7 @@ struct hvpt_space {
         usual_bits; /* a smallest leaf, readable, writable and executable write-back memory; all ones: not possible */
     uint64_t page_mask;   /* all of a smallest leaf but its address */
     uint64_t break_bits;  /* of a leaf: they and its address change only by way of an empty entry and a flush */
-    uint32_t pool_changes; /* of the reserve, so far, twice; odd: one is under way */
+    uint32_t pool_sequence; /* of the reserve; see hvpt_sequence_step */
     uint32_t policy;
     /* An entry at level 0 with these bits under this mask is a well-formed leaf, as most are. */
     uint64_t leaf_mask;

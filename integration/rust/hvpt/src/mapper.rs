@@ -453,7 +453,8 @@ impl<A: SecondLevel, F: GuestFrames> Mapper<A, F> {
     }
 
     /// Map one page of `page_size` from a fault handler. [`Error::Race`] or [`Error::AlreadyMapped`]: it is there
-    /// already, which a handler takes for success. Nothing is owed but what the engine does itself.
+    /// already or, with the policy `guard_tables`, the reserve changed meanwhile; a handler lets the guest try again.
+    /// Nothing is owed but what the engine does itself.
     ///
     /// # Safety
     /// As for `map_phys`.
