@@ -196,7 +196,22 @@ enum hvpt_status {
 /** The status in words, for a log. Never NULL. */
 HVPT_API const char *hvpt_status_text(enum hvpt_status status);
 
+/** The memory type as x86 abbreviates it: "WB". Never NULL. */
+HVPT_API const char *hvpt_memtype_text(enum hvpt_memtype memtype);
+
 #if !defined(HVPT_EXTERN) || defined(HVPT_IMPLEMENT)
+HVPT_API const char *hvpt_memtype_text(enum hvpt_memtype memtype)
+{
+    switch (memtype) {
+    case HVPT_MEM_WB: return "WB";
+    case HVPT_MEM_WC: return "WC";
+    case HVPT_MEM_WT: return "WT";
+    case HVPT_MEM_WP: return "WP";
+    case HVPT_MEM_UC: return "UC";
+    }
+    return "no memory type";
+}
+
 HVPT_API const char *hvpt_status_text(enum hvpt_status status)
 {
     switch (status) {

@@ -104,13 +104,12 @@ enum hvpt_status arch_open(struct hvpt_space *out, const struct hvpt_hooks *hook
 
 static void print_memory_types(void)
 {
-    static const char *const names[] = {"WB", "WC", "WT", "WP", "UC"};
     struct hvpt_memtype_range range = {0, 0, HVPT_MEM_UC, false};
     char line[200];
     size_t length = 0;
 
     while (hvpt_mtrr_next(&mtrr, &range) && length < sizeof(line) - 40)
-        length += print_to(line + length, sizeof(line) - length, " %lx %s", range.start, names[range.type]);
+        length += print_to(line + length, sizeof(line) - length, " %lx %s", range.start, hvpt_memtype_text(range.type));
     say("memory types from:%s", line);
 }
 

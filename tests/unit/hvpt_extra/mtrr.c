@@ -115,6 +115,7 @@ Test(mtrr, two_ranges_that_overlap_follow_the_table)
         range.end = 0x40000000;
         CHECK(hvpt_mtrr_next(&mtrr, &range), "no range");
         CHECK_EQ(code_of[range.type], defined ? type_named(pairs.cell[row][2]) : TYPE_UC, "type");
+        CHECK(!defined || strcmp(hvpt_memtype_text(range.type), pairs.cell[row][2]) == 0, "its name");
         CHECK_EQ(range.undefined, !defined, "undefined");
     }
     reference_free(&pairs);

@@ -421,8 +421,6 @@ static void entry_perm(const struct hvpt_text *text, unsigned perm)
 static void entry_verdict_text(const struct hvpt_text *text, const struct entry_facts *facts,
                                const struct entry_verdict *verdict)
 {
-    static const char *const types[] = {"WB", "WC", "WT", "WP", "UC"};
-
     switch (verdict->kind) {
     case ENTRY_ABSENT: hvpt_text_string(text, "maps nothing: "); break;
     case ENTRY_BROKEN: hvpt_text_string(text, "broken: "); break;
@@ -439,7 +437,7 @@ static void entry_verdict_text(const struct hvpt_text *text, const struct entry_
         entry_perm(text, verdict->perm);
         if (facts->format != ENTRY_X86) {
             hvpt_text_string(text, "; memory type ");
-            hvpt_text_string(text, types[verdict->memtype < 5 ? verdict->memtype : 0]);
+            hvpt_text_string(text, hvpt_memtype_text((enum hvpt_memtype)verdict->memtype));
         }
         break;
     case ENTRY_IMPOSSIBLE: break;

@@ -87,7 +87,7 @@ static void map_run_text(const struct hvpt_text *out, const struct tree_run *run
     hvpt_text_string(out, "  ");
     hvpt_text_string(out, perm);
     hvpt_text_string(out, "  ");
-    hvpt_text_string(out, tree_memtypes[run->memtype]);
+    hvpt_text_string(out, hvpt_memtype_text((enum hvpt_memtype)run->memtype));
     if (run->accessed) {
         hvpt_text_string(out, "  ");
         hvpt_text_decimal(out, run->accessed);
@@ -109,7 +109,7 @@ static void map_run_json(struct json *json, const struct tree_run *run)
     json_number(json, "pages", run->count);
     json_number(json, "level", run->level);
     json_string(json, "perm", perm);
-    json_string(json, "memtype", tree_memtypes[run->memtype]);
+    json_string(json, "memtype", hvpt_memtype_text((enum hvpt_memtype)run->memtype));
     json_number(json, "accessed", run->accessed);
     json_number(json, "dirty", run->dirty);
 }

@@ -120,7 +120,6 @@ const char *tree_end_text(enum tree_end end);
 /* "r-x", at text[0] to text[2]; with user execution "u". */
 void tree_perm(uint32_t perm, char text[5]);
 
-extern const char *const tree_memtypes[5];
 
 /* A size with its unit, "2 MiB". */
 void tree_size(const struct hvpt_text *out, uint64_t size);

@@ -139,7 +139,8 @@ static void svg_range(const struct hvpt_text *out, uint64_t gpa, uint64_t size)
 static void svg_run(void *ctx, const struct tree_run *run)
 {
     struct svg_state *state = (struct svg_state *)ctx;
-    static const char *const types[5] = {"wb", "wc", "wt", "wp", "uc"};
+    static const char *const types[5] = {
+        [HVPT_MEM_WB] = "wb", [HVPT_MEM_WC] = "wc", [HVPT_MEM_WT] = "wt", [HVPT_MEM_WP] = "wp", [HVPT_MEM_UC] = "uc"};
     const unsigned left = svg_text_left(state);
     const uint64_t size = run->count * run->page_size;
     char perm[5];
@@ -165,7 +166,7 @@ static void svg_run(void *ctx, const struct tree_run *run)
              run->perm & HVPT_EXEC        ? "X"
              : run->perm & HVPT_EXEC_USER ? "U"
                                           : "\xc2\xb7");
-    svg_chip(state, left + 652, 30, types[run->memtype], tree_memtypes[run->memtype]);
+    svg_chip(state, left + 652, 30, types[run->memtype], hvpt_memtype_text((enum hvpt_memtype)run->memtype));
     if (run->accessed) {
         svg_text(state, left + 692, "mono");
         svg_number(state->out, run->accessed);

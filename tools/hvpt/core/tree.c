@@ -6,8 +6,6 @@
  */
 #include "memory.h"
 
-const char *const tree_memtypes[5] = {"WB", "WC", "WT", "WP", "UC"};
-
 struct tree_state {
     const struct memory_space *space;
     const struct tree_sink *sink;
@@ -55,7 +53,7 @@ static bool tree_leaf(void *ctx, hvpt_gpa gpa, const struct hvpt_mapping *mappin
         run->page_size = mapping->page_size;
         run->level = mapping->level;
         run->perm = mapping->attr.perm;
-        run->memtype = (unsigned)mapping->attr.memtype < 5 ? (unsigned)mapping->attr.memtype : 0;
+        run->memtype = (unsigned)mapping->attr.memtype;
         run->accessed = run->dirty = 0;
     }
     run->count++;

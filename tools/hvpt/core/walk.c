@@ -74,14 +74,13 @@ static enum hvpt_status walk_explain(const struct hvpt_text *out, struct json *j
 static void walk_mapping(const struct hvpt_text *out, struct json *json, const struct hvpt_mapping *mapping)
 {
     char perm[5];
-    const unsigned type = (unsigned)mapping->attr.memtype < 5 ? (unsigned)mapping->attr.memtype : 0;
 
     tree_perm(mapping->attr.perm, perm);
     if (json) {
         json_hex(json, "hpa", mapping->hpa.value);
         json_hex(json, "page_size", mapping->page_size);
         json_string(json, "perm", perm);
-        json_string(json, "memtype", tree_memtypes[type]);
+        json_string(json, "memtype", hvpt_memtype_text(mapping->attr.memtype));
         return;
     }
     hvpt_text_string(out, "  = host-physical ");
@@ -91,7 +90,7 @@ static void walk_mapping(const struct hvpt_text *out, struct json *json, const s
     hvpt_text_string(out, ", ");
     hvpt_text_string(out, perm);
     hvpt_text_string(out, ", ");
-    hvpt_text_string(out, tree_memtypes[type]);
+    hvpt_text_string(out, hvpt_memtype_text(mapping->attr.memtype));
     hvpt_text_string(out, "\n");
 }
 

@@ -18,7 +18,6 @@ struct picture {
 
 static const char *const table_names[] = {"page table", "page directory", "page-directory-pointer table", "PML4 table",
                                           "PML5 table"};
-static const char *const memtype_names[] = {"WB", "WC", "WT", "WP", "UC"};
 
 static unsigned indent(const struct picture *picture, unsigned level)
 {
@@ -43,7 +42,7 @@ static void print_run(struct picture *picture)
           : shift == 20 ? 'M'
                         : 'K',
           perm & HVPT_READ ? 'r' : '-', perm & HVPT_WRITE ? 'w' : '-', perm & HVPT_EXEC ? 'x' : '-',
-          memtype_names[picture->attr.memtype], touched);
+          hvpt_memtype_text(picture->attr.memtype), touched);
     picture->count = 0;
 }
 

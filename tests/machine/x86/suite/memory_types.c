@@ -8,7 +8,6 @@
 
 #define IA32_PAT 0x277
 
-static const char *const type_names[] = {"WB", "WC", "WT", "WP", "UC"};
 /* SDM vol. 3, "Memory Types That Can Be Encoded With PAT" */
 static const unsigned type_codes[] = {[HVPT_MEM_UC] = 0, [HVPT_MEM_WC] = 1, [HVPT_MEM_WT] = 4,
                                       [HVPT_MEM_WP] = 5, [HVPT_MEM_WB] = 6};
@@ -40,14 +39,14 @@ static void check_type(struct vm *vm, unsigned level, enum hvpt_memtype type)
 
     attr.memtype = type;
     check_equal(paging_map(&vm->paging, gpa, hpa, size, attr), HVPT_OK, "%s page, %s: map", size_name(size),
-                type_names[type]);
+                hvpt_memtype_text(type));
     entry = paging_entry(&vm->paging, gpa, level);
     check_equal(entry != NULL ? leaf_type(vm, *entry, level) : ~0u, type_codes[type], "%s page, %s: the leaf's type",
-                size_name(size), type_names[type]);
+                size_name(size), hvpt_memtype_text(type));
     check_equal(paging_translate(&vm->paging, gpa, &mapping), HVPT_OK, "%s page, %s: translate", size_name(size),
-                type_names[type]);
-    check_equal(mapping.attr.memtype, type, "%s page, %s: translate says so", size_name(size), type_names[type]);
-    print_to(name, sizeof(name), "%s page, %s: the guest reads through it", size_name(size), type_names[type]);
+                hvpt_memtype_text(type));
+    check_equal(mapping.attr.memtype, type, "%s page, %s: translate says so", size_name(size), hvpt_memtype_text(type));
+    print_to(name, sizeof(name), "%s page, %s: the guest reads through it", size_name(size), hvpt_memtype_text(type));
     check_reads(vm, gpa + size - 8, hpa + size - 8, name);
     paging_unmap(&vm->paging, gpa, size);
 }
