@@ -134,20 +134,7 @@ static inline void hvpt_debug_unlock(struct hvpt_space *space)
 /* Is the frame the root, in the reserve, or linked? */
 static inline bool hvpt_debug_in_use(const struct hvpt_space *space, uint64_t frame, uint64_t size)
 {
-    static const struct hvpt_steps steps = {hvpt_search_enter, NULL, NULL};
-    const uint64_t root_size = UINT64_C(1) << (HVPT_FRAME_SHIFT + space->root_order);
-    struct hvpt_frame_search search;
-
-    if (space->root_table == NULL)
-        return false;
-    if (frame < space->root_frame + root_size && space->root_frame < frame + size)
-        return true;
-    search.space = space;
-    search.first = frame;
-    search.last = frame + size - 1;
-    search.found = false;
-    (void)hvpt_walk(space, 0, space->gpa_limit, &steps, &search);
-    return search.found || hvpt_frames_touch(space, &space->pool, frame, frame + size) == HVPT_E_RANGE;
+    return space->root_table != NULL && hvpt_tables_touch(space, frame, size) == HVPT_E_RANGE;
 }
 
 /*

@@ -95,14 +95,6 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_take_census(const struct hvpt_spac
 
 /* ---- leaves come and go ---- */
 
-/* Leaves for count neighbouring pages, in slots that are empty, broken or not visible yet. */
-static inline void hvpt_put_leaves(struct hvpt_space *space, hvpt_entry *slot, unsigned count, uint64_t gpa,
-                                   uint64_t hpa, const struct hvpt_leaf *leaf, unsigned level)
-{
-    hvpt_fill_leaves(space, slot, count, gpa, hpa, leaf, level);
-    hvpt_count_leaves(space, level, count);
-}
-
 /* Empty the slots of run, which hold no table. What extends beyond [start, end) stays. */
 static inline void hvpt_clear_run(struct hvpt_space *space, struct hvpt_flush *flush, const struct hvpt_run *run,
                                   uint64_t start, uint64_t end)
@@ -149,7 +141,7 @@ static inline void hvpt_break_run(struct hvpt_space *space, struct hvpt_flush *f
 
 /*
  * Link a fresh, empty table into a slot at level that other CPUs see, and that held old a moment ago. If another CPU
- * was first, the frame goes back into the list, and the table is that CPU's; NULL if it put a page there.
+ * was first, one table less is needed: the frame is freed, and the table is that CPU's; NULL if it put a page there.
  */
 HVPT_FUNCTION HVPT_COLD hvpt_entry *hvpt_link_empty(struct hvpt_space *space, struct hvpt_frames *list,
                                                     hvpt_entry *slot, uint64_t old, unsigned level)
@@ -158,10 +150,8 @@ HVPT_FUNCTION HVPT_COLD hvpt_entry *hvpt_link_empty(struct hvpt_space *space, st
     hvpt_entry *table = hvpt_frames_pop(space, list, &frame);
 
     hvpt_fill_empty(space, table, hvpt_entries(space));
-    if (space->policy & HVPT_POLICY_GUARD_TABLES)
-        hvpt_note_table(space, frame);
     if (!hvpt_compare_exchange(slot, &old, hvpt_make_table(space, frame))) {
-        hvpt_frames_push(space, list, table, frame);
+        hvpt_free_frame(space, frame, hvpt_table_order(space));
         return hvpt_is_table(space, old, level) ? hvpt_table_below(space, old) : NULL;
     }
     hvpt_count_add_shared(&space->tables[level - 1], 1);

@@ -68,11 +68,11 @@ static inline HVPT_COLD enum hvpt_status hvpt_fault_insert(struct hvpt_space *sp
             return taken;
         if (run.level > level) {
             if (list->count < run.level - level) {
-                status = hvpt_frames_add(space, list, NULL, run.level - level - list->count);
+                status = hvpt_frames_add(space, list, run.level - level - list->count);
                 if (status != HVPT_OK)
                     return status;
                 if (space->policy & HVPT_POLICY_GUARD_TABLES)
-                    status = hvpt_frames_touch(space, list, hpa, hpa + hvpt_span(space, level));
+                    status = hvpt_frames_touch(space, list, hpa, hvpt_span(space, level));
                 if (status != HVPT_OK)
                     return status;
             }
@@ -90,7 +90,7 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_fault_slow(struct hvpt_space *spac
                                                          uint64_t size, struct hvpt_attr attr, uint32_t user)
 {
     struct hvpt_frames list = {0, 0};
-    struct hvpt_leaf leaf;
+    struct hvpt_plan plan;
     unsigned level = 0;
     enum hvpt_status status;
 
@@ -104,12 +104,12 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_fault_slow(struct hvpt_space *spac
         return HVPT_E_ATTR;
     if ((gpa | hpa) & (size - 1))
         return HVPT_E_ALIGN;
-    status = hvpt_check_mapping(space, gpa, hpa, size, attr, &leaf);
+    status = hvpt_plan_begin(&plan, space, gpa, hpa, size, attr);
     if (status != HVPT_OK)
         return status;
-    if (level > leaf.max_level)
+    if (level > plan.leaf.max_level)
         return HVPT_E_ATTR;
-    status = hvpt_fault_insert(space, &list, gpa, hpa, leaf.bits[level] | hvpt_place(space, hpa), level, user);
+    status = hvpt_fault_insert(space, &list, gpa, hpa, plan.leaf.bits[level] | hvpt_place(space, hpa), level, user);
     hvpt_frames_release(space, &list, 0);
     if (space->map_flushes && status == HVPT_OK)
         hvpt_flush_grown(space, NULL, gpa, size, true); /* tables may have been linked */

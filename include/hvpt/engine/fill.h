@@ -8,6 +8,13 @@
 
 #include "rules.h"
 
+/* How many of count entries a loop takes in rows; it is unrolled by hand, because gcc -O2 does not. None for -Os. */
+#ifdef __OPTIMIZE_SIZE__
+#define HVPT_IN_ROWS(count, row) 0u
+#else
+#define HVPT_IN_ROWS(count, row) ((count) & ~((row) - 1u))
+#endif
+
 /* Four entries of hvpt_fill, in two chains of additions, because a single chain would be the bottleneck. */
 HVPT_INLINE void hvpt_fill_four(hvpt_entry *slot, uint64_t *even, uint64_t *odd, uint64_t two)
 {
@@ -23,51 +30,22 @@ HVPT_INLINE void hvpt_fill_four(hvpt_entry *slot, uint64_t *even, uint64_t *odd,
 
 /*
  * Store count entries from slot upwards, each greater by step than the one before. Relaxed stores: nobody can see this
- * table yet, or its entries were empty and a reader may find the old or the new one. Unrolled by hand, because gcc -O2
- * does not.
+ * table yet, or its entries were empty and a reader may find the old or the new one.
  */
 HVPT_FUNCTION HVPT_HOT void hvpt_fill(hvpt_entry *slot, unsigned count, uint64_t value, uint64_t step)
 {
     uint64_t even = value, odd = value + step;
     const uint64_t two = 2 * step;
-    const hvpt_entry *end = slot + (count & ~15u);
+    const hvpt_entry *rows = slot + HVPT_IN_ROWS(count, 16), *end = slot + count;
 
-    for (; slot != end; slot += 16) {
+    for (; slot != rows; slot += 16) {
         hvpt_fill_four(slot, &even, &odd, two);
         hvpt_fill_four(slot + 4, &even, &odd, two);
         hvpt_fill_four(slot + 8, &even, &odd, two);
         hvpt_fill_four(slot + 12, &even, &odd, two);
     }
-    for (count &= 15; count != 0; count--, even += step)
-        hvpt_store_relaxed(slot++, even);
-}
-
-/*
- * Leaves for count neighbouring pages from gpa to hpa upwards, in contiguous sets where their places allow. A run ends
- * at the edge of each set or, where there are no sets, at a multiple of HVPT_FAR_ADDRESS.
- */
-HVPT_FUNCTION HVPT_COLD void hvpt_fill_leaves(const struct hvpt_space *space, hvpt_entry *slot, unsigned count,
-                                              uint64_t gpa, uint64_t hpa, const struct hvpt_leaf *leaf, unsigned level)
-{
-    const unsigned shift = hvpt_span_shift(space, level), set = 1u << space->contig_log2[level];
-    const uint64_t inside = ((uint64_t)set << shift) - 1;
-    const bool folds = set > 1 && !((gpa ^ hpa) & inside) && !leaf->alone;
-    const uint64_t edge = folds ? inside : HVPT_FAR_ADDRESS - 1;
-
-    while (count != 0) {
-        uint64_t value = leaf->bits[level] | hvpt_place(space, hpa), step = hvpt_leaf_step(space, level);
-        uint64_t run = ((~hpa & edge) >> shift) + 1;
-
-        run = run < count ? run : count;
-        if (folds && run == set) {
-            value = (value & ~space->rules->contig_clear) | space->rules->contig_set;
-            step = space->rules->contig_clear != 0 ? 0 : step;
-        }
-        hvpt_fill(slot, (unsigned)run, value, step);
-        slot += run;
-        count -= (unsigned)run;
-        hpa += run << shift;
-    }
+    for (; slot != end; slot++, even += step)
+        hvpt_store_relaxed(slot, even);
 }
 
 /* Empty count entries of a table that nobody can see. */
@@ -80,7 +58,7 @@ HVPT_INLINE void hvpt_fill_empty(const struct hvpt_space *space, hvpt_entry *slo
 HVPT_FUNCTION HVPT_HOT unsigned hvpt_count_empty(const struct hvpt_space *space, const hvpt_entry *slot, unsigned count)
 {
     const uint64_t mask = space->present_mask;
-    const hvpt_entry *at = slot, *end = slot + count, *rows = slot + (count & ~7u);
+    const hvpt_entry *at = slot, *end = slot + count, *rows = slot + HVPT_IN_ROWS(count, 8);
 
     for (; at != rows; at += 8) {
         uint64_t any = hvpt_load(&at[0]) | hvpt_load(&at[1]) | hvpt_load(&at[2]) | hvpt_load(&at[3]) | hvpt_load(&at[4])
@@ -107,7 +85,7 @@ HVPT_INLINE void hvpt_clear_slot(hvpt_entry *slot, uint64_t mask, uint64_t empty
 HVPT_FUNCTION HVPT_HOT unsigned hvpt_clear_slots(const struct hvpt_space *space, hvpt_entry *slot, unsigned count)
 {
     const uint64_t mask = space->present_mask, empty = space->empty_entry;
-    const hvpt_entry *end = slot + count, *rows = slot + (count & ~3u);
+    const hvpt_entry *end = slot + count, *rows = slot + HVPT_IN_ROWS(count, 4);
     unsigned absent = 0;
 
     for (; slot != rows; slot += 4) {

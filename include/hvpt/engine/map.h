@@ -9,15 +9,14 @@
 #include "plan.h"
 
 /*
- * Map the plan's range, which it found empty, to hpa with frames from list. Cannot fail.
+ * Map the plan's range, which it found empty, with the frames it took. Cannot fail.
  *
  * A slot that the range covers whole gets its subtree in one piece: built where nobody sees it, linked by one release
  * store when it is complete. Every table of it is filled from end to end, so none is emptied first. A slot covered in
  * part may be wanted by a fault_map of its other part at this moment: an empty table is linked there first, by
  * compare-exchange, and filled in place.
  */
-HVPT_FUNCTION HVPT_COLD void hvpt_map_commit(struct hvpt_space *space, struct hvpt_frames *list,
-                                             const struct hvpt_plan *plan, uint64_t hpa, const struct hvpt_leaf *leaf)
+HVPT_FUNCTION HVPT_COLD void hvpt_map_commit(struct hvpt_space *space, struct hvpt_plan *plan)
 {
     hvpt_entry *table[HVPT_MAX_LEVELS];
     uint64_t link[HVPT_MAX_LEVELS]; /* the entry that is to link the table, where nobody sees it yet; else 0 */
@@ -26,14 +25,11 @@ HVPT_FUNCTION HVPT_COLD void hvpt_map_commit(struct hvpt_space *space, struct hv
 
     table[level] = space->root_table;
     link[level] = 0;
-    hvpt_fence_release(); /* what the caller put into the pages comes before the leaves that show it */
     for (;;) {
-        const unsigned shift = hvpt_span_shift(space, level), index = hvpt_index(space, at, level);
-        const uint64_t left = at & ((UINT64_C(1) << shift) - 1) ? 0 : (plan->end - at) >> shift;
-        const unsigned rest = hvpt_table_entries(space, level) - index;
-        hvpt_entry *slot = &table[level][index];
+        const unsigned shift = hvpt_span_shift(space, level);
+        hvpt_entry *slot = &table[level][hvpt_index(space, at, level)];
         const bool hidden = link[level] != 0;
-        unsigned whole = left < rest ? (unsigned)left : rest;
+        unsigned whole = hvpt_whole_entries(space, level, at, plan->end);
         uint64_t old, frame;
 
         if (level > 0 && !hidden) /* an empty table in the way is used, not replaced */
@@ -42,18 +38,18 @@ HVPT_FUNCTION HVPT_COLD void hvpt_map_commit(struct hvpt_space *space, struct hv
             level--;
             link[level] = 0;
             if (whole != 0) {
-                table[level] = hvpt_take_table(space, list, level, &frame);
+                table[level] = hvpt_take_table(space, &plan->list, level, &frame);
                 link[level] = hvpt_make_table(space, frame) | (level == 0 ? space->rules->full_bit : 0);
                 continue;
             }
             old = hvpt_load(slot);
             table[level] = hvpt_is_present(space, old) ? hvpt_table_below(space, old)
-                                                       : hvpt_link_empty(space, list, slot, old, level + 1);
+                                                       : hvpt_link_empty(space, &plan->list, slot, old, level + 1);
             continue;
         }
-        hvpt_put_leaves(space, slot, whole, at, hpa, leaf, level);
+        hvpt_plan_fill(plan, slot, whole, at, level);
+        hvpt_count_leaves(space, level, whole);
         at += (uint64_t)whole << shift;
-        hpa += (uint64_t)whole << shift;
         while (level < space->root_level && (at == plan->end || !(at & (hvpt_span(space, level + 1) - 1)))) {
             level++;
             if (link[level - 1] != 0)
@@ -64,52 +60,33 @@ HVPT_FUNCTION HVPT_COLD void hvpt_map_commit(struct hvpt_space *space, struct hv
     }
 }
 
-/*
- * Map a run of smallest pages into empty slots of one existing table, which takes no plan and no frames.
- * false: the table is missing or not empty there, and nothing changed.
- */
-static inline bool hvpt_map_run(struct hvpt_space *space, uint64_t gpa, uint64_t hpa, uint64_t size,
-                                const struct hvpt_leaf *leaf)
-{
-    const unsigned count = (unsigned)(size >> hvpt_span_shift(space, 0));
-    struct hvpt_run run;
-
-    if (size >= hvpt_span(space, 1) || (gpa ^ (gpa + size - 1)) >> hvpt_span_shift(space, 1))
-        return false;
-    (void)hvpt_find(space, gpa, 0, &run);
-    if (run.level != 0 || hvpt_count_empty(space, run.slot, count) != count)
-        return false;
-    hvpt_fence_release(); /* what the caller put into the pages comes before the leaves that show it */
-    hvpt_put_leaves(space, run.slot, count, gpa, hpa, leaf, 0);
-    return true;
-}
-
 /* The general path, for any arguments. */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_map_slow(struct hvpt_space *space, uint64_t gpa, uint64_t hpa,
                                                        uint64_t size, struct hvpt_attr attr, struct hvpt_flush *flush)
 {
-    struct hvpt_leaf leaf;
     struct hvpt_plan plan;
-    struct hvpt_frames list;
-    enum hvpt_status status;
+    hvpt_entry *slot;
+    enum hvpt_status status = hvpt_plan_begin(&plan, space, gpa, hpa, size, attr);
 
-    if (space->rules == NULL)
-        return HVPT_E_RANGE;
-    status = hvpt_check_mapping(space, gpa, hpa, size, attr, &leaf);
     if (status != HVPT_OK)
         return status;
     space->last_attr = attr;
-    space->last_bits = leaf.bits[0];
-    plan.tables = 0;
-    if (!hvpt_map_run(space, gpa, hpa, size, &leaf)) {
-        status = hvpt_plan_map(space, gpa, hpa, size, &leaf, &plan);
-        if (status == HVPT_OK)
-            status = hvpt_plan_take(space, &list, plan.tables, hpa, size);
-        if (status != HVPT_OK)
-            return status;
-        hvpt_map_commit(space, &list, &plan, hpa, &leaf);
+    space->last_bits = plan.leaf.bits[0];
+    status = hvpt_plan_map(&plan, &slot);
+    if (status == HVPT_OK && slot == NULL)
+        status = hvpt_plan_take(space, &plan);
+    if (status != HVPT_OK)
+        return status;
+    hvpt_fence_release(); /* what the caller put into the pages comes before the leaves that show it */
+    if (slot != NULL) {
+        const unsigned count = (unsigned)(size >> hvpt_span_shift(space, 0));
+
+        hvpt_plan_fill(&plan, slot, count, gpa, 0);
+        hvpt_count_leaves(space, 0, count);
+    } else {
+        hvpt_map_commit(space, &plan);
         /* Something is left over only where fault_map linked a table first. */
-        hvpt_frames_release(space, &list, 0);
+        hvpt_frames_release(space, &plan.list, 0);
     }
     if (space->map_flushes)
         hvpt_flush_grown(space, flush, gpa, size, plan.tables != 0);

@@ -8,25 +8,61 @@
 #define HVPT_ENGINE_PLAN_H
 
 #include "entry.h"
+#include "guard.h"
 
-/* leaf_level: the largest pages that the edit leaves in [start, end). tables: what it will take. */
+/*
+ * An edit of [start, end). leaf_level: the largest pages that it leaves there. tables: how many it will take. Of edits
+ * that map, hpa is start's, leaf what their entries say, and list what they took.
+ */
 struct hvpt_plan {
     const struct hvpt_space *space;
-    unsigned leaf_level;
     uint64_t start;
     uint64_t end;
+    uint64_t hpa;
     uint64_t tables;
+    unsigned leaf_level;
+    struct hvpt_leaf leaf;
+    struct hvpt_frames list;
 };
 
 /*
- * Count the tables below run, one entry above level 0 that is to hold its part of the range in leaves of up to
- * plan->leaf_level: at each level, the slots that cannot be leaves. Where a leaf fits those are the two at the edges,
- * unless edges is false.
+ * Begin the plan of an edit that maps: check the arguments before any table is read, and encode attr. As map, but for
+ * what is in the tables.
+ */
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_plan_begin(struct hvpt_plan *plan, const struct hvpt_space *space,
+                                                         uint64_t gpa, uint64_t hpa, uint64_t size,
+                                                         struct hvpt_attr attr)
+{
+    enum hvpt_status status = space->rules == NULL ? HVPT_E_RANGE : hvpt_check_range(space, gpa, size);
+
+    if (status == HVPT_OK)
+        status = hvpt_check_frames(space, hpa, size);
+    if (status == HVPT_OK)
+        status = hvpt_leaf_make(space, attr, &plan->leaf);
+    if (status != HVPT_OK)
+        return status;
+    if (space->readonly)
+        return HVPT_E_READONLY;
+    plan->space = space;
+    plan->start = gpa;
+    plan->end = gpa + size;
+    plan->hpa = hpa;
+    plan->tables = 0;
+    plan->leaf_level = plan->leaf.max_level;
+    while (plan->leaf_level > 0 && ((gpa ^ hpa) & (hvpt_span(space, plan->leaf_level) - 1)))
+        plan->leaf_level--;
+    return hvpt_guard(space, hpa, size);
+}
+
+/*
+ * Count the tables below run, neighbouring entries above level 0 that are to hold their part of the range in leaves of
+ * up to plan->leaf_level: at each level, the slots that cannot be leaves. Where a leaf fits those are the two at the
+ * edges, unless edges is false.
  */
 HVPT_FUNCTION HVPT_COLD void hvpt_plan_tables(struct hvpt_plan *plan, const struct hvpt_run *run, bool edges)
 {
     const struct hvpt_space *space = plan->space;
-    uint64_t at = run->gpa, end = at + hvpt_span(space, run->level);
+    uint64_t at = run->gpa, end = at + ((uint64_t)run->count << hvpt_span_shift(space, run->level));
     unsigned level = run->level;
 
     at = at > plan->start ? at : plan->start;
@@ -48,49 +84,87 @@ HVPT_FUNCTION HVPT_COLD void hvpt_plan_tables(struct hvpt_plan *plan, const stru
 }
 
 /* Walk [start, end) to find conflicts and count tables. HVPT_E_CORRUPT, and what steps answer. Changes nothing. */
-HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_plan_make(const struct hvpt_space *space, const struct hvpt_steps *steps,
-                                                        uint64_t start, uint64_t end, unsigned leaf_level,
-                                                        struct hvpt_plan *plan)
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_plan_make(struct hvpt_plan *plan, const struct hvpt_steps *steps)
 {
-    plan->space = space;
-    plan->leaf_level = leaf_level;
-    plan->start = start;
-    plan->end = end;
-    plan->tables = 0;
-    return hvpt_walk(space, start, end, steps, plan);
+    return hvpt_walk(plan->space, plan->start, plan->end, steps, plan);
 }
 
 /*
- * For map, everything must be empty. Above level 0 the entry that the walk read decides, because fault_map may have put
- * a table there since.
+ * The plan of map, which wants all of its range empty. HVPT_E_EXISTS: something is mapped there. HVPT_E_CORRUPT: a
+ * table cannot be reached, or a broken entry is in the way. *slot: start's, if one table of smallest pages holds the
+ * range; else NULL. fault_map may be at work there meanwhile: a table that it links is looked into, and a page is in
+ * the way.
  */
-static inline HVPT_COLD enum hvpt_status hvpt_plan_empty(void *ctx, const struct hvpt_run *run)
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_plan_map(struct hvpt_plan *plan, hvpt_entry **slot)
 {
-    struct hvpt_plan *plan = (struct hvpt_plan *)ctx;
     const struct hvpt_space *space = plan->space;
-    uint64_t entry = run->entry;
+    uint64_t at = plan->start;
 
-    if (run->level == 0) {
-        unsigned i = hvpt_count_empty(space, run->slot, run->count);
+    do {
+        struct hvpt_run run;
 
-        if (i == run->count)
-            return HVPT_OK;
-        entry = hvpt_load(&run->slot[i]);
-    } else if (!hvpt_is_present(space, entry)) {
-        hvpt_plan_tables(plan, run, true);
-        return HVPT_OK;
-    }
-    return hvpt_is_leaf(space, entry, run->level) ? HVPT_E_EXISTS : HVPT_E_CORRUPT;
+        (void)hvpt_find(space, at, 0, &run);
+        if (run.level == HVPT_LEVEL_UNREACHED)
+            return HVPT_E_CORRUPT;
+        run.count = hvpt_whole_entries(space, run.level, at, plan->end);
+        run.count = hvpt_count_empty(space, run.slot, run.count + (run.count == 0));
+        run.gpa = at & ~(hvpt_span(space, run.level) - 1);
+        if (run.count == 0) {
+            run.entry = hvpt_load(run.slot);
+            if (!hvpt_is_table(space, run.entry, run.level))
+                return hvpt_is_leaf(space, run.entry, run.level) ? HVPT_E_EXISTS : HVPT_E_CORRUPT;
+            continue;
+        }
+        if (run.level > 0)
+            hvpt_plan_tables(plan, &run, true);
+        *slot = run.level == 0 && at == plan->start ? run.slot : NULL;
+        at = run.gpa + ((uint64_t)run.count << hvpt_span_shift(space, run.level));
+    } while (at < plan->end);
+    return HVPT_OK;
 }
 
-/* The plan of map. HVPT_E_EXISTS: something is mapped. */
-HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_plan_map(const struct hvpt_space *space, uint64_t gpa, uint64_t hpa,
-                                                       uint64_t size, const struct hvpt_leaf *leaf,
-                                                       struct hvpt_plan *plan)
+/*
+ * Take the frames of an edit that maps. HVPT_E_NOMEM: there are too few. HVPT_E_RANGE: one of them lies where it is to
+ * map, and the guard policy is on. After either nothing was taken.
+ */
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_plan_take(struct hvpt_space *space, struct hvpt_plan *plan)
 {
-    static const struct hvpt_steps steps = {NULL, hvpt_plan_empty, NULL};
+    enum hvpt_status status = hvpt_frames_take(space, &plan->list, plan->tables);
 
-    return hvpt_plan_make(space, &steps, gpa, gpa + size, hvpt_leaf_level(space, gpa, hpa, leaf), plan);
+    if (status == HVPT_OK && (space->policy & HVPT_POLICY_GUARD_TABLES)) {
+        status = hvpt_frames_touch(space, &plan->list, plan->hpa, plan->end - plan->start);
+        if (status != HVPT_OK)
+            hvpt_frames_release(space, &plan->list, 0);
+    }
+    return status;
+}
+
+/*
+ * Store the plan's leaves for count neighbouring pages from gpa upwards, in contiguous sets where their places allow. A
+ * run ends at the edge of each set or, where there are no sets, at a multiple of HVPT_FAR_ADDRESS.
+ */
+HVPT_FUNCTION HVPT_COLD void hvpt_plan_fill(const struct hvpt_plan *plan, hvpt_entry *slot, unsigned count,
+                                            uint64_t gpa, unsigned level)
+{
+    const struct hvpt_space *space = plan->space;
+    const unsigned shift = hvpt_span_shift(space, level);
+    const uint64_t set = UINT64_C(1) << (shift + space->contig_log2[level]), step = hvpt_leaf_step(space, level);
+    const bool folds = space->contig_log2[level] != 0 && !plan->leaf.alone && !((plan->start ^ plan->hpa) & (set - 1));
+    const uint64_t edge = folds ? set : HVPT_FAR_ADDRESS;
+    uint64_t hpa = plan->hpa + (gpa - plan->start);
+    unsigned run;
+
+    for (; count != 0; slot += run, count -= run, hpa += (uint64_t)run << shift) {
+        const uint64_t value = plan->leaf.bits[level] | hvpt_place(space, hpa);
+        const uint64_t left = (edge - (hpa & (edge - 1))) >> shift;
+
+        run = left < count ? (unsigned)left : count;
+        if (folds && (uint64_t)run << shift == set)
+            hvpt_fill(slot, run, (value & ~space->rules->contig_clear) | space->rules->contig_set,
+                      space->rules->contig_clear != 0 ? 0 : step);
+        else
+            hvpt_fill(slot, run, value, step);
+    }
 }
 
 /*
@@ -141,108 +215,25 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_edges_need(const struct hvpt_space
     return HVPT_OK;
 }
 
-/* Split the leaves of the plan's range down to its leaf_level, with frames from list. */
-HVPT_FUNCTION HVPT_COLD void hvpt_split_down(struct hvpt_space *space, struct hvpt_frames *list,
-                                             struct hvpt_flush *flush, const struct hvpt_plan *plan)
+/* Split the leaves of the plan's range down to its leaf_level, with frames from its list. */
+HVPT_FUNCTION HVPT_COLD void hvpt_split_down(struct hvpt_space *space, struct hvpt_plan *plan,
+                                             struct hvpt_flush *flush)
 {
-    uint64_t at = plan->start;
+    uint64_t at = plan->start, left = plan->tables;
 
-    while (list->count != 0 && at < plan->end && plan->leaf_level < space->root_level) {
+    while (left != 0 && at < plan->end && plan->leaf_level < space->root_level) {
         struct hvpt_run run;
 
         /* A table out of reach is one of leaves that are small enough: the plan has seen all others. */
         if (hvpt_descend(space, at, plan->leaf_level, &run) != HVPT_OK)
             run.level = plan->leaf_level;
-        if (run.level > plan->leaf_level && hvpt_is_present(space, run.entry))
-            hvpt_split_leaf(space, list, flush, &run);
-        else
+        if (run.level > plan->leaf_level && hvpt_is_present(space, run.entry)) {
+            hvpt_split_leaf(space, &plan->list, flush, &run);
+            left--;
+        } else {
             at = (at | (hvpt_span(space, run.level > plan->leaf_level ? run.level : plan->leaf_level + 1) - 1)) + 1;
+        }
     }
-}
-
-/* ---- the guard policy ---- */
-
-struct hvpt_frame_search {
-    const struct hvpt_space *space;
-    uint64_t first;
-    uint64_t last;
-    bool found;
-};
-
-static inline HVPT_COLD enum hvpt_step hvpt_search_enter(void *ctx, const struct hvpt_run *run)
-{
-    struct hvpt_frame_search *search = (struct hvpt_frame_search *)ctx;
-    uint64_t frame = hvpt_frame_in(search->space, run->entry);
-
-    if (frame >= search->first && frame <= search->last)
-        search->found = true;
-    return run->level > 1 ? HVPT_STEP_INTO : HVPT_STEP_OVER;
-}
-
-/*
- * HVPT_E_RANGE: [hpa, hpa + size) touches a table of this space, or a frame of its reserve. HVPT_E_RACE: the reserve
- * changed meanwhile. The bounds of all tables answer most calls, a search of the tree the rest. A frame that a call on
- * another CPU has taken and not linked yet is not found.
- */
-HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_holds_table(const struct hvpt_space *space, uint64_t hpa, uint64_t size)
-{
-    static const struct hvpt_steps steps = {hvpt_search_enter, NULL, NULL};
-    const uint64_t table_size = hvpt_span(space, 0), root_size = UINT64_C(1) << (HVPT_FRAME_SHIFT + space->root_order);
-    struct hvpt_frame_search search;
-    enum hvpt_status status;
-
-    if (hpa < space->root_frame + root_size && space->root_frame < hpa + size)
-        return HVPT_E_RANGE;
-    status = hvpt_frames_touch(space, &space->pool, hpa, hpa + size);
-    if (status != HVPT_OK)
-        return status;
-    if (hpa >= hvpt_count_read(&space->highest_table) + table_size
-        || hpa + size <= hvpt_count_read(&space->lowest_table))
-        return HVPT_OK;
-    /*
-     * Frames are aligned to their size, so a table is touched if and only if its first byte lies in the widened range.
-     */
-    search.space = space;
-    search.first = hpa & ~(table_size - 1);
-    search.last = hpa + size - 1;
-    search.found = false;
-    (void)hvpt_walk(space, 0, space->gpa_limit, &steps, &search);
-    return search.found ? HVPT_E_RANGE : HVPT_OK;
-}
-
-/*
- * Take the frames of an edit that will map [hpa, hpa + size). HVPT_E_NOMEM: there are too few. HVPT_E_RANGE: one of
- * them lies in that range, and the guard policy is on. After either nothing was taken.
- */
-HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_plan_take(struct hvpt_space *space, struct hvpt_frames *list,
-                                                        uint64_t tables, uint64_t hpa, uint64_t size)
-{
-    enum hvpt_status status = hvpt_frames_take(space, list, tables);
-
-    if (status == HVPT_OK && (space->policy & HVPT_POLICY_GUARD_TABLES)) {
-        status = hvpt_frames_touch(space, list, hpa, hpa + size);
-        if (status != HVPT_OK)
-            hvpt_frames_release(space, list, 0);
-    }
-    return status;
-}
-
-/* Check the arguments of map and replace before any table is read, and encode attr. */
-HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_check_mapping(const struct hvpt_space *space, uint64_t gpa, uint64_t hpa,
-                                                            uint64_t size, struct hvpt_attr attr,
-                                                            struct hvpt_leaf *leaf)
-{
-    enum hvpt_status status = hvpt_check_range(space, gpa, size);
-
-    if (status == HVPT_OK)
-        status = hvpt_check_frames(space, hpa, size);
-    if (status == HVPT_OK)
-        status = hvpt_leaf_make(space, attr, leaf);
-    if (status != HVPT_OK)
-        return status;
-    if (space->readonly)
-        return HVPT_E_READONLY;
-    return space->policy & HVPT_POLICY_GUARD_TABLES ? hvpt_holds_table(space, hpa, size) : HVPT_OK;
 }
 
 #endif

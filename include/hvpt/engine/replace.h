@@ -9,10 +9,7 @@
 struct hvpt_replace {
     struct hvpt_space *space;
     struct hvpt_flush *flush;
-    const struct hvpt_leaf *leaf;
-    uint64_t start;
-    uint64_t end;
-    uint64_t hpa; /* of start */
+    struct hvpt_plan plan;
 };
 
 /* For replace, everything must be mapped. */
@@ -38,13 +35,12 @@ static inline HVPT_COLD enum hvpt_status hvpt_replace_slots(void *ctx, const str
 {
     struct hvpt_replace *replace = (struct hvpt_replace *)ctx;
     struct hvpt_space *space = replace->space;
-    uint64_t hpa = replace->hpa + (run->gpa - replace->start);
 
     /* Above level 0 a run is one entry, and the rest of its contiguous set stays valid meanwhile: unfold all of it. */
     hvpt_unfold_run(space, replace->flush, run);
     hvpt_break_run(space, replace->flush, run);
     hvpt_fence_release();
-    hvpt_fill_leaves(space, run->slot, run->count, run->gpa, hpa, replace->leaf, run->level);
+    hvpt_plan_fill(&replace->plan, run->slot, run->count, run->gpa, run->level);
     return HVPT_OK;
 }
 
@@ -53,7 +49,7 @@ static inline HVPT_COLD enum hvpt_status hvpt_replace_fold(void *ctx, const stru
 {
     const struct hvpt_replace *replace = (const struct hvpt_replace *)ctx;
 
-    hvpt_fold_seen(replace->space, replace->flush, run, replace->start, replace->end);
+    hvpt_fold_seen(replace->space, replace->flush, run, replace->plan.start, replace->plan.end);
     return HVPT_OK;
 }
 
@@ -63,41 +59,31 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_space_replace(struct hvpt_space *space,
     static const struct hvpt_steps steps = {NULL, hvpt_replace_plan, NULL};
     static const struct hvpt_steps commit = {NULL, hvpt_replace_slots, NULL};
     static const struct hvpt_steps fold = {NULL, hvpt_replace_fold, NULL};
-    struct hvpt_flush own;
-    struct hvpt_frames list;
-    struct hvpt_leaf leaf;
-    struct hvpt_plan plan;
     struct hvpt_replace replace;
-    enum hvpt_status status;
+    struct hvpt_plan *plan = &replace.plan;
+    struct hvpt_flush own;
+    enum hvpt_status status = hvpt_plan_begin(plan, space, gpa.value, hpa.value, size, attr);
     bool fold_after;
 
-    if (space->rules == NULL)
-        return HVPT_E_RANGE;
-    status = hvpt_check_mapping(space, gpa.value, hpa.value, size, attr, &leaf);
     if (status == HVPT_OK)
-        status = hvpt_plan_make(space, &steps, gpa.value, gpa.value + size,
-                                hvpt_leaf_level(space, gpa.value, hpa.value, &leaf), &plan);
+        status = hvpt_plan_make(plan, &steps);
     if (status == HVPT_OK)
-        status = hvpt_plan_take(space, &list, plan.tables, hpa.value, size);
+        status = hvpt_plan_take(space, plan);
     if (status != HVPT_OK)
         return status;
-    fold_after = space->contig_bit != 0 && !leaf.alone;
+    fold_after = space->contig_bit != 0 && !plan->leaf.alone;
     /*
      * Without a break, the first leaf of a new set would stand for the whole set while the others still map old pages.
      */
-    leaf.alone = leaf.alone || space->break_bits == 0;
+    plan->leaf.alone = plan->leaf.alone || space->break_bits == 0;
     replace.space = space;
     replace.flush = hvpt_flush_begin(space, flush, &own);
-    replace.leaf = &leaf;
-    replace.start = gpa.value;
-    replace.end = gpa.value + size;
-    replace.hpa = hpa.value;
-    hvpt_split_down(space, &list, replace.flush, &plan);
-    hvpt_split_at(space, &list, replace.flush, plan.start);
-    hvpt_split_at(space, &list, replace.flush, plan.end);
-    status = hvpt_walk(space, plan.start, plan.end, &commit, &replace);
+    hvpt_split_down(space, plan, replace.flush);
+    hvpt_split_at(space, &plan->list, replace.flush, plan->start);
+    hvpt_split_at(space, &plan->list, replace.flush, plan->end);
+    status = hvpt_walk(space, plan->start, plan->end, &commit, &replace);
     if (status == HVPT_OK && fold_after)
-        status = hvpt_walk(space, plan.start, plan.end, &fold, &replace);
+        status = hvpt_walk(space, plan->start, plan->end, &fold, &replace);
     hvpt_flush_end(space, replace.flush, &own);
     return status;
 }

@@ -9,15 +9,12 @@
 HVPT_API HVPT_COLD enum hvpt_status hvpt_space_frames_needed(const struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa,
                                                              uint64_t size, struct hvpt_attr attr, uint64_t *frames)
 {
-    struct hvpt_leaf leaf;
     struct hvpt_plan plan;
-    enum hvpt_status status;
+    hvpt_entry *slot;
+    enum hvpt_status status = hvpt_plan_begin(&plan, space, gpa.value, hpa.value, size, attr);
 
-    if (space->rules == NULL)
-        return HVPT_E_RANGE;
-    status = hvpt_check_mapping(space, gpa.value, hpa.value, size, attr, &leaf);
     if (status == HVPT_OK)
-        status = hvpt_plan_map(space, gpa.value, hpa.value, size, &leaf, &plan);
+        status = hvpt_plan_map(&plan, &slot);
     if (status == HVPT_OK)
         *frames = plan.tables;
     return status;
@@ -57,7 +54,7 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_space_reserve(struct hvpt_space *space,
     }
     if (count <= space->pool.count)
         return HVPT_OK;
-    return hvpt_frames_add(space, &space->pool, NULL, count - space->pool.count);
+    return hvpt_frames_add(space, &space->pool, count - space->pool.count);
 }
 
 #endif

@@ -86,11 +86,10 @@ HVPT_FUNCTION HVPT_COLD unsigned hvpt_judge(const struct hvpt_space *space, uint
     return (space->rules->judge)(space, entry, level);
 }
 
-HVPT_INLINE bool hvpt_is_table(const struct hvpt_space *space, uint64_t entry, unsigned level)
+/* Is this entry, present or not, a well-formed reference to a table? */
+HVPT_FUNCTION bool hvpt_is_table(const struct hvpt_space *space, uint64_t entry, unsigned level)
 {
-    return level != 0
-        && (hvpt_is_usual_table(space, entry)
-            || (hvpt_is_present(space, entry) && hvpt_judge(space, entry, level) == HVPT_ENTRY_TABLE));
+    return level != 0 && (hvpt_is_usual_table(space, entry) || hvpt_judge(space, entry, level) == HVPT_ENTRY_TABLE);
 }
 
 HVPT_INLINE bool hvpt_is_usual_leaf(const struct hvpt_space *space, uint64_t entry, unsigned level)
@@ -175,17 +174,6 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_leaf_make(const struct hvpt_space 
         leaf->max_level = 0;
     leaf->alone = (attr.flags & HVPT_LOGGED) != 0; /* touch gives the permission back to one page alone */
     return status;
-}
-
-/* The largest pages that a mapping of gpa to hpa can use anywhere. */
-HVPT_INLINE unsigned hvpt_leaf_level(const struct hvpt_space *space, uint64_t gpa, uint64_t hpa,
-                                     const struct hvpt_leaf *leaf)
-{
-    unsigned level = leaf->max_level;
-
-    while (level > 0 && ((gpa ^ hpa) & (hvpt_span(space, level) - 1)))
-        level--;
-    return level;
 }
 
 /* ---- flags, as rows of a table ---- */

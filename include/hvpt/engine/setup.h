@@ -22,7 +22,7 @@ HVPT_FUNCTION HVPT_COLD void hvpt_space_clear(struct hvpt_space *space)
     space->kind = HVPT_KIND_NONE;
     space->table_bits = UINT64_MAX; /* no entry is usual until the format says which */
     space->leaf_bits = UINT64_MAX;
-    space->lowest_table = UINT64_MAX;
+    space->first_frame = UINT64_MAX;
     space->cursor_range = UINT32_MAX;
     space->last_attr.perm = UINT32_MAX;
 }
@@ -101,9 +101,8 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_space_create(struct hvpt_space *sp
  * where it made the tables.
  */
 struct hvpt_adoption {
-    const struct hvpt_space *space;
+    struct hvpt_space *space;
     uint64_t marks;
-    uint64_t lowest, highest; /* table frames */
     uint64_t leaves[HVPT_MAX_LEVELS];
     uint64_t tables[HVPT_MAX_LEVELS];
 };
@@ -111,13 +110,9 @@ struct hvpt_adoption {
 static inline HVPT_COLD enum hvpt_step hvpt_adopt_enter(void *ctx, const struct hvpt_run *run)
 {
     struct hvpt_adoption *adoption = (struct hvpt_adoption *)ctx;
-    uint64_t frame = hvpt_frame_in(adoption->space, run->entry);
 
     adoption->tables[run->level - 1]++;
-    if (frame < adoption->lowest)
-        adoption->lowest = frame;
-    if (frame > adoption->highest)
-        adoption->highest = frame;
+    hvpt_note_frame(adoption->space, hvpt_frame_in(adoption->space, run->entry), hvpt_span(adoption->space, 0));
     return HVPT_STEP_INTO;
 }
 
@@ -288,9 +283,8 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_space_take_over(struct hvpt_space 
     }
     adoption.space = space;
     adoption.marks = space->policy & HVPT_POLICY_OWN_MARKS ? 0 : space->rules->mark_bits;
-    adoption.lowest = UINT64_MAX;
-    adoption.highest = 0;
     adoption.tables[space->root_level] = 1;
+    hvpt_note_frame(space, root, UINT64_C(1) << (HVPT_FRAME_SHIFT + space->root_order));
     status = hvpt_adopt_links(space);
     if (status == HVPT_OK)
         status = hvpt_walk(space, 0, space->gpa_limit, &count, &adoption);
@@ -302,8 +296,6 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_space_take_over(struct hvpt_space 
         space->tables[level] = adoption.tables[level];
         space->frames += adoption.tables[level];
     }
-    space->lowest_table = adoption.lowest;
-    space->highest_table = adoption.highest;
     return HVPT_OK;
 }
 

@@ -26,11 +26,21 @@ struct hvpt_rules;
 #define HVPT_SHARDS       4
 #define HVPT_SHARD_STRIDE 8
 
+/* log2 of a frame of order 0. Proofs define a smaller one, so that a table has four entries. */
+#ifndef HVPT_FRAME_SHIFT
+#define HVPT_FRAME_SHIFT 12u
+#endif
+
 /*
- * Free table frames, as a stack in chunks of 512. The first frame of a chunk stores the addresses of the other 511,
- * which stay cold until they are used (half the time of a map); its own first word links the chunk below.
+ * Free table frames, as a stack of chunks. A chunk is one frame that notes the addresses of up to 510 others, which
+ * stay cold until they are used (half the time of a map). They come off it in the order in which they were allocated,
+ * and then the frame itself: allocators tend to go upwards, and the processor's prefetcher likes that (3x). Its first
+ * word is the head of the chunks below, and HVPT_FRAMES_END follows the last note. A head is the address of a frame
+ * plus the number of its word that is next; 0: the stack is empty.
  */
-#define HVPT_FRAMES_CHUNK 512
+#define HVPT_FRAMES_CHUNK (1u << (HVPT_FRAME_SHIFT - 3))
+#define HVPT_FRAMES_NEXT  ((1u << HVPT_FRAME_SHIFT) - 1)
+#define HVPT_FRAMES_END   UINT64_C(1)
 struct hvpt_frames {
     hvpt_counter head;
     hvpt_counter count;
@@ -122,9 +132,12 @@ struct hvpt_space {
 
     /* What is rarely touched shares the last shard's cache line. */
     struct hvpt_frames pool; /* reserve()d */
-    /* The bounds of all table frames, so that HVPT_POLICY_GUARD_TABLES rarely has to search them. */
-    hvpt_counter lowest_table;
-    hvpt_counter highest_table;
+    /*
+     * The first and the last byte of all frames there were, which HVPT_POLICY_GUARD_TABLES keeps, so that it rarely has
+     * to search.
+     */
+    hvpt_counter first_frame;
+    hvpt_counter last_frame;
     hvpt_counter frames;
 #ifdef HVPT_DEBUG
     struct hvpt_debug debug;
@@ -182,11 +195,6 @@ HVPT_INLINE unsigned hvpt_span_shift(const struct hvpt_space *space, unsigned le
     return space->span_shift[level];
 }
 
-/* log2 of a frame of order 0. Proofs define a smaller one, so that a table has four entries. */
-#ifndef HVPT_FRAME_SHIFT
-#define HVPT_FRAME_SHIFT 12u
-#endif
-
 /* The order of the frame of any table but the root. */
 HVPT_INLINE unsigned hvpt_table_order(const struct hvpt_space *space)
 {
@@ -208,6 +216,16 @@ HVPT_INLINE unsigned hvpt_index(const struct hvpt_space *space, uint64_t gpa, un
 HVPT_INLINE unsigned hvpt_table_entries(const struct hvpt_space *space, unsigned level)
 {
     return space->index_mask[level] + 1;
+}
+
+/* How many entries of the table at level that covers at, from at's on, lie whole in [at, end). */
+HVPT_FUNCTION HVPT_COLD unsigned hvpt_whole_entries(const struct hvpt_space *space, unsigned level, uint64_t at,
+                                                    uint64_t end)
+{
+    const unsigned rest = hvpt_table_entries(space, level) - hvpt_index(space, at, level);
+    const uint64_t whole = at & (hvpt_span(space, level) - 1) ? 0 : (end - at) >> hvpt_span_shift(space, level);
+
+    return whole < rest ? (unsigned)whole : rest;
 }
 
 /* ---- access ---- */

@@ -48,7 +48,12 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_split_plan(const struct hvpt_space
         return status;
     if (level == HVPT_MAX_LEVELS)
         return HVPT_E_ALIGN;
-    return hvpt_plan_make(space, &steps, gpa, gpa + size, level, plan);
+    plan->space = space;
+    plan->start = gpa;
+    plan->end = gpa + size;
+    plan->tables = 0;
+    plan->leaf_level = level;
+    return hvpt_plan_make(plan, &steps);
 }
 
 HVPT_API HVPT_COLD enum hvpt_status hvpt_space_split(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
@@ -56,15 +61,14 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_space_split(struct hvpt_space *space, h
 {
     struct hvpt_flush own;
     struct hvpt_flush *used = hvpt_flush_begin(space, flush, &own);
-    struct hvpt_frames list;
     struct hvpt_plan plan;
     enum hvpt_status status = hvpt_split_plan(space, gpa.value, size, page_size, &plan);
 
     if (status == HVPT_OK)
-        status = hvpt_frames_take(space, &list, plan.tables);
+        status = hvpt_frames_take(space, &plan.list, plan.tables);
     if (status != HVPT_OK)
         return status;
-    hvpt_split_down(space, &list, used, &plan);
+    hvpt_split_down(space, &plan, used);
     hvpt_flush_end(space, used, &own);
     return HVPT_OK;
 }

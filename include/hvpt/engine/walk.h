@@ -124,20 +124,16 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_walk(const struct hvpt_space *spac
     table[level] = space->root_table;
     for (;;) {
         unsigned shift = hvpt_span_shift(space, level);
-        unsigned index = hvpt_index(space, at, level);
         enum hvpt_status status;
         struct hvpt_run run;
 
-        run.slot = &table[level][index];
+        run.slot = &table[level][hvpt_index(space, at, level)];
         run.level = level;
         run.gpa = at >> shift << shift;
         run.entry = hvpt_load(run.slot);
         run.count = 1;
         if (level == 0) {
-            uint64_t left = (end - at) >> shift;
-            unsigned rest = hvpt_table_entries(space, 0) - index;
-
-            run.count = left < rest ? (unsigned)left : rest;
+            run.count = hvpt_whole_entries(space, 0, at, end);
         } else if (hvpt_is_table(space, run.entry, level)) {
             if (steps->enter == NULL || (steps->enter)(ctx, &run) == HVPT_STEP_INTO) {
                 table[level - 1] = hvpt_table_below(space, run.entry);
