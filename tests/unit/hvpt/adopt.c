@@ -158,6 +158,26 @@ GENERIC(own_marks_are_kept_where_the_tables_are_said_to_be_ones_own)
     CHECK_STATUS(rig->adapter->touch(&space, BASE, HVPT_WRITE), HVPT_E_ATTR, "touch of what is others'");
 }
 
+/* HVPT_POLICY_GUARD_TABLES knows the tables that others made. */
+GENERIC(adopted_tables_are_guarded)
+{
+    struct hvpt_space space;
+    unsigned tables = 0;
+
+    must(rig_map(rig, BASE, HOST, PAGE, rig_data(rig)));
+    must(adopt(rig, &space, HVPT_POLICY_GUARD_TABLES | HVPT_POLICY_OWN_MARKS, false));
+    for (uint32_t slot = 0; slot < rig->memory.slot_count; slot++) {
+        const struct frame *frame = &rig->memory.frames[slot];
+
+        if (frame->state != FRAME_LINKED)
+            continue;
+        tables++;
+        CHECK_STATUS(rig->adapter->map(&space, BASE + PAGE, frame->pa, PAGE, rig_data(rig), NULL), HVPT_E_RANGE, "map");
+    }
+    CHECK(tables > 2, "%u tables", tables);
+    must(rig->adapter->map(&space, BASE + PAGE, HOST, PAGE, rig_data(rig), NULL));
+}
+
 /* The first page carries a mark, the last one is broken: neither is written. */
 GENERIC(an_adoption_that_fails_has_written_nothing)
 {

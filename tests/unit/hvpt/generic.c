@@ -273,6 +273,16 @@ GENERIC(map_refuses_a_range_in_which_anything_is_mapped)
 }
 
 /* One page in the way, at each place of a range that is longer than any row that is looked at together. */
+/* Its leaves go into two tables that are there already, and nowhere else. */
+GENERIC(map_fills_the_ends_of_two_tables)
+{
+    must(rig_map(rig, 2 * G2M - 8 * G4K, HOST, G4K, rig_data(rig)));
+    must(rig_map(rig, 2 * G2M + 7 * G4K, HOST, G4K, rig_data(rig)));
+    must(rig_map(rig, 2 * G2M - 4 * G4K, HOST + G4K, 8 * G4K, rig_data(rig)));
+    must_be(rig_map(rig, 2 * G2M + 3 * G4K, HOST, 2 * G4K, rig_data(rig)), HVPT_E_EXISTS);
+    must(rig_map(rig, 2 * G2M + 4 * G4K, HOST, 3 * G4K, rig_data(rig)));
+}
+
 GENERIC(map_sees_a_page_at_each_place_of_its_range)
 {
     for (unsigned page = 0; page < 35; page++) {
@@ -378,6 +388,30 @@ GENERIC(guarded_tables_cannot_be_mapped)
         must(rig_map(rig, G1G, root, G4K, rig_data(rig)));
         must(rig_map(rig, G1G + G4K, table, G4K, rig_data(rig)));
     }
+}
+
+/* Of every level, also where a reserve has frames on both sides of it. */
+GENERIC(each_table_is_guarded)
+{
+    unsigned tables = 0;
+
+    if (!(rig->setup->config.policy & HVPT_POLICY_GUARD_TABLES))
+        return;
+    must(rig_map(rig, 0, HOST, G4K, rig_data(rig)));
+    must(rig_map(rig, setup_gpa_limit(rig->setup) - G4K, HOST, G4K, rig_data(rig)));
+    must(rig_reserve(rig, 3));
+    for (uint32_t slot = 0; slot < rig->memory.slot_count; slot++) {
+        const struct frame *frame = &rig->memory.frames[slot];
+
+        if (frame->state != FRAME_LINKED)
+            continue;
+        tables++;
+        must_be(rig_map(rig, G1G, frame->pa, G4K, rig_data(rig)), HVPT_E_RANGE);
+        must_be(rig_fault_map(rig, G1G, frame->pa, G4K, rig_data(rig)), HVPT_E_RANGE);
+        must_be(rig_replace(rig, 0, frame->pa, G4K, rig_data(rig)), HVPT_E_RANGE);
+    }
+    CHECK(tables >= 5, "%u tables", tables);
+    must(rig_reserve(rig, 0));
 }
 
 /* ---- unmap ---- */
