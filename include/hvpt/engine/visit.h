@@ -188,32 +188,31 @@ HVPT_API struct hvpt_leaf_iterator hvpt_leaves(hvpt_gpa gpa, uint64_t size)
     return iterator;
 }
 
-HVPT_API bool hvpt_space_next_leaf(const struct hvpt_space *space, struct hvpt_leaf_iterator *iterator, hvpt_gpa *gpa,
-                                   struct hvpt_mapping *mapping)
+HVPT_API HVPT_COLD bool hvpt_space_next_leaf(const struct hvpt_space *space, struct hvpt_leaf_iterator *iterator,
+                                             hvpt_gpa *gpa, struct hvpt_mapping *mapping)
 {
     if (iterator->end > space->gpa_limit)
         iterator->status = HVPT_E_RANGE;
     while (iterator->status == HVPT_OK && iterator->next.value < iterator->end) {
-        uint64_t at = iterator->next.value;
         struct hvpt_run run;
+        const uint32_t perm = hvpt_find(space, iterator->next.value, 0, &run);
+        uint64_t span;
 
-        iterator->status = hvpt_descend(space, at, 0, &run);
-        if (iterator->status != HVPT_OK)
+        if (run.level == HVPT_LEVEL_UNREACHED) {
+            iterator->status = HVPT_E_CORRUPT;
             break;
-        iterator->next = hvpt_make_gpa(run.gpa + hvpt_span(space, run.level));
-        if (!hvpt_is_present(space, run.entry))
-            continue;
-        *gpa = hvpt_make_gpa(run.gpa);
-        iterator->status = hvpt_translate_slow(space, run.gpa, mapping);
+        }
+        span = hvpt_span(space, run.level);
+        run.gpa = iterator->next.value & ~(span - 1);
+        iterator->status = hvpt_translate_entry(space, run.gpa, run.entry, run.level, perm, mapping);
+        if (iterator->status == HVPT_E_CORRUPT)
+            break;
+        iterator->next = hvpt_make_gpa(run.gpa + span);
         if (iterator->status == HVPT_OK) {
-            /*
-             * Between the two looks a page may have been split: the smaller one counts, the others are still to come.
-             */
-            iterator->next = hvpt_make_gpa(gpa->value + mapping->page_size);
+            *gpa = hvpt_make_gpa(run.gpa);
             return true;
         }
-        if (iterator->status == HVPT_E_ABSENT)
-            iterator->status = HVPT_OK; /* it went away between the two looks */
+        iterator->status = HVPT_OK; /* a hole */
     }
     return false;
 }

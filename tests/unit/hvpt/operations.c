@@ -480,3 +480,24 @@ GENERIC(an_iterator_over_no_range_says_so)
     CHECK(!rig->adapter->next_leaf(&rig->space, &iterator, &gpa, &mapping), "a leaf");
     must_be(iterator.status, HVPT_E_RANGE);
 }
+
+/* It shows whole the page in which it begins, then the next ones, and no hole. */
+GENERIC(an_iterator_may_begin_within_a_page)
+{
+    struct hvpt_leaf_iterator iterator = hvpt_leaves(hvpt_make_gpa(BASE + HVPT_2M - PAGE), HVPT_2M);
+    const uint64_t next[] = {BASE + HVPT_2M, BASE + HVPT_2M + 3 * PAGE};
+    struct hvpt_mapping mapping;
+    hvpt_gpa gpa;
+
+    must(rig_map(rig, BASE, HOST, HVPT_2M, rig_data(rig)));
+    for (unsigned i = 0; i < 2; i++)
+        must(rig_map(rig, next[i], HOST, PAGE, rig_data(rig)));
+    CHECK(rig->adapter->next_leaf(&rig->space, &iterator, &gpa, &mapping), "no leaf");
+    CHECK_EQ(gpa.value + mapping.page_size, BASE + HVPT_2M, "the end of the first");
+    for (unsigned i = 0; i < 2; i++) {
+        CHECK(rig->adapter->next_leaf(&rig->space, &iterator, &gpa, &mapping), "no leaf");
+        CHECK_EQ(gpa.value, next[i], "the next");
+    }
+    CHECK(!rig->adapter->next_leaf(&rig->space, &iterator, &gpa, &mapping), "one more leaf");
+    must(iterator.status);
+}
