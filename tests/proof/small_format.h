@@ -137,6 +137,7 @@ static const struct hvpt_rules small_rules = {
     small_log_writes,
     small_touch,
     small_grants,
+    hvpt_flush_grown,
 };
 
 /* What a processor of this kind demands and offers. */

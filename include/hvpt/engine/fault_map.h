@@ -91,15 +91,11 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_fault_slow(struct hvpt_space *spac
 {
     struct hvpt_frames list = {0, 0};
     struct hvpt_plan plan;
-    unsigned level = 0;
+    const unsigned level = hvpt_level_of(space, size);
     enum hvpt_status status;
 
     if (space->rules == NULL)
         return HVPT_E_RANGE;
-    if (space->readonly)
-        return HVPT_E_READONLY;
-    while (level <= space->max_leaf_level && hvpt_span(space, level) != size)
-        level++;
     if (level > space->max_leaf_level)
         return HVPT_E_ATTR;
     if ((gpa | hpa) & (size - 1))
@@ -112,7 +108,7 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_fault_slow(struct hvpt_space *spac
     status = hvpt_fault_insert(space, &list, gpa, hpa, plan.leaf.bits[level] | hvpt_place(space, hpa), level, user);
     hvpt_frames_release(space, &list, 0);
     if (space->map_flushes && status == HVPT_OK)
-        hvpt_flush_grown(space, NULL, gpa, size, true); /* tables may have been linked */
+        (space->rules->grown)(space, NULL, gpa, size, true); /* tables may have been linked */
     return status;
 }
 

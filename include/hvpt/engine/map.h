@@ -89,7 +89,7 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_map_slow(struct hvpt_space *space,
         hvpt_frames_release(space, &plan.list, 0);
     }
     if (space->map_flushes)
-        hvpt_flush_grown(space, flush, gpa, size, plan.tables != 0);
+        (space->rules->grown)(space, flush, gpa, size, plan.tables != 0);
     return HVPT_OK;
 }
 
@@ -158,7 +158,7 @@ HVPT_FUNCTION enum hvpt_status hvpt_map_page(struct hvpt_space *space, uint64_t 
     hvpt_store_release(slot, space->last_bits | hpa >> space->frame_shift);
     hvpt_count_add(&space->leaves[0], 1);
     if (HVPT_UNLIKELY(space->map_flushes))
-        hvpt_flush_grown(space, flush, gpa, HVPT_4K, false);
+        (space->rules->grown)(space, flush, gpa, HVPT_4K, false);
     return HVPT_OK;
 }
 

@@ -36,7 +36,7 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_plan_begin(struct hvpt_plan *plan,
     enum hvpt_status status = space->rules == NULL ? HVPT_E_RANGE : hvpt_check_range(space, gpa, size);
 
     if (status == HVPT_OK)
-        status = hvpt_check_frames(space, hpa, size);
+        status = hvpt_check_below(space, hpa, size, space->hpa_limit);
     if (status == HVPT_OK)
         status = hvpt_leaf_make(space, attr, &plan->leaf);
     if (status != HVPT_OK)

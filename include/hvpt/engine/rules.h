@@ -66,6 +66,11 @@ struct hvpt_rules {
      * that it allows without the permission of that name, such as writes to shadow stacks.
      */
     uint32_t (*grants)(const struct hvpt_space *space, uint64_t entry, unsigned level, bool others);
+    /*
+     * hvpt_flush_grown, where a CPU may go on to deny what was mapped or allowed since (map_flushes, relax_flushes).
+     * NULL: none does, and programs for this format do without it.
+     */
+    void (*grown)(struct hvpt_space *space, struct hvpt_flush *flush, uint64_t gpa, uint64_t size, bool tables);
 };
 
 /* Addresses from here up may be encoded in two places; a run of entries never crosses a multiple of it. */

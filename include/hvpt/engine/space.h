@@ -218,6 +218,16 @@ HVPT_INLINE unsigned hvpt_table_entries(const struct hvpt_space *space, unsigned
     return space->index_mask[level] + 1;
 }
 
+/* A page size of this format as a level. HVPT_MAX_LEVELS: it is none. */
+HVPT_FUNCTION HVPT_COLD unsigned hvpt_level_of(const struct hvpt_space *space, uint64_t page_size)
+{
+    unsigned level = 0;
+
+    while (level <= space->root_level && hvpt_span(space, level) != page_size)
+        level++;
+    return level <= space->root_level ? level : HVPT_MAX_LEVELS;
+}
+
 /* How many entries of the table at level that covers at, from at's on, lie whole in [at, end). */
 HVPT_FUNCTION HVPT_COLD unsigned hvpt_whole_entries(const struct hvpt_space *space, unsigned level, uint64_t at,
                                                     uint64_t end)
@@ -294,14 +304,21 @@ HVPT_INLINE bool hvpt_is_present(const struct hvpt_space *space, uint64_t entry)
 
 /* ---- arguments ---- */
 
-/* Does [gpa, gpa + size) lie in the space, and is it one page or more? No sum here can wrap. */
-HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_check_range(const struct hvpt_space *space, uint64_t gpa, uint64_t size)
+/* Does [address, address + size) lie below limit, and is it one page or more? No sum here can wrap. */
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_check_below(const struct hvpt_space *space, uint64_t address,
+                                                          uint64_t size, uint64_t limit)
 {
-    if ((gpa | size) & (hvpt_span(space, 0) - 1))
+    if ((address | size) & (hvpt_span(space, 0) - 1))
         return HVPT_E_ALIGN;
-    if (size == 0 || size > space->gpa_limit || gpa > space->gpa_limit - size)
+    if (size == 0 || size > limit || address > limit - size)
         return HVPT_E_RANGE;
     return HVPT_OK;
+}
+
+/* Is it a range of this space? */
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_check_range(const struct hvpt_space *space, uint64_t gpa, uint64_t size)
+{
+    return hvpt_check_below(space, gpa, size, space->gpa_limit);
 }
 
 /* The same for a range that is to be changed. */
@@ -310,16 +327,6 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_check_edit(const struct hvpt_space
     enum hvpt_status status = hvpt_check_range(space, gpa, size);
 
     return status == HVPT_OK && space->readonly ? HVPT_E_READONLY : status;
-}
-
-/* The same for the host side, which ends at MAXPHYADDR. */
-HVPT_INLINE enum hvpt_status hvpt_check_frames(const struct hvpt_space *space, uint64_t hpa, uint64_t size)
-{
-    if (hpa & (hvpt_span(space, 0) - 1))
-        return HVPT_E_ALIGN;
-    if (size > space->hpa_limit || hpa > space->hpa_limit - size)
-        return HVPT_E_RANGE;
-    return HVPT_OK;
 }
 
 #endif

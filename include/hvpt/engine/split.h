@@ -6,16 +6,6 @@
 
 #include "plan.h"
 
-/* A page size of this format as a level. HVPT_MAX_LEVELS: it is none. */
-static inline unsigned hvpt_level_of(const struct hvpt_space *space, uint64_t page_size)
-{
-    unsigned level = 0;
-
-    while (level <= space->root_level && hvpt_span(space, level) != page_size)
-        level++;
-    return level <= space->root_level ? level : HVPT_MAX_LEVELS;
-}
-
 /* Tables of leaves that are small enough are not looked into. */
 static inline HVPT_COLD enum hvpt_step hvpt_split_enter(void *ctx, const struct hvpt_run *run)
 {

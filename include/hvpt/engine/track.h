@@ -134,7 +134,7 @@ HVPT_API HVPT_COLD enum hvpt_status hvpt_space_touch(struct hvpt_space *space, h
     } while (touched != run.entry && !hvpt_compare_exchange(run.slot, &run.entry, touched));
     /* A CPU that has cached the old entry would go on denying, even where another CPU's touch came first. */
     if (space->relax_flushes)
-        hvpt_flush_grown(space, NULL, run.gpa, hvpt_span(space, run.level), false);
+        (space->rules->grown)(space, NULL, run.gpa, hvpt_span(space, run.level), false);
     return touched == run.entry ? HVPT_E_NOTHING : HVPT_OK;
 }
 

@@ -323,6 +323,7 @@ static inline const struct hvpt_rules *hvpt_ept_rules(void)
         hvpt_ept_log_writes,
         hvpt_ept_touch,
         hvpt_ept_grants,
+        NULL, /* grown */
     };
 
     return &rules;

@@ -6,7 +6,7 @@
 #ifndef HVPT_FORMAT_GSTAGE_H
 #define HVPT_FORMAT_GSTAGE_H
 
-#include "../engine/rules.h"
+#include "../engine/defer.h"
 #include "../gstage_flags.h"
 
 /*
@@ -248,6 +248,7 @@ static inline const struct hvpt_rules *hvpt_gstage_rules(void)
         hvpt_gstage_log_writes,
         hvpt_gstage_touch,
         hvpt_gstage_grants,
+        hvpt_flush_grown,
     };
 
     return &rules;

@@ -300,6 +300,7 @@ static inline const struct hvpt_rules *hvpt_npt_rules(void)
         hvpt_npt_log_writes,
         hvpt_npt_touch,
         hvpt_npt_grants,
+        NULL, /* grown */
     };
 
     return &rules;

@@ -7,7 +7,7 @@
 #ifndef HVPT_FORMAT_STAGE2_H
 #define HVPT_FORMAT_STAGE2_H
 
-#include "../engine/rules.h"
+#include "../engine/defer.h"
 #include "../stage2_flags.h"
 
 /* ---- bits of a descriptor: Arm ARM, "VMSAv8-64 translation table format descriptors", stage 2 ---- */
@@ -340,6 +340,7 @@ static inline const struct hvpt_rules *hvpt_s2_rules(void)
         hvpt_s2_log_writes,
         hvpt_s2_touch,
         hvpt_s2_grants,
+        hvpt_flush_grown,
     };
 
     return &rules;
