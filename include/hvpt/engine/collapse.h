@@ -82,7 +82,7 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_obstacle hvpt_collapse_check(const struct hvpt
         uint64_t entry = hvpt_load(&table[i]);
         const uint64_t at = run->gpa + i * span;
 
-        if (hvpt_is_present(space, entry) && hvpt_is_contig(space, entry, below))
+        if (hvpt_is_contig(space, entry, below))
             entry = hvpt_unfolded(space, entry, at);
         /* Equal to the first except for the address, so it is well-formed, too. */
         if (i != 0 && !(((entry - i * step) ^ first) & ~hardware))
@@ -104,8 +104,7 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_obstacle hvpt_collapse_check(const struct hvpt
     *page = run->gpa;
     attr = (rules->decode)(space, first, below);
     attr.flags &= ~(uint32_t)HVPT_JOINED;
-    if (run->level > space->max_leaf_level || hvpt_leaf_make(space, attr, &encoded) != HVPT_OK
-        || run->level > encoded.max_level)
+    if (hvpt_leaf_make(space, attr, &encoded) != HVPT_OK || run->level > encoded.max_level)
         return HVPT_OBSTACLE_SIZE;
     *leaf = (rules->relevel)(first, below, run->level) | hvpt_gather(space, table);
     return HVPT_OBSTACLE_NONE;

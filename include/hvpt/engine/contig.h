@@ -130,7 +130,7 @@ HVPT_FUNCTION HVPT_COLD void hvpt_fold_run(struct hvpt_space *space, struct hvpt
     if (count == 1)
         return;
     for (; at + count <= run->count; at += count) {
-        struct hvpt_set set = hvpt_set_around(space, &run->slot[at], run->gpa + at * span, level);
+        const struct hvpt_set set = {&run->slot[at], count, run->gpa + at * span};
         uint64_t first = hvpt_load(set.slot), hardware = hvpt_hardware_bits(space, first);
         unsigned i;
 

@@ -84,7 +84,7 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_protect_leaf(const struct hvpt_pro
     return HVPT_OK;
 }
 
-static inline HVPT_HOT enum hvpt_status hvpt_protect_plan_slots(void *ctx, const struct hvpt_run *run)
+static inline HVPT_COLD enum hvpt_status hvpt_protect_plan_slots(void *ctx, const struct hvpt_run *run)
 {
     struct hvpt_protect *protect = (struct hvpt_protect *)ctx;
     const struct hvpt_space *space = protect->space;
@@ -160,7 +160,7 @@ HVPT_FUNCTION HVPT_COLD void hvpt_protect_one(const struct hvpt_protect *protect
     }
 }
 
-static inline HVPT_HOT enum hvpt_status hvpt_protect_slots(void *ctx, const struct hvpt_run *run)
+static inline HVPT_COLD enum hvpt_status hvpt_protect_slots(void *ctx, const struct hvpt_run *run)
 {
     struct hvpt_protect *protect = (struct hvpt_protect *)ctx;
     struct hvpt_space *space = protect->space;
@@ -191,57 +191,51 @@ static inline HVPT_HOT enum hvpt_status hvpt_protect_slots(void *ctx, const stru
 }
 
 /* protect or, with log, write_protect, which has only a range and a flush. */
-HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_protect_range(struct hvpt_protect *protect, struct hvpt_flush *flush)
+HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_protect_range(struct hvpt_space *space, uint64_t gpa, uint64_t size,
+                                                            struct hvpt_attr attr, uint32_t mask, bool log,
+                                                            struct hvpt_flush *flush)
 {
     static const struct hvpt_steps plan = {NULL, hvpt_protect_plan_slots, NULL};
     static const struct hvpt_steps commit = {NULL, hvpt_protect_slots, NULL};
-    struct hvpt_space *space = protect->space;
+    struct hvpt_protect protect = {space, NULL, gpa, gpa + size, attr, mask, log, false, false};
     struct hvpt_flush own;
     struct hvpt_frames list;
     uint64_t frames = 0;
-    enum hvpt_status status;
+    enum hvpt_status status = hvpt_check_edit(space, gpa, size);
 
-    if (space->readonly)
-        return HVPT_E_READONLY;
-    protect->flush = hvpt_flush_begin(space, flush, &own);
-    status = hvpt_walk(space, protect->start, protect->end, &plan, protect);
-    if (status == HVPT_OK && (protect->split_start || protect->split_end))
-        status =
-            hvpt_edges_need(space, protect->start, protect->end, protect->split_start, protect->split_end, &frames);
+    if (status != HVPT_OK)
+        return status;
+    if (mask & ~(HVPT_PERM_ALL | HVPT_CHANGE_MEMTYPE | HVPT_CHANGE_FLAGS | HVPT_CHANGE_SOFTWARE))
+        return HVPT_E_ATTR;
+    protect.flush = hvpt_flush_begin(space, flush, &own);
+    status = hvpt_walk(space, gpa, protect.end, &plan, &protect);
+    if (status == HVPT_OK && (protect.split_start || protect.split_end))
+        status = hvpt_edges_need(space, gpa, protect.end, protect.split_start, protect.split_end, &frames);
     if (status == HVPT_OK)
         status = hvpt_frames_take(space, &list, frames);
     if (status != HVPT_OK)
         return status;
-    if (protect->split_start)
-        hvpt_split_at(space, &list, protect->flush, protect->start);
-    if (protect->split_end)
-        hvpt_split_at(space, &list, protect->flush, protect->end);
-    status = hvpt_walk(space, protect->start, protect->end, &commit, protect);
-    hvpt_flush_end(space, protect->flush, &own);
+    if (protect.split_start)
+        hvpt_split_at(space, &list, protect.flush, gpa);
+    if (protect.split_end)
+        hvpt_split_at(space, &list, protect.flush, protect.end);
+    status = hvpt_walk(space, gpa, protect.end, &commit, &protect);
+    hvpt_flush_end(space, protect.flush, &own);
     return status;
 }
 
 HVPT_API HVPT_COLD enum hvpt_status hvpt_space_protect(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
                                                        struct hvpt_attr attr, uint32_t mask, struct hvpt_flush *flush)
 {
-    struct hvpt_protect protect = {space, NULL, gpa.value, gpa.value + size, attr, mask, false, false, false};
-    enum hvpt_status status = hvpt_check_range(space, gpa.value, size);
-
-    if (status != HVPT_OK)
-        return status;
-    if (mask & ~(HVPT_PERM_ALL | HVPT_CHANGE_MEMTYPE | HVPT_CHANGE_FLAGS | HVPT_CHANGE_SOFTWARE))
-        return HVPT_E_ATTR;
-    return hvpt_protect_range(&protect, flush);
+    return hvpt_protect_range(space, gpa.value, size, attr, mask, false, flush);
 }
 
 HVPT_API HVPT_COLD enum hvpt_status hvpt_space_write_protect(struct hvpt_space *space, hvpt_gpa gpa, uint64_t size,
                                                              struct hvpt_flush *flush)
 {
     const struct hvpt_attr none = {0, HVPT_MEM_UC, 0, 0};
-    struct hvpt_protect protect = {space, NULL, gpa.value, gpa.value + size, none, 0, true, false, false};
-    enum hvpt_status status = hvpt_check_range(space, gpa.value, size);
 
-    return status != HVPT_OK ? status : hvpt_protect_range(&protect, flush);
+    return hvpt_protect_range(space, gpa.value, size, none, 0, true, flush);
 }
 
 #endif
