@@ -139,10 +139,14 @@ enum hvpt_policy {
     HVPT_POLICY_EXEC_4K_ONLY = 1,
     /*
      * Refuse (HVPT_E_RANGE) to map a frame that holds one of this space's own tables or lies in its reserve. To map a
-     * frame that lies between the lowest and the highest table, all tables are searched: allocate tables from memory of
-     * their own. Tables that wait in a struct hvpt_flush are not found, and need not be: free_frame gets their frames
-     * only after the flush. fault_map and frames_needed look through the reserve, too, and answer
-     * HVPT_E_RACE where map or reserve changed it meanwhile.
+     * frame that lies between the lowest and the highest frame that the space ever had, all its tables are searched:
+     * allocate them from memory of their own. Tables that wait in a struct hvpt_flush are not found, and need not be:
+     * free_frame gets their frames only after the flush.
+     *
+     * fault_map and frames_needed look through the reserve, too, and answer HVPT_E_RACE where map or reserve changed it
+     * meanwhile. By then they may have read a frame that has just been given to free_frame, or asked phys_to_virt about
+     * it: for that long it must stay readable (on i386 writable), or phys_to_virt answers NULL. Nothing that was read
+     * there counts.
      */
     HVPT_POLICY_GUARD_TABLES = 2,
     /*

@@ -176,13 +176,13 @@ HVPT_API enum hvpt_status hvpt_hdbss_dirty(struct hvpt_space *space, hvpt_entry 
     hvpt_track_begin(&track, space, gpa.value, size, bitmap, hvpt_flush_begin(space, flush, &own), true);
     count = hvpt_hdbss_count(*hdbssprod, log_size);
     for (i = 0; i < count; i++) {
-        const uint64_t entry = hvpt_load(&log[i]), at = hvpt_hdbss_gpa(entry).value;
+        const uint64_t entry = hvpt_load(&log[i]);
         const unsigned level = hvpt_hdbss_level(entry);
-        uint64_t first = at, past;
+        const uint64_t span = hvpt_span(space, level > space->root_level ? 0 : level);
+        uint64_t first = hvpt_hdbss_gpa(entry).value & ~(span - 1), past = first + span;
 
         if (!(entry & HVPT_HDBSS_BIT_VALID))
             continue;
-        past = at + hvpt_span(space, level > space->root_level ? 0 : level);
         if (past <= gpa.value || first >= end) {
             hvpt_atomic_store_relaxed(&log[kept++], entry);
             continue;

@@ -144,7 +144,7 @@ HVPT_INLINE uint64_t hvpt_load(const hvpt_entry *slot)
     return hvpt_atomic_load(slot);
 }
 
-/* Relaxed store: the table is not linked yet, or neither the old nor the new value references memory. */
+/* Relaxed store: nothing need be visible before it, or a fence has ordered that already. */
 HVPT_INLINE void hvpt_store_relaxed(hvpt_entry *slot, uint64_t value)
 {
     hvpt_atomic_store_relaxed(slot, value);
@@ -240,8 +240,8 @@ HVPT_INLINE void hvpt_mark_write(uint32_t *mark, uint32_t value)
 }
 
 /*
- * A sequence number: one writer steps it before and after it changes something, so that it is odd meanwhile, and who
- * reads the same number before and after has seen no change.
+ * A sequence number: its writer steps it after a change, and before using what the change set free. A reader that finds
+ * the same number before and after has read nothing that was already in use for something else.
  */
 HVPT_INLINE uint32_t hvpt_sequence_read(const uint32_t *sequence)
 {

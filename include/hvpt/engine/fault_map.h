@@ -1,6 +1,9 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
-/* fault_map: one page from a fault handler, on many CPUs at once, without a lock. The loser of a race is told so. */
+/*
+ * fault_map: one page from a fault handler, on many CPUs at once, without a lock. The loser of a race gets HVPT_E_RACE
+ * or HVPT_E_EXISTS.
+ */
 #ifndef HVPT_ENGINE_FAULT_MAP_H
 #define HVPT_ENGINE_FAULT_MAP_H
 
@@ -96,6 +99,8 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_fault_slow(struct hvpt_space *spac
 
     if (space->rules == NULL)
         return HVPT_E_RANGE;
+    if (space->readonly)
+        return HVPT_E_READONLY;
     if (level > space->max_leaf_level)
         return HVPT_E_ATTR;
     if ((gpa | hpa) & (size - 1))

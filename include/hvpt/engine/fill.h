@@ -30,7 +30,7 @@ HVPT_INLINE void hvpt_fill_four(hvpt_entry *slot, uint64_t *even, uint64_t *odd,
 
 /*
  * Store count entries from slot upwards, each greater by step than the one before. Relaxed stores: nobody can see this
- * table yet, or its entries were empty and a reader may find the old or the new one.
+ * table yet, or a reader may find the old entry or the new one, and the caller has issued a release fence.
  */
 HVPT_FUNCTION HVPT_HOT void hvpt_fill(hvpt_entry *slot, unsigned count, uint64_t value, uint64_t step)
 {
@@ -48,7 +48,7 @@ HVPT_FUNCTION HVPT_HOT void hvpt_fill(hvpt_entry *slot, unsigned count, uint64_t
         hvpt_store_relaxed(slot, even);
 }
 
-/* Empty count entries of a table that nobody can see. */
+/* Empty count entries. If anyone can see them, the caller flushes. */
 HVPT_INLINE void hvpt_fill_empty(const struct hvpt_space *space, hvpt_entry *slot, unsigned count)
 {
     hvpt_fill(slot, count, space->empty_entry, 0);

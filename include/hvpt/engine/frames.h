@@ -62,23 +62,19 @@ HVPT_FUNCTION HVPT_COLD hvpt_entry *hvpt_alloc_frame(struct hvpt_space *space, u
 }
 
 /*
- * A list becomes what head and count say. The reserve has a sequence number, because fault_map and frames_needed look
- * through it (hvpt_frames_touch) while its owner changes it.
+ * Set a list's head and count. The reserve has a sequence number, because fault_map and frames_needed look through it
+ * (hvpt_frames_touch) while its writer changes it.
  */
 HVPT_FUNCTION HVPT_COLD void hvpt_frames_set(struct hvpt_space *space, struct hvpt_frames *list, uint64_t head,
                                              uint64_t count)
 {
-    const bool shared = list == &space->pool;
-
-    if (shared)
-        hvpt_sequence_step(&space->pool_sequence);
     hvpt_atomic_store_relaxed(&list->head, head);
     hvpt_atomic_store_relaxed(&list->count, count);
-    if (shared)
+    if (list == &space->pool)
         hvpt_sequence_step(&space->pool_sequence);
 }
 
-/* Take a frame off list or, if that is empty, off the reserve, which then is not. */
+/* Take a frame off list or, if that is empty, off the reserve. The caller has made sure that one of them is not. */
 HVPT_FUNCTION HVPT_COLD hvpt_entry *hvpt_frames_pop(struct hvpt_space *space, struct hvpt_frames *list,
                                                     uint64_t *frame)
 {
@@ -132,11 +128,12 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_frames_add(struct hvpt_space *spac
             head = frame + 1;
             frame = list->head;
         }
-        hvpt_atomic_store_relaxed(&noted[next++], frame);
-        hvpt_atomic_store_relaxed(&noted[next], HVPT_FRAMES_END);
+        hvpt_atomic_store_relaxed(&noted[next + 1], HVPT_FRAMES_END);
+        hvpt_atomic_store(&noted[next++], frame); /* who finds the note finds what ends the notes now */
         hvpt_frames_set(space, list, head, list->count + 1);
     }
-    hvpt_count_add_shared(&space->frames, list->count - had);
+    if (list->count != had)
+        hvpt_count_add_shared(&space->frames, list->count - had);
     if (list->count == end)
         return HVPT_OK;
     hvpt_frames_release(space, list, had);

@@ -15,7 +15,7 @@
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_frames_touch(const struct hvpt_space *space,
                                                            const struct hvpt_frames *list, uint64_t hpa, uint64_t size)
 {
-    const uint32_t before = hvpt_sequence_read(&space->pool_sequence) & ~1u; /* what an odd number never is again */
+    const uint32_t before = hvpt_sequence_read(&space->pool_sequence);
     uint64_t head = hvpt_atomic_load(&list->head), word;
     bool touched = false;
 

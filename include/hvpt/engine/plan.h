@@ -11,8 +11,9 @@
 #include "guard.h"
 
 /*
- * An edit of [start, end). leaf_level: the largest pages that it leaves there. tables: how many it will take. Of edits
- * that map, hpa is start's, leaf what their entries say, and list what they took.
+ * An edit of [start, end). leaf_level: the largest pages that it leaves there. tables: how many frames it will take;
+ * list: those that it took beyond the reserve. Edits that map have hpa, which is start's, and leaf, which is what the
+ * new entries say.
  */
 struct hvpt_plan {
     const struct hvpt_space *space;
@@ -26,8 +27,8 @@ struct hvpt_plan {
 };
 
 /*
- * Begin the plan of an edit that maps: check the arguments before any table is read, and encode attr. As map, but for
- * what is in the tables.
+ * Begin the plan of an edit that maps: check the arguments, encode attr, and ask the guard. Answers what map does,
+ * except for what the tables hold.
  */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_plan_begin(struct hvpt_plan *plan, const struct hvpt_space *space,
                                                          uint64_t gpa, uint64_t hpa, uint64_t size,
@@ -92,8 +93,8 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_plan_make(struct hvpt_plan *plan, 
 /*
  * The plan of map, which wants all of its range empty. HVPT_E_EXISTS: something is mapped there. HVPT_E_CORRUPT: a
  * table cannot be reached, or a broken entry is in the way. *slot: start's, if one table of smallest pages holds the
- * range; else NULL. fault_map may be at work there meanwhile: a table that it links is looked into, and a page is in
- * the way.
+ * range; else NULL. Others may be at work there meanwhile: a table that fault_map links is looked into, and a page is
+ * in the way, even if it is empty at the second look because age or dirty breaks it for a moment.
  */
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_plan_map(struct hvpt_plan *plan, hvpt_entry **slot)
 {
@@ -112,7 +113,7 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_plan_map(struct hvpt_plan *plan, h
         if (run.count == 0) {
             run.entry = hvpt_load(run.slot);
             if (!hvpt_is_table(space, run.entry, run.level))
-                return hvpt_is_leaf(space, run.entry, run.level) ? HVPT_E_EXISTS : HVPT_E_CORRUPT;
+                return hvpt_judge(space, run.entry, run.level) < HVPT_ENTRY_BROKEN ? HVPT_E_EXISTS : HVPT_E_CORRUPT;
             continue;
         }
         if (run.level > 0)
@@ -168,8 +169,8 @@ HVPT_FUNCTION HVPT_COLD void hvpt_plan_fill(const struct hvpt_plan *plan, hvpt_e
 }
 
 /*
- * Find gpa's entry, and how many tables splitting it takes so that nothing reaches across cut, a multiple of the smallest
- * page. false: it cannot be found, or is broken and reaches across.
+ * Find gpa's entry, and how many tables splitting it takes so that nothing reaches across cut, a multiple of the
+ * smallest page. false: it cannot be found, or is broken and reaches across.
  */
 HVPT_FUNCTION HVPT_COLD bool hvpt_edge_needs(const struct hvpt_space *space, uint64_t gpa, uint64_t cut,
                                              struct hvpt_run *found, unsigned *tables)

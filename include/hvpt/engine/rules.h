@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * What a format tells the engine: a dozen functions, and constants. The engine calls them where the masks
+ * What a format tells the engine: its functions, and constants. The engine calls them where the masks
  * in struct hvpt_space give no answer: once a call, once a table, or for unusual entries.
  */
 #ifndef HVPT_ENGINE_RULES_H
@@ -67,8 +67,8 @@ struct hvpt_rules {
      */
     uint32_t (*grants)(const struct hvpt_space *space, uint64_t entry, unsigned level, bool others);
     /*
-     * hvpt_flush_grown, where a CPU may go on to deny what was mapped or allowed since (map_flushes, relax_flushes).
-     * NULL: none does, and programs for this format do without it.
+     * hvpt_flush_grown, where a CPU may go on denying what has been mapped or allowed since (map_flushes,
+     * relax_flushes). NULL: none does, and programs for this format do without it.
      */
     void (*grown)(struct hvpt_space *space, struct hvpt_flush *flush, uint64_t gpa, uint64_t size, bool tables);
 };

@@ -9,8 +9,8 @@
 #include "entry.h"
 
 /*
- * Make it no space: zero, except for the values that make every call refuse it. Nothing may depend on what was in the
- * memory before.
+ * Reset *space to no space: all zero, except for the values that make every call refuse it. Nothing may depend on what
+ * was in the memory before.
  */
 HVPT_FUNCTION HVPT_COLD void hvpt_space_clear(struct hvpt_space *space)
 {

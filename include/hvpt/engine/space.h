@@ -133,8 +133,8 @@ struct hvpt_space {
     /* What is rarely touched shares the last shard's cache line. */
     struct hvpt_frames pool; /* reserve()d */
     /*
-     * The first and the last byte of all frames there were, which HVPT_POLICY_GUARD_TABLES keeps, so that it rarely has
-     * to search.
+     * The first and the last byte of all frames that it ever had. HVPT_POLICY_GUARD_TABLES keeps them, so that it
+     * rarely has to search.
      */
     hvpt_counter first_frame;
     hvpt_counter last_frame;

@@ -272,7 +272,6 @@ GENERIC(map_refuses_a_range_in_which_anything_is_mapped)
     }
 }
 
-/* One page in the way, at each place of a range that is longer than any row that is looked at together. */
 /* Its leaves go into two tables that are there already, and nowhere else. */
 GENERIC(map_fills_the_ends_of_two_tables)
 {
@@ -283,6 +282,7 @@ GENERIC(map_fills_the_ends_of_two_tables)
     must(rig_map(rig, 2 * G2M + 4 * G4K, HOST, 3 * G4K, rig_data(rig)));
 }
 
+/* One page in the way, at each place of a range that is longer than any row that is looked at together. */
 GENERIC(map_sees_a_page_at_each_place_of_its_range)
 {
     for (unsigned page = 0; page < 35; page++) {

@@ -365,6 +365,49 @@ Test(arm, what_the_log_names_is_reported_and_clean_again)
     model_free(&rig.model);
 }
 
+static unsigned char tables_16k[1 << 20] __attribute__((aligned(1 << 20)));
+static uint64_t next_16k;
+
+/* Upwards, each at a multiple of its size: the root is 16 tables side by side. */
+static bool give_16k(void *ctx, unsigned order, hvpt_hpa *out)
+{
+    const uint64_t size = UINT64_C(4096) << order;
+
+    (void)ctx;
+    *out = hvpt_make_hpa((next_16k + size - 1) & ~(size - 1));
+    next_16k = out->value + size;
+    return next_16k <= sizeof(tables_16k);
+}
+
+static void take_16k(void *ctx, hvpt_hpa frame, unsigned order)
+{
+    (void)ctx, (void)frame, (void)order;
+}
+
+/* An entry has address bits from 12 up, whatever the granule: it names the page that holds that address. */
+Test(arm, an_entry_within_a_page_of_16k_names_the_page)
+{
+    const struct hvpt_hooks hooks = {NULL, give_16k, take_16k, NULL, tables_16k, NULL};
+    const struct hvpt_s2_config config = {
+        .granule_shift = 14, .ipa_bits = 40, .features = HVPT_S2_USE_HDBSS | HVPT_S2_USE_HARDWARE_AF | HVPT_S2_USE_HARDWARE_DIRTY};
+    static hvpt_entry log[512];
+    struct hvpt_hdbss_report report;
+    struct hvpt_space space;
+
+    const enum hvpt_status made = hvpt_s2_init(&space, &hooks, &config);
+
+    cr_assert_eq(made, HVPT_OK, "%s", hvpt_status_text(made));
+    cr_assert_eq(hvpt_space_map(&space, hvpt_make_gpa(BASE), hvpt_make_hpa(HOST), 4 * 16384,
+                                hvpt_ram(HVPT_READ | HVPT_WRITE), NULL), HVPT_OK);
+    for (unsigned page = 0; page < 4; page++) {
+        uint64_t prod = 1, seen = 0;
+
+        log[0] = hvpt_hdbss_entry(hvpt_make_gpa(BASE + page * 16384 + HVPT_4K), 0);
+        cr_assert_eq(hvpt_hdbss_dirty(&space, log, 0, &prod, hvpt_make_gpa(BASE), 4 * 16384, &seen, NULL, &report), HVPT_OK);
+        cr_expect(report.logged == 1 && report.outside == 0 && report.corrupt == 0 && prod == 0, "page %u", page);
+    }
+}
+
 /* The entry names a page whose tables are out of reach by now: it is reported as written, and as corrupt. */
 Test(arm, a_logged_page_out_of_reach_is_counted)
 {
