@@ -151,8 +151,10 @@ HVPT_FUNCTION enum hvpt_status hvpt_map_page(struct hvpt_space *space, uint64_t 
     uint64_t link;
     hvpt_entry *slot = NULL;
 
+    /* Two walks, so that the one with a call, which most pages here take, has no jump in it. */
     if (gpa < space->gpa_limit && (HVPT_LIKELY(hvpt_is_near(space, gpa)) || hvpt_cursor_move(space, gpa)))
-        slot = hvpt_slot_near(space, hvpt_hooks_called(space), space->frame_shift, gpa, &link);
+        slot = HVPT_LIKELY(hvpt_hooks_called(space)) ? hvpt_slot_near(space, true, space->frame_shift, gpa, &link)
+                                                     : hvpt_slot_near(space, false, space->frame_shift, gpa, &link);
     if (HVPT_UNLIKELY(slot == NULL || hvpt_is_present(space, hvpt_load(slot))))
         return hvpt_map_slow(space, gpa, hpa, HVPT_4K, space->last_attr, flush);
     hvpt_store_release(slot, space->last_bits | hpa >> space->frame_shift);
