@@ -1,9 +1,9 @@
 /* SPDX-FileCopyrightText: 2026 the hvpt authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * HVPT_DEBUG: every call checks that its caller keeps the rules, and reports the rule that was broken. Without it none
- * of this is compiled. hvpt.h includes it. Either all units that share a space define HVPT_DEBUG or none does, because
- * it makes struct hvpt_space larger.
+ * HVPT_DEBUG: each call that is listed below checks that its caller keeps the rules, and reports the rule that was
+ * broken; the others only read. Without it none of this is compiled. hvpt.h includes it. Either all units that share a
+ * space define HVPT_DEBUG or none does, because it makes struct hvpt_space larger.
  *
  * A breach is reported by HVPT_ON_BREACH(space, breach, call), which a program defines before the first include, as a
  * panic for example; call is the name of the function. By default the program is stopped there (__builtin_trap).
@@ -177,7 +177,7 @@ static inline void hvpt_debug_retired(const struct hvpt_space *space, uint64_t h
     }
 }
 
-/* ---- every call of hvpt.h by another name ---- */
+/* ---- the calls of hvpt.h by another name ---- */
 
 #define HVPT_DEBUG_CALL(role, flush, name, call)    \
     enum hvpt_status status;                        \

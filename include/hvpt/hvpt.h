@@ -60,7 +60,8 @@ HVPT_API uint64_t hvpt_space_root(const struct hvpt_space *space);
  *              HVPT_OK
  * @retval HVPT_E_EXISTS something in the range is mapped
  * @retval HVPT_E_ATTR   this format or CPU cannot express attr
- * @retval HVPT_E_RANGE  also: the host range holds a table of this space, and HVPT_POLICY_GUARD_TABLES is on
+ * @retval HVPT_E_RANGE  also: the host range holds a table of this space or a frame of its reserve, and
+ *                       HVPT_POLICY_GUARD_TABLES is on
  * Writer; a fault_map beside it must be of pages outside the range (docs/contracts.md).
  */
 HVPT_API HVPT_NODISCARD enum hvpt_status hvpt_space_map(struct hvpt_space *space, hvpt_gpa gpa, hvpt_hpa hpa,

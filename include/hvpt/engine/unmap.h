@@ -44,8 +44,6 @@ static inline HVPT_COLD enum hvpt_status hvpt_unmap_leave(void *ctx, const struc
     unsigned first, last;
     uint64_t past;
 
-    if (!hvpt_is_present(space, run->entry))
-        return HVPT_OK; /* it was unlinked as a whole */
     if (run->level == 1 && (run->entry & space->rules->full_bit)) {
         emptied.entry = run->entry & ~space->rules->full_bit;
         hvpt_store_relaxed(run->slot, emptied.entry);
