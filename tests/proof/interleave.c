@@ -46,32 +46,15 @@ static void access_set_mark(uint32_t *at, uint32_t value, int order)
 #define HVPT_ON_STORE(slot, value)  proof_stored()
 static void proof_stored(void);
 
-#include "enumerate.h"
+enum { ROOT = 2, FRAMES = 1 + ROOT + 4 };
 
-#include <string.h>
-#include <ucontext.h>
+#include "two_calls.h"
 
-#include "small_format.h"
-
-enum { ROOT = 2, ENTRIES = 2, PAGES = ROOT * ENTRIES, FRAMES = 1 + ROOT + 4, PAGE = 16, ROOT_SPAN = PAGE * ENTRIES };
+enum { PAGES = ROOT * ENTRIES, ROOT_SPAN = PAGE * ENTRIES };
 #define PIECE UINT64_C(0x100000)
 #define OTHER UINT64_C(0x200000)
 
-static hvpt_entry memory[FRAMES][ENTRIES];
-static bool held[FRAMES];
-static unsigned next_spare, failures;
-static struct hvpt_space space;
 static uint64_t before[PAGES];
-
-static uint64_t address_of(unsigned frame)
-{
-    return (uint64_t)(frame + 1) * 4096;
-}
-
-static unsigned frame_at(uint64_t address)
-{
-    return (unsigned)(address / 4096) - 1;
-}
 
 static uint64_t look_at(unsigned page)
 {
@@ -95,18 +78,9 @@ static void *see(void *ctx, hvpt_hpa frame)
     return memory[frame_at(frame.value)];
 }
 
-static bool take(void *ctx, unsigned order, hvpt_hpa *out)
+static void used_before(hvpt_entry *frame)
 {
-    (void)ctx, (void)order;
-    if (choose(2)) {
-        failures++;
-        return false;
-    }
-    must(next_spare < FRAMES, "no more frames than the calls can need");
-    memset(memory[next_spare], 0x5b, sizeof(memory[next_spare]));
-    held[next_spare] = true;
-    *out = hvpt_make_hpa(address_of(next_spare++));
-    return true;
+    memset(frame, 0x5b, sizeof(memory[0]));
 }
 
 static void give(void *ctx, hvpt_hpa frame, unsigned order)
@@ -122,19 +96,12 @@ static void give(void *ctx, hvpt_hpa frame, unsigned order)
 
 static const struct hvpt_hooks hooks = {NULL, take, give, see, NULL, NULL};
 
-/* ---- two threads of which one runs ---- */
-
 struct call {
     uint64_t gpa, size, hpa;
     bool is_map;
     enum hvpt_status status;
-    bool done;
 };
 static struct call calls[2];
-static ucontext_t scheduler, thread[2];
-static char stack[2][64 * 1024];
-static unsigned running;
-static bool threads_run;
 
 static void about_to_access(const void *slot)
 {
@@ -149,7 +116,7 @@ static void about_to_access(const void *slot)
     for (i = 0; i < ROOT; i++)
         shared = shared || ((memory[0][i] & 3) == 3 && (memory[0][i] & SMALL_ADDRESS) == address_of(row));
     if (shared)
-        swapcontext(&thread[running], &scheduler);
+        yield();
 }
 
 static void proof_stored(void)
@@ -163,7 +130,7 @@ static void proof_stored(void)
     }
 }
 
-static void call_in_thread(void)
+static void one_call(void)
 {
     const struct hvpt_attr attr = {HVPT_READ | HVPT_WRITE, HVPT_MEM_WB, 0, 0};
     struct call *call = &calls[running];
@@ -172,23 +139,13 @@ static void call_in_thread(void)
         call->status = hvpt_space_map(&space, hvpt_make_gpa(call->gpa), hvpt_make_hpa(call->hpa), call->size, attr, NULL);
     else
         call->status = hvpt_space_fault_map(&space, hvpt_make_gpa(call->gpa), hvpt_make_hpa(call->hpa), call->size, attr);
-    call->done = true;
-    swapcontext(&thread[running], &scheduler);
 }
 
 static void any_tree(void)
 {
     unsigned i, j;
 
-    memset(memory, 0, sizeof(memory));
-    memset(held, 0, sizeof(held));
-    held[0] = true;
-    small_space(&space, &hooks, 0, HVPT_FRAME_SHIFT, ROOT);
-    space.root_table = memory[0];
-    space.root_frame = address_of(0);
-    space.root_register = address_of(0);
-    space.frames = space.tables[1] = 1;
-    next_spare = 1 + ROOT;
+    open_space(&hooks, 0, ROOT, 1 + ROOT);
     for (i = 0; i < ROOT; i++) {
         const uint64_t leaf = SMALL_VALID | (uint64_t)HVPT_READ << SMALL_PERM | (PIECE + i * ROOT_SPAN);
 
@@ -221,8 +178,6 @@ static void run(void)
     uint64_t frames = 0, leaves0 = 0, leaves1 = 0, tables = 0, counted;
     unsigned i, j;
 
-    threads_run = false;
-    failures = 0;
     any_tree();
     for (i = 0; i < PAGES; i++)
         before[i] = look_at(i);
@@ -231,7 +186,6 @@ static void run(void)
         calls[i].gpa = calls[i].size * choose((unsigned)(PAGES * PAGE / calls[i].size));
         calls[i].hpa = (i == 0 ? PIECE : OTHER) + calls[i].gpa;
         calls[i].is_map = false;
-        calls[i].done = false;
     }
 #ifdef MAP
     calls[1].is_map = true;
@@ -243,19 +197,7 @@ static void run(void)
     }
     assume(!overlap(&calls[0], &calls[1]));
 #endif
-    for (i = 0; i < 2; i++) {
-        getcontext(&thread[i]);
-        thread[i].uc_stack.ss_sp = stack[i];
-        thread[i].uc_stack.ss_size = sizeof(stack[i]);
-        thread[i].uc_link = NULL;
-        makecontext(&thread[i], call_in_thread, 0);
-    }
-    threads_run = true;
-    while (!calls[0].done || !calls[1].done) {
-        running = calls[0].done ? 1 : calls[1].done ? 0 : choose(2);
-        swapcontext(&scheduler, &thread[running]);
-    }
-    threads_run = false;
+    run_both(one_call, one_call);
 
     for (i = 0; i < 2; i++) {
         const struct call *call = &calls[i], *other = &calls[!i];

@@ -37,34 +37,23 @@ static void access_set_number(uint32_t *at, uint32_t value, int order)
 #define INDEX_BITS       2u
 #define HVPT_FRAME_SHIFT (3 + INDEX_BITS)
 
-#include "enumerate.h"
+enum { ROOT = 2, FRAMES = 5 };
 
-#include <string.h>
-#include <ucontext.h>
+#include "two_calls.h"
 
-#include "small_format.h"
-
-enum { ROOT = 2, ENTRIES = 4, FRAMES = 5, PAGE = 32 };
 #define PIECE UINT64_C(0x100000)
 
-static hvpt_entry memory[FRAMES][ENTRIES];
-static bool held[FRAMES];  /* now */
-static bool known[FRAMES]; /* since the calls began, or before */
-static unsigned next_spare, failures, target;
-static struct hvpt_space space;
-
-static uint64_t address_of(unsigned frame)
-{
-    return (uint64_t)(frame + 1) * 4096;
-}
+static unsigned target;
+static bool known[FRAMES]; /* frames that the space has or had */
 
 /* What was in a frame before it came, or comes into it after it went: the address that is asked about. */
-static void scribble(unsigned frame)
+static void used_before(hvpt_entry *frame)
 {
     unsigned i;
 
     for (i = 0; i < ENTRIES; i++)
-        memory[frame][i] = address_of(target);
+        frame[i] = address_of(target);
+    known[(size_t)(frame - memory[0]) / ENTRIES] = true;
 }
 
 static void *see(void *ctx, hvpt_hpa frame)
@@ -76,39 +65,20 @@ static void *see(void *ctx, hvpt_hpa frame)
     return memory[row];
 }
 
-static bool take(void *ctx, unsigned order, hvpt_hpa *out)
-{
-    (void)ctx, (void)order;
-    if (choose(2)) {
-        failures++;
-        return false;
-    }
-    must(next_spare < FRAMES, "no more frames than the calls can need");
-    scribble(next_spare);
-    held[next_spare] = known[next_spare] = true;
-    *out = hvpt_make_hpa(address_of(next_spare++));
-    return true;
-}
-
 static void give(void *ctx, hvpt_hpa frame, unsigned order)
 {
-    const unsigned row = (unsigned)(frame.value / 4096) - 1;
+    const unsigned row = frame_at(frame.value);
 
     (void)ctx, (void)order;
     must(held[row], "what is given back was held");
     held[row] = false;
-    scribble(row);
+    used_before(memory[row]);
 }
 
 static const struct hvpt_hooks hooks = {NULL, take, give, see, NULL, NULL};
 static const struct hvpt_attr attr = {HVPT_READ | HVPT_WRITE, HVPT_MEM_WB, 0, 0};
 
-/* ---- two threads of which one runs ---- */
-
-static ucontext_t scheduler, thread[2];
-static char stack[2][64 * 1024];
-static unsigned running, grown, kind;
-static bool threads_run, done[2];
+static unsigned grown, kind;
 static enum hvpt_status status[2];
 
 /*
@@ -116,11 +86,12 @@ static enum hvpt_status status[2];
  */
 static void about_to_access(const void *at, bool stores)
 {
-    const char *byte = (const char *)at, *first = (const char *)memory[1];
+    const uintptr_t into = (uintptr_t)at - (uintptr_t)memory;
 
     if (threads_run && stores == (running == 1)
-        && (at == &space.pool.head || at == &space.pool_sequence || (byte >= first && byte < first + sizeof(memory))))
-        swapcontext(&thread[running], &scheduler);
+        && (at == &space.pool.head || at == &space.pool_sequence
+            || (into >= sizeof(memory[0]) && into < sizeof(memory))))
+        yield();
 }
 
 static void ask(void)
@@ -129,8 +100,6 @@ static void ask(void)
 
     status[0] = hvpt_space_frames_needed(&space, hvpt_make_gpa((uint64_t)ENTRIES * PAGE), hvpt_make_hpa(address_of(target)),
                                          PAGE, attr, &frames);
-    done[0] = true;
-    swapcontext(&thread[0], &scheduler);
 }
 
 static void change(void)
@@ -141,58 +110,27 @@ static void change(void)
         status[1] = hvpt_space_map(&space, hvpt_make_gpa(0), hvpt_make_hpa(PIECE), PAGE, attr, NULL);
     else
         status[1] = hvpt_space_reserve(&space, 0);
-    done[1] = true;
-    swapcontext(&thread[1], &scheduler);
-}
-
-static void start(unsigned number, void (*body)(void))
-{
-    done[number] = false;
-    getcontext(&thread[number]);
-    thread[number].uc_stack.ss_sp = stack[number];
-    thread[number].uc_stack.ss_size = sizeof(stack[number]);
-    thread[number].uc_link = NULL;
-    makecontext(&thread[number], body, 0);
 }
 
 static void run(void)
 {
-    bool before[FRAMES], apart = true;
-    unsigned reserved, i, began[2] = {0, 0};
+    bool before[FRAMES];
+    unsigned reserved, i;
 
-    threads_run = false;
-    failures = 0;
-    memset(memory, 0, sizeof(memory));
-    memset(held, 0, sizeof(held));
     memset(known, 0, sizeof(known));
-    small_space(&space, &hooks, 0, HVPT_FRAME_SHIFT, ROOT);
-    space.policy = HVPT_POLICY_GUARD_TABLES;
-    held[0] = known[0] = true;
-    space.root_table = memory[0];
-    space.root_frame = address_of(0);
-    space.root_register = address_of(0);
-    space.frames = space.tables[1] = 1;
-    space.first_frame = 0; /* whether a frame lies between them is beside the question, too */
-    space.last_frame = UINT64_MAX;
-    next_spare = 1;
     target = 1 + choose(FRAMES - 1);
+    open_space(&hooks, 0, ROOT, 1);
+    known[0] = true;
+    space.policy = HVPT_POLICY_GUARD_TABLES;
+    space.first_frame = 0; /* whether a frame lies between them is beside the question */
+    space.last_frame = UINT64_MAX;
     reserved = choose(3);
     for (i = 1; i <= reserved; i++)
         assume(hvpt_space_reserve(&space, choose(2) ? i : reserved) == HVPT_OK);
-    assume(failures == 0);
     kind = choose(3);
     grown = reserved + 1 + (kind == 0 ? choose(2) : 0);
     memcpy(before, held, sizeof(before));
-    start(0, ask);
-    start(1, change);
-    threads_run = true;
-    while (!done[0] || !done[1]) {
-        running = done[0] ? 1 : done[1] ? 0 : choose(2);
-        began[running] = 1;
-        apart = apart && (!began[!running] || done[!running]);
-        swapcontext(&scheduler, &thread[running]);
-    }
-    threads_run = false;
+    run_both(ask, change);
 
     must(status[1] == HVPT_OK || (status[1] == HVPT_E_NOMEM && failures != 0), "a change without a cause to fail");
     must(status[0] == HVPT_OK || status[0] == HVPT_E_RANGE || status[0] == HVPT_E_RACE, "a status that is promised");
