@@ -92,7 +92,6 @@ static inline HVPT_COLD enum hvpt_status hvpt_fault_insert(struct hvpt_space *sp
 HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_fault_slow(struct hvpt_space *space, uint64_t gpa, uint64_t hpa,
                                                          uint64_t size, struct hvpt_attr attr, uint32_t user)
 {
-    struct hvpt_frames list = {0, 0};
     struct hvpt_plan plan;
     const unsigned level = hvpt_level_of(space, size);
     enum hvpt_status status;
@@ -110,8 +109,9 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_fault_slow(struct hvpt_space *spac
         return status;
     if (level > plan.leaf.max_level)
         return HVPT_E_ATTR;
-    status = hvpt_fault_insert(space, &list, gpa, hpa, plan.leaf.bits[level] | hvpt_place(space, hpa), level, user);
-    hvpt_frames_release(space, &list, 0);
+    plan.list.head = plan.list.count = 0;
+    status = hvpt_fault_insert(space, &plan.list, gpa, hpa, plan.leaf.bits[level] | hvpt_place(space, hpa), level, user);
+    hvpt_frames_release(space, &plan.list, 0);
     if (space->map_flushes && status == HVPT_OK)
         (space->rules->grown)(space, NULL, gpa, size, true); /* tables may have been linked */
     return status;

@@ -151,7 +151,7 @@ HVPT_FUNCTION enum hvpt_status hvpt_map_page(struct hvpt_space *space, uint64_t 
     uint64_t link;
     hvpt_entry *slot = NULL;
 
-    /* Two walks, so that the one with a call, which most pages here take, has no jump in it. */
+    /* Written twice, because the walk with a call, which most pages here take, is then without a jump. */
     if (gpa < space->gpa_limit && (HVPT_LIKELY(hvpt_is_near(space, gpa)) || hvpt_cursor_move(space, gpa)))
         slot = HVPT_LIKELY(hvpt_hooks_called(space)) ? hvpt_slot_near(space, true, space->frame_shift, gpa, &link)
                                                      : hvpt_slot_near(space, false, space->frame_shift, gpa, &link);

@@ -34,7 +34,7 @@ HVPT_FUNCTION HVPT_COLD enum hvpt_status hvpt_plan_begin(struct hvpt_plan *plan,
                                                          uint64_t gpa, uint64_t hpa, uint64_t size,
                                                          struct hvpt_attr attr)
 {
-    enum hvpt_status status = space->rules == NULL ? HVPT_E_RANGE : hvpt_check_range(space, gpa, size);
+    enum hvpt_status status = hvpt_check_range(space, gpa, size); /* what is no space ends at 0 */
 
     if (status == HVPT_OK)
         status = hvpt_check_below(space, hpa, size, space->hpa_limit);

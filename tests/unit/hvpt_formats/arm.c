@@ -393,7 +393,6 @@ Test(arm, an_entry_within_a_page_of_16k_names_the_page)
     static hvpt_entry log[512];
     struct hvpt_hdbss_report report;
     struct hvpt_space space;
-
     const enum hvpt_status made = hvpt_s2_init(&space, &hooks, &config);
 
     cr_assert_eq(made, HVPT_OK, "%s", hvpt_status_text(made));
