@@ -37,7 +37,7 @@ DEVIATIONS = [
     Deviation("Bochs", BOCHS_3_1, "processor: IDIV of 64 bits", "",
               "SDM vol. 2, IDIV: the quotient of RDX:RAX; that of Bochs 3.1 is another each time, whatever the operand"),
     Deviation("Bochs", BOCHS_3, "VM exits: vmread_reg: exit qualification", "",
-              "SDM vol. 3, Exit Qualification: 0 without a displacement; Bochs 3 leaves what was there, now and then not 0 (3.0 seldom)"),
+              "SDM vol. 3, Exit Qualification: 0 without a displacement; Bochs gives what its cache of decoded instructions held there before, seldom not 0 in 3.0"),
     Deviation("Bochs", BOCHS_3, "VM exits: vmread_reg: in words", "", "SDM vol. 3, Exit Qualification: 0 without a displacement"),
     Deviation("Bochs", BOCHS_3, "VM exits: vmwrite_reg: exit qualification", "",
               "SDM vol. 3, Exit Qualification: 0 without a displacement"),
